@@ -1,0 +1,1 @@
+"""neuroglot: which feed-forward neurons of a language model work for which language."""

@@ -1,0 +1,123 @@
+"""Corpus: rows of parallel text, one id and one text per language; aligned by construction or refused."""
+
+import hashlib
+import json
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from neuroglot.errors import CorpusError
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """R parallel rows in G languages: `texts[language][r]` says the same as `texts[other][r]`.
+
+    Raises `CorpusError` where rows are not parallel: a language with fewer or more texts than there are ids, a duplicate
+    id, an empty text, no language. Language keys are the caller's; the readers check that they are language codes.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    texts: Mapping[str, tuple[str, ...]]
+    licence: str = "unknown"
+    dropped: int = 0  # rows that the reader left out because a language lacked them
+
+    def __post_init__(self) -> None:
+        texts = {language: tuple(column) for language, column in self.texts.items()}
+        object.__setattr__(self, "ids", tuple(self.ids))
+        object.__setattr__(self, "texts", MappingProxyType(texts))
+        self._check_shape()
+        self._check_rows()
+
+    def _check_shape(self) -> None:
+        if not self.texts or not self.ids:
+            raise CorpusError(
+                f"Corpus {self.name!r} has {len(self.ids)} rows and {len(self.texts)} languages.",
+                "At least one of each is needed.",
+            )
+        for language, column in self.texts.items():
+            if len(column) != len(self.ids):
+                raise CorpusError(
+                    f"Corpus {self.name!r} has {len(column)} texts in {language!r} for {len(self.ids)} row ids.",
+                    "Every language needs one text a row.",
+                )
+
+    def _check_rows(self) -> None:
+        first_seen: dict[str, int] = {}
+        for row, row_id in enumerate(self.ids):
+            if row_id in first_seen:
+                raise CorpusError(
+                    f"Corpus {self.name!r} has the id {row_id!r} twice, in rows {first_seen[row_id] + 1} and {row + 1}.",
+                    "Ids must be unique: they are the unit that is resampled.",
+                )
+            first_seen[row_id] = row
+        for language, column in self.texts.items():
+            for row, text in enumerate(column):
+                if not text.strip():
+                    raise CorpusError(
+                        f"Corpus {self.name!r} has an empty text in {language!r} at row {row + 1} (id {self.ids[row]!r}).",
+                        "Every language needs a text in every row.",
+                    )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return tuple(self.texts)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of ids, languages and texts, the first 16 hex digits; the name and the licence do not enter."""
+        content = json.dumps([self.ids, list(self.texts.items())], ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    def select(self, languages: Sequence[str]) -> "Corpus":
+        """The same rows in fewer languages, in the order given; raises `CorpusError` on a language it lacks."""
+        missing = [language for language in languages if language not in self.texts]
+        if missing or len(set(languages)) != len(languages):
+            raise CorpusError(
+                f"Languages {', '.join(map(repr, languages))} were asked of corpus {self.name!r}.",
+                f"It has {', '.join(self.languages)}, each to be named once.",
+            )
+        return replace(self, texts={language: self.texts[language] for language in languages})
+
+    def take(self, rows: Iterable[int]) -> "Corpus":
+        """The rows at these positions, in this order, in every language."""
+        rows = list(rows)
+        texts = {language: tuple(column[row] for row in rows) for language, column in self.texts.items()}
+        return replace(self, ids=tuple(self.ids[row] for row in rows), texts=texts)
+
+    def split(self, share: float, seed: int = 0) -> tuple["Corpus", "Corpus"]:
+        """Two disjoint parts, the first with `share` of the rows, drawn with `seed`; both keep the corpus's row order."""
+        first_size = round(share * len(self))
+        if not 0 < first_size < len(self):
+            raise CorpusError(
+                f"Corpus {self.name!r} has {len(self)} rows; a split at {share} leaves one part empty.",
+                "Both parts need at least one row.",
+            )
+        chosen = set(random.Random(seed).sample(range(len(self)), first_size))
+        rest = (row for row in range(len(self)) if row not in chosen)
+        return self.take(sorted(chosen)), self.take(rest)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Questions with one right answer a row and language: two corpora with the same ids and languages.
+
+    The model reads `prompts.texts[g][r] + answers.texts[g][r]`; the answer is right when the model ranks each of its
+    tokens first. Raises `CorpusError` where the two corpora are not aligned.
+    """
+
+    name: str
+    prompts: Corpus
+    answers: Corpus
+
+    def __post_init__(self) -> None:
+        if self.prompts.ids != self.answers.ids or self.prompts.languages != self.answers.languages:
+            raise CorpusError(
+                f"Task {self.name!r} has prompts and answers with different ids or languages.",
+                "Both corpora must list the same ids and the same languages in the same order.",
+            )

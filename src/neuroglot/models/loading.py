@@ -1,0 +1,90 @@
+"""Loading a model and its tokenizer from a folder or the hub; `lab` names the model that is shipped."""
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from neuroglot.errors import UnsupportedModelError
+from neuroglot.models.families import FAMILIES, family_of
+from neuroglot.models.view import ModelView, view
+from neuroglot.signature import Signature
+
+SAMPLED_VALUES = 64  # of each parameter tensor, evenly spaced, enter the fingerprint
+
+
+def load(
+    name: str, *, revision: str | None = None, device: str | None = None, dtype: str = "auto"
+) -> tuple[ModelView, PreTrainedTokenizerBase]:
+    """The view and the tokenizer of a model: `lab`, a local folder in the hub's layout, or a hub id.
+
+    The architecture is checked before any weight is read. Code that comes with a model is never run. Raises
+    `UnsupportedModelError` where the model cannot be found, read, or is of no known family.
+    """
+    source = str(files("neuroglot") / "lab" / "shipped") if name == "lab" else name
+    try:
+        config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+        _require_family(name, config.model_type)
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, revision=revision, dtype=dtype, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        if isinstance(error, UnsupportedModelError):
+            raise
+        raise UnsupportedModelError(
+            f"The model {name!r} cannot be loaded: {_first_line(error)}",
+            "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
+            "Check the spelling; a hub id needs a network or a filled cache.",
+        ) from error
+    return view(model.eval().to(device or _best_device())), tokenizer
+
+
+def model_signature(model: PreTrainedModel) -> Signature:
+    """Which weights these are: name, revision where the hub gave one, precision, and a fingerprint of the parameters."""
+    name = Path(model.config.name_or_path).name or type(model).__name__
+    name = "lab" if Path(model.config.name_or_path).parts[-2:] == ("lab", "shipped") else name
+    return Signature.of(
+        model=name,
+        revision=getattr(model.config, "_commit_hash", None),
+        weights=weights_fingerprint(model),
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=model.device.type,
+    )
+
+
+def weights_fingerprint(model: PreTrainedModel) -> str:
+    """SHA-256 over names, shapes and up to 64 evenly spaced values of every parameter, the first 12 hex digits.
+
+    It costs milliseconds whatever the size; a change that touches none of the sampled values goes unnoticed.
+    """
+    digest = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        digest.update(f"{name}{tuple(parameter.shape)}".encode())
+        digest.update(_sample(parameter).numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _sample(parameter: Tensor) -> Tensor:
+    flat = parameter.detach().reshape(-1)
+    step = max(1, flat.numel() // SAMPLED_VALUES)
+    return flat[::step][:SAMPLED_VALUES].to("cpu", torch.float32)
+
+
+def _require_family(name: str, model_type: str) -> None:
+    if family_of(model_type) is None:
+        raise UnsupportedModelError(
+            f"The model {name!r} is of the architecture {model_type!r}, which is not in neuroglot's table.",
+            f"It knows {', '.join(known.model_type for known in FAMILIES)}.",
+        )
+
+
+def _best_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".") + "."

@@ -1,0 +1,54 @@
+"""Signature: every option that can change a number, printed and stored beside the number."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Ordered key–value pairs; two numbers are comparable where their signatures are equal.
+
+    Its text reads `model:lab|site:post_act|…`, as in sacrebleu (Post 2018), from which the idea is taken.
+    """
+
+    fields: tuple[tuple[str, Value], ...] = ()
+
+    @classmethod
+    def of(cls, **fields: Value) -> "Signature":
+        return cls(tuple(fields.items()))
+
+    def __or__(self, other: "Signature") -> "Signature":
+        """Both signatures' fields; where a key stands in both, `other` has the last word and the place stays."""
+        return Signature(tuple({**dict(self.fields), **dict(other.fields)}.items()))
+
+    def without(self, *keys: str) -> "Signature":
+        return Signature(tuple((key, value) for key, value in self.fields if key not in keys))
+
+    def to_json(self) -> dict[str, Value]:
+        return dict(self.fields)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Signature":
+        return cls(tuple(fields.items()))
+
+    def __str__(self) -> str:
+        return "|".join(f"{key}:{_written(value)}" for key, value in self.fields)
+
+
+def versions() -> Signature:
+    """The versions of neuroglot and of the libraries that run the model."""
+    packages = {name: version(name) for name in ("neuroglot", "torch", "transformers")}
+    return Signature.of(**packages, python=platform.python_version())
+
+
+def _written(value: Value) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
