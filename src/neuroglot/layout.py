@@ -1,19 +1,21 @@
 """Layout: the neurons of a model as one line of N positions, cut into stacks and layers.
 
-Everything that has a value per neuron (counts, scores, sets) is a flat tensor `[N]` in layout order, so that the arithmetic
-on neurons needs no loops over layers and no model. Axis letters used everywhere: `R` row, `G` language, `B` batch,
-`T` token, `L` layer (all stacks, in order), `N` neuron, `D` model width.
+Everything that has a value per neuron (counts, scores, sets) is a flat tensor `[N]` in layout order, so that the
+arithmetic on neurons needs no loops over layers and no model. Axis letters used everywhere: `R` row, `G` language, `B`
+batch, `T` token, `L` layer (all stacks, in order), `N` neuron, `D` model width.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from neuroglot.errors import ArtifactError, LayoutMismatchError
+
+Site = Literal["post_act", "write"]  # output of the nonlinearity; input of the down projection
 
 
 @dataclass(frozen=True, order=True)

@@ -75,7 +75,7 @@ def check_free(path: Path | str, overwrite: bool = False) -> None:
             f"{path} exists already.", "Expected a new or an empty folder.", "Name another one, or say --overwrite."
         )
     if not (path / "config.json").is_file():
-        raise ArtifactError(f"{path} is not a run folder: it has no config.json.", "", "Remove it yourself if you must.")
+        raise ArtifactError(f"{path} is not a run folder: it has no config.json.", "", "Remove it yourself.")
 
 
 def save_tensors(path: Path | str, kind: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Path:

@@ -14,8 +14,9 @@ from neuroglot.errors import CorpusError
 class Corpus:
     """R parallel rows in G languages: `texts[language][r]` says the same as `texts[other][r]`.
 
-    Raises `CorpusError` where rows are not parallel: a language with fewer or more texts than there are ids, a duplicate
-    id, an empty text, no language. Language keys are the caller's; the readers check that they are language codes.
+    Raises `CorpusError` where rows are not parallel: a language with fewer or more texts than there are ids, a
+    duplicate id, an empty text, no language. Language keys are the caller's; the readers check that they are language
+    codes.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Corpus:
         for row, row_id in enumerate(self.ids):
             if row_id in first_seen:
                 raise CorpusError(
-                    f"Corpus {self.name!r} has the id {row_id!r} twice, in rows {first_seen[row_id] + 1} and {row + 1}.",
+                    f"Corpus {self.name!r} has the id {row_id!r} in rows {first_seen[row_id] + 1} and {row + 1}.",
                     "Ids must be unique: they are the unit that is resampled.",
                 )
             first_seen[row_id] = row
@@ -57,7 +58,7 @@ class Corpus:
             for row, text in enumerate(column):
                 if not text.strip():
                     raise CorpusError(
-                        f"Corpus {self.name!r} has an empty text in {language!r} at row {row + 1} (id {self.ids[row]!r}).",
+                        f"Corpus {self.name!r} has an empty text in {language!r}, row {row + 1} (id {self.ids[row]!r}).",
                         "Every language needs a text in every row.",
                     )
 

@@ -1,0 +1,3 @@
+"""Changing neurons, reversibly."""
+
+from neuroglot.interventions.ablating import ablating as ablating

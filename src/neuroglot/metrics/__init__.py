@@ -1,0 +1,14 @@
+"""Numbers with intervals: metrics reduce texts to counts, and all else follows from summed counts."""
+
+from neuroglot.metrics.ablation import AblationMatrix as AblationMatrix
+from neuroglot.metrics.ablation import Headline as Headline
+from neuroglot.metrics.metrics import BitsPerByte as BitsPerByte
+from neuroglot.metrics.metrics import ExactAnswer as ExactAnswer
+from neuroglot.metrics.metrics import Metric as Metric
+from neuroglot.metrics.metrics import NatsPerToken as NatsPerToken
+from neuroglot.metrics.metrics import Predictions as Predictions
+from neuroglot.metrics.results import Evaluation as Evaluation
+from neuroglot.metrics.score import Score as Score
+from neuroglot.metrics.score import interval as interval
+from neuroglot.metrics.score import resampled_sums as resampled_sums
+from neuroglot.metrics.score import scores_from as scores_from

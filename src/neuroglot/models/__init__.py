@@ -6,5 +6,4 @@ from neuroglot.models.families import StackPlan as StackPlan
 from neuroglot.models.loading import load as load
 from neuroglot.models.loading import model_signature as model_signature
 from neuroglot.models.view import ModelView as ModelView
-from neuroglot.models.view import Site as Site
 from neuroglot.models.view import view as view

@@ -29,7 +29,9 @@ def check_config(config: Any, plan: StackPlan, writes: Sequence[nn.Module]) -> N
     for index, write in enumerate(writes):
         got = getattr(write, "in_features", None) or getattr(write, "nx", None)
         if got != width:
-            raise _mismatch(config, plan, f"width {got} in layer {index}", f"{plan.width or '4 × hidden_size'} = {width}")
+            raise _mismatch(
+                config, plan, f"width {got} in layer {index}", f"{plan.width or '4 × hidden_size'} = {width}"
+            )
 
 
 def check_sites(view: ModelView) -> None:

@@ -1,7 +1,7 @@
 """The table of architectures: one entry a family says where its feed-forward neurons are.
 
-Paths are relative to the model without its head (`model.base_model`). `width` and `depth` name the config attributes that
-the located modules are checked against. Nothing is guessed: what has no entry is refused.
+Paths are relative to the model without its head (`model.base_model`). `width` and `depth` name the config attributes
+that the located modules are checked against. Nothing is guessed: what has no entry is refused.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ class StackPlan:
     """Where one stack's layers are and what a layer's feed-forward network is made of.
 
     `activation` is the module of the nonlinearity (site `post_act`); `write` is the down projection, whose input is the
-    coefficient of each value vector (site `write`). `gated` says that a product lies between the two. A `width` of None, or
-    one that names an attribute which is None, means four times the hidden size.
+    coefficient of each value vector (site `write`). `gated` says that a product lies between the two. A `width` of
+    None, or one that names an attribute which is None, means four times the hidden size.
     """
 
     name: str

@@ -29,9 +29,7 @@ def load(
         config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
         _require_family(name, config.model_type)
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, revision=revision, dtype=dtype, trust_remote_code=False
-        )
+        model = AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=dtype, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
         if isinstance(error, UnsupportedModelError):
             raise
@@ -45,8 +43,8 @@ def load(
 
 def model_signature(model: PreTrainedModel) -> Signature:
     """Which weights these are: name, revision where the hub gave one, precision, and a fingerprint of the parameters."""
-    name = Path(model.config.name_or_path).name or type(model).__name__
-    name = "lab" if Path(model.config.name_or_path).parts[-2:] == ("lab", "shipped") else name
+    source = Path(model.config.name_or_path or "")
+    name = "lab" if source.parts[-2:] == ("lab", "shipped") else source.name or type(model).__name__
     return Signature.of(
         model=name,
         revision=getattr(model.config, "_commit_hash", None),

@@ -3,18 +3,17 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 from neuroglot.errors import InterventionError, UnsupportedModelError
-from neuroglot.layout import Layer, Layout
+from neuroglot.layout import Layer, Layout, Site
 from neuroglot.models.checks import check_config, check_sites
 from neuroglot.models.families import FAMILIES, Family, StackPlan, family_of
 
-Site = Literal["post_act", "write"]
 Tap = Callable[[Layer, Tensor], Tensor | None]
 
 
@@ -41,8 +40,8 @@ class ModelView:
 
         Token positions are flattened, row by row. A tap that returns None only reads; one that returns a tensor of the
         same shape replaces the activation. Several taps act in the order in which they were installed. All hooks are
-        removed when the block ends, on exceptions too. Raises `InterventionError` in the first forward of the model that
-        does not reach one of the layers.
+        removed when the block ends, on exceptions too. Raises `InterventionError` in the first forward of the model
+        that does not reach one of the layers.
         """
         wanted = tuple(self.layout.layers if layers is None else layers)
         reached: set[Layer] = set()
@@ -79,9 +78,9 @@ class ModelView:
 def view(model: PreTrainedModel) -> ModelView:
     """Find the feed-forward neurons of a Hugging Face model, or refuse it.
 
-    The architecture must stand in `models/families.py`. Located layers are compared with the config, and one dummy forward
-    checks that each site fires once a layer and that value vectors times coefficients give the layer's output. Raises
-    `UnsupportedModelError` with what was got, what was expected and what to do next.
+    The architecture must stand in `models/families.py`. Located layers are compared with the config, and one dummy
+    forward checks that each site fires once a layer and that value vectors times coefficients give the layer's output.
+    Raises `UnsupportedModelError` with what was got, what was expected and what to do next.
     """
     family = _known_family(model)
     modules: dict[Layer, LayerModules] = {}
@@ -129,7 +128,7 @@ def _stack_modules(model: PreTrainedModel, plan: StackPlan) -> list[tuple[nn.Mod
 
 
 def _width(write: nn.Module) -> int:
-    return int(getattr(write, "in_features", None) or write.nx)  # Conv1D calls its input width nx
+    return int(getattr(write, "in_features", None) or getattr(write, "nx"))  # noqa: B009 (Conv1D calls it nx)
 
 
 def _install(modules: LayerModules, site: Site, layer: Layer, tap: Tap) -> RemovableHandle:

@@ -1,0 +1,93 @@
+"""Recording: what "this neuron fires" means, as a typed object that is validated, printed and stored with every number."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.layout import Site
+from neuroglot.signature import Signature
+
+Tokens = Literal["all", "last"]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Where, on which tokens and above which value a neuron fires.
+
+    * `site`: `post_act`, the output of the nonlinearity before any gate product; or `write`, the input of the down
+      projection. They coincide for ungated feed-forward networks only.
+    * `tokens`: `all` real tokens, or the `last` one of each text. Padding never counts.
+    * `fires`: one threshold or several, counted in one pass; a neuron fires where its value is strictly greater.
+    * `special_tokens`: whether tokens that the tokenizer added (`<s>`, `</s>`) count. The model reads them in any case.
+
+    Raises `ConfigError` on anything else.
+    """
+
+    site: Site = "post_act"
+    tokens: Tokens = "all"
+    fires: tuple[float, ...] = (0.0,)
+    special_tokens: bool = False
+
+    def __post_init__(self) -> None:
+        fires = (self.fires,) if isinstance(self.fires, int | float) else tuple(self.fires)
+        object.__setattr__(self, "fires", tuple(float(threshold) for threshold in fires))
+        _require("site", self.site, get_args(Site))
+        _require("tokens", self.tokens, get_args(Tokens))
+        if not self.fires or len(set(self.fires)) != len(self.fires) or not all(map(math.isfinite, self.fires)):
+            raise ConfigError(f"Recording got the thresholds {self.fires}.", "Expected finite numbers, each once.")
+
+    @classmethod
+    def lape(cls) -> "Recording":
+        """LAPE (Tang et al. 2024, §2): output of the nonlinearity > 0, all tokens.
+
+        The reference packs texts into full-length rows, so that documents read each other; here each text is on its
+        own.
+        """
+        return cls(site="post_act", tokens="all", fires=(0.0,), special_tokens=True)
+
+    @classmethod
+    def sharing_matters(cls) -> "Recording":
+        """Sharing Matters (Wang et al. 2024, §3): output of the nonlinearity > 0 at the last token of the prompt.
+
+        The released notebook passes the position but never uses it; the last token is what its text describes.
+        """
+        return cls(site="post_act", tokens="last", fires=(0.0,), special_tokens=True)
+
+    @property
+    def signature(self) -> Signature:
+        thresholds = ",".join(f"{threshold:g}" for threshold in self.fires)
+        return Signature.of(
+            site=self.site, tokens=self.tokens, fires=f">{thresholds}", special_tokens=self.special_tokens
+        )
+
+    def threshold_index(self, threshold: float | None) -> int:
+        """Where a threshold stands in `fires`; None is right where there is only one. Raises `ConfigError`."""
+        if threshold is None and len(self.fires) == 1:
+            return 0
+        if threshold not in self.fires:
+            raise ConfigError(
+                f"The threshold {threshold} was asked for.", f"Recorded were {', '.join(map(str, self.fires))}."
+            )
+        return self.fires.index(threshold)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "site": self.site,
+            "tokens": self.tokens,
+            "fires": list(self.fires),
+            "special_tokens": self.special_tokens,
+        }
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Recording":
+        """The inverse of `to_json`; raises `ArtifactError` on unknown or missing fields."""
+        try:
+            return cls(**{**fields, "fires": tuple(fields["fires"])})
+        except (KeyError, TypeError, ConfigError) as error:
+            raise ArtifactError(f"A stored recording reads {fields!r}.", "Expected site, tokens and fires.") from error
+
+
+def _require(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"Recording got {name}={value!r}.", f"Expected one of {', '.join(map(repr, allowed))}.")

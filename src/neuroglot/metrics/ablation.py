@@ -1,0 +1,106 @@
+"""AblationMatrix: what switching off each language's neurons does to every language, beside size-matched random sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuroglot.metrics.metrics import Metric
+from neuroglot.metrics.score import RESAMPLES, Score, resampled_sums, scores_from
+from neuroglot.signature import Signature
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The means that the matrix comes down to, in the metric's unit; positive is harm done.
+
+    `diagonal`: a language's own neurons off. `off_diagonal`: another language's neurons off. `random`: as many random
+    neurons a layer as the language's own set has, on that language. The last two are ratios of means.
+    """
+
+    diagonal: Score
+    off_diagonal: Score
+    random: Score
+    diagonal_over_off_diagonal: Score
+    diagonal_over_random: Score
+
+
+@dataclass(frozen=True, eq=False)
+class AblationMatrix:
+    """Counts of a metric with all neurons on `[R, G, C]`, with each set off `[S, R, G, C]`, and with K random draws of
+    the same size a layer off `[K, S, R, G, C]`. Set s holds the neurons of `languages[s]`, so that S = G.
+
+    An effect is the change of the metric in the direction of harm: loss increase, or accuracy decrease.
+    """
+
+    data: str
+    languages: tuple[str, ...]
+    set_sizes: tuple[int, ...]
+    metric: Metric
+    baseline: Tensor
+    ablated: Tensor
+    random: Tensor
+    signature: Signature
+
+    def effects(self) -> list[list[Score]]:
+        """Effect of set s on language g, with intervals over rows: S lists of G scores."""
+        value = self._effect(self.ablated.sum(1), self.baseline.sum(0))
+        resamples = self._effect(self._resampled(self.ablated), self._resampled_baseline()[:, None])
+        return self._as_rows(value, resamples)
+
+    def random_effects(self) -> list[list[Score]]:
+        """The same for the random sets, mean over the K draws; the interval resamples rows and draws."""
+        value = self._effect(self.random.sum(2), self.baseline.sum(0)).mean(0)
+        return self._as_rows(value, self._resampled_random())
+
+    def headline(self) -> Headline:
+        """Means over the diagonal, off it, and over the control's diagonal, with ratios."""
+        effect = self._effect(self.ablated.sum(1), self.baseline.sum(0))
+        control = self._effect(self.random.sum(2), self.baseline.sum(0)).mean(0)
+        value = _means(effect[None], control[None])
+        resamples = _means(
+            self._effect(self._resampled(self.ablated), self._resampled_baseline()[:, None]), self._resampled_random()
+        )
+        return Headline(*scores_from(value[0], resamples))
+
+    def _effect(self, counts: Tensor, baseline: Tensor) -> Tensor:
+        change = self.metric.value(counts) - self.metric.value(baseline)
+        return -change if self.metric.higher_is_better else change
+
+    def _resampled(self, counts: Tensor) -> Tensor:
+        """Summed over resampled rows: `[..., R, G, C]` → `[resamples, ..., G, C]`, the same rows for every condition."""
+        return resampled_sums(counts.movedim(-3, 0))
+
+    def _resampled_baseline(self) -> Tensor:
+        return self._resampled(self.baseline)
+
+    def _resampled_random(self) -> Tensor:
+        """Effects of the random sets with rows and draws resampled: `[resamples, S, G]`."""
+        baseline = self._resampled_baseline()[:, None, None]
+        effects = self._effect(self._resampled(self.random), baseline)  # [resamples, K, S, G]
+        draws, sets = effects.shape[1:3]
+        generator = torch.Generator().manual_seed(1)
+        drawn = torch.randint(draws, (RESAMPLES, draws, sets, 1), generator=generator)
+        return effects.gather(1, drawn.expand_as(effects)).mean(1)
+
+    def _as_rows(self, value: Tensor, resamples: Tensor) -> list[list[Score]]:
+        scores = scores_from(value.flatten(), resamples.flatten(1))
+        width = len(self.languages)
+        return [scores[start : start + width] for start in range(0, len(scores), width)]
+
+
+def _means(effect: Tensor, control: Tensor) -> Tensor:
+    """Diagonal, off-diagonal and random mean and the two ratios: `[K, S, G]` twice → `[K, 5]`."""
+    own = torch.eye(effect.shape[-1], dtype=torch.bool)
+    diagonal, off_diagonal, random = effect[:, own].mean(1), effect[:, ~own].mean(1), control[:, own].mean(1)
+    ratios = (_ratio(diagonal, off_diagonal), _ratio(diagonal, random))
+    return torch.stack([diagonal, off_diagonal, random, *ratios], dim=1)
+
+
+def _ratio(harm: Tensor, reference: Tensor) -> Tensor:
+    """Harm over reference; 0 where there is no harm, infinite where there is harm and the reference does none."""
+    ratio = harm / reference
+    ratio = torch.where(reference > 0, ratio, torch.inf)
+    return torch.where(harm > 0, ratio, 0.0)

@@ -1,0 +1,97 @@
+"""Metrics: a text is reduced to a few counts, and summed counts to a number; so intervals and paired tests come free."""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from neuroglot.corpora.corpus import Corpus, Task
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model said of a batch: natural log probabilities `[B, T]` of the given tokens, whether each was ranked
+    first `[B, T]`, which tokens are asked for `[B, T]`, and how many bytes of UTF-8 they make up `[B]`.
+    """
+
+    log_probabilities: Tensor
+    ranked_first: Tensor
+    scored: Tensor
+    text_bytes: Tensor
+
+
+class Metric(Protocol):
+    """A number about texts that is computed from summed counts."""
+
+    name: str
+    unit: str
+    higher_is_better: bool
+    reads: type[Corpus] | type[Task]
+
+    def counts(self, predictions: Predictions) -> Tensor:
+        """Counts of each text: `[B, C]`, float64."""
+        ...
+
+    def value(self, counts: Tensor) -> Tensor:
+        """The number from summed counts: `[..., C]` → `[...]`; NaN where nothing was counted."""
+        ...
+
+
+def _loss_counts(predictions: Predictions) -> Tensor:
+    """Negative log probability, tokens and bytes of each text: `[B, 3]`."""
+    losses = -(predictions.log_probabilities.double() * predictions.scored).sum(1)
+    return torch.stack([losses, predictions.scored.sum(1).double(), predictions.text_bytes.double()], dim=1)
+
+
+@dataclass(frozen=True)
+class NatsPerToken:
+    """Mean negative log probability of a token given those before it, in nats; comparable within one tokenizer only."""
+
+    name: str = "loss"
+    unit: str = "nats per token"
+    higher_is_better: bool = False
+    reads: type[Corpus] | type[Task] = Corpus
+
+    def counts(self, predictions: Predictions) -> Tensor:
+        return _loss_counts(predictions)
+
+    def value(self, counts: Tensor) -> Tensor:
+        return counts[..., 0] / counts[..., 1]
+
+
+@dataclass(frozen=True)
+class BitsPerByte:
+    """Negative log₂ probability of a text over its bytes of UTF-8: comparable between tokenizers.
+
+    Scripts differ in bytes a character, so that languages are comparable to themselves only.
+    """
+
+    name: str = "loss"
+    unit: str = "bits per byte"
+    higher_is_better: bool = False
+    reads: type[Corpus] | type[Task] = Corpus
+
+    def counts(self, predictions: Predictions) -> Tensor:
+        return _loss_counts(predictions)
+
+    def value(self, counts: Tensor) -> Tensor:
+        return counts[..., 0] / math.log(2) / counts[..., 2]
+
+
+@dataclass(frozen=True)
+class ExactAnswer:
+    """Share of questions whose whole answer the model ranks first, token by token: what greedy decoding would write."""
+
+    name: str = "accuracy"
+    unit: str = "share right"
+    higher_is_better: bool = True
+    reads: type[Corpus] | type[Task] = Task
+
+    def counts(self, predictions: Predictions) -> Tensor:
+        right = (predictions.ranked_first | ~predictions.scored).all(1)
+        return torch.stack([right.double(), torch.ones_like(right, dtype=torch.float64)], dim=1)
+
+    def value(self, counts: Tensor) -> Tensor:
+        return counts[..., 0] / counts[..., 1]

@@ -1,0 +1,126 @@
+"""NeuronSet: a set of neurons of one layout, with its provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from neuroglot.errors import ArtifactError, LayoutMismatchError
+from neuroglot.layout import Layout
+from neuroglot.signature import Signature
+from neuroglot.storage import load_tensors, save_tensors
+
+KIND = "neurons"
+NO_PROVENANCE = Signature()
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronSet:
+    """Members as booleans `[N]` in layout order; `signature` says how they were chosen.
+
+    `a | b`, `a & b` and `a - b` are the usual sets and refuse another layout; `len(a)` counts the members.
+    """
+
+    layout: Layout
+    members: Tensor
+    signature: Signature = NO_PROVENANCE
+
+    def __post_init__(self) -> None:
+        if self.members.dtype != torch.bool or self.members.shape != (self.layout.neuron_count,):
+            raise LayoutMismatchError(
+                f"Members are {self.members.dtype} {list(self.members.shape)}.",
+                f"Expected booleans [{self.layout.neuron_count}] ({self.layout}).",
+            )
+
+    @classmethod
+    def empty(cls, layout: Layout) -> NeuronSet:
+        return cls(layout, torch.zeros(layout.neuron_count, dtype=torch.bool))
+
+    @classmethod
+    def of(cls, layout: Layout, indices: Mapping[tuple[str, int], Iterable[int]]) -> NeuronSet:
+        """The neurons listed by (stack, layer); raises `LayoutMismatchError` on one that the layout lacks."""
+        members = torch.zeros(layout.neuron_count, dtype=torch.bool)
+        places = {(layer.stack, layer.index): layer for layer in layout.layers}
+        for place, listed in indices.items():
+            layer = places.get(place)
+            for neuron in listed:
+                if layer is None or not 0 <= neuron < layer.width:
+                    raise LayoutMismatchError(
+                        f"Neuron {neuron} of {place[0]} layer {place[1]} was listed.", f"The layout is {layout}."
+                    )
+                members[layer.start + neuron] = True
+        return cls(layout, members)
+
+    def indices(self) -> dict[tuple[str, int], list[int]]:
+        """Ascending neuron indices by (stack, layer); layers without members are left out."""
+        by_layer = ((layer, part.nonzero()[:, 0].tolist()) for layer, part in self.layout.by_layer(self.members))
+        return {(layer.stack, layer.index): listed for layer, listed in by_layer if listed}
+
+    def counts_by_layer(self) -> list[int]:
+        """Members in each of the L layers."""
+        return [int(count) for count in self.layout.sum_by_layer(self.members.long())]
+
+    def __len__(self) -> int:
+        return int(self.members.sum())
+
+    def __or__(self, other: NeuronSet) -> NeuronSet:
+        return self._combined(other, self.members | self._same_layout(other), "|")
+
+    def __and__(self, other: NeuronSet) -> NeuronSet:
+        return self._combined(other, self.members & self._same_layout(other), "&")
+
+    def __sub__(self, other: NeuronSet) -> NeuronSet:
+        return self._combined(other, self.members & ~self._same_layout(other), "-")
+
+    def __eq__(self, other: object) -> bool:
+        """Equal layout and members, however they were chosen."""
+        if not isinstance(other, NeuronSet):
+            return NotImplemented
+        return self.layout == other.layout and torch.equal(self.members, other.members)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"NeuronSet({len(self)} of {self.layout.neuron_count}: {self.layout})"
+
+    def _same_layout(self, other: NeuronSet) -> Tensor:
+        self.layout.require_same(other.layout, "The second set")
+        return other.members
+
+    def _combined(self, other: NeuronSet, members: Tensor, sign: str) -> NeuronSet:
+        if self.signature == other.signature:
+            return NeuronSet(self.layout, members, self.signature)
+        provenance = Signature.of(combined=f"({self.signature}) {sign} ({other.signature})")
+        return NeuronSet(self.layout, members, provenance)
+
+    def save(self, path: Path | str) -> Path:
+        """Write one safetensors file with a JSON header; members are stored as ascending flat indices (int64)."""
+        header = {"layout": self.layout.to_json(), "signature": self.signature.to_json()}
+        return save_tensors(path, KIND, {"indices": self.members.nonzero()[:, 0]}, header)
+
+    @classmethod
+    def load(cls, path: Path | str) -> NeuronSet:
+        """The set in a file; raises `ArtifactError` where the file is anything else or lists neurons out of range."""
+        tensors, header = load_tensors(path, KIND)
+        try:
+            layout, signature = Layout.from_json(header["layout"]), Signature.from_json(header["signature"])
+            indices = tensors["indices"].tolist()
+        except (KeyError, AttributeError) as error:
+            raise ArtifactError(f"{path} lacks {error}.", "Expected a complete neuron set.") from error
+        if not _ascending(indices, layout.neuron_count):
+            raise ArtifactError(
+                f"{path} lists neurons out of range or order.", f"Expected 0–{layout.neuron_count - 1}."
+            )
+        members = torch.zeros(layout.neuron_count, dtype=torch.bool)
+        members[indices] = True
+        return cls(layout, members, signature)
+
+
+def _ascending(indices: Sequence[int], end: int) -> bool:
+    bounded = all(isinstance(index, int) and 0 <= index < end for index in indices)
+    return bounded and all(a < b for a, b in pairwise(indices))
