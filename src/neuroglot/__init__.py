@@ -1,1 +1,66 @@
-"""neuroglot: which feed-forward neurons of a language model work for which language."""
+"""neuroglot: which feed-forward neurons of a language model work for which language, and the proof.
+
+The public names load their module when they are first used, so that `import neuroglot` and `neuroglot --help` do not
+wait for PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neuroglot import corpora as corpora
+    from neuroglot import interventions as interventions
+    from neuroglot import lab as lab
+    from neuroglot import metrics as metrics
+    from neuroglot import models as models
+    from neuroglot import neurons as neurons
+    from neuroglot.activity.activity import Activity as Activity
+    from neuroglot.activity.record import record as record
+    from neuroglot.activity.record import record_sharing as record_sharing
+    from neuroglot.activity.recording import Recording as Recording
+    from neuroglot.activity.sharing import Sharing as Sharing
+    from neuroglot.analysis import AnalysisConfig as AnalysisConfig
+    from neuroglot.analysis import analyze as analyze
+    from neuroglot.corpora.corpus import Corpus as Corpus
+    from neuroglot.corpora.corpus import Task as Task
+    from neuroglot.errors import NeuroglotError as NeuroglotError
+    from neuroglot.evaluation import ablation_matrix as ablation_matrix
+    from neuroglot.evaluation import evaluate as evaluate
+    from neuroglot.models.view import ModelView as ModelView
+    from neuroglot.models.view import view as view
+    from neuroglot.neurons.neuronset import NeuronSet as NeuronSet
+    from neuroglot.reports.report import Report as Report
+
+_ROOMS = {"corpora", "interventions", "lab", "metrics", "models", "neurons"}
+_HOMES = {
+    "Activity": "activity.activity",
+    "AnalysisConfig": "analysis",
+    "Corpus": "corpora.corpus",
+    "ModelView": "models.view",
+    "NeuroglotError": "errors",
+    "NeuronSet": "neurons.neuronset",
+    "Recording": "activity.recording",
+    "Report": "reports.report",
+    "Sharing": "activity.sharing",
+    "Task": "corpora.corpus",
+    "ablation_matrix": "evaluation",
+    "analyze": "analysis",
+    "evaluate": "evaluation",
+    "record": "activity.record",
+    "record_sharing": "activity.record",
+    "view": "models.view",
+}
+
+__all__ = sorted(_ROOMS | set(_HOMES))
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"neuroglot.{name}")
+    if name in _HOMES:
+        return getattr(import_module(f"neuroglot.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'neuroglot' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -80,7 +80,9 @@ def check_free(path: Path | str, overwrite: bool = False) -> None:
 
 def save_tensors(path: Path | str, kind: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Path:
     """Write tensors and a JSON header as one safetensors file of this `kind` (for example `activity`)."""
-    metadata = {"neuroglot": FORMAT_VERSION, "kind": kind, "header": json.dumps(header, ensure_ascii=False)}
+    # One metadata entry, because safetensors writes several in random order and equal content must give equal bytes.
+    described = {"format": FORMAT_VERSION, "kind": kind, "header": header}
+    metadata = {"neuroglot": json.dumps(described, ensure_ascii=False)}
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     return write_whole(path, save(contiguous, metadata))
 
@@ -92,26 +94,25 @@ def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[s
         raise ArtifactError(f"{path} is not a file.", f"Expected a saved {kind}.")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            _check_kind(path, kind, metadata)
+            header = _header(path, kind, (file.metadata() or {}).get("neuroglot", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            header = json.loads(metadata["header"])
     except (SafetensorError, OSError, json.JSONDecodeError, RecursionError) as error:
         raise ArtifactError(f"{path} is damaged or not safetensors ({error}).", f"Expected a saved {kind}.") from error
-    if not isinstance(header, dict):
-        raise ArtifactError(f"{path} has a header that is no JSON object.", f"Expected a saved {kind}.")
     return tensors, header
 
 
-def _check_kind(path: Path, kind: str, metadata: Mapping[str, str]) -> None:
-    if metadata.get("neuroglot") != FORMAT_VERSION or metadata.get("kind") != kind or "header" not in metadata:
+def _header(path: Path, kind: str, metadata: str) -> dict[str, Any]:
+    if len(metadata) > HEADER_LIMIT:
+        raise ArtifactError(f"{path} has a header of {len(metadata)} characters.", f"The limit is {HEADER_LIMIT}.")
+    described = json.loads(metadata)
+    found = described if isinstance(described, dict) else {}
+    if found.get("format") != FORMAT_VERSION or found.get("kind") != kind or not isinstance(found.get("header"), dict):
         raise ArtifactError(
-            f"{path} holds {metadata.get('kind', 'tensors of another program')!r} "
-            f"in format {metadata.get('neuroglot', 'unknown')}.",
+            f"{path} holds {found.get('kind', 'tensors of another program')!r} "
+            f"in format {found.get('format', 'unknown')}.",
             f"Expected {kind!r} in format {FORMAT_VERSION}.",
         )
-    if len(metadata["header"]) > HEADER_LIMIT:
-        raise ArtifactError(f"{path} has a header of {len(metadata['header'])} characters.", "That is over the limit.")
+    return dict(found["header"])
 
 
 @contextmanager

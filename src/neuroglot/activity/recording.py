@@ -1,4 +1,6 @@
-"""Recording: what "this neuron fires" means, as a typed object that is validated, printed and stored with every number."""
+"""Recording: what "this neuron fires" means, as a typed object that is validated, printed and stored with every
+number.
+"""
 
 import math
 from dataclasses import dataclass

@@ -1,0 +1,34 @@
+"""The command line: parse, call, print; no logic."""
+
+import sys
+
+from cyclopts import App
+
+from neuroglot.cli.analysis import analyze, demo
+from neuroglot.cli.lab import lab_app
+
+app = App(
+    name="neuroglot",
+    help="Find which neurons of a language model work for which language, and prove it by switching them off.",
+    help_format="markdown",
+)
+app.command(demo)
+app.command(analyze)
+app.command(lab_app)
+
+
+def main() -> None:
+    """Run the command; print an error that neuroglot raised on purpose as one message, without a traceback.
+
+    Exit codes: 0 done, 1 refused (bad input, unknown model, a file in the way), 2 unknown option, 130 interrupted.
+    """
+    from neuroglot.errors import NeuroglotError
+
+    try:
+        app()
+    except NeuroglotError as error:
+        print(f"neuroglot: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("neuroglot: interrupted; nothing half-written was left.", file=sys.stderr)
+        sys.exit(130)

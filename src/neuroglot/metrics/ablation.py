@@ -1,4 +1,6 @@
-"""AblationMatrix: what switching off each language's neurons does to every language, beside size-matched random sets."""
+"""AblationMatrix: what switching off each language's neurons does to every language, beside size-matched random
+sets.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ class AblationMatrix:
         return -change if self.metric.higher_is_better else change
 
     def _resampled(self, counts: Tensor) -> Tensor:
-        """Summed over resampled rows: `[..., R, G, C]` → `[resamples, ..., G, C]`, the same rows for every condition."""
+        """Summed over resampled rows: `[..., R, G, C]` → `[resamples, ..., G, C]`, the same rows for every
+        condition.
+        """
         return resampled_sums(counts.movedim(-3, 0))
 
     def _resampled_baseline(self) -> Tensor:

@@ -1,4 +1,6 @@
-"""Metrics: a text is reduced to a few counts, and summed counts to a number; so intervals and paired tests come free."""
+"""Metrics: a text is reduced to a few counts, and summed counts to a number; so intervals and paired tests come
+free.
+"""
 
 import math
 from dataclasses import dataclass

@@ -42,7 +42,9 @@ def load(
 
 
 def model_signature(model: PreTrainedModel) -> Signature:
-    """Which weights these are: name, revision where the hub gave one, precision, and a fingerprint of the parameters."""
+    """Which weights these are: name, revision where the hub gave one, precision, and a fingerprint of the
+    parameters.
+    """
     source = Path(model.config.name_or_path or "")
     name = "lab" if source.parts[-2:] == ("lab", "shipped") else source.name or type(model).__name__
     return Signature.of(

@@ -27,7 +27,9 @@ class LayerModules:
 
 @dataclass(frozen=True, eq=False)
 class ModelView:
-    """The layers of one model in layout order; it reads and changes activations, and never has a `forward` of its own."""
+    """The layers of one model in layout order; it reads and changes activations, and never has a `forward` of its
+    own.
+    """
 
     model: PreTrainedModel
     family: Family

@@ -1,0 +1,119 @@
+"""The evaluation loop against a plain loop over texts and tokens; ablation through it."""
+
+import math
+
+import pytest
+import torch
+
+from neuroglot import ablation_matrix, evaluate
+from neuroglot.corpora import Corpus, Task
+from neuroglot.errors import ConfigError, CorpusError, LayoutMismatchError
+from neuroglot.interventions import ablating
+from neuroglot.metrics import BitsPerByte, ExactAnswer, NatsPerToken
+from neuroglot.models import view
+from neuroglot.neurons import NeuronSet, at_random_like
+from tests.families import tiny_model
+from tests.tiny import WORDS, tiny_corpus, tiny_tokenizer
+
+CORPUS = tiny_corpus()
+
+
+def token_losses(model, token_ids: list[int]) -> list[float]:
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([token_ids])).logits[0]
+    return [
+        math.log(sum(math.exp(float(value)) for value in logits[place])) - float(logits[place][token_ids[place + 1]])
+        for place in range(len(token_ids) - 1)
+    ]
+
+
+@pytest.mark.parametrize("model_type", ["llama", "bloom", "gpt2", "gemma2"])
+@pytest.mark.parametrize("bos", [True, False])
+def test_losses_equal_the_oracle(model_type: str, bos: bool) -> None:
+    located, tokenizer = view(tiny_model(model_type)), tiny_tokenizer(bos)
+    corpus = CORPUS.take(
+        row for row in range(9) if all(len(column[row].split()) > 1 for column in CORPUS.texts.values())
+    )
+    nats = evaluate(located, tokenizer, corpus, NatsPerToken()).scores
+    bits = evaluate(located, tokenizer, corpus, BitsPerByte()).scores
+    for language, column in corpus.texts.items():
+        losses, size = [], 0
+        for text in column:
+            losses += token_losses(located.model, tokenizer(text)["input_ids"])
+            asked = text if bos else text.split(" ", 1)[1]  # nothing predicts the first token of a text without <s>
+            size += len(asked.encode())
+        assert math.isclose(nats[language].value, sum(losses) / len(losses), rel_tol=1e-5)
+        assert math.isclose(bits[language].value, sum(losses) / math.log(2) / size, rel_tol=1e-5)
+
+
+def a_task(located, tokenizer) -> Task:
+    """Half of the answers are what the model itself ranks first, the others are anything else."""
+    prompts = {language: column[:6] for language, column in CORPUS.texts.items()}
+    answers: dict[str, tuple[str, ...]] = {}
+    for language, column in prompts.items():
+        row_answers = []
+        for row, prompt in enumerate(column):
+            ids = tokenizer(prompt)["input_ids"]
+            with torch.no_grad():
+                logits = located.model(input_ids=torch.tensor([ids])).logits[0, -1]
+            best = int(logits[3:].argmax())
+            right = row % 2 == 0 and int(logits.argmax()) == best + 3
+            row_answers.append(f" {WORDS[best if right else (best + 1) % len(WORDS)]}")
+        answers[language] = tuple(row_answers)
+    ids = CORPUS.ids[:6]
+    return Task("own words", Corpus("p", ids, prompts), Corpus("a", ids, answers))
+
+
+def test_accuracy_equals_greedy_decoding() -> None:
+    located, tokenizer = view(tiny_model("llama")), tiny_tokenizer()
+    task = a_task(located, tokenizer)
+    scores = evaluate(located, tokenizer, task, ExactAnswer()).scores
+    for language in task.prompts.languages:
+        right = 0
+        for prompt, answer in zip(task.prompts.texts[language], task.answers.texts[language], strict=True):
+            ids = torch.tensor([tokenizer(prompt)["input_ids"]])
+            greedy = located.model.generate(
+                ids, attention_mask=torch.ones_like(ids), max_new_tokens=1, do_sample=False, pad_token_id=0
+            )
+            right += int(greedy[0, -1]) == tokenizer(answer.strip())["input_ids"][-1]
+        assert scores[language].value == right / 6
+
+
+def test_an_answer_that_merges_with_its_prompt_is_refused() -> None:
+    prompts, answers = (Corpus(name, ("1",), {"de": ("w1",), "sw": ("w2",)}) for name in ("p", "a"))
+    with pytest.raises(CorpusError, match="share a token"):
+        evaluate(view(tiny_model("llama")), tiny_tokenizer(), Task("t", prompts, answers), ExactAnswer())
+
+
+def test_a_metric_is_not_given_what_it_does_not_read() -> None:
+    located, tokenizer = view(tiny_model("llama")), tiny_tokenizer()
+    with pytest.raises(ConfigError, match="ExactAnswer was given a Corpus"):
+        evaluate(located, tokenizer, CORPUS, ExactAnswer())
+
+
+def test_matrix_counts_are_those_of_single_ablations() -> None:
+    located, tokenizer = view(tiny_model("qwen2")), tiny_tokenizer()
+    sets = {
+        language: NeuronSet.of(located.layout, {("decoder", layer): [layer, 5 + place] for layer in range(3)})
+        for place, language in enumerate(CORPUS.languages)
+    }
+    matrix = ablation_matrix(located, tokenizer, CORPUS, sets, NatsPerToken(), draws=2, seed=7)
+    assert torch.equal(matrix.baseline, evaluate(located, tokenizer, CORPUS, NatsPerToken()).counts)
+    for place, neurons in enumerate(sets.values()):
+        with ablating(located, neurons):
+            assert torch.equal(matrix.ablated[place], evaluate(located, tokenizer, CORPUS, NatsPerToken()).counts)
+        for draw in range(2):
+            with ablating(located, at_random_like(neurons, 7 + draw)):
+                counts = evaluate(located, tokenizer, CORPUS, NatsPerToken()).counts
+            assert torch.equal(matrix.random[draw, place], counts)
+    assert not torch.equal(matrix.ablated[0], matrix.baseline)
+
+
+def test_sets_of_other_languages_or_layouts_are_refused() -> None:
+    located, tokenizer = view(tiny_model("qwen2")), tiny_tokenizer()
+    empty = NeuronSet.empty(located.layout)
+    with pytest.raises(ConfigError, match="one set for each of de, sw, zh"):
+        ablation_matrix(located, tokenizer, CORPUS, {"de": empty, "sw": empty}, NatsPerToken())
+    foreign = dict.fromkeys(CORPUS.languages, NeuronSet.empty(view(tiny_model("bloom")).layout))
+    with pytest.raises(LayoutMismatchError, match="decoder 3×64"):
+        ablation_matrix(located, tokenizer, CORPUS, foreign, NatsPerToken())

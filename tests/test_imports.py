@@ -1,0 +1,70 @@
+"""Imports point only to lower floors, and what is arithmetic only never imports a model."""
+
+import ast
+from pathlib import Path
+
+import neuroglot
+
+PACKAGE = Path(neuroglot.__file__).parent
+FLOORS = {
+    "errors": -1, "layout": 0, "signature": 0, "storage": 0, "progress": 0,
+    "models": 1, "corpora": 1,
+    "activity": 2,
+    "neurons": 3,
+    "interventions": 4, "metrics": 4,
+    "evaluation": 5, "lab": 5,
+    "reports": 6,
+    "analysis": 7,
+    "cli": 8,
+}  # fmt: skip
+ARITHMETIC_ONLY = {"neurons", "metrics", "reports"}
+MODEL_SIDE = ("transformers.", "neuroglot.models.", "neuroglot.evaluation.", "neuroglot.activity.record.")
+
+
+def imported(path: Path) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+SOURCES = [path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"]
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room(path) for path in SOURCES} == set(FLOORS)
+    assert len(SOURCES) > 40
+
+
+def test_imports_point_only_downwards() -> None:
+    for path in SOURCES:
+        for name in imported(path):
+            if name.startswith("neuroglot."):
+                target = name.split(".")[1]
+                same_room = target == room(path)
+                assert same_room or FLOORS[target] < FLOORS[room(path)], f"{path} imports {name}"
+
+
+def test_arithmetic_rooms_never_import_a_model() -> None:
+    for path in SOURCES:
+        if room(path) in ARITHMETIC_ONLY:
+            wrong = [name for name in imported(path) if f"{name}.".startswith(MODEL_SIDE)]
+            assert not wrong, f"{path} imports {wrong}"
+
+
+def test_no_source_file_is_too_long_to_read_in_one_sitting() -> None:
+    assert {path.name: length for path in SOURCES if (length := len(path.read_text().splitlines())) > 400} == {}
+
+
+def test_the_public_names_are_all_there() -> None:
+    assert len(neuroglot.__all__) >= 20
+    for name in neuroglot.__all__:
+        assert getattr(neuroglot, name) is not None
