@@ -58,7 +58,7 @@ class Corpus:
             for row, text in enumerate(column):
                 if not text.strip():
                     raise CorpusError(
-                        f"Corpus {self.name!r} has an empty text in {language!r}, row {row + 1} (id {self.ids[row]!r}).",
+                        f"Corpus {self.name!r} has no text in {language!r}, row {row + 1} (id {self.ids[row]!r}).",
                         "Every language needs a text in every row.",
                     )
 
@@ -92,7 +92,9 @@ class Corpus:
         return replace(self, ids=tuple(self.ids[row] for row in rows), texts=texts)
 
     def split(self, share: float, seed: int = 0) -> tuple["Corpus", "Corpus"]:
-        """Two disjoint parts, the first with `share` of the rows, drawn with `seed`; both keep the corpus's row order."""
+        """Two disjoint parts, the first with `share` of the rows, drawn with `seed`; both keep the corpus's row
+        order.
+        """
         first_size = round(share * len(self))
         if not 0 < first_size < len(self):
             raise CorpusError(
@@ -122,3 +124,15 @@ class Task:
                 f"Task {self.name!r} has prompts and answers with different ids or languages.",
                 "Both corpora must list the same ids and the same languages in the same order.",
             )
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def select(self, languages: Sequence[str]) -> "Task":
+        """The same questions in fewer languages; raises `CorpusError` on a language it lacks."""
+        return Task(self.name, self.prompts.select(languages), self.answers.select(languages))
+
+    def take(self, rows: Iterable[int]) -> "Task":
+        """The questions at these positions, in this order, in every language."""
+        rows = list(rows)
+        return Task(self.name, self.prompts.take(rows), self.answers.take(rows))

@@ -1,0 +1,149 @@
+"""Columns of text as they were read, each text with its place, and the function that makes parallel rows of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from neuroglot.errors import CorpusError
+
+OnMissing = Literal["refuse", "drop"]
+DROP = "Complete it, or leave such rows out in every language with --on-missing drop (on_missing='drop')."
+
+
+@dataclass(frozen=True)
+class Column:
+    """One language's texts in the order of the file; an empty string is a text that is missing.
+
+    Without `ids` the rows of all languages are aligned by their position. `witness` holds what must be the same in
+    every language of a row, such as the answer of a sum: where a file has one, alignment is checked and not believed.
+    """
+
+    origin: str
+    texts: Sequence[str]
+    places: Sequence[int]
+    ids: Sequence[str] | None = None
+    witness: Sequence[str] | None = None
+    unit: str = "line"
+
+    def place(self, row: int) -> str:
+        """Where a text stands, as messages name it."""
+        return place(self.origin, self.unit, self.places[row])
+
+
+def place(origin: str, unit: str, number: int) -> str:
+    """`file:line` for lines, `file, row 3` for what has no lines."""
+    return f"{origin}:{number}" if unit == "line" else f"{origin}, {unit} {number}"
+
+
+def align(columns: Mapping[str, Column], on_missing: OnMissing) -> tuple[list[str], dict[str, list[str]], int]:
+    """The ids, the texts by language, and how many rows were dropped because a language lacked them.
+
+    Raises `CorpusError` on unequal lengths, duplicate ids, a missing text unless rows may be dropped, characters that
+    cannot be text, rows whose witnesses differ, and where no row is left.
+    """
+    for column in columns.values():
+        _check_characters(column)
+    ids_of = _ids(columns)
+    rows = {language: {row_id: row for row, row_id in enumerate(ids)} for language, ids in ids_of.items()}
+    every_id = list(dict.fromkeys(row_id for ids in ids_of.values() for row_id in ids))
+    kept = [row_id for row_id in every_id if all(_has_text(columns[g], rows[g].get(row_id)) for g in columns)]
+    if len(kept) < len(every_id) and (on_missing == "refuse" or not kept):
+        raise _missing_text(columns, rows, every_id, kept)
+    _check_witnesses(columns, rows, kept)
+    texts = {language: [column.texts[rows[language][i]] for i in kept] for language, column in columns.items()}
+    return kept, texts, len(every_id) - len(kept)
+
+
+def _ids(columns: Mapping[str, Column]) -> dict[str, Sequence[str]]:
+    """The ids of each column's rows: its own, where all columns have them, else the row numbers."""
+    if any(column.ids is None for column in columns.values()):
+        _check_lengths(list(columns.values()))
+        return {language: [str(n + 1) for n in range(len(column.texts))] for language, column in columns.items()}
+    ids_of = {language: column.ids or () for language, column in columns.items()}
+    for language, ids in ids_of.items():
+        _check_ids(columns[language], ids)
+    return ids_of
+
+
+def _check_lengths(columns: list[Column]) -> None:
+    short, long = (pick(columns, key=lambda column: len(column.texts)) for pick in (min, max))
+    if len(short.texts) < len(long.texts):
+        missing = len(short.texts) + 1
+        raise CorpusError(
+            f"{long.origin} has {len(long.texts)} {long.unit}s and {short.origin} has {len(short.texts)}: "
+            f"{short.unit} {missing} is missing in {short.origin}.",
+            "Files that are aligned by position need the same number in every language.",
+            "Mend the files; --on-missing drop cannot, for nothing says which line lacks its translation.",
+        )
+
+
+def _check_ids(column: Column, ids: Sequence[str]) -> None:
+    first_seen: dict[str, int] = {}
+    for row, row_id in enumerate(ids):
+        if not row_id.strip():
+            raise CorpusError(f"{column.place(row)}: the id is empty.", "Every row needs an id, or the file none.")
+        if row_id in first_seen:
+            raise CorpusError(
+                f"{column.place(row)}: the id {row_id!r} stands at {column.place(first_seen[row_id])} already.",
+                "Each id may name one row.",
+                "Remove one of the two rows, or leave the ids out.",
+            )
+        first_seen[row_id] = row
+
+
+def _check_characters(column: Column) -> None:
+    """NUL ends strings in many tools, and half of a surrogate pair cannot be written as UTF-8 or tokenized."""
+    for row, text in enumerate(column.texts):
+        what = "a NUL character" if "\0" in text else "half a surrogate pair" if not _encodes(text) else None
+        if what:
+            raise CorpusError(
+                f"{column.place(row)}: the text holds {what}.",
+                "Expected is Unicode text.",
+                "Remove the character or the row.",
+            )
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _has_text(column: Column, row: int | None) -> bool:
+    return row is not None and bool(column.texts[row].strip())
+
+
+def _missing_text(
+    columns: Mapping[str, Column], rows: Mapping[str, Mapping[str, int]], every_id: list[str], kept: list[str]
+) -> CorpusError:
+    """Names the first row that is not complete, and says how many there are."""
+    kept_ids = set(kept)
+    row_id = next(i for i in every_id if i not in kept_ids)
+    language = next(g for g in columns if not _has_text(columns[g], rows[g].get(row_id)))
+    row, column = rows[language].get(row_id), columns[language]
+    if row is None:
+        other = next(g for g in columns if row_id in rows[g])
+        there = columns[other].place(rows[other][row_id])
+        got = f"{column.origin} has no {column.unit} with the id {row_id!r} of {there}."
+    else:
+        got = f"{column.place(row)}: the text in {language!r} is empty."
+    count = (
+        f"Every row needs a text in every language; {len(every_id) - len(kept)} of {len(every_id)} rows do not have it."
+    )
+    return CorpusError(got, count, DROP if kept else "No row is complete, so dropping would leave nothing.")
+
+
+def _check_witnesses(columns: Mapping[str, Column], rows: Mapping[str, Mapping[str, int]], kept: Sequence[str]) -> None:
+    witnessed = [(column, column.witness, rows[g]) for g, column in columns.items() if column.witness is not None]
+    for row_id in kept:
+        places = [(column, witness[row[row_id]], row[row_id]) for column, witness, row in witnessed]
+        for column, value, row in places[1:]:
+            first, expected, first_row = places[0]
+            if value != expected:
+                raise CorpusError(
+                    f"{column.place(row)} has the answer {value!r}, and {first.place(first_row)} has {expected!r}.",
+                    "A question has the same answer in every language, so the two rows are not translations.",
+                    "Bring the files into step, or correct the answer.",
+                )

@@ -1,0 +1,112 @@
+"""`load`: any parallel corpus, from a path, by its name, or from the hub; or one message that says why not."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import get_args
+
+from neuroglot.corpora.columns import Column, OnMissing, align
+from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.folders import layout_of, read_folder
+from neuroglot.corpora.hub import HUB_ID, read_hub
+from neuroglot.corpora.sources import PLAIN, SOURCES, find_source
+from neuroglot.corpora.tables import TABLES, columns_of
+from neuroglot.errors import ConfigError, CorpusError
+
+SHIPPED_LAB = Path(str(files("neuroglot"))) / "lab" / "shipped" / "held_out.jsonl"
+LAB_LICENCE = "Apache-2.0"
+
+
+def load(
+    source: str | Path,
+    *,
+    languages: Sequence[str] | None = None,
+    on_missing: OnMissing = "refuse",
+    column: str | None = None,
+    revision: str | None = None,
+) -> Corpus:
+    """Reads a parallel corpus, or refuses it.
+
+    `source` is a folder with one file a language (`de.txt`, `mgsm_de.tsv`, `test_German.json`, `xquad.de.json`), a file
+    with one column a language (.tsv, .csv, .jsonl, .parquet; a column `id` holds row ids), a known name (`mgsm`,
+    `msvamp`, `xquad`, `flores`) or a dataset of the Hugging Face Hub: `org/name`, `org/name:config` or
+    `org/name:config:split`. What is on disk goes before what has the same name elsewhere, except `lab`, which is always
+    the held-out text that is shipped with the lab model.
+
+    The corpus is keyed by BCP-47 codes, in the order of `languages`, else sorted. `on_missing="drop"` leaves out, in
+    every language, the rows that lack a text in one, and counts them in `Corpus.dropped`. `column` chooses the text
+    where a layout holds several; `revision` is the dataset's on the hub.
+
+    Raises `CorpusError` (what, where, expected, next step) on a source that is not there or not parallel;
+    `ConfigError` on an option that does not fit it; `MissingExtraError` for the hub without `neuroglot[hub]`.
+    """
+    if on_missing not in get_args(OnMissing):
+        raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected is 'refuse' or 'drop'.")
+    path = SHIPPED_LAB if source == "lab" else _existing(source)
+    if path is not None and revision is not None:
+        raise ConfigError(f"Revision {revision!r} was asked of the local path {path}.", "Only the hub has revisions.")
+    if path is None:
+        name, licence, columns = _from_hub(str(source), languages, column, revision)
+    elif path.is_dir():
+        layout, columns = read_folder(path, languages, column)
+        name, licence = path.resolve().name if layout is PLAIN else layout.name, layout.licence
+    else:
+        name, licence, columns = path.stem, "unknown", _from_file(path, languages, column)
+    if source == "lab":
+        name, licence = "lab", LAB_LICENCE
+    ids, texts, dropped = align(columns, on_missing)
+    return Corpus(name, tuple(ids), {g: tuple(t) for g, t in texts.items()}, licence, dropped)
+
+
+def _existing(source: str | Path) -> Path | None:
+    """The path, where something is there; None where the source can only be on the hub; else raises `CorpusError`."""
+    path = Path(source).expanduser()
+    try:
+        if str(source) and path.exists():
+            return path
+    except OSError as error:
+        raise CorpusError(f"{str(source)[:200]!r} cannot be read: {error.strerror or error}.") from error
+    if isinstance(source, str) and (find_source(source) or (HUB_ID.fullmatch(source) and not _looks_local(path))):
+        return None
+    known = ["lab", *(record.name for record in SOURCES)]
+    like = difflib.get_close_matches(path.name, sorted({*known, *_siblings(path)}), n=3)
+    raise CorpusError(
+        f"There is no {str(source)[:200]!r}.",
+        f"Expected is a path, a known name ({', '.join(known)}) or a hub dataset (org/name).",
+        f"Did you mean {' or '.join(map(repr, like))}?" if like else "",
+    )
+
+
+def _looks_local(path: Path) -> bool:
+    """Whether a name that is not there was meant as a path: a mistyped path must not be looked up on the hub."""
+    return path.suffix.lower() in {".txt", ".json", *TABLES} or path.parent.is_dir()
+
+
+def _siblings(path: Path) -> list[str]:
+    try:
+        return [entry.name for entry in path.parent.iterdir()]
+    except (OSError, ValueError):
+        return []
+
+
+def _from_file(path: Path, languages: Sequence[str] | None, column: str | None) -> Mapping[str, Column]:
+    layout, read = layout_of(path.name), TABLES.get(path.suffix.lower())
+    hint = f"It looks like one language of the layout {layout.name!r}: give the folder {path.parent}." if layout else ""
+    if read is None or layout:
+        raise CorpusError(
+            f"{path} is no file with a column for each language.",
+            f"Expected is one of {', '.join(TABLES)}, or a folder.",
+            hint,
+        )
+    if column is not None:
+        raise ConfigError(f"Column {column!r} was asked of {path}.", "A table's columns are chosen by languages=[...].")
+    return columns_of(read(path), languages)
+
+
+def _from_hub(
+    name: str, languages: Sequence[str] | None, column: str | None, revision: str | None
+) -> tuple[str, str, Mapping[str, Column]]:
+    columns = read_hub(name, languages, column, revision)
+    record = find_source(name.split(":")[0])
+    return (record.name, record.licence, columns) if record else (name, "unknown", columns)

@@ -1,0 +1,75 @@
+"""Bytes to text and text to lines: UTF-8 or refused, lines at newlines only, JSON with its place in the message."""
+
+import json
+import stat
+from pathlib import Path
+
+from neuroglot.corpora.columns import place
+from neuroglot.errors import CorpusError
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a regular file holds; raises `CorpusError` where it is none, cannot be read, or is empty."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise CorpusError(f"{path} is a folder or a special file.", "Expected is a regular file.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not data:
+        raise CorpusError(f"{path} is empty.", "Expected is at least one row.", "Fill it or remove it.")
+    return data
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file, its byte order mark left out; raises `CorpusError` with line and byte where it is not one."""
+    data = read_bytes(path)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # `utf-8-sig` counts from behind the mark, the user's hex editor does not
+        offset = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
+        raise CorpusError(
+            f"{_at(path, data, offset)}: byte 0x{data[offset]:02x} at offset {offset} of the file is not UTF-8.",
+            "Expected is UTF-8 text.",
+            "Save the file as UTF-8, for instance with iconv -t UTF-8.",
+        ) from None
+    if b"\0" in data:
+        where = _at(path, data, data.index(b"\0"))
+        raise CorpusError(f"{where}: the line holds a NUL byte.", "Expected is UTF-8 text.", "Remove it.")
+    if not text:
+        raise CorpusError(f"{path} is empty.", "Expected is at least one row.", "Fill it or remove it.")
+    return text
+
+
+def read_lines(path: Path) -> list[str]:
+    r"""The lines of a UTF-8 file, ended by `\n` or `\r\n` and by nothing else.
+
+    `str.splitlines` would also split at U+2028 and others, which stand inside real sentences, and so misalign the rows.
+    Raises `CorpusError` as `read_text`, and on a carriage return inside a line, at which some tools do split.
+    """
+    lines = read_text(path).removesuffix("\n").split("\n")
+    lines = [line.removesuffix("\r") for line in lines]
+    for number, line in enumerate(lines, 1):
+        if "\r" in line:
+            raise CorpusError(
+                f"{path}:{number}: a carriage return stands inside the line.",
+                r"Lines end in \n or \r\n.",
+                "Replace it by a space, or by a newline where it was meant as one.",
+            )
+    return lines
+
+
+def parse_json(text: str, path: Path, first_line: int = 1) -> object:
+    """One JSON value that starts in `first_line` of the file; raises `CorpusError` with the line where it is not."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where, problem = place(str(path), "line", first_line + error.lineno - 1), f"{error.msg} at column {error.colno}"
+    except (ValueError, RecursionError) as error:  # a number or a nesting beyond what Python takes
+        where, problem = place(str(path), "line", first_line), str(error).split(";")[0]
+    raise CorpusError(f"{where}: this is not JSON: {problem}.", "Expected is valid JSON.", "Mend the line or the file.")
+
+
+def _at(path: Path, data: bytes, offset: int) -> str:
+    return place(str(path), "line", data.count(b"\n", 0, offset) + 1)
