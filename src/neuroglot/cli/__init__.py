@@ -4,7 +4,7 @@ import sys
 
 from cyclopts import App
 
-from neuroglot.cli.analysis import analyze, demo
+from neuroglot.cli.analysis import ANALYZE_EXAMPLES, analyze, demo
 from neuroglot.cli.lab import lab_app
 
 app = App(
@@ -13,7 +13,7 @@ app = App(
     help_format="markdown",
 )
 app.command(demo)
-app.command(analyze)
+app.command(analyze, help_epilogue=ANALYZE_EXAMPLES)
 app.command(lab_app)
 
 

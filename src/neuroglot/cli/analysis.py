@@ -1,10 +1,18 @@
 """`neuroglot demo` and `neuroglot analyze`."""
 
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from neuroglot.analysis import AnalysisConfig
+
+ANALYZE_EXAMPLES = """Examples:
+
+    neuroglot analyze lab --corpus my-texts/ --out run
+    neuroglot analyze ./my-model --corpus texts.tsv --languages de sw zh --out run
+    neuroglot analyze bigscience/bloom-560m --corpus mgsm/ --out run"""
 
 
 def demo(*, out: Path = Path("neuroglot-demo")) -> None:
@@ -48,12 +56,6 @@ def analyze(
 ) -> None:
     """Find the language neurons of a model with a parallel corpus, and switch them off.
 
-    Examples
-    --------
-    neuroglot analyze lab --corpus my-texts/ --out run
-    neuroglot analyze ./my-model --corpus texts.tsv --languages de sw zh --out run
-    neuroglot analyze bigscience/bloom-560m --corpus mgsm/ --out run
-
     Parameters
     ----------
     model:
@@ -96,19 +98,31 @@ def analyze(
     overwrite:
         Replace the run folder of an earlier run.
     """
-    options = dict(locals())
     from neuroglot.activity.recording import Recording
     from neuroglot.analysis import AnalysisConfig
 
-    recording = Recording(site=site, fires=fires, special_tokens=special_tokens)  # type: ignore[arg-type]
-    names = {field.name for field in fields(AnalysisConfig)} & set(options)
-    config = AnalysisConfig(**{name: options[name] for name in names}, recording=recording)
+    config = AnalysisConfig(
+        model=model,
+        corpus=corpus,
+        languages=languages,
+        on_missing=on_missing,
+        column=column,
+        revision=revision,
+        device=device,
+        dtype=dtype,
+        recording=Recording(site=site, fires=(fires,), special_tokens=special_tokens),
+        top_share=top_share,
+        filter_quantile=filter_quantile,
+        owner_quantile=owner_quantile,
+        ablation_rows=ablation_rows,
+        random_draws=random_draws,
+        seed=seed,
+    )
     _analyze_and_print(config, out, overwrite)
 
 
-def _analyze_and_print(config: object, out: Path, overwrite: bool) -> None:
-    from neuroglot.analysis import AnalysisConfig, analyze
+def _analyze_and_print(config: "AnalysisConfig", out: Path, overwrite: bool) -> None:
+    from neuroglot.analysis import analyze
 
-    assert isinstance(config, AnalysisConfig)
     analyze(config, out, overwrite=overwrite).print()
     print(f"\nReport: {out / 'report.html'}")

@@ -27,10 +27,16 @@ class Predictions:
 class Metric(Protocol):
     """A number about texts that is computed from summed counts."""
 
-    name: str
-    unit: str
-    higher_is_better: bool
-    reads: type[Corpus] | type[Task]
+    @property
+    def name(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def higher_is_better(self) -> bool: ...
+    @property
+    def reads(self) -> type[Corpus] | type[Task]:
+        """What the metric is computed on."""
+        ...
 
     def counts(self, predictions: Predictions) -> Tensor:
         """Counts of each text: `[B, C]`, float64."""

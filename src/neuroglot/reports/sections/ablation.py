@@ -1,0 +1,293 @@
+"""AblationMatrix: the effect of switching off each language's neurons, beside random sets of the same size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuroglot.metrics.ablation import AblationMatrix, Headline
+from neuroglot.metrics.metrics import BitsPerByte, NatsPerToken
+from neuroglot.metrics.score import RESAMPLES, Score, resampled_sums, scores_from
+from neuroglot.reports import figures
+from neuroglot.reports.figures import Series
+from neuroglot.reports.heatmaps import Panel, heat_maps
+from neuroglot.reports.labels import language_label, language_labels
+from neuroglot.reports.parts import INTERVALS, Figure, KeyNumber, Plot, Section, Spec
+from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
+from neuroglot.reports.wording import bracketed, harm_sentence, in_unit, multiple, number
+from neuroglot.signature import Signature
+
+CONDITIONS = {
+    "on": "all neurons on",
+    "own": "its own neurons off",
+    "other": "another language's off (mean)",
+    "random": "as many random ones off (mean)",
+}
+HARMFUL = ("own", "other", "random")
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """An ablation matrix in one unit, with what is read from it more than once."""
+
+    matrix: AblationMatrix
+
+    @property
+    def unit(self) -> str:
+        return self.matrix.metric.unit
+
+    @cached_property
+    def headline(self) -> Headline:
+        return self.matrix.headline()
+
+    @cached_property
+    def effects(self) -> list[list[Score]]:
+        return self.matrix.effects()
+
+    @cached_property
+    def random_effects(self) -> list[list[Score]]:
+        return self.matrix.random_effects()
+
+    @cached_property
+    def by_language(self) -> dict[str, list[Score]]:
+        """The metric of every language under each of `CONDITIONS`."""
+        value, resamples = condition_values(self.matrix)
+        return {name: scores_from(value[place], resamples[:, place]) for place, name in enumerate(CONDITIONS)}
+
+    @cached_property
+    def harm_by_language(self) -> dict[str, list[Score]]:
+        """The effect on every language under each condition that switches something off."""
+        sign = -1.0 if self.matrix.metric.higher_is_better else 1.0
+        value, resamples = condition_values(self.matrix)
+        value, resamples = sign * (value[1:] - value[:1]), sign * (resamples[:, 1:] - resamples[:, :1])
+        return {name: scores_from(value[place], resamples[:, place]) for place, name in enumerate(HARMFUL)}
+
+
+def condition_values(matrix: AblationMatrix) -> tuple[Tensor, Tensor]:
+    """The metric by condition and language, `[4, G]`, and the same of resampled rows, `[resamples, 4, G]`.
+
+    Rows and draws are resampled as `AblationMatrix` does it, so that differences equal its effects.
+    """
+    value = matrix.metric.value
+    ablated, random = matrix.ablated.movedim(1, 0), torch.diagonal(matrix.random, dim1=1, dim2=3).permute(1, 0, 3, 2)
+    exact = value(matrix.baseline.sum(0)), value(ablated.sum(0)), value(random.sum(0))
+    drawn = value(resampled_sums(matrix.baseline)), value(resampled_sums(ablated)), value(resampled_sums(random))
+    generator = torch.Generator().manual_seed(1)
+    draws, languages = random.shape[1:3]
+    chosen = torch.randint(draws, (RESAMPLES, draws, languages), generator=generator)
+    return _conditions(exact[0], exact[1], exact[2].mean(0)), _conditions(
+        drawn[0], drawn[1], drawn[2].gather(1, chosen).mean(1)
+    )
+
+
+def _conditions(on: Tensor, ablated: Tensor, random: Tensor) -> Tensor:
+    """`[..., G]`, `[..., S, G]` and `[..., G]` → `[..., 4, G]`; NaN for another language's where there is none."""
+    own = torch.diagonal(ablated, dim1=-2, dim2=-1)
+    same = torch.eye(ablated.shape[-1], dtype=torch.bool)
+    other = ablated.masked_fill(same, 0).sum(-2) / (ablated.shape[-1] - 1)
+    return torch.stack([on, own, other, random], dim=-2)
+
+
+def ablation_section(matrix: AblationMatrix) -> Section:
+    """The headline, the matrix beside its control, and own, other and random by language."""
+    views = [View(one) for one in in_units(matrix)]
+    first = views[0]
+    sentence = harm_sentence(first.headline, matrix.metric, matrix.data, len(matrix.languages))
+    return Section(
+        key="ablation",
+        title="What switching neurons off does",
+        sentence=sentence,
+        signature=matrix.signature | Signature.of(unit=" or ".join(view.unit for view in views)),
+        remarks=(*_other_units(views[1:]), _controls(matrix), INTERVALS),
+        figures=(_matrix_figure(views), _language_figure(views)),
+        summary=_summary(first),
+        key_numbers=_key_numbers(first),
+        headline=_headline_json(first) if isinstance(matrix.metric, NatsPerToken) else None,
+    )
+
+
+def task_section(matrix: AblationMatrix) -> Section:
+    """A task whose answers are right or wrong: the share right under each condition."""
+    view = View(matrix)
+    first = joined_accuracy(view)
+    harm = harm_sentence(view.headline, matrix.metric, matrix.data, len(matrix.languages))
+    caption = (
+        "How to read it: each row is a language, each mark a condition; the further left a mark, the fewer answers are "
+        f"right. Lines are intervals. {_controls(matrix)}"
+    )
+    table = _language_table("task-conditions", f"{matrix.data} by language", view, view.by_language)
+    series = [Series(text, name, view.by_language[name]) for name, text in CONDITIONS.items()]
+    spec = figures.dots(series, language_labels(matrix.languages), unit=view.unit, zero=False)
+    title = f"{matrix.data}: {matrix.metric.name} by language"
+    figure = Figure("task-conditions", title, caption, f"Dot plot. {first} {harm}", (Plot(spec, table),))
+    return Section("task", f"Task: {matrix.data}", f"{first} {harm}", matrix.signature, (INTERVALS,), (figure,))
+
+
+def joined_accuracy(view: View) -> str:
+    """The mean over languages with all neurons on; one sentence."""
+    value, resamples = condition_values(view.matrix)
+    (mean,) = scores_from(value[:1].mean(1), resamples[:, :1].mean(2))
+    return f"With all neurons on, the mean {view.matrix.metric.name} is {number(mean.value)} {bracketed(mean)}."
+
+
+def in_units(matrix: AblationMatrix) -> Sequence[AblationMatrix]:
+    """The matrix in its own unit and in the others that its counts allow: a loss counts tokens and bytes alike."""
+    losses = (NatsPerToken(), BitsPerByte())
+    if matrix.metric not in losses:
+        return (matrix,)
+    return (matrix, *(replace(matrix, metric=metric) for metric in losses if metric != matrix.metric))
+
+
+def _matrix_figure(views: Sequence[View]) -> Figure:
+    languages = views[0].matrix.languages
+    own = views[0].headline
+    alternative = (
+        f"Two heat maps of {len(languages)} by {len(languages)} languages. Means: {number(own.diagonal.value)} on the "
+        f"diagonal, {number(own.off_diagonal.value)} off it, {number(own.random.value)} {views[0].unit} at random."
+    )
+    caption = (
+        "How to read it: a row is the language whose neurons are off, a column the language that is measured; outlined "
+        "cells are a language's own. Both maps share one colour scale: orange is harm, purple its opposite, 0 neutral. "
+        "Where neurons belong to a language, the outlined cells stand out in the first map and not in the second."
+    )
+    plots = tuple(Plot(_matrix_spec(view), _matrix_table(view), view.unit) for view in views)
+    return Figure("ablation-matrix", "Ablation matrix beside its control", caption, alternative, plots)
+
+
+def _matrix_spec(view: View) -> Spec:
+    named = (("The row language's neurons off", view.effects), ("As many random neurons off", view.random_effects))
+    panels = [
+        Panel(
+            title,
+            [[score.value for score in row] for row in scores],
+            [[[score.low, score.high] for score in row] for row in scores],
+        )
+        for title, scores in named
+    ]
+    labels = language_labels(view.matrix.languages)
+    hover = (
+        "neurons of <b>%{y}</b> off<br>measured on <b>%{x}</b><br>"
+        f"%{{z:.3~g}} [%{{customdata[0]:.3~g}}, %{{customdata[1]:.3~g}}] {view.unit}"
+    )
+    unit = f"{view.matrix.metric.name} increase, {view.unit}"
+    return heat_maps(panels, labels, labels, unit=unit, hover=hover, axis="measured on", diverging=True, outline=True)
+
+
+def _matrix_table(view: View) -> Table:
+    codes = view.matrix.languages
+    columns = [Column("neurons off"), Column("measured on")]
+    columns += [*score_columns("effect", view.unit), *score_columns("random", view.unit)]
+    rows = [
+        (codes[s], codes[g], *score_cells(view.effects[s][g]), *score_cells(view.random_effects[s][g]))
+        for s, g in product(range(len(codes)), repeat=2)
+    ]
+    return Table.of(f"ablation-matrix-{_slug(view.unit)}", "Ablation matrix", columns, rows)
+
+
+def _language_figure(views: Sequence[View]) -> Figure:
+    labels = language_labels(views[0].matrix.languages)
+    caption = (
+        "How to read it: each row is a language, each mark the change of its loss; right of 0 is harm. Lines are "
+        "intervals. Where the circle stands right of the other two, the neurons are the language's own."
+    )
+    plots = []
+    for view in views:
+        series = [Series(CONDITIONS[name], name, view.harm_by_language[name]) for name in HARMFUL]
+        spec = figures.dots(series, labels, unit=f"{view.matrix.metric.name} increase, {view.unit}")
+        table = _language_table(
+            f"ablation-by-language-{_slug(view.unit)}", "Effect by language", view, view.harm_by_language
+        )
+        plots.append(Plot(spec, table, view.unit))
+    alternative = f"Dot plot of the effect on {len(labels)} languages of own, other and random neurons."
+    return Figure(
+        "ablation-by-language", "Own, other and random neurons, by language", caption, alternative, tuple(plots)
+    )
+
+
+def _language_table(key: str, title: str, view: View, scores: dict[str, list[Score]]) -> Table:
+    columns = [Column("language"), Column("neurons in its set")]
+    columns += [column for name in scores for column in score_columns(CONDITIONS[name], view.unit)]
+    rows: list[tuple[Cell, ...]] = [
+        (code, view.matrix.set_sizes[place], *(cell for name in scores for cell in score_cells(scores[name][place])))
+        for place, code in enumerate(view.matrix.languages)
+    ]
+    return Table.of(key, title, columns, rows)
+
+
+def _summary(view: View) -> Table:
+    """For the terminal: one row a language, an interval where the claim is, in text that fits 80 columns."""
+    title = f"{view.matrix.metric.name.capitalize()} increase with neurons off, {view.unit} (interval over rows)"
+    columns = [Column(name) for name in ("language", "neurons", "its own off", "another's off", "random off")]
+    harm = (view.harm_by_language[name] for name in HARMFUL)
+    rows = [
+        (language_label(code), size, f"{number(own.value)} {bracketed(own)}", number(other.value), number(random.value))
+        for code, size, (own, other, random) in zip(view.matrix.languages, view.matrix.set_sizes, zip(*harm))
+    ]
+    return Table.of("summary", title, columns, rows)
+
+
+def _controls(matrix: AblationMatrix) -> str:
+    draws, rows = matrix.random.shape[0], matrix.baseline.shape[0]
+    return (
+        f"The control switches off as many random neurons in every layer, mean of {draws} draws; measured on {rows:,} "
+        "parallel rows."
+    )
+
+
+def _other_units(views: Sequence[View]) -> tuple[str, ...]:
+    """The same means in the other units, one sentence each."""
+    return tuple(
+        f"In {view.unit}: {in_unit(view.headline.diagonal, view.matrix.metric)} for its own neurons, "
+        f"{in_unit(view.headline.off_diagonal, view.matrix.metric)} for another language's, "
+        f"{in_unit(view.headline.random, view.matrix.metric)} for random ones."
+        for view in views
+    )
+
+
+def _key_numbers(view: View) -> tuple[KeyNumber, ...]:
+    means = view.headline
+    ratios = {"other": means.diagonal_over_off_diagonal, "random": means.diagonal_over_random}
+    named = {"own": means.diagonal, "other": means.off_diagonal, "random": means.random}
+    return tuple(
+        KeyNumber(
+            CONDITIONS[role].removesuffix(" (mean)"),
+            number(score.value),
+            f"{bracketed(score)} {view.unit}",
+            _times(ratios[role]) if role in ratios and means.diagonal.low > 0 else "",
+            role,
+        )
+        for role, score in named.items()
+        if not math.isnan(score.value)
+    )
+
+
+def _times(ratio: Score) -> str:
+    return f"own is {multiple(ratio.value)} × {bracketed(ratio, multiple)}" if math.isfinite(ratio.value) else ""
+
+
+def _headline_json(view: View) -> dict[str, Any]:
+    """Plain numbers for other programs; documented in `docs/report.md`."""
+    means = view.headline
+    named = {"diagonal": means.diagonal, "off_diagonal": means.off_diagonal, "random": means.random}
+    numbers = {name: score.to_json() for name, score in named.items()}
+    return {
+        "languages": list(view.matrix.languages),
+        **{name: score["value"] for name, score in numbers.items()},
+        "unit": view.unit,
+        "intervals": {name: [score["low"], score["high"]] for name, score in numbers.items()},
+        "diagonal_over_off_diagonal": means.diagonal_over_off_diagonal.to_json(),
+        "diagonal_over_random": means.diagonal_over_random.to_json(),
+        "rows": int(view.matrix.baseline.shape[0]),
+        "signature": view.matrix.signature.to_json(),
+    }
+
+
+def _slug(unit: str) -> str:
+    return unit.replace(" ", "-")

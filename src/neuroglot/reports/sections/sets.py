@@ -1,0 +1,156 @@
+"""NeuronSets: their sizes, how much those of two languages overlap, and in which layers their neurons lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import combinations
+
+from neuroglot.metrics.score import Score
+from neuroglot.neurons.comparing import overlap_matrix
+from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.reports import figures
+from neuroglot.reports.figures import Series
+from neuroglot.reports.heatmaps import WRITTEN_IN_CELLS, Panel, heat_maps
+from neuroglot.reports.labels import common_signature, language_label, language_labels, layer_labels
+from neuroglot.reports.parts import Figure, Plot, Section
+from neuroglot.reports.tables import Column, Table
+from neuroglot.reports.wording import joined, number, percent, plural
+
+SHARE = "share of the layer's neurons"
+
+
+def sets_section(sets: Mapping[str, NeuronSet]) -> Section:
+    """The sets of several languages beside each other."""
+    overlap = overlap_matrix(sets).tolist()
+    parts = (_sizes_sentence(sets), _overlap_sentence(tuple(sets), overlap), _layer_sentence(sets))
+    return Section(
+        key="neuron-sets",
+        title="Each language's own neurons",
+        sentence=" ".join(part for part in parts if part),
+        signature=common_signature(one.signature for one in sets.values()),
+        figures=(_sizes_figure(sets), _overlap_figure(tuple(sets), overlap), _layers_figure(sets)),
+    )
+
+
+def single_set_section(neurons: NeuronSet) -> Section:
+    """One set alone: its neurons by layer."""
+    counts, labels = neurons.counts_by_layer(), layer_labels(neurons.layout)
+    sentence = (
+        f"The set holds {plural(len(neurons), 'neuron')}, {percent(len(neurons) / neurons.layout.neuron_count)} of the "
+        f"{neurons.layout.neuron_count:,} of {neurons.layout}."
+    )
+    widths = [layer.width for layer in neurons.layout.layers]
+    rows = [(name, count, width, count / width) for name, count, width in zip(labels.full, counts, widths)]
+    columns = (Column("layer"), Column("neurons"), Column("layer width"), Column("share", SHARE))
+    spec = figures.dots([Series("neurons", "observed", _exact(counts))], labels, unit="neurons")
+    plot = Plot(spec, Table.of("neuron-set", "Neurons by layer", columns, rows))
+    caption = "How to read it: each row is a layer, each dot the number of its neurons that belong to the set."
+    figure = Figure("neuron-set", "Neurons by layer", caption, f"Dot plot. {sentence}", (plot,))
+    return Section("neuron-set", "A set of neurons", sentence, neurons.signature, figures=(figure,))
+
+
+def _sizes_sentence(sets: Mapping[str, NeuronSet]) -> str:
+    sizes = {code: len(neurons) for code, neurons in sets.items()}
+    total = next(iter(sets.values())).layout.neuron_count
+    least, most = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
+    empty = [language_label(code) for code, size in sizes.items() if size == 0]
+    text = f"Sets of {plural(len(sets), 'language')} hold {sizes[least]:,} to {sizes[most]:,} of {total:,} neurons"
+    if sizes[most]:
+        text += f"; the largest belongs to {language_label(most)} ({percent(sizes[most] / total)})"
+    return f"{text}. {_empty(empty)}".strip()
+
+
+def _empty(languages: list[str]) -> str:
+    if not languages:
+        return ""
+    named = joined(languages[:5]) if len(languages) <= 5 else f"{len(languages)} languages"
+    return f"No neuron was found for {named}."
+
+
+def _overlap_sentence(codes: tuple[str, ...], overlap: list[list[float]]) -> str:
+    pairs = [(a, b) for a, b in combinations(range(len(codes)), 2) if not math.isnan(overlap[a][b])]
+    if not pairs:
+        return ""
+    mean = sum(overlap[a][b] for a, b in pairs) / len(pairs)
+    a, b = max(pairs, key=lambda pair: overlap[pair[0]][pair[1]])
+    return (
+        f"Two sets have {percent(mean)} of their neurons in common on average (Jaccard index), at most "
+        f"{percent(overlap[a][b])}: {language_label(codes[a])} and {language_label(codes[b])}."
+    )
+
+
+def _layer_sentence(sets: Mapping[str, NeuronSet]) -> str:
+    layout = next(iter(sets.values())).layout
+    totals = [sum(counts) for counts in zip(*(neurons.counts_by_layer() for neurons in sets.values()))]
+    if not sum(totals):
+        return ""
+    fullest = max(range(len(totals)), key=totals.__getitem__)
+    share, layer = percent(totals[fullest] / sum(totals)), layer_labels(layout).full[fullest]
+    return f"The largest part of them, {share}, lies in {layer}."
+
+
+def _sizes_figure(sets: Mapping[str, NeuronSet]) -> Figure:
+    sizes = [len(neurons) for neurons in sets.values()]
+    total = next(iter(sets.values())).layout.neuron_count
+    rows = [(code, size, size / total) for code, size in zip(sets, sizes)]
+    columns = (Column("language"), Column("neurons"), Column("share", "share of all neurons"))
+    spec = figures.dots([Series("neurons", "own", _exact(sizes))], language_labels(tuple(sets)), unit="neurons")
+    plot = Plot(spec, Table.of("set-sizes", "Set sizes", columns, rows))
+    caption = "How to read it: each dot is the number of neurons in a language's set. A neuron can be in several sets."
+    alternative = f"Dot plot of set sizes, from {min(sizes):,} to {max(sizes):,} neurons."
+    return Figure(
+        "set-sizes",
+        "How many neurons each language has",
+        caption,
+        alternative,
+        (plot,),
+        wide=len(sets) > WRITTEN_IN_CELLS,
+    )
+
+
+def _overlap_figure(codes: tuple[str, ...], overlap: list[list[float]]) -> Figure:
+    labels = language_labels(codes)
+    others = [[math.nan if a == b else value for b, value in enumerate(row)] for a, row in enumerate(overlap)]
+    hover = "<b>%{y}</b> and <b>%{x}</b><br>Jaccard index %{z:.3~g}"
+    spec = heat_maps([Panel("", others)], labels, labels, unit="Jaccard index", hover=hover, axis="")
+    rows = [(a, b, overlap[i][j]) for i, a in enumerate(codes) for j, b in enumerate(codes)]
+    columns = (Column("language"), Column("other language"), Column("Jaccard index"))
+    plot = Plot(spec, Table.of("set-overlap", "Overlap between languages", columns, rows))
+    caption = (
+        "How to read it: neurons that two languages share over neurons that either has; 0 is none, 1 all. The "
+        "diagonal, always 1, is left blank, and so are pairs without any neuron."
+    )
+    alternative = f"Heat map. {_overlap_sentence(codes, overlap)}"
+    return Figure(
+        "set-overlap", "Overlap between languages", caption, alternative, (plot,), wide=len(codes) > WRITTEN_IN_CELLS
+    )
+
+
+def _layers_figure(sets: Mapping[str, NeuronSet]) -> Figure:
+    layout = next(iter(sets.values())).layout
+    counts = [neurons.counts_by_layer() for neurons in sets.values()]
+    widths = [layer.width for layer in layout.layers]
+    labels = layer_labels(layout)
+    shares = [[count / width for count, width in zip(row, widths)] for row in counts]
+    details = [[[float(count)] for count in row] for row in counts]
+    hover = f"<b>%{{y}}</b>, %{{x}}<br>%{{customdata[0]}} neurons, %{{z:.3~g}} {SHARE}"
+    spec = heat_maps(
+        [Panel("", shares, details)], language_labels(tuple(sets)), labels, unit=SHARE, hover=hover, axis="layer"
+    )
+    rows = [
+        (code, name, count, share)
+        for code, by_layer, layer_shares in zip(sets, counts, shares)
+        for name, count, share in zip(labels.full, by_layer, layer_shares)
+    ]
+    columns = (Column("language"), Column("layer"), Column("neurons"), Column("share", SHARE))
+    plot = Plot(spec, Table.of("neurons-by-layer", "Neurons by layer", columns, rows))
+    caption = (
+        "How to read it: a row is a language, a column a layer (0 is next to the input); darker means more neurons."
+    )
+    alternative = f"Heat map of {len(sets)} languages by {number(len(widths))} layers. {_layer_sentence(sets)}"
+    return Figure("neurons-by-layer", "Neurons by layer", caption, alternative, (plot,))
+
+
+def _exact(values: list[int]) -> list[Score]:
+    return [Score(float(value), float(value), float(value)) for value in values]

@@ -1,0 +1,186 @@
+"""The page in headless Chromium: offline, drawn, downloadable, dark, on a phone, and safe against its own data."""
+
+import csv
+import html
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from neuroglot.reports import Report
+from neuroglot.reports.html import script_safe_json
+from neuroglot.signature import Signature
+from tests.reports import making
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium was found on this machine")
+
+
+@dataclass
+class Opened:
+    """A page that was opened, and all it did besides being drawn."""
+
+    page: Page
+    console: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def opened(browser: Browser, path: Path, width: int = 1280, scheme: str = "light") -> Opened:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, accept_downloads=True)
+    seen = Opened(page)
+    page.on("console", lambda message: seen.console.append(message.text))
+    page.on("pageerror", lambda error: seen.console.append(str(error)))
+    page.on("dialog", lambda dialog: seen.console.append(f"dialog {dialog.message}"))
+    page.on("request", lambda request: seen.requests.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-drawn=yes]", timeout=60_000)
+    return seen
+
+
+def drawn(page: Page) -> int:
+    """Figures in which plotly put a picture that has a size and marks in it."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("figure .plot")].filter((plot) => {
+            const marks = plot.querySelectorAll(".trace, .heatmaplayer image, .hm");
+            return plot.querySelector("svg.main-svg")?.getBoundingClientRect().height > 100 && marks.length > 0;
+        }).length"""
+    )
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return Report([*making.everything(), making.activity(fires=(0.0, 0.5))], title="A report")
+
+
+@pytest.fixture(scope="module")
+def saved(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report.save(tmp_path_factory.mktemp("page") / "report.html")
+
+
+@needs_browser
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (375, "dark")])
+def test_every_figure_is_drawn_offline_and_nothing_overflows(
+    browser: Browser, report: Report, saved: Path, width: int, scheme: str
+) -> None:
+    seen = opened(browser, saved, width, scheme)
+    figures = sum(len(section.figures) for section in report.sections)
+    assert seen.page.locator("figure").count() == figures == 11
+    assert drawn(seen.page) == figures
+    assert seen.console == []
+    assert [url for url in seen.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert seen.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    seen.page.close()
+
+
+@needs_browser
+def test_the_csv_that_is_downloaded_holds_the_table(browser: Browser, report: Report, saved: Path) -> None:
+    page = opened(browser, saved).page
+    table = report.sections[0].figures[0].plots[0].table
+    with page.expect_download() as download:
+        page.click("figure >> nth=0 >> [data-download=csv]")
+    assert download.value.suggested_filename == "ablation-matrix-nats-per-token.csv"
+    heads, *rows = csv.reader(Path(download.value.path()).read_text().splitlines())
+    assert heads[:3] == ["neurons off", "measured on", "effect (nats per token)"]
+    assert [tuple(row[:2]) for row in rows] == [row[:2] for row in table.rows]
+    assert [[float(cell) for cell in row[2:]] for row in rows] == [list(row[2:]) for row in table.rows]
+    page.close()
+
+
+@needs_browser
+def test_figures_download_as_pictures(browser: Browser, saved: Path) -> None:
+    page = opened(browser, saved).page
+    for kind, start in (("svg", b"<svg"), ("png", b"\x89PNG")):
+        with page.expect_download() as download:
+            page.click(f"figure >> nth=0 >> [data-download={kind}]")
+        assert Path(download.value.path()).read_bytes().startswith(start)
+    page.close()
+
+
+@needs_browser
+def test_the_unit_can_be_chosen_and_the_table_follows_and_sorts(browser: Browser, report: Report, saved: Path) -> None:
+    page = opened(browser, saved).page
+    card = page.locator("figure >> nth=1")
+    card.locator("details.table summary").click()
+    assert "nats per token" in card.locator("thead").inner_text()
+    page.locator("label", has_text="bits per byte").click()
+    assert "bits per byte" in card.locator("thead").inner_text()
+    card.locator("thead button").nth(2).click()
+    assert card.locator("th").nth(2).get_attribute("aria-sort") == "ascending"
+    effects = [float(text.replace("−", "-")) for text in card.locator("tbody td:nth-child(3)").all_inner_texts()]
+    assert len(effects) == len(making.TEN)
+    assert effects == sorted(effects)
+    page.close()
+
+
+@needs_browser
+def test_the_theme_follows_the_system_and_the_button(browser: Browser, saved: Path) -> None:
+    page = opened(browser, saved, scheme="dark").page
+    background = "getComputedStyle(document.body).backgroundColor"
+    ink = "getComputedStyle(document.querySelector('.plot .xtick text')).fill"
+    dark, dark_ink = page.evaluate(background), page.evaluate(ink)
+    page.click("#theme")
+    page.wait_for_selector("html[data-drawn=yes]")
+    assert dark == "rgb(20, 23, 27)"
+    assert page.evaluate(background) == "rgb(247, 245, 241)"
+    assert page.evaluate(ink) != dark_ink
+    page.close()
+
+
+@needs_browser
+def test_text_from_the_data_does_nothing(browser: Browser, tmp_path: Path) -> None:
+    languages = ("de", ATTACK, "sw")
+    matrix = making.loss_matrix(languages, corpus=ATTACK)
+    object.__setattr__(matrix, "signature", Signature.of(model=ATTACK, corpus=ATTACK))
+    sets, activity = making.neuron_sets(languages), making.activity(languages)
+    report = Report([matrix, sets, activity], title=ATTACK, notes=[ATTACK])
+    seen = opened(browser, report.save(tmp_path / "attack.html"))
+    assert seen.console == []
+    assert seen.page.locator("img").count() == 0
+    assert seen.page.locator("script").count() == 4  # data, packed plotly, the page's own, and plotly unpacked
+    assert seen.page.locator("h1").inner_text() == ATTACK
+    seen.page.close()
+
+
+@needs_browser
+def test_the_policy_stops_what_would_get_past_the_escaping(browser: Browser, saved: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.html"
+    broken.write_text(saved.read_text().replace("<h1", "<script>document.title='run'</script><h1", 1))
+    seen = opened(browser, broken)
+    assert seen.page.title() == "A report"
+    assert any("Content Security Policy" in message for message in seen.console)
+    refused = seen.page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')")
+    assert refused == "refused"
+    seen.page.close()
+
+
+def test_thirty_languages_and_forty_layers_stay_small() -> None:
+    page = Report(making.everything(making.THIRTY, 40, 16)).to_html()
+    assert len(page.encode()) < 3_000_000
+
+
+def test_the_page_holds_no_address_to_fetch_from(saved: Path) -> None:
+    outside = re.sub(r'<script type="text/plain".*?</script>', "", saved.read_text(), flags=re.DOTALL)
+    assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", outside)
+    assert "connect-src 'none'" in html.unescape(outside)
+
+
+def test_json_in_a_script_element_cannot_end_it() -> None:
+    text = script_safe_json({"name": f"{ATTACK}\u2028&"})
+    assert not set("<>&\u2028") & set(text)

@@ -1,0 +1,190 @@
+"""Report: what is accepted, what is saved, and what JSON and text hold."""
+
+import csv
+import io
+import json
+import math
+from dataclasses import replace
+
+import plotly.graph_objects as go
+import pytest
+import torch
+from rich.console import Console
+
+from neuroglot.errors import ConfigError
+from neuroglot.metrics.metrics import BitsPerByte
+from neuroglot.neurons.categories import CATEGORIES
+from neuroglot.neurons.comparing import overlap_matrix
+from neuroglot.reports import Report
+from neuroglot.reports.sections.ablation import View
+from neuroglot.reports.tables import Column, Table
+from tests.reports import making
+
+SECTION_KEYS = ["ablation", "task", "sharing", "neuron-sets", "neuron-set", "activity", "scores"]
+
+
+def table_named(report: Report, section: str, key: str) -> Table:
+    (found,) = [one for one in report.sections if one.key == section]
+    (table,) = [table for table in found.all_tables() if table.key == key]
+    return table
+
+
+def finite_or_none(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(finite_or_none, value.values()))
+    if isinstance(value, list):
+        return all(map(finite_or_none, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def test_every_kind_of_result_has_its_section_whatever_the_order() -> None:
+    results = making.everything()
+    for given in (results, results[::-1]):
+        assert [section.key for section in Report(given).sections] == SECTION_KEYS
+
+
+def test_a_single_result_needs_no_list() -> None:
+    assert [section.key for section in Report(making.neuron_sets()).sections] == ["neuron-sets"]
+
+
+def test_results_of_one_kind_get_numbered_keys() -> None:
+    report = Report([making.accuracy_matrix(task="dates"), making.accuracy_matrix(task="sums")])
+    assert [section.key for section in report.sections] == ["task", "task-2"]
+
+
+@pytest.mark.parametrize("results", [[], "text", [1.0], {}, [{"de": 1}]])
+def test_anything_else_is_refused(results: object) -> None:
+    with pytest.raises(ConfigError):
+        Report(results)  # type: ignore[arg-type]
+
+
+def test_other_suffixes_are_refused_and_nothing_is_written(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"\.html, \.json, \.txt"):
+        Report(making.evaluation()).save(tmp_path / "report.pdf")
+    assert not list(tmp_path.iterdir())
+
+
+def test_saved_files_hold_what_the_object_says(tmp_path) -> None:
+    report = Report(making.everything(), title="A title", notes=["A note."])
+    assert json.loads(report.save(tmp_path / "report.json").read_text()) == report.to_json()
+    assert report.save(tmp_path / "report.html").read_text() == report.to_html()
+    assert "A title\nA note." in report.save(tmp_path / "report.txt").read_text()
+
+
+def test_json_has_the_documented_structure_and_no_nan() -> None:
+    data = Report(making.everything(), title="A title").to_json()
+    assert list(data) == ["schema_version", "title", "notes", "headline", "sections"]
+    assert (data["schema_version"], data["title"]) == (1, "A title")
+    assert finite_or_none(data)
+    for section in data["sections"]:
+        assert list(section) == ["key", "title", "sentence", "remarks", "tables", "signature"]
+        assert section["sentence"].endswith(".")
+        assert section["signature"]["model"] == "lab"
+        for table in section["tables"]:
+            assert list(table) == ["key", "title", "columns", "units", "rows"]
+            assert len(table["columns"]) == len(table["units"]) == len(table["rows"][0])
+            assert len({len(row) for row in table["rows"]}) == 1
+
+
+def test_json_headline_is_the_matrix_headline() -> None:
+    matrix = making.loss_matrix()
+    headline, means = Report([matrix]).to_json()["headline"], matrix.headline()
+    assert headline["languages"] == list(making.TEN)
+    for name in ("diagonal", "off_diagonal", "random"):
+        score = getattr(means, name)
+        assert headline[name] == score.value
+        assert headline["intervals"][name] == [score.low, score.high]
+    for name in ("diagonal_over_off_diagonal", "diagonal_over_random"):
+        assert headline[name] == getattr(means, name).to_json()
+    assert (headline["unit"], headline["rows"]) == ("nats per token", 60)
+    assert headline["signature"] == matrix.signature.to_json()
+
+
+def test_without_a_loss_matrix_the_headline_is_null() -> None:
+    in_bits = replace(making.loss_matrix(), metric=BitsPerByte())
+    assert Report([making.accuracy_matrix(), making.evaluation()]).to_json()["headline"] is None
+    assert Report([in_bits]).to_json()["headline"] is None
+
+
+def test_the_same_counts_in_two_units_are_one_section() -> None:
+    matrix = making.loss_matrix()
+    report = Report([matrix, replace(matrix, metric=BitsPerByte())])
+    assert [section.key for section in report.sections] == ["ablation"]
+    assert report.sections[0].choices == ("nats per token", "bits per byte")
+    assert report.headline is not None
+    assert "In bits per byte" in report.sections[0].remarks[0]
+
+
+def test_condition_scores_equal_the_effects_of_the_matrix() -> None:
+    view = View(making.loss_matrix(making.TEN[:4]))
+    harm = view.harm_by_language
+    for place in range(4):
+        others = [view.effects[s][place].value for s in range(4) if s != place]
+        pairs = [
+            (harm["own"][place], view.effects[place][place]),
+            (harm["random"][place], view.random_effects[place][place]),
+        ]
+        for mine, expected in pairs:
+            assert (mine.value, mine.low, mine.high) == pytest.approx((expected.value, expected.low, expected.high))
+        assert harm["other"][place].value == pytest.approx(sum(others) / 3)
+
+
+def test_one_language_alone_can_be_reported() -> None:
+    report = Report(making.everything(("de",))[4:])
+    assert report.to_html()
+    assert finite_or_none(report.to_json())
+
+
+def test_tables_hold_the_numbers_of_their_objects() -> None:
+    sets, activity, sharing = making.neuron_sets(), making.activity(), making.sharing()
+    report = Report([sets, activity, sharing])
+    overlap = overlap_matrix(sets).flatten().tolist()
+    shown = [row[2] for row in table_named(report, "neuron-sets", "set-overlap").rows]
+    assert [math.nan if cell is None else cell for cell in shown] == pytest.approx(overlap, rel=1e-5, nan_ok=True)
+    assert shown[-1] is None  # the last language has no neurons
+    counts = [row[2] for row in table_named(report, "neuron-sets", "neurons-by-layer").rows]
+    assert counts == [count for neurons in sets.values() for count in neurons.counts_by_layer()]
+    rates = [row[2] for row in table_named(report, "activity", "firing-rates").rows]
+    expected = activity.rates().reshape(len(making.TEN), 4, -1).mean(-1).flatten().tolist()
+    assert rates == pytest.approx(expected, rel=1e-5)
+    by_category = torch.tensor([row[2] for row in table_named(report, "sharing", "sharing-by-layer").rows])
+    torch.testing.assert_close(by_category.reshape(-1, len(CATEGORIES)).sum(1), torch.ones(4))
+
+
+def test_csv_is_the_table_and_runs_no_formula() -> None:
+    columns = (Column("language"), Column("effect", "nats per token"))
+    rows = [("de", 0.1234567891), ("=1+1", None), ('a "b", c', math.nan)]
+    table = Table.of("key", "Title", columns, rows)
+    read = list(csv.reader(io.StringIO(table.to_csv())))
+    assert read == [["language", "effect (nats per token)"], ["de", "0.123457"], ["'=1+1", ""], ['a "b", c', ""]]
+
+
+def test_every_figure_is_valid_plotly() -> None:
+    results = [*making.everything(making.TEN[:3], 3), making.activity(fires=(0.0, 1.0))]
+    plots = [plot for section in Report(results).sections for figure in section.figures for plot in figure.plots]
+    assert len(plots) == 14
+    for plot in plots:
+        go.Figure({"data": plot.spec.data, "layout": plot.spec.layout})
+        go.Figure({"layout": plot.spec.narrow})
+
+
+def test_text_is_short_and_says_where_the_report_lies(tmp_path) -> None:
+    report = Report(
+        [making.loss_matrix(), making.accuracy_matrix(), making.sharing(), making.neuron_sets(), making.activity()]
+    )
+    path = report.save(tmp_path / "report.html")
+    text = io.StringIO()
+    report.print(Console(file=text, width=100))
+    lines = text.getvalue().splitlines()
+    assert len(lines) <= 42
+    assert str(path) in lines[-1]
+    assert sum("(de)" in line for line in lines) >= 1
+    assert any(line.startswith("all-shared") for line in lines)
+
+
+def test_markup_in_names_is_printed_as_it_is() -> None:
+    report = Report(making.loss_matrix(corpus="[red]corpus[/red]"), title="[bold]title")
+    text = io.StringIO()
+    report.print(Console(file=text, width=200))
+    assert "[red]corpus[/red]" in text.getvalue()
+    assert "[bold]title" in text.getvalue()
