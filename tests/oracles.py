@@ -1,32 +1,92 @@
 """Plain-loop versions of what the package computes, written from the formulas; they share no code with it."""
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import Module
 from transformers import PreTrainedModel
 
-NONLINEARITIES = ("act_fn", "act", "gelu_impl", "activation_fn")
-DOWN_PROJECTIONS = ("down_proj", "c_proj", "dense_4h_to_h", "fc2")
+from tests.families import forward_inputs
+
+NONLINEARITIES = ("act_fn", "act", "gelu_impl", "activation_fn", "intermediate_act_fn", "ffn.activation")
+DOWN_PROJECTIONS = ("down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "wo", "Wo", "lin2", "output.dense")
+ELSEWHERE = re.compile(r"attn|[aA]ttention|vision|visual|\.experts\.act_fn$")
+
+
+def modules_of(model: PreTrainedModel, endings: tuple[str, ...]) -> Iterator[tuple[tuple[str, int], Module]]:
+    """Feed-forward modules found by the endings of their names, with the stack and the layer that the name tells."""
+    encoder_decoder = model.config.is_encoder_decoder
+    for name, module in model.named_modules():
+        layer = re.search(r"\.(\d+)\.", name)
+        if layer and name.endswith(tuple(f".{ending}" for ending in endings)) and not ELSEWHERE.search(name):
+            stack = "encoder" if ".encoder." in f".{name}" or not encoder_decoder else "decoder"
+            stack = "shared experts" if "shared_expert" in name else stack
+            yield (stack, int(layer[1])), module
 
 
 def activations(model: PreTrainedModel, token_ids: Sequence[int], site: str) -> list[Tensor]:
-    """One `[T, N]` tensor a layer for one unpadded text, read from modules found by their names' endings."""
-    seen: list[Tensor] = []
+    """One `[T, N]` tensor a layer for one unpadded text, stack by stack; -inf for neurons of experts not routed to."""
+    seen: dict[tuple[str, int], Tensor] = {}
     handles = []
+    endings = NONLINEARITIES if site == "post_act" else DOWN_PROJECTIONS
+    for place, module in modules_of(model, endings):
+        if site == "post_act":
+            handles.append(module.register_forward_hook(_keep_output(seen, place)))
+        else:
+            handles.append(module.register_forward_pre_hook(_keep_input(seen, place)))
     for name, module in model.named_modules():
-        ending = name.rsplit(".", 1)[-1]
-        if site == "post_act" and ending in NONLINEARITIES:
-            handles.append(module.register_forward_hook(lambda _m, _i, output: seen.append(output.detach().clone())))
-        if site == "write" and ending in DOWN_PROJECTIONS and "attn" not in name:
-            handles.append(module.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0].detach().clone())))
+        if name.endswith(".experts"):
+            place = ("routed experts", int(re.search(r"\.(\d+)\.", name)[1]))  # type: ignore[index]
+            handles.append(module.register_forward_pre_hook(_run_experts(seen, place, site)))
     with torch.no_grad():
-        ids = torch.tensor([list(token_ids)])
-        model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
+        model(**forward_inputs(model.config.model_type, torch.tensor([list(token_ids)])))
     for handle in handles:
         handle.remove()
-    return [layer.reshape(-1, layer.shape[-1]) for layer in seen]
+    order = {"encoder": 0, "decoder": 1, "routed experts": 2, "shared experts": 3}
+    ordered = sorted(seen.items(), key=lambda item: (order[item[0][0]], item[0][1]))
+    return [layer.reshape(-1, layer.shape[-1]) for _, layer in ordered]
+
+
+def _keep_output(seen: dict, place: tuple[str, int]) -> Callable:
+    return lambda _module, _inputs, output: seen.__setitem__(place, output.detach().clone())
+
+
+def _keep_input(seen: dict, place: tuple[str, int]) -> Callable:
+    return lambda _module, inputs: seen.__setitem__(place, inputs[0].detach().clone())
+
+
+def _run_experts(seen: dict, place: tuple[str, int], site: str) -> Callable:
+    """Experts by a plain loop over tokens and the experts that each was routed to."""
+
+    def hook(module: Module, inputs: tuple[Tensor, ...]) -> None:
+        hidden, chosen = inputs[0].reshape(-1, inputs[0].shape[-1]), inputs[1]
+        layer = None
+        for token in range(len(hidden)):
+            for expert in chosen[token].tolist():
+                value = _one_expert(module, expert, hidden[token], site)
+                if layer is None:
+                    layer = torch.full((len(hidden), module.num_experts, len(value)), -math.inf)
+                layer[token, expert] = value
+        assert layer is not None
+        seen[place] = layer.flatten(1)
+
+    return hook
+
+
+def _one_expert(experts: Module, expert: int, hidden: Tensor, site: str) -> Tensor:
+    weight = experts.gate_up_proj[expert]
+    projected = hidden @ weight if experts.is_transposed else weight @ hidden
+    if experts.has_bias:
+        projected = projected + experts.gate_up_proj_bias[expert]
+    if type(experts).__name__ == "GptOssExperts":  # interleaved, clamped, (up + 1) · gate · sigmoid(α · gate)
+        gate, up = projected[0::2].clamp(max=experts.limit), projected[1::2].clamp(-experts.limit, experts.limit)
+        return ((up + 1) * gate * torch.sigmoid(experts.alpha * gate)).detach()
+    gate, up = projected[: len(projected) // 2], projected[len(projected) // 2 :]
+    fired = gate * torch.sigmoid(gate)  # SiLU
+    return (fired if site == "post_act" else fired * up).detach()
 
 
 def count_fired(
@@ -34,19 +94,21 @@ def count_fired(
 ) -> tuple[list[list[int]], list[int]]:
     """`fired[g][n]` and `tokens[g]` for texts given as token ids by language; the first token of each is special."""
     fired, tokens = [], []
+    pair = model.config.is_encoder_decoder
     for language in texts:
         total: Tensor | None = None
-        seen = 0
         for token_ids in language:
-            places = [len(token_ids) - 1] if last else list(range(1, len(token_ids)))
             layers = activations(model, token_ids, site)
-            for place in places:
-                hits = torch.cat([(layer[place] > threshold).long() for layer in layers])
-                total = hits if total is None else total + hits
-                seen += 1
+            encoder_layers = model.config.num_hidden_layers if pair else 0
+            hits = []
+            for number, layer in enumerate(layers):
+                shifted = pair and number >= encoder_layers  # behind a start token, and without the last one
+                places = [len(token_ids) - 1] if last else list(range(2 if shifted else 1, len(token_ids)))
+                hits.append(sum(((layer[place] > threshold).long() for place in places), torch.zeros(layer.shape[1])))
+            total = torch.cat(hits) if total is None else total + torch.cat(hits)
         assert total is not None
-        fired.append(total.tolist())
-        tokens.append(seen)
+        fired.append(total.long().tolist())
+        tokens.append(sum(1 if last else len(token_ids) - 1 for token_ids in language))
     return fired, tokens
 
 

@@ -16,6 +16,7 @@ from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Metric, Predictions
 from neuroglot.metrics.results import Evaluation
 from neuroglot.models.loading import model_signature
+from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.selecting import at_random_like
@@ -89,8 +90,14 @@ def _prepared(
             f"The metric {type(metric).__name__} was given a {type(data).__name__}.",
             f"It reads a {metric.reads.__name__}.",
         )
-    tokenized = tokenize(tokenizer, data, context_limit(tokenizer, view.model.config))
-    vocabulary = int(view.model.config.vocab_size)
+    if view.family.kind != "decoder":
+        raise ConfigError(
+            f"The model is of the kind {view.family.kind!r} ({view.family.model_type}).",
+            "Losses and answers are read from the next-token predictions of a decoder.",
+        )
+    config = text_config(view.model)
+    tokenized = tokenize(tokenizer, data, context_limit(tokenizer, config))
+    vocabulary = int(config.vocab_size)
     return tokenized, by_length(tokenized, max(1, min(TOKEN_BUDGET, LOGIT_BUDGET // vocabulary)))
 
 
@@ -116,16 +123,11 @@ def _counts(view: ModelView, batches: list[Batch], metric: Metric, tokenized: To
 
 
 def _predictions(view: ModelView, batch: Batch) -> Predictions:
-    """One forward; logits are normalised only where a token is asked for."""
+    """One forward; only logits of tokens that are asked for are kept."""
     logits = view.model(input_ids=batch.token_ids, attention_mask=batch.real.long(), use_cache=False).logits
     scored = batch.scored[:, 1:]
-    asked, targets = logits[:, :-1][scored].float(), batch.token_ids[:, 1:][scored]
-    log_probabilities = torch.zeros(scored.shape, device=logits.device)
-    ranked_first = torch.zeros_like(scored)
-    log_probabilities[scored] = -torch.nn.functional.cross_entropy(asked, targets, reduction="none")
-    ranked_first[scored] = asked.argmax(-1) == targets
     text_bytes = torch.tensor([text.scored_bytes for text in batch.texts], device=logits.device)
-    return Predictions(log_probabilities, ranked_first, scored, text_bytes)
+    return Predictions(logits[:, :-1][scored].float(), batch.token_ids[:, 1:][scored], scored, text_bytes)
 
 
 def _require_languages(languages: tuple[str, ...], sets: Mapping[str, NeuronSet], draws: int) -> None:

@@ -15,17 +15,22 @@ from torch import Tensor
 
 from neuroglot.errors import ArtifactError, LayoutMismatchError
 
+Width = int | tuple[int, int]
 Site = Literal["post_act", "write"]  # output of the nonlinearity; input of the down projection
 
 
 @dataclass(frozen=True, order=True)
 class Layer:
-    """One layer's place: its stack, its index in the stack, and where its neurons lie in a flat `[N]` tensor."""
+    """One layer's place: its stack, its number in the model, and where its neurons lie in a flat `[N]` tensor.
+
+    A layer of `experts` feed-forward networks holds their neurons one expert after another; a dense layer has one.
+    """
 
     stack: str
     index: int
     start: int
     width: int
+    experts: int = 1
 
     @property
     def neurons(self) -> slice:
@@ -34,24 +39,37 @@ class Layer:
 
 @dataclass(frozen=True)
 class Layout:
-    """Widths of the feed-forward layers by stack, for example `(("decoder", (384, 384, 384, 384)),)`."""
+    """Widths of the feed-forward layers by stack, for example `(("decoder", (384, 384, 384, 384)),)`.
 
-    stacks: tuple[tuple[str, tuple[int, ...]], ...]
+    A width is a number, or a pair (experts, width of each), or 0 where the stack has nothing in that layer.
+    """
+
+    stacks: tuple[tuple[str, tuple[Width, ...]], ...]
 
     def __post_init__(self) -> None:
-        if not self.stacks or any(width < 1 for _, widths in self.stacks for width in widths):
-            raise LayoutMismatchError(f"A layout of {self.stacks} was given.", "Every layer needs at least one neuron.")
+        sizes = [size for _, widths in self.stacks for width in widths for size in _pair(width)]
+        if any(size < 0 for size in sizes) or not any(sizes):
+            raise LayoutMismatchError(f"A layout of {self.stacks} was given.", "Expected at least one neuron.")
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """All L layers in order: the stacks one after another."""
-        places = [(stack, index, width) for stack, widths in self.stacks for index, width in enumerate(widths)]
-        starts = accumulate((width for _, _, width in places), initial=0)
-        return tuple(Layer(stack, index, start, width) for (stack, index, width), start in zip(places, starts))
+        """All L layers that have neurons, in order: the stacks one after another."""
+        places = [(stack, index, *_pair(width)) for stack, widths in self.stacks for index, width in enumerate(widths)]
+        starts = accumulate((experts * width for *_, experts, width in places), initial=0)
+        return tuple(
+            Layer(stack, index, start, experts * width, experts)
+            for (stack, index, experts, width), start in zip(places, starts)
+            if experts * width
+        )
 
     @property
     def neuron_count(self) -> int:
-        return sum(width for _, widths in self.stacks for width in widths)
+        return sum(layer.width for layer in self.layers)
+
+    @property
+    def network_widths(self) -> tuple[int, ...]:
+        """Width of each of the U feed-forward networks: a dense layer is one, a layer of experts as many as it has."""
+        return tuple(layer.width // layer.experts for layer in self.layers for _ in range(layer.experts))
 
     def by_layer(self, values: Tensor) -> Iterator[tuple[Layer, Tensor]]:
         """Each layer with its part of `values [..., N]`; raises `LayoutMismatchError` on another number of neurons."""
@@ -78,17 +96,34 @@ class Layout:
     def __str__(self) -> str:
         parts = []
         for stack, widths in self.stacks:
-            width = str(widths[0]) if len(set(widths)) == 1 else "/".join(map(str, widths))
-            parts.append(f"{stack} {len(widths)}×{width}")
+            present = [width for width in widths if width]
+            names = [width if isinstance(width, int) else "×".join(map(str, width)) for width in present]
+            width = str(names[0]) if len(set(names)) == 1 else "/".join(map(str, names))
+            parts.append(f"{stack} {len(present)}×{width}")
         return ", ".join(parts)
 
-    def to_json(self) -> dict[str, list[int]]:
-        return {stack: list(widths) for stack, widths in self.stacks}
+    def to_json(self) -> dict[str, list[int | list[int]]]:
+        return {
+            stack: [width if isinstance(width, int) else list(width) for width in widths]
+            for stack, widths in self.stacks
+        }
 
     @classmethod
     def from_json(cls, stacks: Mapping[str, Any]) -> "Layout":
         """The inverse of `to_json`; raises `ArtifactError` on anything else."""
         try:
-            return cls(tuple((str(stack), tuple(int(width) for width in widths)) for stack, widths in stacks.items()))
+            return cls(tuple((str(stack), tuple(map(_stored_width, widths))) for stack, widths in stacks.items()))
         except (AttributeError, TypeError, ValueError) as error:
             raise ArtifactError(f"A stored layout reads {stacks!r}.", "Expected layer widths by stack.") from error
+
+
+def _pair(width: Width) -> tuple[int, int]:
+    """Experts and the width of each."""
+    return (1, width) if isinstance(width, int) else width
+
+
+def _stored_width(width: Any) -> Width:
+    if isinstance(width, list):
+        experts, each = width
+        return int(experts), int(each)
+    return int(width)

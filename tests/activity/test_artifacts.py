@@ -22,7 +22,7 @@ SIGNATURE = Signature.of(model="m", corpus_hash="c", rows=3, note="ünïcode")
 def an_activity() -> Activity:
     tokens = torch.tensor([10, 20])
     fired = torch.arange(18).reshape(1, 2, 9) % 10
-    return Activity(LAYOUT, ("de", "zh"), Recording(), fired, tokens, SIGNATURE)
+    return Activity(LAYOUT, ("de", "zh"), Recording(), fired, tokens, tokens[:, None].expand(-1, 3), SIGNATURE)
 
 
 def a_sharing() -> Sharing:
@@ -118,10 +118,11 @@ def test_neurons_out_of_range_are_refused(tmp_path, indices: list) -> None:
 
 def test_counts_that_cannot_be_are_refused() -> None:
     activity = an_activity()
+    counts = (activity.tokens, activity.reached, SIGNATURE)
     with pytest.raises(ArtifactError, match="fired on more tokens"):
-        Activity(LAYOUT, ("de", "zh"), Recording(), activity.fired + 11, activity.tokens, SIGNATURE)
+        Activity(LAYOUT, ("de", "zh"), Recording(), activity.fired + 11, *counts)
     with pytest.raises(ArtifactError, match="Expected int64"):
-        Activity(LAYOUT, ("de", "zh"), Recording(), activity.fired.float(), activity.tokens, SIGNATURE)
+        Activity(LAYOUT, ("de", "zh"), Recording(), activity.fired.float(), *counts)
     with pytest.raises(ArtifactError, match="adding up to 3 rows"):
         Sharing(LAYOUT, ("de", "zh"), Recording(), a_sharing().histogram + 1, *vars_of(a_sharing()))
 

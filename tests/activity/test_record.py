@@ -1,5 +1,7 @@
 """Counts against a plain loop over texts and tokens, for every family."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from neuroglot.activity.record import record, record_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.errors import ConfigError, CorpusError, LayoutMismatchError
 from neuroglot.models import view
+from neuroglot.models.checks import available_sites
 from neuroglot.neurons import layer_shares_by_row
 from tests.families import TINY_CONFIGS, tiny_model
 from tests.oracles import activations, categories, count_fired
@@ -22,7 +25,7 @@ each_family = pytest.mark.parametrize("model_type", TINY_CONFIGS)
 @each_family
 def test_counts_equal_the_oracle_whatever_the_batch(model_type: str) -> None:
     located = view(tiny_model(model_type))
-    for site in ("post_act", "write"):
+    for site in available_sites(located):
         fired, tokens = count_fired(located.model, TOKEN_IDS, site, 0.1, last=False)
         for token_budget in (1, 40, 4096):
             activity = record(located, TOKENIZER, CORPUS, Recording(site=site, fires=0.1), token_budget=token_budget)
@@ -33,22 +36,25 @@ def test_counts_equal_the_oracle_whatever_the_batch(model_type: str) -> None:
 @each_family
 def test_last_token_counts_equal_the_oracle(model_type: str) -> None:
     located = view(tiny_model(model_type))
-    activity = record(located, TOKENIZER, CORPUS, Recording.sharing_matters())
-    fired, tokens = count_fired(located.model, TOKEN_IDS, "post_act", 0.0, last=True)
+    site = available_sites(located)[0]
+    activity = record(located, TOKENIZER, CORPUS, replace(Recording.sharing_matters(), site=site))
+    fired, tokens = count_fired(located.model, TOKEN_IDS, site, 0.0, last=True)
     assert (activity.fired[0].tolist(), activity.tokens.tolist()) == (fired, tokens)
 
 
 @each_family
 def test_categories_equal_the_oracle_whatever_the_batch(model_type: str) -> None:
     located = view(tiny_model(model_type))
-    sharing = record_sharing(located, TOKENIZER, CORPUS)
-    again = record_sharing(located, TOKENIZER, CORPUS, token_budget=1)
+    site = available_sites(located)[0]
+    recording = replace(Recording.sharing_matters(), site=site)
+    sharing = record_sharing(located, TOKENIZER, CORPUS, recording)
+    again = record_sharing(located, TOKENIZER, CORPUS, recording, token_budget=1)
     assert torch.equal(sharing.histogram, again.histogram)
     assert torch.equal(sharing.by_row, again.by_row)
     shares = layer_shares_by_row(sharing)
     for row in range(len(CORPUS)):
-        layers = [activations(located.model, language[row], "post_act") for language in TOKEN_IDS]
-        for layer in range(3):
+        layers = [activations(located.model, language[row], site) for language in TOKEN_IDS]
+        for layer in range(len(layers[0])):
             active = [(language[layer][-1] > 0).tolist() for language in layers]
             width = len(active[0])
             assert shares[row, layer].tolist() == [count / width for count in categories(active).values()]
@@ -75,8 +81,9 @@ def test_special_tokens_count_only_on_request() -> None:
 @each_family
 def test_halves_add_up_to_one_pass_in_either_order(model_type: str) -> None:
     located = view(tiny_model(model_type))
-    whole = record(located, TOKENIZER, CORPUS)
-    first, second = (record(located, TOKENIZER, part) for part in CORPUS.split(0.4))
+    recording = Recording(site=available_sites(located)[0])
+    whole = record(located, TOKENIZER, CORPUS, recording)
+    first, second = (record(located, TOKENIZER, part, recording) for part in CORPUS.split(0.4))
     for merged in (first + second, second + first):
         assert torch.equal(merged.fired, whole.fired)
         assert torch.equal(merged.tokens, whole.tokens)

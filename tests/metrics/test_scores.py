@@ -52,10 +52,13 @@ def test_interval_ends_are_elements_even_where_some_are_infinite() -> None:
     assert (float(low), float(high)) == (1.0, math.inf)
 
 
+SHARES = ((0.5, 0.3, 0.2), (0.1, 0.2, 0.7), (0.6, 0.3, 0.1))  # probabilities of three words at three scored tokens
+
+
 def predictions() -> Predictions:
     return Predictions(
-        log_probabilities=torch.tensor([[-1.0, -2.0, -9.0], [-0.5, -9.0, -9.0]]),
-        ranked_first=torch.tensor([[True, False, False], [True, False, False]]),
+        logits=torch.tensor(SHARES).log() + 3,  # a constant does not change probabilities
+        targets=torch.tensor([0, 1, 0]),
         scored=torch.tensor([[True, True, False], [True, False, False]]),
         text_bytes=torch.tensor([6, 2]),
     )
@@ -64,8 +67,9 @@ def predictions() -> Predictions:
 def test_metrics_from_counts_equal_their_formulas() -> None:
     nats, bits, exact = NatsPerToken(), BitsPerByte(), ExactAnswer()
     summed = nats.counts(predictions()).sum(0)
-    assert float(nats.value(summed)) == 3.5 / 3
-    assert math.isclose(float(bits.value(summed)), 3.5 / math.log(2) / 8)
+    loss = -math.log(0.5) - math.log(0.2) - math.log(0.6)
+    assert math.isclose(float(nats.value(summed)), loss / 3, rel_tol=1e-6)
+    assert math.isclose(float(bits.value(summed)), loss / math.log(2) / 8, rel_tol=1e-6)
     assert exact.counts(predictions()).tolist() == [[0, 1], [1, 1]]
     assert float(exact.value(exact.counts(predictions()).sum(0))) == 0.5
 

@@ -31,7 +31,8 @@ LANGUAGES = ("de", "sw", "zh")
 
 
 def activity_of(fired: torch.Tensor, tokens: torch.Tensor) -> Activity:
-    return Activity(LAYOUT, LANGUAGES[: len(tokens)], Recording(), fired[None], tokens, Signature())
+    reached = tokens[:, None].expand(-1, 3)
+    return Activity(LAYOUT, LANGUAGES[: len(tokens)], Recording(), fired[None], tokens, reached, Signature())
 
 
 @st.composite

@@ -106,7 +106,8 @@ def activity(
     share = torch.rand(len(fires), size, layout.neuron_count, generator=random(13)) * 0.6
     share[..., ::11] = 0
     fired = (share * tokens[None, :, None]).long()
-    return Activity(layout, tuple(languages), Recording(fires=fires), fired, tokens, SIGNATURE)
+    reached = tokens[:, None].expand(-1, len(layout.network_widths))
+    return Activity(layout, tuple(languages), Recording(fires=fires), fired, tokens, reached, SIGNATURE)
 
 
 def evaluation(languages: Sequence[str] = TEN) -> Evaluation:

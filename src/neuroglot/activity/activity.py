@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,14 +16,18 @@ from neuroglot.layout import Layout
 from neuroglot.signature import Signature
 
 KIND = "activity"
+COUNTS = ("fired", "tokens", "reached")
 
 
 @dataclass(frozen=True, eq=False)
 class Activity:
-    """Counts of one recording: `fired [F, G, N]` tokens on which a neuron passed each of F thresholds, `tokens [G]`
-    seen.
+    """Counts of one recording, all int64; Activities of disjoint corpora add up exactly to the Activity of the
+    whole.
 
-    Both are int64. Activities of disjoint corpora add up exactly to the Activity of the whole.
+    * `fired [F, G, N]`: tokens on which a neuron passed each of F thresholds.
+    * `tokens [G]`: tokens read.
+    * `reached [G, U]`: tokens that reached each feed-forward network. That is all of them in a dense layer, those
+      routed to it for an expert, and one a text fewer in a decoder that holds the text behind a start token.
     """
 
     layout: Layout
@@ -30,25 +35,35 @@ class Activity:
     recording: Recording
     fired: Tensor
     tokens: Tensor
+    reached: Tensor
     signature: Signature
 
     def __post_init__(self) -> None:
-        shape = (len(self.recording.fires), len(self.languages), self.layout.neuron_count)
-        integers = self.fired.dtype == self.tokens.dtype == torch.int64
-        if self.fired.shape != shape or self.tokens.shape != shape[1:2] or not integers:
-            raise ArtifactError(
-                f"An activity has counts {list(self.fired.shape)} and tokens {list(self.tokens.shape)}.",
-                f"Expected int64 {list(shape)} and {list(shape[1:2])}.",
-            )
-        if bool((self.fired < 0).any()) or bool((self.fired > self.tokens[None, :, None]).any()):
-            raise ArtifactError(
-                "An activity has a neuron that fired on more tokens than were seen, or on fewer than 0."
-            )
+        languages, networks = len(self.languages), len(self.layout.network_widths)
+        counts = (self.fired, self.tokens, self.reached)
+        neurons = self.layout.neuron_count
+        expected = [[len(self.recording.fires), languages, neurons], [languages], [languages, networks]]
+        shapes = [list(count.shape) for count in counts]
+        if shapes != expected or any(count.dtype != torch.int64 for count in counts):
+            raise ArtifactError(f"An activity has counts of the shapes {shapes}.", f"Expected int64 {expected}.")
+        if bool((self.fired < 0).any()) or bool((self.fired > self._reached_by_neuron()).any()):
+            raise ArtifactError("An activity has a neuron that fired on more tokens than reached it, or fewer than 0.")
 
-    def rates(self, threshold: float | None = None) -> Tensor:
-        """Share of a language's tokens on which each neuron fired: `[G, N]`, float64 in [0, 1]; NaN without tokens."""
-        counts = self.fired[self.recording.threshold_index(threshold)]
-        return counts.double() / self.tokens.double()[:, None]
+    def rates(self, threshold: float | None = None, of: Literal["reached", "all"] = "reached") -> Tensor:
+        """Share of a language's tokens on which each neuron fired: `[G, N]`, float64 in [0, 1].
+
+        Of the tokens that `reached` the neuron's network, or of `all` tokens read; they differ for experts. A neuron
+        that no token reached has the rate 0, and a language without tokens NaN.
+        """
+        counts = self.fired[self.recording.threshold_index(threshold)].double()
+        tokens = self.tokens.double()[:, None]
+        if of == "all":
+            return counts / tokens
+        reached = self._reached_by_neuron().double()
+        return torch.where((reached == 0) & (tokens > 0), 0.0, counts / reached)
+
+    def _reached_by_neuron(self) -> Tensor:
+        return self.reached.repeat_interleave(torch.tensor(self.layout.network_widths), dim=1)
 
     def __add__(self, other: Activity) -> Activity:
         """The counts of both corpora; raises `LayoutMismatchError` unless all but the corpus is the same.
@@ -73,18 +88,20 @@ class Activity:
             self.recording,
             self.fired + other.fired,
             self.tokens + other.tokens,
+            self.reached + other.reached,
             _merged(self.signature, other.signature, varying),
         )
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
-        return save_recorded(path, KIND, self, {"fired": self.fired, "tokens": self.tokens})
+        return save_recorded(path, KIND, self, {name: getattr(self, name) for name in COUNTS})
 
     @classmethod
     def load(cls, path: Path | str) -> Activity:
         """The activity in a file; raises `ArtifactError` where the file is anything else."""
-        (fired, tokens), (layout, languages, recording, signature) = load_recorded(path, KIND, ("fired", "tokens"))
-        return cls(layout, languages, recording, fired, tokens, signature)
+        (fired, tokens, reached), described = load_recorded(path, KIND, COUNTS)
+        layout, languages, recording, signature = described
+        return cls(layout, languages, recording, fired, tokens, reached, signature)
 
 
 def _corpora(activity: Activity) -> set[str]:

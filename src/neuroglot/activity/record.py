@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -15,7 +16,10 @@ from neuroglot.corpora.batches import TOKEN_BUDGET, Batch, TokenizedCorpus, by_l
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layer
+from neuroglot.models.inputs import counted_by_stack, forward_inputs
 from neuroglot.models.loading import model_signature
+from neuroglot.models.locating import text_config
+from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.progress import track
 from neuroglot.signature import Signature, versions
@@ -27,8 +31,8 @@ if TYPE_CHECKING:
 class Tally(Protocol):
     """Anything that can be shown the activations of a forward, layer by layer."""
 
-    def begin(self, batch: Batch, counted: Tensor) -> None: ...
-    def update(self, layer: Layer, activation: Tensor) -> None: ...
+    def begin(self, batch: Batch, counted: Mapping[str, Tensor]) -> None: ...
+    def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None: ...
 
 
 def record(
@@ -46,11 +50,12 @@ def record(
     `CorpusError` where nothing is left to record.
     """
     recording = recording or Recording()
-    tokenized = tokenize(tokenizer, corpus, context_limit(tokenizer, view.model.config))
+    tokenized = tokenize(tokenizer, corpus, context_limit(tokenizer, text_config(view.model)))
     tally = FiredTally(view.layout, len(corpus.languages), recording.fires, view.model.device)
     _run(view, by_language(tokenized, recording.special_tokens, token_budget), recording, tally)
     signature = recorded_signature(view, corpus, recording, tokenized)
-    return Activity(view.layout, corpus.languages, recording, tally.fired.cpu(), tally.tokens.cpu(), signature)
+    counts = (tally.fired.cpu(), tally.tokens.cpu(), tally.reached.cpu())
+    return Activity(view.layout, corpus.languages, recording, *counts, signature)
 
 
 def record_sharing(
@@ -72,7 +77,7 @@ def record_sharing(
             f"Sharing was asked for {recording.signature} in {len(corpus.languages)} language(s).",
             "It is defined for the last token, one threshold, and two languages or more.",
         )
-    tokenized = tokenize(tokenizer, corpus, context_limit(tokenizer, view.model.config))
+    tokenized = tokenize(tokenizer, corpus, context_limit(tokenizer, text_config(view.model)))
     languages, rows = len(corpus.languages), len(tokenized.ids)
     tally = SharingTally(view.layout, languages, recording.fires[0], rows, view.model.device)
     _run(view, by_row(tokenized, recording.special_tokens, token_budget), recording, tally)
@@ -100,7 +105,10 @@ def _run(view: ModelView, batches: list[Batch], recording: Recording, tally: Tal
         with torch.inference_mode(), view.tapping(recording.site, tally.update):
             for batch in track(batches, "recording", len(batches)):
                 batch = batch.to(view.model.device)
-                tally.begin(batch, last_only(batch.counts) if recording.tokens == "last" else batch.counts)
-                model(input_ids=batch.token_ids, attention_mask=batch.real.long(), use_cache=False)
+                counted = counted_by_stack(view, batch.counts, batch.real, recording.special_tokens)
+                if recording.tokens == "last":
+                    counted = {stack: last_only(mask) for stack, mask in counted.items()}
+                tally.begin(batch, counted)
+                model(**forward_inputs(view, batch.token_ids, batch.real))
     finally:
         view.model.train(was_training)

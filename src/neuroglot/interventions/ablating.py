@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from torch import Tensor
 
 from neuroglot.layout import Layer
+from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 
@@ -24,8 +25,11 @@ def ablating(view: ModelView, neurons: NeuronSet, value: float = 0.0) -> Iterato
         layer: part.to(view.model.device) for layer, part in view.layout.by_layer(neurons.members) if bool(part.any())
     }
 
-    def switch_off(layer: Layer, activation: Tensor) -> Tensor:
-        return activation.masked_fill(members[layer], value)
+    def switch_off(layer: Layer, activation: Tensor, routing: Routing | None) -> Tensor:
+        off = members[layer]
+        if routing is not None:  # each row is one expert's
+            off = off.reshape(layer.experts, -1)[routing.experts]
+        return activation.masked_fill(off, value)
 
     with view.tapping("write", switch_off, layers=tuple(members)):
         yield

@@ -14,14 +14,28 @@ from neuroglot.corpora.corpus import Corpus, Task
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model said of a batch: natural log probabilities `[B, T]` of the given tokens, whether each was ranked
-    first `[B, T]`, which tokens are asked for `[B, T]`, and how many bytes of UTF-8 they make up `[B]`.
+    """What a model said of a batch, computed when it is asked for: a metric pays for what it reads.
+
+    `logits [M, V]` and `targets [M]` of the M tokens that `scored [B, T]` marks, and how many bytes of UTF-8 they
+    make up in each text, `text_bytes [B]`.
     """
 
-    log_probabilities: Tensor
-    ranked_first: Tensor
+    logits: Tensor
+    targets: Tensor
     scored: Tensor
     text_bytes: Tensor
+
+    def losses(self) -> Tensor:
+        """Negative natural log probability of each scored token, 0 elsewhere: `[B, T]`."""
+        losses = torch.zeros(self.scored.shape, device=self.logits.device)
+        losses[self.scored] = torch.nn.functional.cross_entropy(self.logits, self.targets, reduction="none")
+        return losses
+
+    def ranked_first(self) -> Tensor:
+        """Whether greedy decoding would write this token, for scored tokens; True elsewhere: `[B, T]`."""
+        first = torch.ones_like(self.scored)
+        first[self.scored] = self.logits.argmax(-1) == self.targets
+        return first
 
 
 class Metric(Protocol):
@@ -49,7 +63,7 @@ class Metric(Protocol):
 
 def _loss_counts(predictions: Predictions) -> Tensor:
     """Negative log probability, tokens and bytes of each text: `[B, 3]`."""
-    losses = -(predictions.log_probabilities.double() * predictions.scored).sum(1)
+    losses = predictions.losses().double().sum(1)
     return torch.stack([losses, predictions.scored.sum(1).double(), predictions.text_bytes.double()], dim=1)
 
 
@@ -98,7 +112,7 @@ class ExactAnswer:
     reads: type[Corpus] | type[Task] = Task
 
     def counts(self, predictions: Predictions) -> Tensor:
-        right = (predictions.ranked_first | ~predictions.scored).all(1)
+        right = predictions.ranked_first().all(1)
         return torch.stack([right.double(), torch.ones_like(right, dtype=torch.float64)], dim=1)
 
     def value(self, counts: Tensor) -> Tensor:

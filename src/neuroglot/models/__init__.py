@@ -2,7 +2,6 @@
 
 from neuroglot.models.families import FAMILIES as FAMILIES
 from neuroglot.models.families import Family as Family
-from neuroglot.models.families import StackPlan as StackPlan
 from neuroglot.models.loading import load as load
 from neuroglot.models.loading import model_signature as model_signature
 from neuroglot.models.view import ModelView as ModelView

@@ -1,88 +1,100 @@
-"""Proof, at load, that the modules found are the neurons: against the config, and in one dummy forward."""
+"""Proof, at load, that the places found are the neurons: one dummy forward in which every site and sum is looked at."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
-from neuroglot.models.families import StackPlan
+from neuroglot.models.inputs import forward_inputs
+from neuroglot.models.locating import text_config
+from neuroglot.models.points import Routing
 
 if TYPE_CHECKING:
     from neuroglot.models.view import ModelView
 
 WRITE_IDENTITY_TOLERANCE = 0.02  # of the output's largest value; half-precision products differ in their order of sums
-
-
-def check_config(config: Any, plan: StackPlan, writes: Sequence[nn.Module]) -> None:
-    """Compare located down projections with the depth and the width that the config states."""
-    depth = getattr(config, plan.depth, None)
-    if len(writes) != depth:
-        raise _mismatch(config, plan, f"{len(writes)} layers", f"{plan.depth} = {depth}")
-    width = getattr(config, plan.width, None) if plan.width else None
-    width = width or 4 * config.hidden_size
-    for index, write in enumerate(writes):
-        got = getattr(write, "in_features", None) or getattr(write, "nx", None)
-        if got != width:
-            raise _mismatch(
-                config, plan, f"width {got} in layer {index}", f"{plan.width or '4 × hidden_size'} = {width}"
-            )
+DUMMY_TOKENS = 4
 
 
 def check_sites(view: ModelView) -> None:
     """One dummy forward: each site fires once a layer, and the write identity `Σ_i m_i v_i + b = output` holds."""
     fired: Counter[tuple[str, Layer]] = Counter()
-    coefficients: dict[Layer, Tensor] = {}
+    written: dict[Layer, tuple[Tensor, Routing | None]] = {}
 
-    def note(site: str, layer: Layer, activation: Tensor) -> None:
+    def note(site: str, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
         fired[site, layer] += 1
         if site == "write":
-            coefficients[layer] = activation.detach()
-        elif activation.shape[-1] != layer.width:
-            raise _refusal(view, f"site {site} of layer {layer.index} is {activation.shape[-1]} wide", f"{layer.width}")
+            written[layer] = activation.detach(), routing
+        width = layer.width // layer.experts
+        if activation.shape[-1] != width:
+            raise _refusal(view, f"site {site} of layer {layer.index} is {activation.shape[-1]} wide", f"{width}")
 
-    outputs = _dummy_forward(view, note)
+    sites = available_sites(view)
+    outputs = _dummy_forward(view, sites, note)
     for layer in view.layout.layers:
-        for site in ("post_act", "write"):
+        for site in sites:
             if fired[site, layer] != 1:
                 raise _refusal(view, f"site {site} of layer {layer.index} fired {fired[site, layer]} times", "once")
-        _check_write_identity(view, layer, coefficients[layer], outputs[layer])
+        _check_write_identity(view, layer, *written[layer], outputs[layer])
 
 
-def _dummy_forward(view: ModelView, note: Any) -> dict[Layer, Tensor]:
-    """Run four tokens through the model without its head; returns the down projections' outputs."""
+def available_sites(view: ModelView) -> tuple[str, ...]:
+    """The sites that can be tapped in every layer: both, or only `write` where a gated network calls a function."""
+    try:
+        with ExitStack() as hooks:
+            for layer, point in view.points.items():
+                point.install("post_act", layer, lambda *_: None, hooks)
+    except UnsupportedModelError as error:
+        if "'post_act' cannot be tapped" not in str(error):
+            raise
+        return ("write",)
+    return ("post_act", "write")
+
+
+def _dummy_forward(
+    view: ModelView, sites: tuple[str, ...], note: Callable[[str, Layer, Tensor, Routing | None], None]
+) -> dict[Layer, Tensor]:
+    """Run four tokens through the model without its head; returns what each layer's networks wrote."""
     outputs: dict[Layer, Tensor] = {}
     model, was_training = view.model, view.model.training
-    token_ids = torch.arange(4, device=model.device)[None] % model.config.vocab_size
-    handles = [
-        modules.write.register_forward_hook(lambda _, __, output, layer=layer: outputs.__setitem__(layer, output))
-        for layer, modules in view.modules.items()
-    ]
-    try:
+    token_ids = torch.arange(DUMMY_TOKENS, device=model.device)[None] % text_config(model).vocab_size
+    with ExitStack() as hooks:
+        hooks.callback(model.train, was_training)
+        for layer, point in view.points.items():
+            hooks.callback(point.output_module.register_forward_hook(_keep(outputs, layer)).remove)
+        for site in sites:
+            hooks.enter_context(view.tapping(site, _at(note, site)))  # type: ignore[arg-type]
         model.eval()
-        with (
-            torch.no_grad(),
-            view.tapping("post_act", lambda layer, activation: note("post_act", layer, activation)),
-            view.tapping("write", lambda layer, activation: note("write", layer, activation)),
-        ):
-            model.base_model(input_ids=token_ids, use_cache=False)
-    finally:
-        model.train(was_training)
-        for handle in handles:
-            handle.remove()
+        with torch.no_grad():
+            model.base_model(**forward_inputs(view, token_ids, torch.ones_like(token_ids)))
     return outputs
 
 
-def _check_write_identity(view: ModelView, layer: Layer, coefficients: Tensor, output: Tensor) -> None:
-    bias = getattr(view.modules[layer].write, "bias", None)
-    expected = coefficients.float() @ view.value_vectors(layer).float() + (0 if bias is None else bias.float())
-    got = output.detach().float().reshape(expected.shape)
-    if not torch.allclose(got, expected, rtol=0, atol=WRITE_IDENTITY_TOLERANCE * float(got.abs().max()) + 1e-12):
+def _keep(outputs: dict[Layer, Tensor], layer: Layer) -> Callable[..., None]:
+    def hook(_module: Any, _inputs: Any, output: Tensor) -> None:
+        outputs[layer] = output.detach().clone()  # some models add to it in place
+
+    return hook
+
+
+def _at(note: Callable[..., None], site: str) -> Callable[..., None]:
+    return lambda layer, activation, routing: note(site, layer, activation, routing)
+
+
+def _check_write_identity(
+    view: ModelView, layer: Layer, coefficients: Tensor, routing: Routing | None, output: Tensor
+) -> None:
+    got = output.float().reshape(-1, output.shape[-1])
+    expected = _sum_of_value_vectors(view, layer, coefficients.float(), routing).to(got.device)
+    tolerance = WRITE_IDENTITY_TOLERANCE * float(got.abs().max()) + 1e-12
+    if got.shape != expected.shape or not torch.allclose(got, expected, rtol=0, atol=tolerance):
         raise _refusal(
             view,
             f"layer {layer.index} writes something else than the sum of its value vectors",
@@ -90,17 +102,23 @@ def _check_write_identity(view: ModelView, layer: Layer, coefficients: Tensor, o
         )
 
 
+def _sum_of_value_vectors(view: ModelView, layer: Layer, coefficients: Tensor, routing: Routing | None) -> Tensor:
+    """`Σ_i m_i v_i + b` for every token: `[tokens, D]`, over all experts that a token was routed to."""
+    point = view.points[layer]
+    vectors, biases = point.value_vectors().float(), point.biases()
+    if routing is None:
+        return coefficients @ vectors + (0 if biases is None else biases.float())
+    by_expert = vectors.reshape(layer.experts, -1, vectors.shape[-1])
+    total = torch.zeros(DUMMY_TOKENS, vectors.shape[-1], device=vectors.device)
+    for row, (token, expert) in enumerate(zip(routing.tokens.tolist(), routing.experts.tolist(), strict=True)):
+        wrote = coefficients[row] @ by_expert[expert] + (0 if biases is None else biases[expert].float())
+        total[token] += routing.weights[row].float() * wrote
+    return total
+
+
 def _refusal(view: ModelView, got: str, expected: str) -> UnsupportedModelError:
     return UnsupportedModelError(
         f"In one forward of {type(view.model).__name__}, {got}.",
         f"Expected {expected}.",
-        "The model is not built the way neuroglot's table says; please report it.",
-    )
-
-
-def _mismatch(config: Any, plan: StackPlan, got: str, expected: str) -> UnsupportedModelError:
-    return UnsupportedModelError(
-        f"The {plan.name} of this {config.model_type!r} model has {got}.",
-        f"Its config says {expected}.",
         "The model is not built the way neuroglot's table says; please report it.",
     )

@@ -1,66 +1,182 @@
 """The table of architectures: one entry a family says where its feed-forward neurons are.
 
-Paths are relative to the model without its head (`model.base_model`). `width` and `depth` name the config attributes
-that the located modules are checked against. Nothing is guessed: what has no entry is refused.
+Paths are relative to the model without its head (`model.base_model`) and, inside a stack, to one layer. Widths and
+depths name config attributes that the located modules are checked against. Nothing is guessed: what has no entry is
+refused.
 """
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+Kind = Literal["decoder", "encoder", "encoder-decoder"]
+
+
+@dataclass(frozen=True)
+class Dense:
+    """One feed-forward network a layer.
+
+    `path` is the down projection, whose input is the coefficient of each value vector (site `write`); `activation`
+    is the module of the nonlinearity (site `post_act`), None where the model calls a function; `gated` says that a
+    product lies between the two. `width` is a config attribute, a product of some, or alternatives of which the
+    first known one holds.
+    """
+
+    activation: str | None
+    path: str
+    gated: bool = False
+    width: str = "intermediate_size"
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Many networks a layer, fused into 3-D parameters; `path` is their common module."""
+
+    path: str = "mlp.experts"
+    width: str = "moe_intermediate_size"
+    count: str = "num_experts or num_local_experts or n_routed_experts or moe_num_experts"
 
 
 @dataclass(frozen=True)
 class StackPlan:
-    """Where one stack's layers are and what a layer's feed-forward network is made of.
+    """One stack: its name, where its layers are, what each holds, and the config attribute that counts the layers.
 
-    `activation` is the module of the nonlinearity (site `post_act`); `write` is the down projection, whose input is the
-    coefficient of each value vector (site `write`). `gated` says that a product lies between the two. A `width` of
-    None, or one that names an attribute which is None, means four times the hidden size.
+    `partial` stacks have something in some layers only; those that are `main` must cover every layer between them.
     """
 
     name: str
     layers: str
-    activation: str
-    write: str
-    gated: bool
-    width: str | None = "intermediate_size"
+    network: Dense | Experts
     depth: str = "num_hidden_layers"
+    partial: bool = False
+    main: bool = True
 
 
 @dataclass(frozen=True)
 class Family:
-    """One architecture: its `model_type` in the config and its stacks."""
+    """One architecture: its `model_type` in the config, its stacks, and which auto class of transformers loads it."""
 
     model_type: str
     stacks: tuple[StackPlan, ...]
+    kind: Kind = "decoder"
+    auto_class: str = "AutoModelForCausalLM"
+    decoder_start: Literal["start token", "last token"] = "start token"  # what stands first in the decoder's input
 
 
-_GATED = StackPlan("decoder", "layers", "mlp.act_fn", "mlp.down_proj", gated=True)
-_FUSED_GATE = StackPlan("decoder", "layers", "mlp.activation_fn", "mlp.down_proj", gated=True)
-_GPT2 = StackPlan("decoder", "h", "mlp.act", "mlp.c_proj", gated=False, width="n_inner")
-_BLOOM = StackPlan("decoder", "h", "mlp.gelu_impl", "mlp.dense_4h_to_h", gated=False, width=None)
-_NEOX = StackPlan("decoder", "layers", "mlp.act", "mlp.dense_4h_to_h", gated=False)
-_XGLM = StackPlan("decoder", "layers", "activation_fn", "fc2", gated=False, width="ffn_dim")
-_OPT = StackPlan("decoder", "decoder.layers", "activation_fn", "fc2", gated=False, width="ffn_dim")
-_PHI = StackPlan("decoder", "layers", "mlp.activation_fn", "mlp.fc2", gated=False)
+def _decoder(network: Dense, layers: str = "layers", depth: str = "num_hidden_layers") -> tuple[StackPlan, ...]:
+    return (StackPlan("decoder", layers, network, depth),)
+
+
+def _experts(
+    experts: Experts | None = None, dense: Dense | None = None, shared: Dense | None = None, layers: str = "layers"
+) -> tuple[StackPlan, ...]:
+    """Experts in every layer, or dense networks in some layers instead; beside the experts, shared ones."""
+    stacks = [StackPlan("experts", layers, experts or Experts(), partial=dense is not None)]
+    if dense is not None:
+        stacks.insert(0, StackPlan("decoder", layers, dense, partial=True))
+    if shared is not None:
+        stacks.append(StackPlan("shared experts", layers, shared, partial=True, main=False))
+    return tuple(stacks)
+
+
+def _two_stacks(
+    network: Dense, encoder_width: str, decoder_width: str, depths: tuple[str, str]
+) -> tuple[StackPlan, ...]:
+    def at(width: str) -> Dense:
+        return Dense(network.activation, network.path, network.gated, width)
+
+    return (
+        StackPlan("encoder", "encoder.layers", at(encoder_width), depths[0]),
+        StackPlan("decoder", "decoder.layers", at(decoder_width), depths[1]),
+    )
+
+
+def _t5(gated: bool) -> tuple[StackPlan, ...]:
+    def block(place: int) -> Dense:
+        return Dense(f"layer.{place}.DenseReluDense.act", f"layer.{place}.DenseReluDense.wo", gated, "d_ff")
+
+    return (
+        StackPlan("encoder", "encoder.block", block(1), "num_layers"),
+        StackPlan("decoder", "decoder.block", block(2), "num_decoder_layers"),
+    )
+
+
+def _encoder(network: Dense, layers: str = "encoder.layer", depth: str = "num_hidden_layers") -> tuple[StackPlan, ...]:
+    return (StackPlan("encoder", layers, network, depth),)
+
+
+_GATED = Dense("mlp.act_fn", "mlp.down_proj", gated=True)
+_UNGATED = Dense("mlp.act_fn", "mlp.down_proj")
+_FUSED_GATE = Dense("mlp.activation_fn", "mlp.down_proj", gated=True)
+_TWO_LAYERS = Dense("mlp.activation_fn", "mlp.fc2")
+_CONV1D = Dense("mlp.act", "mlp.c_proj", width="n_inner or 4*hidden_size")
+_FOUR_TIMES = Dense("mlp.gelu_impl", "mlp.dense_4h_to_h", width="4*hidden_size")
+_NEOX = Dense("mlp.act", "mlp.dense_4h_to_h")
+_GPTJ = Dense("mlp.act", "mlp.fc_out", width="n_inner or 4*hidden_size")
+_FAIRSEQ = Dense("activation_fn", "fc2", width="ffn_dim")
+_DISTILBERT = Dense("ffn.activation", "ffn.lin2", width="hidden_dim")
+_BERT = Dense("intermediate.intermediate_act_fn", "output.dense")
+_SHARED = Dense(
+    "mlp.shared_experts.act_fn", "mlp.shared_experts.down_proj", True, "moe_intermediate_size*n_shared_experts"
+)
+_SHARED_QWEN = Dense("mlp.shared_expert.act_fn", "mlp.shared_expert.down_proj", True, "shared_expert_intermediate_size")
+_LANGUAGE_TOWER = _decoder(_GATED, "language_model.layers")
+_FAIRSEQ_PAIR = _two_stacks(_FAIRSEQ, "encoder_ffn_dim", "decoder_ffn_dim", ("encoder_layers", "decoder_layers"))
+
+
+def _rows(stacks: tuple[StackPlan, ...], *model_types: str, **options: str) -> tuple[Family, ...]:
+    """Families that are built alike."""
+    return tuple(Family(model_type, stacks, **options) for model_type in model_types)  # type: ignore[arg-type]
+
+
+_IS_ENCODER = {"kind": "encoder", "auto_class": "AutoModelForMaskedLM"}
+_IS_PAIR = {"kind": "encoder-decoder", "auto_class": "AutoModelForSeq2SeqLM"}
+_IS_VISION_LANGUAGE = {"auto_class": "AutoModelForImageTextToText"}
 
 FAMILIES: tuple[Family, ...] = (
-    Family("bloom", (_BLOOM,)),
-    Family("gemma", (_GATED,)),
-    Family("gemma2", (_GATED,)),
-    Family("gemma3_text", (_GATED,)),
-    Family("gpt2", (_GPT2,)),
-    Family("gpt_neox", (_NEOX,)),
-    Family("llama", (_GATED,)),
-    Family("mistral", (_GATED,)),
-    Family("olmo2", (_GATED,)),
-    Family("opt", (_OPT,)),
-    Family("phi", (_PHI,)),
-    Family("phi3", (_FUSED_GATE,)),
-    Family("qwen2", (_GATED,)),
-    Family("qwen3", (_GATED,)),
-    Family("xglm", (_XGLM,)),
-)
+    # Decoders
+    *_rows(_decoder(_GATED), "llama", "mistral", "ministral", "ministral3", "qwen2", "qwen3", "gemma", "gemma2"),
+    *_rows(_decoder(_GATED), "gemma3_text", "gemma4_text", "olmo", "olmo2", "olmo3", "granite", "cohere", "cohere2"),
+    *_rows(_decoder(_GATED), "stablelm", "smollm3", "exaone4", "seed_oss", "helium", "internlm3", "minicpm3"),
+    *_rows(_decoder(_GATED), "hunyuan_v1_dense", "ernie4_5", "cwm", "bitnet", "diffllama", "hyperclovax"),
+    *_rows(_decoder(_UNGATED), "nemotron", "arcee", "apertus"),
+    *_rows(_decoder(_FUSED_GATE), "phi3", "glm", "glm4"),
+    *_rows(_decoder(_TWO_LAYERS), "phi", "nanochat"),
+    *_rows(_decoder(_CONV1D, "h"), "gpt2", "gpt_bigcode"),
+    *_rows(_decoder(_NEOX), "gpt_neox", "persimmon"),
+    *_rows(_decoder(_GPTJ, "h"), "gptj", "codegen"),
+    *_rows(_decoder(Dense("mlp.act", "mlp.c_proj", width="intermediate_size or 4*hidden_size"), "h"), "gpt_neo"),
+    *_rows(_decoder(_FOUR_TIMES, "h"), "bloom"),
+    *_rows(_decoder(Dense("mlp.act", "mlp.dense_4h_to_h", width="ffn_hidden_size"), "h"), "falcon"),
+    *_rows(_decoder(Dense("ffn.act", "ffn.down_proj", width="4*hidden_size"), "blocks"), "mpt"),
+    *_rows(_decoder(Dense("mlp.act", "mlp.c_proj")), "starcoder2"),
+    *_rows(_decoder(_FAIRSEQ), "xglm"),
+    *_rows(_decoder(Dense("activation_fn", "fc2")), "biogpt"),
+    *_rows(_decoder(_FAIRSEQ, "decoder.layers"), "opt"),
+    # Decoders with experts
+    *_rows(_experts(Experts(width="intermediate_size")), "mixtral", "olmoe", "gpt_oss", "phimoe"),
+    *_rows(_experts(dense=_GATED), "qwen3_moe"),
+    *_rows(_experts(dense=_GATED, shared=_SHARED_QWEN), "qwen2_moe"),
+    *_rows(_experts(shared=_SHARED_QWEN), "qwen3_5_moe_text"),
+    *_rows(_experts(dense=_GATED, shared=_SHARED), "deepseek_v2", "deepseek_v3", "glm4_moe"),
+    *_rows(_experts(Experts("block_sparse_moe.experts", "intermediate_size")), "granitemoe"),
+    # Encoders and decoders
+    *_rows(_FAIRSEQ_PAIR, "m2m_100", "marian", "bart", "pegasus", **_IS_PAIR),
+    *_rows(_FAIRSEQ_PAIR, "mbart", decoder_start="last token", **_IS_PAIR),
+    *_rows(_t5(gated=False), "t5", **_IS_PAIR),
+    *_rows(_t5(gated=True), "mt5", "umt5", **_IS_PAIR),
+    # Encoders
+    *_rows(_encoder(_BERT), "bert", "roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "electra", **_IS_ENCODER),
+    *_rows(_encoder(_BERT), "deberta", "deberta-v2", "rembert", "roformer", **_IS_ENCODER),
+    *_rows(_encoder(_DISTILBERT, "transformer.layer"), "distilbert", **_IS_ENCODER),
+    *_rows(_encoder(Dense("mlp.act", "mlp.Wo", gated=True), "layers"), "modernbert", **_IS_ENCODER),
+    *_rows(_encoder(_GATED, "layers"), "eurobert", **_IS_ENCODER),
+    # The language model inside vision-language models
+    *_rows(_LANGUAGE_TOWER, "llava", "gemma3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", **_IS_VISION_LANGUAGE),
+)  # fmt: skip
 
 
+@cache
 def family_of(model_type: str) -> Family | None:
     """The entry for a config's `model_type`, or None."""
     return next((family for family in FAMILIES if family.model_type == model_type), None)

@@ -5,11 +5,12 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
+import transformers
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from neuroglot.errors import UnsupportedModelError
-from neuroglot.models.families import FAMILIES, family_of
+from neuroglot.models.locating import require_family
 from neuroglot.models.view import ModelView, view
 from neuroglot.signature import Signature
 
@@ -27,9 +28,10 @@ def load(
     source = str(files("neuroglot") / "lab" / "shipped") if name == "lab" else name
     try:
         config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
-        _require_family(name, config.model_type)
+        family = require_family(config.model_type, name)
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=dtype, trust_remote_code=False)
+        auto_class = getattr(transformers, family.auto_class)
+        model = auto_class.from_pretrained(source, revision=revision, dtype=dtype, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
         if isinstance(error, UnsupportedModelError):
             raise
@@ -72,14 +74,6 @@ def _sample(parameter: Tensor) -> Tensor:
     flat = parameter.detach().reshape(-1)
     step = max(1, flat.numel() // SAMPLED_VALUES)
     return flat[::step][:SAMPLED_VALUES].to("cpu", torch.float32)
-
-
-def _require_family(name: str, model_type: str) -> None:
-    if family_of(model_type) is None:
-        raise UnsupportedModelError(
-            f"The model {name!r} is of the architecture {model_type!r}, which is not in neuroglot's table.",
-            f"It knows {', '.join(known.model_type for known in FAMILIES)}.",
-        )
 
 
 def _best_device() -> str:

@@ -1,0 +1,166 @@
+"""From an entry of the table to the modules of one model, compared with its config."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from neuroglot.errors import UnsupportedModelError
+from neuroglot.layout import Layer, Layout, Width
+from neuroglot.models.families import FAMILIES, Dense, Experts, Family, StackPlan, family_of
+from neuroglot.models.points import DensePoint, ExpertsPoint, Point
+
+
+def known_family(model: PreTrainedModel) -> Family:
+    """The model's entry in the table; raises `UnsupportedModelError` where it has none."""
+    model_type = getattr(getattr(model, "config", None), "model_type", None)
+    if model_type is None:
+        raise UnsupportedModelError(
+            f"Got {type(model).__name__}, which has no config.", "Expected a Hugging Face transformers model."
+        )
+    return require_family(model_type, type(model).__name__)
+
+
+def require_family(model_type: str, name: str) -> Family:
+    """The entry of an architecture; raises `UnsupportedModelError` that names it and says how to add one."""
+    family = family_of(model_type)
+    if family is None:
+        raise UnsupportedModelError(
+            f"The architecture {model_type!r} ({name}) is not in neuroglot's table.",
+            f"It knows {', '.join(known.model_type for known in FAMILIES)}.",
+            "To add it, write one entry in models/families.py and one tiny config in tests/families.py.",
+        )
+    return family
+
+
+def locate(model: PreTrainedModel, family: Family) -> tuple[Layout, dict[Layer, Point]]:
+    """The layout and the points of all stacks; raises `UnsupportedModelError` where the model is built otherwise."""
+    found = [dict(_points(model, plan)) for plan in family.stacks]
+    depths = [_depth(model, plan) for plan in family.stacks]
+    _require_every_layer(model, family, found, depths)
+    layout = Layout(
+        tuple(
+            (plan.name, tuple(_width(points.get(index)) for index in range(depth)))
+            for plan, points, depth in zip(family.stacks, found, depths)
+        )
+    )
+    stacks = {plan.name: points for plan, points in zip(family.stacks, found)}
+    return layout, {layer: stacks[layer.stack][layer.index] for layer in layout.layers}
+
+
+def text_config(model: PreTrainedModel) -> Any:
+    """The config of the language model, which is a part of the config in vision-language models."""
+    return model.config.get_text_config()
+
+
+def _points(model: PreTrainedModel, plan: StackPlan) -> Iterator[tuple[int, Point]]:
+    """Number and point of each layer that has what the plan describes."""
+    for index, layer in enumerate(_layers(model, plan)):
+        if plan.partial and not _has(layer, plan.network.path):
+            continue
+        point = _point(model, plan, layer)
+        _check_width(model, plan, index, point)
+        yield index, point
+
+
+def _point(model: PreTrainedModel, plan: StackPlan, layer: nn.Module) -> Point:
+    network = plan.network
+    try:
+        if isinstance(network, Experts):
+            return ExpertsPoint(layer.get_submodule(network.path))
+        activation = layer.get_submodule(network.activation) if network.activation else None
+        return DensePoint(activation, layer.get_submodule(network.path), network.gated)
+    except AttributeError as error:
+        raise _built_otherwise(model, f"lacks a module: {error}", f"{plan.layers}.*.{network.path}") from error
+
+
+def _layers(model: PreTrainedModel, plan: StackPlan) -> list[nn.Module]:
+    try:
+        return list(model.base_model.get_submodule(plan.layers).children())
+    except AttributeError as error:
+        raise _built_otherwise(model, f"lacks a module: {error}", f"layers at {plan.layers}") from error
+
+
+def _depth(model: PreTrainedModel, plan: StackPlan) -> int:
+    stated, found = getattr(text_config(model), plan.depth, None), len(_layers(model, plan))
+    if stated != found:
+        raise _built_otherwise(model, f"has {found} layers at {plan.layers}", f"{plan.depth} = {stated} in its config")
+    return found
+
+
+def _require_every_layer(
+    model: PreTrainedModel, family: Family, found: list[dict[int, Point]], depths: list[int]
+) -> None:
+    """Plans that each cover some layers must together cover all of them."""
+    for plan, depth in zip(family.stacks, depths):
+        covered = {
+            index
+            for other, points in zip(family.stacks, found)
+            if other.layers == plan.layers and other.main
+            for index in points
+        }
+        if covered != set(range(depth)):
+            missing = min(set(range(depth)) - covered)
+            raise _built_otherwise(model, f"has no known feed-forward network in layer {missing}", "one in every layer")
+
+
+def _check_width(model: PreTrainedModel, plan: StackPlan, index: int, point: Point) -> None:
+    stated, found = _stated_width(text_config(model), plan.network), _width(point)
+    if stated != found:
+        raise _built_otherwise(
+            model,
+            f"has width {_written(found)} in layer {index} of its {plan.name}",
+            f"{plan.network.width} = {_written(stated)} in its config",
+        )
+
+
+def _stated_width(config: Any, network: Dense | Experts) -> Width | None:
+    width = _first_known(config, network.width)
+    if isinstance(network, Dense) or width is None:
+        return width
+    return _first_known(config, network.count) or 0, width
+
+
+def _first_known(config: Any, expression: str) -> int | None:
+    """The value of an expression like `n_inner or 4*hidden_size`: the first alternative whose factors are all known."""
+    for alternative in expression.split(" or "):
+        value = 1
+        for factor in alternative.split("*"):
+            known = int(factor) if factor.isdigit() else getattr(config, factor, None)
+            if not isinstance(known, int):
+                break
+            value *= known
+        else:
+            return value
+    return None
+
+
+def _width(point: Point | None) -> Width:
+    if point is None:
+        return 0
+    if isinstance(point, ExpertsPoint):
+        return int(point.experts.num_experts), point.value_vectors().shape[0] // int(point.experts.num_experts)
+    assert isinstance(point, DensePoint)
+    width: Any = getattr(point.write, "in_features", None) or getattr(point.write, "nx", 0)  # Conv1D calls it nx
+    return int(width)
+
+
+def _has(layer: nn.Module, path: str) -> bool:
+    try:
+        layer.get_submodule(path)
+    except AttributeError:
+        return False
+    return True
+
+
+def _written(width: Width | None) -> str:
+    return "×".join(map(str, width)) if isinstance(width, tuple) else str(width)
+
+
+def _built_otherwise(model: PreTrainedModel, got: str, expected: str) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"{type(model).__name__} of type {model.config.model_type!r} {got}.",
+        f"Expected {expected}.",
+        "It is not built the way neuroglot's table says; please report it.",
+    )
