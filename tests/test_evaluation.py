@@ -103,7 +103,7 @@ def test_matrix_counts_are_those_of_single_ablations() -> None:
         with ablating(located, neurons):
             assert torch.equal(matrix.ablated[place], evaluate(located, tokenizer, CORPUS, NatsPerToken()).counts)
         for draw in range(2):
-            with ablating(located, at_random_like(neurons, 7 + draw)):
+            with ablating(located, at_random_like(neurons, 7 + draw * 3 + place)):
                 counts = evaluate(located, tokenizer, CORPUS, NatsPerToken()).counts
             assert torch.equal(matrix.random[draw, place], counts)
     assert not torch.equal(matrix.ablated[0], matrix.baseline)

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuroglot import corpora, models
+from neuroglot.activity.activity import Activity
 from neuroglot.activity.record import record, record_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.corpora.corpus import Corpus, Task
-from neuroglot.errors import ConfigError
-from neuroglot.evaluation import ablation_matrix
-from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
+from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.evaluation import ablation_matrix, evaluate
+from neuroglot.metrics.ablation import AblationMatrix
+from neuroglot.metrics.metrics import ExactAnswer, Metric, NatsPerToken
+from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.selecting import by_entropy
-from neuroglot.reports.report import Report
+from neuroglot.reports.report import Report, Result
 from neuroglot.storage import check_free, whole_folder, write_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.models.view import ModelView
+
+MASTERED = 0.8  # accuracy that a model must have in every language before neurons are switched off on a task
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class AnalysisConfig:
 
     Neurons are selected on `selection_share` of the rows and switched off on others, at most `ablation_rows` of
     them, so that no effect is measured where the neurons were chosen. The other options are those of `models.load`,
-    `corpora.load`, `Recording`, `by_entropy` and `ablation_matrix`.
+    `corpora.load`, `Recording`, `by_entropy` and `ablation_matrix`. `ablated_tasks` and `task_rows` bound the work
+    on the lab's questions.
     """
 
     model: str = "lab"
@@ -48,8 +54,26 @@ class AnalysisConfig:
     owner_quantile: float = 0.95
     selection_share: float = 0.5
     ablation_rows: int = 100
+    ablated_tasks: int = 2
+    task_rows: int = 20
     random_draws: int = 5
     seed: int = 0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def load(cls, path: Path | str) -> AnalysisConfig:
+        """The config of a run folder, to run it again; raises `ArtifactError` on unknown keys or values."""
+        try:
+            stored = json.loads(Path(path).read_text(encoding="utf-8"))
+            recording = Recording.from_json(stored.pop("recording"))
+            languages = stored.pop("languages")
+            return cls(**stored, recording=recording, languages=None if languages is None else tuple(languages))
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+            raise ArtifactError(
+                f"{path} is not the config of an analysis: {error}.", "Expected config.json."
+            ) from error
 
 
 def analyze(config: AnalysisConfig, out: Path | str, *, overwrite: bool = False) -> Report:
@@ -66,7 +90,7 @@ def analyze(config: AnalysisConfig, out: Path | str, *, overwrite: bool = False)
         report = _run(config, view, tokenizer, selection_rows, held_out_rows, folder)
         report.save(folder / "report.html")
         report.save(folder / "report.json")
-        write_whole(folder / "config.json", json.dumps(asdict(config), indent=2, ensure_ascii=False) + "\n")
+        write_whole(folder / "config.json", config.to_json())
     return report
 
 
@@ -79,24 +103,70 @@ def _run(
     folder: Path,
 ) -> Report:
     activity = record(view, tokenizer, selection_rows, config.recording)
-    sharing = record_sharing(view, tokenizer, selection_rows)
+    sharing = record_sharing(view, tokenizer, selection_rows, replace(config.recording, tokens="last"))
     sets = by_entropy(
         activity,
         top_share=config.top_share,
         filter_quantile=config.filter_quantile,
         owner_quantile=config.owner_quantile,
-        threshold=config.recording.fires[0],
     )
-    controls = {"draws": config.random_draws, "seed": config.seed}
-    matrices = [ablation_matrix(view, tokenizer, held_out_rows, sets, NatsPerToken(), **controls)]
-    for task in _tasks_of(config, selection_rows.languages):
-        matrices.append(ablation_matrix(view, tokenizer, task, sets, ExactAnswer(), **controls))
+    results: list[Result] = [_ablated(config, view, tokenizer, held_out_rows, sets, NatsPerToken())]
+    results += _on_tasks(config, view, tokenizer, sets)
     activity.save(folder / "activity.safetensors")
     sharing.save(folder / "sharing.safetensors")
     for language, neurons in sets.items():
         neurons.save(folder / "neurons" / f"{language}.safetensors")
     title = f"Language neurons of {dict(activity.signature.fields)['model']}"
-    return Report([*matrices, sharing, sets, activity], title=title)
+    return Report(
+        [*results, sharing, sets, activity], title=title, notes=_notes(selection_rows, held_out_rows, activity)
+    )
+
+
+def _on_tasks(
+    config: AnalysisConfig, view: ModelView, tokenizer: PreTrainedTokenizerBase, sets: Mapping[str, NeuronSet]
+) -> list[Result]:
+    """Accuracy on every task, and what switching neurons off does to some that the model has mastered.
+
+    Those with the lowest mean accuracy are taken, because a task that every language solves with ease hides harm.
+    """
+    tasks = {task.name: task for task in _tasks(config, tuple(sets))}
+    evaluations = [evaluate(view, tokenizer, task, ExactAnswer()) for task in tasks.values()]
+    accuracies = {evaluation.data: [score.value for score in evaluation.scores.values()] for evaluation in evaluations}
+    mastered = [name for name, accuracy in accuracies.items() if min(accuracy) >= MASTERED]
+    mastered.sort(key=lambda name: sum(accuracies[name]))
+    results: list[Result] = [tuple(evaluations)] if evaluations else []
+    for name in mastered[: config.ablated_tasks]:
+        some = tasks[name].take(range(min(len(tasks[name]), config.task_rows)))
+        results.append(_ablated(config, view, tokenizer, some, sets, ExactAnswer()))
+    return results
+
+
+def _ablated(
+    config: AnalysisConfig,
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    data: Corpus | Task,
+    sets: Mapping[str, NeuronSet],
+    metric: Metric,
+) -> AblationMatrix:
+    return ablation_matrix(view, tokenizer, data, sets, metric, draws=config.random_draws, seed=config.seed)
+
+
+def _notes(selection_rows: Corpus, held_out_rows: Corpus, activity: Activity) -> list[str]:
+    """Which rows did what, and which were left out."""
+    notes = [
+        f"Neurons were selected on {len(selection_rows)} parallel rows of {selection_rows.name} "
+        f"and switched off on {len(held_out_rows)} others."
+    ]
+    if selection_rows.dropped:
+        notes.append(f"{_rows(selection_rows.dropped)} left out because a language lacked a text.")
+    if over_long := dict(activity.signature.fields)["rows_dropped"]:
+        notes.append(f"{_rows(int(over_long))} of those to select on left out: longer than the model's context.")
+    return notes
+
+
+def _rows(count: int) -> str:
+    return "1 row was" if count == 1 else f"{count:,} rows were"
 
 
 def _split(corpus: Corpus, config: AnalysisConfig) -> tuple[Corpus, Corpus]:
@@ -112,10 +182,10 @@ def _split(corpus: Corpus, config: AnalysisConfig) -> tuple[Corpus, Corpus]:
     return selection_rows, rest
 
 
-def _tasks_of(config: AnalysisConfig, languages: Sequence[str]) -> tuple[Task, ...]:
+def _tasks(config: AnalysisConfig, languages: Sequence[str]) -> tuple[Task, ...]:
     """The lab's questions where the lab's corpus is analysed: its model was trained on such."""
     if config.corpus != "lab":
         return ()
     from neuroglot import lab
 
-    return tuple(task.select(languages).take(range(min(len(task), config.ablation_rows))) for task in lab.tasks())
+    return tuple(task.select(languages) for task in lab.tasks())

@@ -59,7 +59,10 @@ def ablation_matrix(
     tokenized, batches = _prepared(view, tokenizer, data, metric)
     _require_languages(tokenized.languages, sets, draws)
     own = [sets[language] for language in tokenized.languages]
-    random = [[at_random_like(neurons, seed + draw) for neurons in own] for draw in range(draws)]
+    random = [  # a seed of its own for every set and draw: the same one would give nested sets
+        [at_random_like(neurons, seed + draw * len(own) + place) for place, neurons in enumerate(own)]
+        for draw in range(draws)
+    ]
     conditions = [NeuronSet.empty(view.layout), *own, *(neurons for draw in random for neurons in draw)]
     counts = []
     for neurons in track(conditions, f"ablating on {data.name}", len(conditions)):

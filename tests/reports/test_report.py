@@ -168,18 +168,29 @@ def test_every_figure_is_valid_plotly() -> None:
         go.Figure({"layout": plot.spec.narrow})
 
 
-def test_text_is_short_and_says_where_the_report_lies(tmp_path) -> None:
+def test_text_is_short() -> None:
     report = Report(
         [making.loss_matrix(), making.accuracy_matrix(), making.sharing(), making.neuron_sets(), making.activity()]
     )
-    path = report.save(tmp_path / "report.html")
     text = io.StringIO()
     report.print(Console(file=text, width=100))
     lines = text.getvalue().splitlines()
     assert len(lines) <= 42
-    assert str(path) in lines[-1]
     assert sum("(de)" in line for line in lines) >= 1
     assert any(line.startswith("all-shared") for line in lines)
+
+
+def test_evaluations_are_shown_together() -> None:
+    first = making.evaluation()
+    second = replace(first, data="other", counts=first.counts.roll(1, dims=1))
+    (section,) = Report([(first, second)]).sections
+    (table,) = list(section.all_tables())
+    expected = [(one.data, code, one.scores[code].value) for one in (first, second) for code in one.languages]
+    for row, (data, code, value) in zip(table.rows, expected, strict=True):
+        assert row[:2] == (data, code)
+        assert row[2] == pytest.approx(value, rel=1e-5)
+    with pytest.raises(ConfigError, match="several metrics or languages"):
+        Report([(first, replace(first, languages=first.languages[::-1]))]).to_json()
 
 
 def test_markup_in_names_is_printed_as_it_is() -> None:

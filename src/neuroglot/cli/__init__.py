@@ -1,11 +1,13 @@
 """The command line: parse, call, print; no logic."""
 
+import os
 import sys
 
 from cyclopts import App
 
 from neuroglot.cli.analysis import ANALYZE_EXAMPLES, analyze, demo
 from neuroglot.cli.lab import lab_app
+from neuroglot.cli.models import models
 
 app = App(
     name="neuroglot",
@@ -14,6 +16,7 @@ app = App(
 )
 app.command(demo)
 app.command(analyze, help_epilogue=ANALYZE_EXAMPLES)
+app.command(models)
 app.command(lab_app)
 
 
@@ -24,8 +27,10 @@ def main() -> None:
     """
     from neuroglot.errors import NeuroglotError
 
+    if not sys.stderr.isatty():  # the libraries that load models draw bars into pipes and log files
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
-        app()
+        app(sys.argv[1:])
     except NeuroglotError as error:
         print(f"neuroglot: {error}", file=sys.stderr)
         sys.exit(1)

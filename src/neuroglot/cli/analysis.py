@@ -8,6 +8,8 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from neuroglot.analysis import AnalysisConfig
 
+DEMO_ROWS = 32  # enough for clear intervals, few enough for a minute on two cores
+
 ANALYZE_EXAMPLES = """Examples:
 
     neuroglot analyze lab --corpus my-texts/ --out run
@@ -28,7 +30,7 @@ def demo(*, out: Path = Path("neuroglot-demo")) -> None:
     """
     from neuroglot.analysis import AnalysisConfig
 
-    _analyze_and_print(AnalysisConfig(), out, overwrite=True)
+    _analyze_and_print(AnalysisConfig(ablation_rows=DEMO_ROWS), out, overwrite=True)
 
 
 def analyze(

@@ -1,5 +1,6 @@
 """Where the neurons of a model are."""
 
+from neuroglot.models.describing import describe_families as describe_families
 from neuroglot.models.families import FAMILIES as FAMILIES
 from neuroglot.models.families import Family as Family
 from neuroglot.models.loading import load as load

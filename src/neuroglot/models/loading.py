@@ -9,7 +9,7 @@ import transformers
 from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from neuroglot.errors import UnsupportedModelError
+from neuroglot.errors import ConfigError, UnsupportedModelError
 from neuroglot.models.locating import require_family
 from neuroglot.models.view import ModelView, view
 from neuroglot.signature import Signature
@@ -40,7 +40,18 @@ def load(
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
             "Check the spelling; a hub id needs a network or a filled cache.",
         ) from error
-    return view(model.eval().to(device or _best_device())), tokenizer
+    return view(_moved(model.eval(), device or _best_device())), tokenizer
+
+
+def _moved(model: PreTrainedModel, device: str) -> PreTrainedModel:
+    try:
+        model.to(torch.device(device))  # type: ignore[arg-type]
+        return model
+    except (RuntimeError, AssertionError) as error:  # torch raises either for a device that is not there
+        raise ConfigError(
+            f"The model cannot be moved to the device {device!r}: {_first_line(error)}",
+            "Expected cpu, cuda or the like.",
+        ) from error
 
 
 def model_signature(model: PreTrainedModel) -> Signature:

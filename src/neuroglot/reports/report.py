@@ -21,7 +21,7 @@ from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.parts import Section
 from neuroglot.reports.sections.ablation import ablation_section, task_section
 from neuroglot.reports.sections.activity import activity_section
-from neuroglot.reports.sections.evaluation import evaluation_section
+from neuroglot.reports.sections.evaluation import evaluation_section, evaluations_section
 from neuroglot.reports.sections.sets import sets_section, single_set_section
 from neuroglot.reports.sections.sharing import sharing_section
 from neuroglot.storage import write_whole
@@ -30,22 +30,23 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SCHEMA_VERSION = 1
-Result = Activity | Sharing | NeuronSet | Mapping[str, NeuronSet] | AblationMatrix | Evaluation
+Result = Activity | Sharing | NeuronSet | Mapping[str, NeuronSet] | AblationMatrix | Evaluation | tuple[Evaluation, ...]
 
 # What a result is, and which section tells of it, in the order of the page: the claim first, then what it rests on.
 _SECTIONS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Section]], ...] = (
     (lambda result: isinstance(result, AblationMatrix) and not result.metric.higher_is_better, ablation_section),
     (lambda result: isinstance(result, AblationMatrix) and result.metric.higher_is_better, task_section),
     (lambda result: isinstance(result, Sharing), sharing_section),
-    (lambda result: isinstance(result, Mapping) and bool(result) and _are_sets(result.values()), sets_section),
+    (lambda result: isinstance(result, Mapping) and bool(result) and _are(result.values(), NeuronSet), sets_section),
     (lambda result: isinstance(result, NeuronSet), single_set_section),
     (lambda result: isinstance(result, Activity), activity_section),
+    (lambda result: isinstance(result, tuple) and _are(result, Evaluation), evaluations_section),
     (lambda result: isinstance(result, Evaluation), evaluation_section),
 )
 
 
-def _are_sets(values: Any) -> bool:
-    return all(isinstance(value, NeuronSet) for value in values)
+def _are(values: Any, kind: type) -> bool:
+    return all(isinstance(value, kind) for value in values)
 
 
 def _kind(result: Any) -> int:
@@ -79,8 +80,9 @@ def _numbered(sections: Sequence[Section]) -> tuple[Section, ...]:
 class Report:
     """Results as one self-contained HTML page, as JSON, and as text for the terminal.
 
-    `results` are any of `Activity`, `Sharing`, `NeuronSet`, neuron sets by language, `AblationMatrix` and `Evaluation`,
-    in any number and order. `notes` are sentences printed at the top. Raises `ConfigError` on anything else.
+    `results` are any of `Activity`, `Sharing`, `NeuronSet`, neuron sets by language, `AblationMatrix`, `Evaluation`,
+    and tuples of Evaluations of one metric that are to be shown together, in any number and order. `notes` are
+    sentences printed at the top. Raises `ConfigError` on anything else.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Report:
         ordered = sorted(listed, key=_kind)
         if not ordered:
             raise ConfigError("A report was given no results.", "Expected at least one.")
-        self.title, self.notes, self.paths = title, tuple(notes), list[Path]()
+        self.title, self.notes = title, tuple(notes)
         self.results = tuple(
             result
             for place, result in enumerate(ordered)
@@ -113,9 +115,7 @@ class Report:
         writers = {".html": self.to_html, ".json": self._json_text, ".txt": self._plain_text}
         if path.suffix.lower() not in writers:
             raise ConfigError(f"A report was to be saved as {path.name!r}.", f"Expected {', '.join(writers)}.")
-        write_whole(path, writers[path.suffix.lower()]())
-        self.paths.append(path)
-        return path
+        return write_whole(path, writers[path.suffix.lower()]())
 
     def to_html(self) -> str:
         """The whole page; it needs no other file and no network."""
@@ -134,10 +134,10 @@ class Report:
         }
 
     def print(self, console: Console | None = None) -> None:
-        """The sentences, a table or two, and where the report was saved."""
+        """The sentences that matter and a table or two."""
         from neuroglot.reports.text import print_report
 
-        print_report(self.title, self.notes, self.sections, self.paths, console)
+        print_report(self.title, self.notes, self.sections, console)
 
     def _json_text(self) -> str:
         return json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"

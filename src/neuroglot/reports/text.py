@@ -1,10 +1,9 @@
-"""The report on a terminal: the sentences that matter, a small table or two, and where the report lies."""
+"""The report on a terminal: the sentences that matter, and a small table or two."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuroglot.reports.parts import Section
@@ -15,9 +14,7 @@ if TYPE_CHECKING:
 PLAIN_WIDTH = 120
 
 
-def print_report(
-    title: str, notes: Sequence[str], sections: Sequence[Section], paths: Sequence[Path], console: Console | None = None
-) -> None:
+def print_report(title: str, notes: Sequence[str], sections: Sequence[Section], console: Console | None = None) -> None:
     """Print to `console`, else to the standard output; nothing from the data is read as markup."""
     from rich.console import Console
     from rich.text import Text
@@ -32,8 +29,6 @@ def print_report(
     for section in sections:
         if section.summary:
             console.print(section.summary.to_rich())
-    if paths:
-        console.print(Text(f"Report: {', '.join(map(str, paths))}"), soft_wrap=True)
 
 
 def plain_text(title: str, notes: Sequence[str], sections: Sequence[Section]) -> str:
@@ -41,7 +36,5 @@ def plain_text(title: str, notes: Sequence[str], sections: Sequence[Section]) ->
     from rich.console import Console
 
     text = io.StringIO()
-    print_report(
-        title, notes, sections, (), Console(file=text, width=PLAIN_WIDTH, color_system=None, force_terminal=False)
-    )
+    print_report(title, notes, sections, Console(file=text, width=PLAIN_WIDTH, color_system=None, force_terminal=False))
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from neuroglot.errors import ConfigError
 from neuroglot.metrics.results import Evaluation
 from neuroglot.metrics.score import resampled_sums, scores_from
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
-from neuroglot.reports.labels import language_label, language_labels
+from neuroglot.reports.heatmaps import Panel, heat_maps
+from neuroglot.reports.labels import Labels, language_label, language_labels
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import bracketed, number
+from neuroglot.reports.wording import bracketed, number, plural
+from neuroglot.signature import Signature
 
 
 def evaluation_section(evaluation: Evaluation) -> Section:
@@ -29,13 +33,48 @@ def evaluation_section(evaluation: Evaluation) -> Section:
     return Section("scores", title, sentence, evaluation.signature, (INTERVALS,), (figure,))
 
 
+def evaluations_section(evaluations: Sequence[Evaluation]) -> Section:
+    """One heat map: a row for what was evaluated, a column a language; all of one metric and the same languages."""
+    metric, languages = evaluations[0].metric, evaluations[0].languages
+    if any((one.metric, one.languages) != (metric, languages) for one in evaluations):
+        raise ConfigError(
+            "Evaluations of several metrics or languages were to be shown together.",
+            "Expected one metric and the same languages.",
+        )
+    scores = {evaluation.data: evaluation.scores for evaluation in evaluations}
+    labels, names = language_labels(languages), Labels(tuple(scores), tuple(scores))
+    values = [[row[code].value for code in languages] for row in scores.values()]
+    details = [[[row[code].low, row[code].high] for code in languages] for row in scores.values()]
+    hover = "<b>%{y}</b> in <b>%{x}</b><br>%{z:.3~g} [%{customdata[0]:.3~g}, %{customdata[1]:.3~g}]"
+    unit = f"{metric.name}, {metric.unit}"
+    spec = heat_maps([Panel("", values, details)], names, labels, unit=unit, hover=hover, axis="")
+    rows = [(data, code, *score_cells(row[code])) for data, row in scores.items() for code in languages]
+    columns = (Column("data"), Column("language"), *score_columns(metric.name, metric.unit))
+    title = f"{metric.name.capitalize()} with all neurons on"
+    means = {data: sum(row[code].value for code in languages) / len(languages) for data, row in scores.items()}
+    worst, best = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+    sentence = (
+        f"On {plural(len(means), 'task')}, the mean {metric.name} over {plural(len(languages), 'language')} lies "
+        f"between {number(means[worst])} ({worst}) and {number(means[best])} ({best})."
+    )
+    plot = Plot(spec, Table.of("scores-by-data", title, columns, rows))
+    caption = "How to read it: a row is a task, a column a language."
+    figure = Figure("scores-by-data", title, caption, f"Heat map. {sentence}", (plot,))
+    together = Signature.of(corpus=", ".join(scores), corpus_hash="+".join(_corpus_hash(one) for one in evaluations))
+    return Section("scores-by-data", title, sentence, evaluations[0].signature | together, (INTERVALS,), (figure,))
+
+
+def _corpus_hash(evaluation: Evaluation) -> str:
+    return str(dict(evaluation.signature.fields).get("corpus_hash"))
+
+
 def _sentence(evaluation: Evaluation) -> str:
     value, resamples = evaluation.metric.value(evaluation.counts.sum(0)), resampled_sums(evaluation.counts)
     (mean,) = scores_from(value.mean()[None], evaluation.metric.value(resamples).mean(1)[:, None])
     name, unit = evaluation.metric.name, evaluation.metric.unit
     text = f"On {evaluation.data}, the mean {name} is {number(mean.value)} {unit} {bracketed(mean)}"
     known = {code: score for code, score in evaluation.scores.items() if not math.isnan(score.value)}
-    if len(known) < 2:
+    if len({score.value for score in known.values()}) < 2:
         return f"{text}."
     least, most = min(known, key=lambda code: known[code].value), max(known, key=lambda code: known[code].value)
     return (
