@@ -1,0 +1,63 @@
+"""The lab's corpus: parallel documents of a few sentences, and in-language questions, all drawn from one seed."""
+
+from dataclasses import dataclass
+from random import Random
+
+from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.lab.config import LabConfig
+from neuroglot.lab.languages import LANGUAGES, phrasebook
+from neuroglot.lab.questions import LICENCE, QUESTIONS, make_task
+from neuroglot.lab.sentences import Slots, draw_sentence, render
+
+Document = tuple[tuple[str, Slots], ...]
+
+
+@dataclass(frozen=True)
+class LabCorpus:
+    """What a lab model is trained on, and what it has not seen: row r says the same in all ten languages."""
+
+    train: Corpus
+    held_out: Corpus
+    train_tasks: tuple[Task, ...]
+    held_out_tasks: tuple[Task, ...]
+
+
+def generate(config: LabConfig) -> LabCorpus:
+    """The corpus of a recipe; the same config gives the same texts. Needs the extra `lab`."""
+    documents = {
+        side: make_documents(rows, Random(f"{config.seed}/{side}/documents"), side == "held-out")
+        for side, rows in (("train", config.documents), ("held-out", config.held_out_documents))
+    }
+    tasks = {
+        side: tuple(
+            make_task(name, rows, Random(f"{config.seed}/{side}/{name}"), side == "held-out") for name in QUESTIONS
+        )
+        for side, rows in (("train", config.questions), ("held-out", config.held_out_questions))
+    }
+    return LabCorpus(
+        to_corpus("lab/train", documents["train"]),
+        to_corpus("lab/held-out", documents["held-out"]),
+        tasks["train"],
+        tasks["held-out"],
+    )
+
+
+def make_documents(rows: int, rng: Random, held_out: bool) -> list[Document]:
+    """Different documents of one to three sentences each, as slots."""
+    documents: dict[Document, None] = {}
+    while len(documents) < rows:
+        documents[tuple(draw_sentence(rng, held_out) for _ in range(rng.randint(1, 3)))] = None
+    return list(documents)
+
+
+def to_corpus(name: str, documents: list[Document]) -> Corpus:
+    """The documents in words, in every language."""
+    ids = tuple(f"{name}-{row}" for row in range(len(documents)))
+    texts = {
+        language: tuple(
+            phrasebook(language).joiner.join(render(kind, slots, language) for kind, slots in document)
+            for document in documents
+        )
+        for language in LANGUAGES
+    }
+    return Corpus(name, ids, texts, LICENCE)

@@ -1,0 +1,139 @@
+"""Training of the lab model from nothing: generate, learn the tokenizer, train, write a folder in the hub's layout."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from neuroglot.lab.artefacts import write_artefacts
+from neuroglot.lab.batches import Batch, Text, batches, training_texts
+from neuroglot.lab.config import LabConfig
+from neuroglot.lab.generator import LabCorpus, generate
+from neuroglot.lab.tokenizer import train_tokenizer
+from neuroglot.storage import check_free
+
+TIMED_STEPS = 12  # steps on a throwaway model from which `minutes` is turned into a number of steps
+OnStep = Callable[[int, int, float], None]  # step (from 1), steps in all, loss in nats per weighted token
+
+
+def train(config: LabConfig, out: Path, on_step: OnStep | None = None) -> Path:
+    """Train a lab model by this recipe and write it to the new folder `out`, whole or not at all.
+
+    Raises `ArtifactError` where `out` exists and `MissingExtraError` without the extra `lab`.
+    """
+    started = time.monotonic()
+    check_free(out)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.threads)  # another number of threads adds in another order, which changes the weights
+    try:
+        corpus = generate(config)
+        tokenizer = train_tokenizer(tokenizer_texts(corpus), config.vocabulary)
+        texts = training_texts(corpus, tokenizer)
+        config = replace(config, steps=affordable_steps(config, tokenizer, texts, started))
+        model = fit(new_model(config, tokenizer), batches(texts, config, tokenizer), config, on_step)
+    finally:
+        torch.set_num_threads(threads)
+    return write_artefacts(out, model, tokenizer, corpus, config)
+
+
+def tokenizer_texts(corpus: LabCorpus) -> Iterator[str]:
+    """All that the tokenizer learns from: the training documents, and questions with their answers."""
+    for column in corpus.train.texts.values():
+        yield from column
+    for task in corpus.train_tasks:
+        for language in task.prompts.languages:
+            pairs = zip(task.prompts.texts[language], task.answers.texts[language], strict=True)
+            yield from (prompt + answer for prompt, answer in pairs)
+
+
+def new_model(config: LabConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """An untrained Llama of the recipe's size, its weights drawn from the recipe's seed."""
+    shape = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=config.hidden,
+        intermediate_size=config.ffn,
+        hidden_act=config.nonlinearity,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.heads,
+        max_position_embeddings=2048,
+        initializer_range=config.initial_std,
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=None,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model = LlamaForCausalLM(shape)
+    model.set_attn_implementation("eager")  # on texts this short the fused kernel's backward pass costs more
+    return model
+
+
+def optimizers(model: LlamaForCausalLM, config: LabConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for the embedding and the norms."""
+    matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and ".layers." in name]
+    chosen = {id(weight) for weight in matrices}
+    others = [weight for weight in model.parameters() if id(weight) not in chosen]
+    return [
+        torch.optim.Muon(matrices, lr=config.matrix_rate, weight_decay=config.weight_decay),
+        torch.optim.AdamW(others, lr=config.other_rate, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def rate_factor(step: int, config: LabConfig) -> float:
+    """What the learning rates are multiplied by in this step (from 0): a short linear rise, then linear to zero."""
+    rise = max(1, round(config.warmup_share * config.steps))
+    return min((step + 1) / rise, (config.steps - step) / max(1, config.steps - rise))
+
+
+def batch_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
+    """Mean loss in nats over the tokens of a batch, by their weight."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        hidden_BTD = model.model(input_ids=batch.ids_BT[:, :-1]).last_hidden_state
+        weights_BT = batch.weights_BT[:, 1:]
+        counted_BT = weights_BT > 0  # the unembedding is 40 % of the work: none of it goes to padding
+        logits_TV = model.lm_head(hidden_BTD[counted_BT])
+    losses_T = cross_entropy(logits_TV.float(), batch.ids_BT[:, 1:][counted_BT], reduction="none")
+    weights_T = weights_BT[counted_BT]
+    return (losses_T * weights_T).sum() / weights_T.sum()
+
+
+def fit(
+    model: LlamaForCausalLM, source: Iterator[Batch], config: LabConfig, on_step: OnStep | None = None
+) -> LlamaForCausalLM:
+    """Train in place for `config.steps` steps; returns the model in eval mode."""
+    model.train()
+    chosen = optimizers(model, config)
+    schedules = [torch.optim.lr_scheduler.LambdaLR(one, lambda step: rate_factor(step, config)) for one in chosen]
+    for step, batch in enumerate(islice(source, config.steps), start=1):
+        loss = batch_loss(model, batch)
+        loss.backward()
+        for optimizer in chosen:
+            optimizer.step()
+        for schedule in schedules:
+            schedule.step()
+        model.zero_grad(set_to_none=True)
+        if on_step:
+            on_step(step, config.steps, loss.item())
+    return model.eval()
+
+
+def affordable_steps(
+    config: LabConfig, tokenizer: PreTrainedTokenizerFast, texts: dict[str, list[Text]], started: float
+) -> int:
+    """How many of the recipe's steps fit into its minutes, from timing a few on a model that is thrown away."""
+    if config.minutes is None:
+        return config.steps
+    times: list[float] = []
+    trial = replace(config, steps=TIMED_STEPS)
+    source = batches(texts, config, tokenizer)
+    fit(new_model(config, tokenizer), source, trial, lambda *_: times.append(time.monotonic()))
+    seconds_left = config.minutes * 60 - (times[-1] - started)
+    seconds_a_step = (times[-1] - times[1]) / (TIMED_STEPS - 2)  # the first two also set up memory
+    return max(1, min(config.steps, int(seconds_left / seconds_a_step)))
