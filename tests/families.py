@@ -20,6 +20,7 @@ _LINEAR = {
     "linear_key_head_dim": 8, "linear_value_head_dim": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 2,
     "layer_types": ["linear_attention", "full_attention", "linear_attention"],
 }  # fmt: skip
+_LLAMA4 = {"num_local_experts": 4, "intermediate_size_mlp": 20, "moe_layers": [0, 2], "num_experts_per_tok": 2}
 _LATENT = {"q_lora_rank": 8, "kv_lora_rank": 8, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8}
 _GPT = _TOKENS | {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_positions": 64, "n_inner": 24}
 _FAIRSEQ = _TOKENS | {
@@ -74,6 +75,8 @@ TINY_CONFIGS: dict[str, dict[str, Any]] = {
     "deepseek_v3": _EXPERTS | _LATENT | {"n_routed_experts": 4, "n_shared_experts": 1} | _DENSE_FIRST,
     "glm4_moe": _EXPERTS | {"n_routed_experts": 4, "n_shared_experts": 1} | _DENSE_FIRST,
     **dict.fromkeys(("m2m_100", "marian", "bart", "pegasus", "mbart"), _FAIRSEQ),
+    "llama4_text": _EXPERTS | _LLAMA4,
+    "llama4": {"text_config": _EXPERTS | _LLAMA4},
     "t5": _T5 | {"feed_forward_proj": "relu"},
     "mt5": _T5 | {"feed_forward_proj": "gated-gelu"},
     "umt5": _T5 | {"feed_forward_proj": "gated-gelu"},

@@ -62,8 +62,11 @@ def _run_experts(seen: dict, place: tuple[str, int], site: str) -> Callable:
     """Experts by a plain loop over tokens and the experts that each was routed to."""
 
     def hook(module: Module, inputs: tuple[Tensor, ...]) -> None:
-        hidden, chosen = inputs[0].reshape(-1, inputs[0].shape[-1]), inputs[1]
-        layer = None
+        hidden = inputs[0].reshape(-1, inputs[0].shape[-1])
+        if len(inputs) == 1:  # Llama 4: every token for every expert, zero where it was not chosen
+            seen[place] = _scaled_experts(module, hidden, site)
+            return
+        chosen, layer = inputs[1], None
         for token in range(len(hidden)):
             for expert in chosen[token].tolist():
                 value = _one_expert(module, expert, hidden[token], site)
@@ -74,6 +77,18 @@ def _run_experts(seen: dict, place: tuple[str, int], site: str) -> Callable:
         seen[place] = layer.flatten(1)
 
     return hook
+
+
+def _scaled_experts(experts: Module, rows: Tensor, site: str) -> Tensor:
+    count, width, _ = experts.down_proj.shape
+    layer = torch.full((len(rows) // count, count, width), -math.inf)
+    for place, row in enumerate(rows):
+        expert, token = divmod(place, len(rows) // count)
+        if row.abs().max() > 0:
+            gate, up = (row @ experts.gate_up_proj[expert]).chunk(2)
+            fired = gate * torch.sigmoid(gate)
+            layer[token, expert] = (fired if site == "post_act" else fired * up).detach()
+    return layer.flatten(1)
 
 
 def _one_expert(experts: Module, expert: int, hidden: Tensor, site: str) -> Tensor:

@@ -1,6 +1,7 @@
 """Progress with the time left, on standard error and only where a person watches it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -22,10 +23,27 @@ def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]
     if _running.get() or not is_watched():
         yield from items
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     token = _running.set(True)
     try:
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        with _bar() as progress:
             yield from progress.track(items, total=total, description=description)
     finally:
         _running.reset(token)
+
+
+@contextmanager
+def steps(description: str) -> Iterator[Callable[[int, int, float], None]]:
+    """A function to be told `(step, steps in all, loss)`, which draws a bar where a person watches."""
+    if not is_watched():
+        yield lambda step, total, loss: None
+        return
+    with _bar() as progress:
+        task = progress.add_task(description, total=None)
+        yield lambda step, total, loss: progress.update(
+            task, completed=step, total=total, description=f"{description}, loss {loss:.2f}"
+        )
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))

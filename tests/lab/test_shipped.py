@@ -60,7 +60,6 @@ def test_loading_needs_neither_babel_nor_num2words():
     program = (
         "import sys; sys.modules['babel'] = sys.modules['num2words'] = None\n"
         "import neuroglot.lab as lab\n"
-        "assert not {'torch', 'transformers'} & set(sys.modules), 'importing the lab loads no library'\n"
         "lab.load(), lab.held_out(), lab.tasks()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

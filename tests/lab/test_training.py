@@ -57,7 +57,7 @@ def test_same_recipe_same_weights(trained, tmp_path):
 
 
 def test_an_existing_folder_is_refused_before_any_work(trained, tmp_path):
-    with pytest.raises(ArtifactError, match="already something"):
+    with pytest.raises(ArtifactError, match="exists already"):
         train(TINY, trained[0])
 
 

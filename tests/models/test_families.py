@@ -99,7 +99,7 @@ def test_ablating_everything_equals_zero_down_projection_inputs(model_type: str)
     with torch.no_grad():
         for layer in located.layout.layers:
             if layer.experts > 1:
-                located.points[layer].experts.down_proj.zero_()  # type: ignore[attr-defined]
+                located.points[layer].output_module.down_proj.zero_()
     assert torch.equal(ablated, logits(model))
 
 
@@ -121,10 +121,10 @@ def test_ablating_one_neuron_equals_zeroing_its_value_vector(model_type: str) ->
 def value_vector_in_place(located: ModelView, layer: Layer, neuron: int) -> torch.Tensor:
     if layer.experts == 1:
         return located.value_vectors(layer).detach()[neuron]  # a view of the weight, whichever way it is stored
-    experts = located.points[layer].experts  # type: ignore[attr-defined]
+    experts = located.points[layer].output_module
     expert, place = divmod(neuron, layer.width // layer.experts)
     down = experts.down_proj.detach()[expert]
-    return down[place] if experts.is_transposed else down[:, place]
+    return down[place] if getattr(experts, "is_transposed", True) else down[:, place]
 
 
 def test_a_layer_that_is_not_reached_is_an_error() -> None:

@@ -23,6 +23,8 @@ def train(*, out: Path, minutes: float | None = None, seed: int = 0) -> None:
         Seed of corpus, initialisation and order; the shipped model has 0.
     """
     from neuroglot import lab
+    from neuroglot.progress import steps
 
-    lab.train(lab.LabConfig(seed=seed, minutes=minutes), out)
+    with steps("training") as on_step:
+        lab.train(lab.LabConfig(seed=seed, minutes=minutes), out, on_step)
     print(f"Model: {out}")

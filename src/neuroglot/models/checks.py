@@ -91,7 +91,7 @@ def _at(note: Callable[..., None], site: str) -> Callable[..., None]:
 def _check_write_identity(
     view: ModelView, layer: Layer, coefficients: Tensor, routing: Routing | None, output: Tensor
 ) -> None:
-    got = output.float().reshape(-1, output.shape[-1])
+    got = view.points[layer].written(output.float())
     expected = _sum_of_value_vectors(view, layer, coefficients.float(), routing).to(got.device)
     tolerance = WRITE_IDENTITY_TOLERANCE * float(got.abs().max()) + 1e-12
     if got.shape != expected.shape or not torch.allclose(got, expected, rtol=0, atol=tolerance):

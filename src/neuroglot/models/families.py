@@ -30,11 +30,16 @@ class Dense:
 
 @dataclass(frozen=True)
 class Experts:
-    """Many networks a layer, fused into 3-D parameters; `path` is their common module."""
+    """Many networks a layer, fused into 3-D parameters; `path` is their common module.
+
+    With `scaled_inputs`, as in Llama 4, `path` is the block that holds router and experts, and each expert is given
+    every token, scaled by the router.
+    """
 
     path: str = "mlp.experts"
     width: str = "moe_intermediate_size"
     count: str = "num_experts or num_local_experts or n_routed_experts or moe_num_experts"
+    scaled_inputs: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,12 @@ _SHARED = Dense(
     "mlp.shared_experts.act_fn", "mlp.shared_experts.down_proj", True, "moe_intermediate_size*n_shared_experts"
 )
 _SHARED_QWEN = Dense("mlp.shared_expert.act_fn", "mlp.shared_expert.down_proj", True, "shared_expert_intermediate_size")
+_LLAMA4 = _experts(
+    Experts("feed_forward", "intermediate_size", scaled_inputs=True),
+    Dense("feed_forward.activation_fn", "feed_forward.down_proj", True, "intermediate_size_mlp"),
+    Dense("feed_forward.shared_expert.activation_fn", "feed_forward.shared_expert.down_proj", True),
+    layers="model.layers",
+)
 _LANGUAGE_TOWER = _decoder(_GATED, "language_model.layers")
 _FAIRSEQ_PAIR = _two_stacks(_FAIRSEQ, "encoder_ffn_dim", "decoder_ffn_dim", ("encoder_layers", "decoder_layers"))
 
@@ -160,6 +171,7 @@ FAMILIES: tuple[Family, ...] = (
     *_rows(_experts(shared=_SHARED_QWEN), "qwen3_5_moe_text"),
     *_rows(_experts(dense=_GATED, shared=_SHARED), "deepseek_v2", "deepseek_v3", "glm4_moe"),
     *_rows(_experts(Experts("block_sparse_moe.experts", "intermediate_size")), "granitemoe"),
+    *_rows(_LLAMA4, "llama4_text", "llama4"),
     # Encoders and decoders
     *_rows(_FAIRSEQ_PAIR, "m2m_100", "marian", "bart", "pegasus", **_IS_PAIR),
     *_rows(_FAIRSEQ_PAIR, "mbart", decoder_start="last token", **_IS_PAIR),

@@ -10,6 +10,7 @@ from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer, Layout, Width
 from neuroglot.models.families import FAMILIES, Dense, Experts, Family, StackPlan, family_of
 from neuroglot.models.points import DensePoint, ExpertsPoint, Point
+from neuroglot.models.scaled_experts import ScaledExpertsPoint
 
 
 def known_family(model: PreTrainedModel) -> Family:
@@ -57,7 +58,8 @@ def text_config(model: PreTrainedModel) -> Any:
 def _points(model: PreTrainedModel, plan: StackPlan) -> Iterator[tuple[int, Point]]:
     """Number and point of each layer that has what the plan describes."""
     for index, layer in enumerate(_layers(model, plan)):
-        if plan.partial and not _has(layer, plan.network.path):
+        marker = f"{plan.network.path}.experts" if _is_scaled(plan.network) else plan.network.path
+        if plan.partial and not _has(layer, marker):
             continue
         point = _point(model, plan, layer)
         _check_width(model, plan, index, point)
@@ -68,7 +70,8 @@ def _point(model: PreTrainedModel, plan: StackPlan, layer: nn.Module) -> Point:
     network = plan.network
     try:
         if isinstance(network, Experts):
-            return ExpertsPoint(layer.get_submodule(network.path))
+            module = layer.get_submodule(network.path)
+            return ScaledExpertsPoint(module) if network.scaled_inputs else ExpertsPoint(module)
         activation = layer.get_submodule(network.activation) if network.activation else None
         return DensePoint(activation, layer.get_submodule(network.path), network.gated)
     except AttributeError as error:
@@ -137,13 +140,11 @@ def _first_known(config: Any, expression: str) -> int | None:
 
 
 def _width(point: Point | None) -> Width:
-    if point is None:
-        return 0
-    if isinstance(point, ExpertsPoint):
-        return int(point.experts.num_experts), point.value_vectors().shape[0] // int(point.experts.num_experts)
-    assert isinstance(point, DensePoint)
-    width: Any = getattr(point.write, "in_features", None) or getattr(point.write, "nx", 0)  # Conv1D calls it nx
-    return int(width)
+    return 0 if point is None else point.width
+
+
+def _is_scaled(network: Dense | Experts) -> bool:
+    return isinstance(network, Experts) and network.scaled_inputs
 
 
 def _has(layer: nn.Module, path: str) -> bool:

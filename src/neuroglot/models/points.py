@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from neuroglot.errors import UnsupportedModelError
-from neuroglot.layout import Layer, Site
+from neuroglot.layout import Layer, Site, Width
 
 ONE_CALL_A_LAYER = ("grouped_mm", "batched_mm")  # transformers' expert implementations whose rows can be told apart
 
@@ -40,6 +40,15 @@ class Point(Protocol):
         """The module whose output is the sum of value vectors."""
         ...
 
+    @property
+    def width(self) -> Width:
+        """Neurons, or experts and neurons of each."""
+        ...
+
+    def written(self, output: Tensor) -> Tensor:
+        """What the networks wrote for each token, from the output of that module: `[tokens, D]`."""
+        ...
+
     def install(self, site: Site, layer: Layer, tap: Tap, hooks: ExitStack) -> None:
         """Call `tap` at the site until `hooks` closes; raises `UnsupportedModelError` where the site cannot be
         tapped.
@@ -66,6 +75,14 @@ class DensePoint:
     @property
     def output_module(self) -> nn.Module:
         return self.write
+
+    @property
+    def width(self) -> Width:
+        width: Any = getattr(self.write, "in_features", None) or getattr(self.write, "nx", 0)  # Conv1D calls it nx
+        return int(width)
+
+    def written(self, output: Tensor) -> Tensor:
+        return output.reshape(-1, output.shape[-1])
 
     def install(self, site: Site, layer: Layer, tap: Tap, hooks: ExitStack) -> None:
         def after(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor | None:
@@ -110,7 +127,16 @@ class ExpertsPoint:
 
     @property
     def output_module(self) -> nn.Module:
-        return self.experts
+        module: nn.Module = self.experts
+        return module
+
+    @property
+    def width(self) -> Width:
+        experts = int(self.experts.num_experts)
+        return experts, self.value_vectors().shape[0] // experts
+
+    def written(self, output: Tensor) -> Tensor:
+        return output.reshape(-1, output.shape[-1])
 
     def install(self, site: Site, layer: Layer, tap: Tap, hooks: ExitStack) -> None:
         self._require_one_call()
