@@ -53,9 +53,10 @@ class AnalysisConfig:
     filter_quantile: float = 0.95
     owner_quantile: float = 0.95
     selection_share: float = 0.5
-    ablation_rows: int = 100
-    ablated_tasks: int = 2
-    task_rows: int = 20
+    ablation_rows: int = 50
+    ablated_tasks: int = 1
+    task_rows: int = 60
+    task_top_share: float = 0.2  # an exact answer changes only where probabilities change much: a wider set
     random_draws: int = 5
     seed: int = 0
 
@@ -104,41 +105,48 @@ def _run(
 ) -> Report:
     activity = record(view, tokenizer, selection_rows, config.recording)
     sharing = record_sharing(view, tokenizer, selection_rows, replace(config.recording, tokens="last"))
-    sets = by_entropy(
-        activity,
-        top_share=config.top_share,
-        filter_quantile=config.filter_quantile,
-        owner_quantile=config.owner_quantile,
-    )
+    sets = _selected(config, activity, config.top_share)
     results: list[Result] = [_ablated(config, view, tokenizer, held_out_rows, sets, NatsPerToken())]
-    results += _on_tasks(config, view, tokenizer, sets)
+    results += _on_tasks(config, view, tokenizer, activity)
     activity.save(folder / "activity.safetensors")
     sharing.save(folder / "sharing.safetensors")
     for language, neurons in sets.items():
         neurons.save(folder / "neurons" / f"{language}.safetensors")
     title = f"Language neurons of {dict(activity.signature.fields)['model']}"
-    return Report(
-        [*results, sharing, sets, activity], title=title, notes=_notes(selection_rows, held_out_rows, activity)
-    )
+    notes = _notes(selection_rows, held_out_rows, activity)
+    if len(results) > 1:
+        shares = f"{config.top_share:.0%} of the neurons for losses, {config.task_top_share:.0%} for tasks"
+        notes.append(f"Selected were {shares}.")
+    return Report([*results, sharing, sets, activity], title=title, notes=notes)
 
 
 def _on_tasks(
-    config: AnalysisConfig, view: ModelView, tokenizer: PreTrainedTokenizerBase, sets: Mapping[str, NeuronSet]
+    config: AnalysisConfig, view: ModelView, tokenizer: PreTrainedTokenizerBase, activity: Activity
 ) -> list[Result]:
     """Accuracy on every task, and what switching neurons off does to some that the model has mastered.
 
     Those with the lowest mean accuracy are taken, because a task that every language solves with ease hides harm.
     """
-    tasks = {task.name: task for task in _tasks(config, tuple(sets))}
+    tasks = {task.name: task for task in _tasks(config, activity.languages)}
     evaluations = [evaluate(view, tokenizer, task, ExactAnswer()) for task in tasks.values()]
     accuracies = {evaluation.data: [score.value for score in evaluation.scores.values()] for evaluation in evaluations}
     mastered = [name for name, accuracy in accuracies.items() if min(accuracy) >= MASTERED]
     mastered.sort(key=lambda name: sum(accuracies[name]))
     results: list[Result] = [tuple(evaluations)] if evaluations else []
+    sets = _selected(config, activity, config.task_top_share) if mastered else {}
     for name in mastered[: config.ablated_tasks]:
         some = tasks[name].take(range(min(len(tasks[name]), config.task_rows)))
         results.append(_ablated(config, view, tokenizer, some, sets, ExactAnswer()))
     return results
+
+
+def _selected(config: AnalysisConfig, activity: Activity, top_share: float) -> dict[str, NeuronSet]:
+    return by_entropy(
+        activity,
+        top_share=top_share,
+        filter_quantile=config.filter_quantile,
+        owner_quantile=config.owner_quantile,
+    )
 
 
 def _ablated(

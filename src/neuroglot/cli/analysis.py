@@ -8,7 +8,7 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from neuroglot.analysis import AnalysisConfig
 
-DEMO_ROWS = 32  # enough for clear intervals, few enough for a minute on two cores
+DEMO_ROWS = 24  # enough for clear intervals, few enough for a minute on two cores
 
 ANALYZE_EXAMPLES = """Examples:
 
@@ -51,7 +51,7 @@ def analyze(
     top_share: float = 0.05,
     filter_quantile: float = 0.95,
     owner_quantile: float = 0.95,
-    ablation_rows: int = 100,
+    ablation_rows: int = 50,
     random_draws: int = 5,
     seed: int = 0,
     overwrite: Annotated[bool, Parameter(negative="")] = False,
