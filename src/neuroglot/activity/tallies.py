@@ -43,14 +43,14 @@ class FiredTally:
 
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
         """Add one layer's `activation [rows, N]`."""
-        weights = self.weights[layer.stack]
+        weights = self.weights[layer.stack].to(activation.device)  # layers may lie on several devices
         if routing is not None:  # the rows' weights under their experts: [experts, rows]
             by_expert = torch.zeros(layer.experts, len(routing.tokens), device=weights.device)
             weights = by_expert.scatter_(0, routing.experts[None], weights[:, routing.tokens])
-        self.reached[self.language, self.networks[layer]] += weights.sum(1).to(torch.int64)
+        self.reached[self.language, self.networks[layer]] += weights.sum(1).to(self.reached)
         for place, threshold in enumerate(self.thresholds):
             counts = weights @ (activation > threshold).float()
-            self.fired[place, self.language, layer.neurons] += counts.flatten().to(torch.int64)
+            self.fired[place, self.language, layer.neurons] += counts.flatten().to(self.fired)
 
 
 class SharingTally:
@@ -71,7 +71,8 @@ class SharingTally:
 
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
         """Add one layer's `activation [rows, N]`; an expert's neurons do not fire on tokens that it does not get."""
-        active = _active_at(self.positions[layer.stack], activation > self.threshold, routing, layer)
+        positions = self.positions[layer.stack].to(activation.device)
+        active = _active_at(positions, activation > self.threshold, routing, layer).to(self.fired.device)
         active = active.reshape(len(self.rows), self.languages, -1)
         self.fired[:, layer.neurons] += active.sum(0)
         shared = active.sum(1)  # [rows, N]: in how many languages

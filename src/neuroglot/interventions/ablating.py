@@ -21,11 +21,11 @@ def ablating(view: ModelView, neurons: NeuronSet, value: float = 0.0) -> Iterato
     reach them.
     """
     view.layout.require_same(neurons.layout, "The neuron set")
-    members = {
-        layer: part.to(view.model.device) for layer, part in view.layout.by_layer(neurons.members) if bool(part.any())
-    }
+    members = {layer: part for layer, part in view.layout.by_layer(neurons.members) if bool(part.any())}
 
     def switch_off(layer: Layer, activation: Tensor, routing: Routing | None) -> Tensor:
+        if members[layer].device != activation.device:  # layers of one model may lie on several devices
+            members[layer] = members[layer].to(activation.device)
         off = members[layer]
         if routing is not None:  # each row is one expert's
             off = off.reshape(layer.experts, -1)[routing.experts]

@@ -92,7 +92,11 @@ def _check_write_identity(
     view: ModelView, layer: Layer, coefficients: Tensor, routing: Routing | None, output: Tensor
 ) -> None:
     got = view.points[layer].written(output.float())
-    expected = _sum_of_value_vectors(view, layer, coefficients.float(), routing).to(got.device)
+    try:
+        expected = _sum_of_value_vectors(view, layer, coefficients.float(), routing).to(got.device)
+    except (RuntimeError, NotImplementedError) as error:  # weights in a form that cannot be read as a matrix
+        weights = type(view.points[layer].output_module).__name__
+        raise _refusal(view, f"the weights of layer {layer.index} ({weights}) cannot be read", "a matrix") from error
     tolerance = WRITE_IDENTITY_TOLERANCE * float(got.abs().max()) + 1e-12
     if got.shape != expected.shape or not torch.allclose(got, expected, rtol=0, atol=tolerance):
         raise _refusal(

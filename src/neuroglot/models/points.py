@@ -104,7 +104,7 @@ class DensePoint:
             hooks.callback(self.write.register_forward_pre_hook(before).remove)
 
     def value_vectors(self) -> Tensor:
-        weight = self.write.weight
+        weight = _effective_weight(self.write)
         if not isinstance(weight, Tensor) or weight.dim() != 2:
             raise UnsupportedModelError(
                 f"{type(self.write).__name__} has no matrix of weights.", "Expected a linear layer."
@@ -207,3 +207,13 @@ class ExpertsPoint:
                 f"Expected one of {', '.join(map(repr, ONE_CALL_A_LAYER))} on one device.",
                 "Load the model with experts_implementation='grouped_mm'.",
             )
+
+
+def _effective_weight(write: Any) -> Any:
+    """The weight that the layer multiplies by: dequantised, and with PEFT's adapters where they are active and apart."""
+    weight = write.weight
+    if type(weight) not in (Tensor, nn.Parameter):  # a quantised weight is a tensor class of its own
+        weight = weight.dequantize()
+    if not hasattr(write, "get_delta_weight") or write.merged or write.disable_adapters:
+        return weight
+    return weight + sum(write.get_delta_weight(adapter) for adapter in write.active_adapters)

@@ -71,8 +71,14 @@ def view(model: PreTrainedModel) -> ModelView:
     forward checks that each site fires once a layer and that value vectors times coefficients give the layer's
     output. Raises `UnsupportedModelError` with what was got, what was expected and what to do next.
     """
+    model = _without_adapter_wrapper(model)
     family = known_family(model)
     layout, points = locate(model, family)
     located = ModelView(model, family, layout, points)
     check_sites(located)
     return located
+
+
+def _without_adapter_wrapper(model: Any) -> Any:
+    """The transformers model inside a PEFT model; its layers hold the adapters, so that nothing is lost."""
+    return model.get_base_model() if hasattr(model, "peft_config") and hasattr(model, "get_base_model") else model

@@ -1,0 +1,36 @@
+"""The README's Python example runs as it stands, and its figures are true."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from neuroglot.models import FAMILIES
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_python_examples_run(tmp_path) -> None:
+    examples = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert len(examples) == 1
+    for example in examples:
+        done = subprocess.run(
+            [sys.executable, "-c", example],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "german.html").stat().st_size > 10**6
+
+
+def test_the_number_of_architectures_is_current() -> None:
+    assert f"[{len(FAMILIES)} architectures](docs/models.md)" in README.read_text()
+
+
+def test_every_linked_file_is_there() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README.read_text())
+    assert len(links) >= 7
+    assert [link for link in links if not (README.parent / link).exists()] == []
