@@ -210,7 +210,7 @@ class ExpertsPoint:
 
 
 def _effective_weight(write: Any) -> Any:
-    """The weight that the layer multiplies by: dequantised, and with PEFT's adapters where they are active and apart."""
+    """The weight that the layer multiplies by: dequantised, with PEFT's adapters where they are active and apart."""
     weight = write.weight
     if type(weight) not in (Tensor, nn.Parameter):  # a quantised weight is a tensor class of its own
         weight = weight.dequantize()
