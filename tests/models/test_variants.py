@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 
 from neuroglot.activity.record import record
 from neuroglot.interventions import ablating
-from neuroglot.models import ModelView, view
+from neuroglot.models import ModelView, load, view
 from neuroglot.neurons import NeuronSet
 from tests.families import forward_inputs, tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
@@ -78,3 +78,17 @@ def test_counts_of_an_adapted_model_are_those_of_the_merged_one() -> None:
     apart = record(view(model), tokenizer, corpus)
     together = record(view(model.merge_and_unload()), tokenizer, corpus)
     assert torch.equal(apart.fired, together.fired)
+
+
+def test_a_model_spread_by_device_map_counts_the_same(tmp_path) -> None:
+    tiny_model("llama").save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    (spread, tokenizer), (plain, _) = load(str(tmp_path), device="auto"), load(str(tmp_path), device="cpu")
+    corpus = tiny_corpus()
+    assert torch.equal(record(spread, tokenizer, corpus).fired, record(plain, tokenizer, corpus).fired)
+    members = torch.arange(spread.layout.neuron_count) % 3 == 0
+    outputs = []
+    for located in (spread, plain):
+        with ablating(located, NeuronSet(located.layout, members)):
+            outputs.append(logits(located.model).cpu())
+    assert torch.equal(*outputs)

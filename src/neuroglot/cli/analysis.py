@@ -76,7 +76,7 @@ def analyze(
     revision:
         Branch, tag or commit of a hub model.
     device:
-        For example `cpu` or `cuda`; the fastest there is by default.
+        For example `cpu` or `cuda`; `auto` spreads a large model over all devices; the fastest one by default.
     dtype:
         Precision of the model; the checkpoint's own by default.
     site:

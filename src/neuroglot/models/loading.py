@@ -22,7 +22,8 @@ def load(
 ) -> tuple[ModelView, PreTrainedTokenizerBase]:
     """The view and the tokenizer of a model: `lab`, a local folder in the hub's layout, or a hub id.
 
-    The architecture is checked before any weight is read. Code that comes with a model is never run. Raises
+    `device` "auto" spreads a model that is too large for one device over all of them (needs accelerate). The
+    architecture is checked before any weight is read. Code that comes with a model is never run. Raises
     `UnsupportedModelError` where the model cannot be found, read, or is of no known family.
     """
     source = str(files("neuroglot") / "lab" / "shipped") if name == "lab" else name
@@ -31,7 +32,8 @@ def load(
         family = require_family(config.model_type, name)
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
         auto_class = getattr(transformers, family.auto_class)
-        model = auto_class.from_pretrained(source, revision=revision, dtype=dtype, trust_remote_code=False)
+        spread = {"device_map": "auto"} if device == "auto" else {}
+        model = auto_class.from_pretrained(source, revision=revision, dtype=dtype, trust_remote_code=False, **spread)
     except (OSError, ValueError, KeyError, ImportError) as error:
         if isinstance(error, UnsupportedModelError):
             raise
@@ -40,13 +42,14 @@ def load(
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
             "Check the spelling; a hub id needs a network or a filled cache.",
         ) from error
-    return view(_moved(model.eval(), device or _best_device())), tokenizer
+    if device != "auto":
+        _move(model, device or _best_device())
+    return view(model.eval()), tokenizer
 
 
-def _moved(model: PreTrainedModel, device: str) -> PreTrainedModel:
+def _move(model: PreTrainedModel, device: str) -> None:
     try:
         model.to(torch.device(device))  # type: ignore[arg-type]
-        return model
     except (RuntimeError, AssertionError) as error:  # torch raises either for a device that is not there
         raise ConfigError(
             f"The model cannot be moved to the device {device!r}: {_first_line(error)}",
