@@ -72,7 +72,9 @@ def check_free(path: Path | str, overwrite: bool = False) -> None:
         return
     if not overwrite:
         raise ArtifactError(
-            f"{path} exists already.", "Expected a new or an empty folder.", "Name another one; `analyze` also takes --overwrite."
+            f"{path} exists already.",
+            "Expected a new or an empty folder.",
+            "Name another one; `analyze` also takes --overwrite.",
         )
     if not (path / "config.json").is_file():
         raise ArtifactError(f"{path} is not a run folder: it has no config.json.", "", "Remove it yourself.")
