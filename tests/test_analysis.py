@@ -103,6 +103,14 @@ def test_a_folder_in_the_way_is_refused_before_anything_runs(folders, tmp_path) 
     assert (tmp_path / "mine.txt").read_text() == "precious"
 
 
+def test_a_model_without_next_token_predictions_is_refused_before_it_is_recorded(folders, tmp_path) -> None:
+    tiny_model("xlm-roberta").save_pretrained(tmp_path / "encoder")
+    tiny_tokenizer().save_pretrained(tmp_path / "encoder")
+    with pytest.raises(ConfigError, match="'encoder'.*next-token predictions"):
+        analyze(config_of(folders, model=str(tmp_path / "encoder")), tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
+
+
 def test_an_interrupted_run_leaves_nothing(folders, tmp_path, monkeypatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from neuroglot.activity.record import record, record_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.evaluation import ablation_matrix, evaluate
+from neuroglot.evaluation import ablation_matrix, evaluate, require_decoder
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import ExactAnswer, Metric, NatsPerToken
 from neuroglot.neurons.neuronset import NeuronSet
@@ -87,6 +87,7 @@ def analyze(config: AnalysisConfig, out: Path | str, *, overwrite: bool = False)
     corpus = corpora.load(config.corpus, languages=config.languages, on_missing=config.on_missing, column=config.column)
     selection_rows, held_out_rows = _split(corpus, config)
     view, tokenizer = models.load(config.model, revision=config.revision, device=config.device, dtype=config.dtype)
+    require_decoder(view)
     with whole_folder(out, overwrite) as folder:
         report = _run(config, view, tokenizer, selection_rows, held_out_rows, folder)
         report.save(folder / "report.html")

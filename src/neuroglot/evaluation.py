@@ -85,6 +85,15 @@ def ablation_matrix(
     )
 
 
+def require_decoder(view: ModelView) -> None:
+    """Raise `ConfigError` for a model without next-token predictions."""
+    if view.family.kind != "decoder":
+        raise ConfigError(
+            f"The model is of the kind {view.family.kind!r} ({view.family.model_type}).",
+            "Losses and answers are read from the next-token predictions of a decoder.",
+        )
+
+
 def _prepared(
     view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, metric: Metric
 ) -> tuple[TokenizedCorpus, list[Batch]]:
@@ -93,11 +102,7 @@ def _prepared(
             f"The metric {type(metric).__name__} was given a {type(data).__name__}.",
             f"It reads a {metric.reads.__name__}.",
         )
-    if view.family.kind != "decoder":
-        raise ConfigError(
-            f"The model is of the kind {view.family.kind!r} ({view.family.model_type}).",
-            "Losses and answers are read from the next-token predictions of a decoder.",
-        )
+    require_decoder(view)
     config = text_config(view.model)
     tokenized = tokenize(tokenizer, data, context_limit(tokenizer, config))
     vocabulary = int(config.vocab_size)
