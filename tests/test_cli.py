@@ -158,3 +158,14 @@ def test_unknown_words_are_refused(run, words: list[str]) -> None:
     code, out, err = run(*words)
     assert code == 2
     assert "Traceback" not in out + err
+
+
+def test_an_interrupt_is_one_message_and_code_130(run, model, tmp_path, monkeypatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    write_texts(tmp_path / "texts")
+    monkeypatch.setattr("neuroglot.analysis.ablation_matrix", interrupt)
+    code, _, err = run("analyze", str(model), "--corpus", "texts", "--out", "run", "--device", "cpu")
+    assert (code, err) == (130, "neuroglot: interrupted; nothing half-written was left.\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["texts"]

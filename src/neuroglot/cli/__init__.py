@@ -13,6 +13,7 @@ app = App(
     name="neuroglot",
     help="Find which neurons of a language model work for which language, and prove it by switching them off.",
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # `main` says what was left behind
 )
 app.command(demo)
 app.command(analyze, help_epilogue=ANALYZE_EXAMPLES)
