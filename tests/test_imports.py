@@ -7,7 +7,7 @@ import neuroglot
 
 PACKAGE = Path(neuroglot.__file__).parent
 FLOORS = {
-    "errors": -1, "layout": 0, "signature": 0, "storage": 0, "progress": 0,
+    "errors": -1, "distribution": 0, "layout": 0, "signature": 0, "storage": 0, "progress": 0,
     "models": 1, "corpora": 1,
     "activity": 2,
     "neurons": 3,

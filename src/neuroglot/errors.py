@@ -39,3 +39,11 @@ class InterventionError(NeuroglotError, RuntimeError):
 
 class MissingExtraError(NeuroglotError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+class ProcessError(NeuroglotError, RuntimeError):
+    """A process that shares the job is gone, or too slow."""
+
+
+class MemoryLimitError(NeuroglotError, MemoryError):
+    """Something does not fit into memory or onto the disk, even in the smallest parts."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from neuroglot.corpora.batches import TOKEN_BUDGET, Batch, TokenizedCorpus, by_length, context_limit, tokenize
+from neuroglot.corpora.batches import TOKEN_BUDGET, Batch, by_length
 from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.corpora.tokenizing import TokenizedCorpus, context_limit, tokenize
 from neuroglot.errors import ConfigError
 from neuroglot.interventions.ablating import ablating
 from neuroglot.metrics.ablation import AblationMatrix

@@ -32,6 +32,21 @@ def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]
 
 
 @contextmanager
+def advancing(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A function to be told how many more are done, which draws a bar where a person watches and no other bar is."""
+    if _running.get() or not is_watched():
+        yield lambda done: None
+        return
+    token = _running.set(True)
+    try:
+        with _bar() as progress:
+            task = progress.add_task(description, total=total)
+            yield lambda done: progress.advance(task, done)
+    finally:
+        _running.reset(token)
+
+
+@contextmanager
 def steps(description: str) -> Iterator[Callable[[int, int, float], None]]:
     """A function to be told `(step, steps in all, loss)`, which draws a bar where a person watches."""
     if not is_watched():

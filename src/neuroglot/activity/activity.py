@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 
 from neuroglot.activity.artifact import load_recorded, save_recorded
-from neuroglot.activity.recording import Recording
-from neuroglot.errors import ArtifactError, LayoutMismatchError
+from neuroglot.activity.measures import MEASURES, Measure
+from neuroglot.activity.recording import HISTOGRAM_EDGES, Recording, Statistic
+from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
 from neuroglot.signature import Signature
 
@@ -28,6 +30,8 @@ class Activity:
     * `tokens [G]`: tokens read.
     * `reached [G, U]`: tokens that reached each feed-forward network. That is all of them in a dense layer, those
       routed to it for an expert, and one a text fewer in a decoder that holds the text behind a start token.
+    * `statistics`: tensors of the recording's other statistics, `[G, N]` or `[G, N, bins]`, which `mean`, `variance`,
+      `mean_magnitude`, `maximum` and `quantile` read.
     """
 
     layout: Layout
@@ -37,6 +41,7 @@ class Activity:
     tokens: Tensor
     reached: Tensor
     signature: Signature
+    statistics: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         languages, networks = len(self.languages), len(self.layout.network_widths)
@@ -48,6 +53,15 @@ class Activity:
             raise ArtifactError(f"An activity has counts of the shapes {shapes}.", f"Expected int64 {expected}.")
         if bool((self.fired < 0).any()) or bool((self.fired > self._reached_by_neuron()).any()):
             raise ArtifactError("An activity has a neuron that fired on more tokens than reached it, or fewer than 0.")
+
+        kept = {measure.name: self._shape_of(measure) for measure in _measures(self.recording)}
+        found = {name: tuple(values.shape) for name, values in self.statistics.items()}
+        if found != kept:
+            raise ArtifactError(f"An activity has the statistics {found}.", f"Expected {kept}.")
+
+    def _shape_of(self, measure: Measure) -> tuple[int, ...]:
+        bins = (len(HISTOGRAM_EDGES) + 1,) if measure.reduce == "bins" else ()
+        return len(self.languages), self.layout.neuron_count, *bins
 
     def rates(self, threshold: float | None = None, of: Literal["reached", "all"] = "reached") -> Tensor:
         """Share of a language's tokens on which each neuron fired: `[G, N]`, float64 in [0, 1].
@@ -62,6 +76,55 @@ class Activity:
         reached = self._reached_by_neuron().double()
         return torch.where((reached == 0) & (tokens > 0), 0.0, counts / reached)
 
+    def mean(self) -> Tensor:
+        """Mean activation of each neuron over the tokens that reached it: `[G, N]`, float64; NaN where none did.
+
+        Needs the statistic `moments`, as `variance` does; each of the others has one of its own. All raise
+        `ConfigError` where the recording did not keep it.
+        """
+        return self._statistic("moments", "sum") / self._reached_by_neuron()
+
+    def variance(self) -> Tensor:
+        """Variance over those tokens (that of a whole population): `[G, N]`, float64.
+
+        From sums of squares that are float32 within a batch: about six digits, fewer where the mean is far larger than
+        the deviation.
+        """
+        squares = self._statistic("moments", "sum_of_squares") / self._reached_by_neuron()
+        return (squares - self.mean().square()).clamp(min=0)
+
+    def mean_magnitude(self) -> Tensor:
+        """Mean absolute activation over those tokens: `[G, N]`, float64. At the site `write`, times the length of a
+        neuron's value vector, it is the mean size of what the neuron writes.
+        """
+        return self._statistic("magnitude", "sum_of_magnitudes") / self._reached_by_neuron()
+
+    def maximum(self) -> Tensor:
+        """Largest activation over those tokens: `[G, N]`, float32; −inf where there was none."""
+        return self._statistic("maximum", "maximum")
+
+    def quantile(self, share: float) -> Tensor:
+        """The value below or at which a `share` of the sampled activations lies: `[G, N]`, float64.
+
+        Read from the histogram: the upper edge of the bin that holds the quantile, which is exact to a factor of 2
+        (+inf above the last edge, NaN where nothing was sampled).
+        """
+        if not 0 < share <= 1:
+            raise ConfigError(f"Got the quantile {share}.", "Expected a share above 0 and at most 1.")
+        below = self._statistic("histogram", "histogram").cumsum(-1)
+        place = (below < share * below[..., -1:]).sum(-1)
+        upper = torch.tensor([*HISTOGRAM_EDGES, float("inf")], dtype=torch.float64)[place]
+        return torch.where(below[..., -1] > 0, upper, torch.nan)
+
+    def _statistic(self, kept: Statistic, name: str) -> Tensor:
+        if kept not in self.recording.statistics:
+            raise ConfigError(
+                f"The statistic {kept!r} was not recorded.",
+                f"Recorded were {', '.join(self.recording.statistics) or 'counts only'}.",
+                f"Record again with statistics=({kept!r},).",
+            )
+        return self.statistics[name]
+
     def _reached_by_neuron(self) -> Tensor:
         return self.reached.repeat_interleave(torch.tensor(self.layout.network_widths), dim=1)
 
@@ -75,7 +138,11 @@ class Activity:
         self.layout.require_same(other.layout, "The second activity")
         mine, others = _corpora(self), _corpora(other)
         varying = ("corpus", "corpus_hash", "rows", "rows_dropped")
-        if self.languages != other.languages or self.signature.without(*varying) != other.signature.without(*varying):
+        if (
+            self.languages != other.languages
+            or self.recording != other.recording
+            or self.signature.without(*varying) != other.signature.without(*varying)
+        ):
             raise LayoutMismatchError(
                 f"The second activity is {','.join(other.languages)}: {other.signature}.",
                 f"Expected all but the corpus to equal {','.join(self.languages)}: {self.signature}.",
@@ -90,18 +157,29 @@ class Activity:
             self.tokens + other.tokens,
             self.reached + other.reached,
             _merged(self.signature, other.signature, varying),
+            {measure.name: _combined(measure, self, other) for measure in _measures(self.recording)},
         )
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
-        return save_recorded(path, KIND, self, {name: getattr(self, name) for name in COUNTS})
+        return save_recorded(path, KIND, self, {name: getattr(self, name) for name in COUNTS} | dict(self.statistics))
 
     @classmethod
     def load(cls, path: Path | str) -> Activity:
         """The activity in a file; raises `ArtifactError` where the file is anything else."""
-        (fired, tokens, reached), described = load_recorded(path, KIND, COUNTS)
-        layout, languages, recording, signature = described
-        return cls(layout, languages, recording, fired, tokens, reached, signature)
+        tensors, (layout, languages, recording, signature) = load_recorded(path, KIND, COUNTS)
+        statistics = {name: values for name, values in tensors.items() if name not in COUNTS}
+        fired, tokens, reached = (tensors[name] for name in COUNTS)
+        return cls(layout, languages, recording, fired, tokens, reached, signature, statistics)
+
+
+def _measures(recording: Recording) -> list[Measure]:
+    return [measure for name in recording.statistics for measure in MEASURES[name]]
+
+
+def _combined(measure: Measure, first: Activity, second: Activity) -> Tensor:
+    mine, others = first.statistics[measure.name], second.statistics[measure.name]
+    return torch.maximum(mine, others) if measure.reduce == "max" else mine + others
 
 
 def _corpora(activity: Activity) -> set[str]:

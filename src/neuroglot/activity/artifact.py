@@ -39,8 +39,8 @@ def save_recorded(path: Path | str, kind: str, recorded: Recorded, tensors: Mapp
 
 def load_recorded(
     path: Path | str, kind: str, names: Sequence[str]
-) -> tuple[list[Tensor], tuple[Layout, tuple[str, ...], Recording, Signature]]:
-    """The named tensors and the header; raises `ArtifactError` where one is missing or of another kind."""
+) -> tuple[dict[str, Tensor], tuple[Layout, tuple[str, ...], Recording, Signature]]:
+    """All tensors and the header; raises `ArtifactError` where one of `names` is missing or the kind another."""
     tensors, header = load_tensors(path, kind)
     try:
         described = (
@@ -49,6 +49,6 @@ def load_recorded(
             Recording.from_json(header["recording"]),
             Signature.from_json(header["signature"]),
         )
-        return [tensors[name] for name in names], described
+        return {name: tensors[name] for name in (*names, *tensors)}, described
     except (KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{path} lacks {error}.", f"Expected a complete {kind}.") from error

@@ -1,38 +1,29 @@
-"""The recording loop: the model without its head, over padded batches, into a tally."""
+"""Recording: what happens in a model's neurons while it reads a corpus, in one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
-
-import torch
-from torch import Tensor
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from neuroglot.activity.activity import Activity
+from neuroglot.activity.budget import automatic_token_budget
+from neuroglot.activity.checkpoints import Checkpoints
+from neuroglot.activity.passes import Pass, can_share_prefixes
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.sharing import Sharing
-from neuroglot.activity.tallies import FiredTally, SharingTally, last_only
-from neuroglot.corpora.batches import TOKEN_BUDGET, Batch, TokenizedCorpus, by_language, by_row, context_limit, tokenize
+from neuroglot.activity.tallies import ActivityTally, SharingTally, Tally
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.reading import Reading
+from neuroglot.corpora.tokenizing import context_limit
 from neuroglot.errors import ConfigError
-from neuroglot.layout import Layer
-from neuroglot.models.inputs import counted_by_stack, forward_inputs
 from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
-from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
-from neuroglot.progress import track
 from neuroglot.signature import Signature, versions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-
-class Tally(Protocol):
-    """Anything that can be shown the activations of a forward, layer by layer."""
-
-    def begin(self, batch: Batch, counted: Mapping[str, Tensor]) -> None: ...
-    def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None: ...
 
 
 def record(
@@ -41,21 +32,59 @@ def record(
     corpus: Corpus,
     recording: Recording | None = None,
     *,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
+    run_folder: Path | str | None = None,
+    resume: bool = False,
 ) -> Activity:
     """Count on how many tokens of each language every neuron fires, in one pass.
 
-    Texts are padded on the right and padding never counts; `token_budget` (padded tokens a batch) changes no count.
-    Rows with a text longer than the model's context are left out in all languages and counted in the signature. Raises
-    `CorpusError` where nothing is left to record.
+    Texts are padded on the right and padding never counts; `token_budget` (padded tokens a batch) is chosen by the
+    device's memory where it is None, and changes no count. Rows with a text longer than the model's context are left
+    out in all languages and counted in the signature. With a `run_folder` the counts are saved now and then, and
+    `resume` goes on where a killed job was. Processes that a launcher started share the corpus, and each returns the
+    whole. Raises `CorpusError` where nothing is left to record, `ConfigError` where the folder holds another job.
     """
-    recording = recording or Recording()
-    tokenized = tokenize(tokenizer, corpus, context_limit(tokenizer, text_config(view.model)))
-    tally = FiredTally(view.layout, len(corpus.languages), recording.fires, view.model.device)
-    _run(view, by_language(tokenized, recording.special_tokens, token_budget), recording, tally)
-    signature = recorded_signature(view, corpus, recording, tokenized)
-    counts = (tally.fired.cpu(), tally.tokens.cpu(), tally.reached.cpu())
-    return Activity(view.layout, corpus.languages, recording, *counts, signature)
+    (activity,) = record_several(
+        view,
+        tokenizer,
+        corpus,
+        [recording or Recording()],
+        token_budget=token_budget,
+        run_folder=run_folder,
+        resume=resume,
+    )
+    return activity
+
+
+def record_several(
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    recordings: Sequence[Recording],
+    *,
+    token_budget: int | None = None,
+    run_folder: Path | str | None = None,
+    resume: bool = False,
+) -> tuple[Activity, ...]:
+    """Several recordings (sites, tokens, statistics) in one pass; each equals what `record` gives alone."""
+    languages, device = len(corpus.languages), view.model.device
+    tallies = [ActivityTally(view.layout, languages, recording, device) for recording in recordings]
+    exact = not any("histogram" in recording.statistics for recording in recordings)  # its sample knows rows
+    reading = _read(
+        view, tokenizer, corpus, tallies, order="language", share_prefixes=exact and can_share_prefixes(view),
+        token_budget=token_budget, run_folder=run_folder, resume=resume,
+    )  # fmt: skip
+    return tuple(
+        Activity(
+            view.layout,
+            corpus.languages,
+            tally.recording,
+            **{name: total.cpu() for name, total in tally.totals.items() if name in ("fired", "tokens", "reached")},
+            signature=recorded_signature(view, reading, tally.recording),
+            statistics={measure.name: tally.totals[measure.name].cpu() for measure in tally.measures},
+        )
+        for tally in tallies
+    )
 
 
 def record_sharing(
@@ -64,51 +93,71 @@ def record_sharing(
     corpus: Corpus,
     recording: Recording | None = None,
     *,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
+    run_folder: Path | str | None = None,
+    resume: bool = False,
 ) -> Sharing:
     """Count in how many languages every neuron fires at the last token of the same parallel row.
 
-    Source: Wang et al. 2024 (Sharing Matters), §3. Raises `ConfigError` for fewer than two languages, several
-    thresholds, or a recording of more than the last token.
+    The other options are those of `record`. Source: Wang et al. 2024 (Sharing Matters), §3. Raises `ConfigError` for
+    fewer than two languages, several thresholds, or a recording of more than the last token.
     """
     recording = recording or Recording.sharing_matters()
-    if recording.tokens != "last" or len(recording.fires) != 1 or len(corpus.languages) < 2:
+    languages = len(corpus.languages)
+    if recording.tokens != "last" or len(recording.fires) != 1 or languages < 2:
         raise ConfigError(
-            f"Sharing was asked for {recording.signature} in {len(corpus.languages)} language(s).",
+            f"Sharing was asked for {recording.signature} in {languages} language(s).",
             "It is defined for the last token, one threshold, and two languages or more.",
         )
-    tokenized = tokenize(tokenizer, corpus, context_limit(tokenizer, text_config(view.model)))
-    languages, rows = len(corpus.languages), len(tokenized.ids)
-    tally = SharingTally(view.layout, languages, recording.fires[0], rows, view.model.device)
-    _run(view, by_row(tokenized, recording.special_tokens, token_budget), recording, tally)
-    counts = (tally.histogram.cpu(), tally.fired.cpu(), tally.by_row.cpu())
-    signature = recorded_signature(view, corpus, recording, tokenized)
-    return Sharing(view.layout, corpus.languages, recording, *counts, signature)
+    tally = SharingTally(view.layout, languages, recording, len(corpus), view.model.device)
+    reading = _read(
+        view, tokenizer, corpus, [tally], order="row",
+        token_budget=token_budget, run_folder=run_folder, resume=resume,
+    )  # fmt: skip
+    histogram, fired, by_row = (total.cpu() for total in tally.totals.values())
+    signature = recorded_signature(view, reading, recording)
+    return Sharing(view.layout, corpus.languages, recording, histogram, fired, by_row[reading.rows], signature)
 
 
-def recorded_signature(view: ModelView, corpus: Corpus, recording: Recording, tokenized: TokenizedCorpus) -> Signature:
+def recorded_signature(view: ModelView, reading: Reading, recording: Recording) -> Signature:
     """Model, corpus, recording and versions: all that can change a count."""
+    corpus, rows = reading.corpus, len(reading.rows)
     return (
         model_signature(view.model)
-        | Signature.of(
-            corpus=corpus.name, corpus_hash=corpus.hash, rows=len(tokenized.ids), rows_dropped=len(tokenized.dropped)
-        )
+        | Signature.of(corpus=corpus.name, corpus_hash=corpus.hash, rows=rows, rows_dropped=len(corpus) - rows)
         | recording.signature
         | versions()
     )
 
 
-def _run(view: ModelView, batches: list[Batch], recording: Recording, tally: Tally) -> None:
-    model, was_training = view.model.base_model, view.model.training
-    view.model.eval()
-    try:
-        with torch.inference_mode(), view.tapping(recording.site, tally.update):
-            for batch in track(batches, "recording", len(batches)):
-                batch = batch.to(view.model.device)
-                counted = counted_by_stack(view, batch.counts, batch.real, recording.special_tokens)
-                if recording.tokens == "last":
-                    counted = {stack: last_only(mask) for stack, mask in counted.items()}
-                tally.begin(batch, counted)
-                model(**forward_inputs(view, batch.token_ids, batch.real))
-    finally:
-        view.model.train(was_training)
+def _read(
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    tallies: Sequence[Tally],
+    *,
+    order: Literal["language", "row"],
+    token_budget: int | None,
+    run_folder: Path | str | None,
+    resume: bool,
+    share_prefixes: bool = False,
+) -> Reading:
+    budget = token_budget or automatic_token_budget(view)
+    limit = context_limit(tokenizer, text_config(view.model))
+    reading = Reading(tokenizer, corpus, limit, order, budget, share_prefixes)
+    checkpoints = None if run_folder is None else Checkpoints(Path(run_folder))
+    if checkpoints is not None:
+        checkpoints.open(_job(view, reading, tallies), resume)
+    Pass(view, reading, tallies, checkpoints).run()
+    return reading
+
+
+def _job(view: ModelView, reading: Reading, tallies: Sequence[Tally]) -> Signature:
+    """All that must be the same for a job to go on: what changes a count, and what is counted of it."""
+    counted = "; ".join(f"{tally.recording.signature} {','.join(tally.recording.statistics)}" for tally in tallies)
+    return (
+        model_signature(view.model)
+        | Signature.of(corpus=reading.corpus.name, corpus_hash=reading.corpus.hash, order=reading.order)
+        | Signature.of(counted=counted, token_budget=reading.token_budget, shared_prefixes=reading.share_prefixes)
+        | versions()
+    )

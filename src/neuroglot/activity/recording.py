@@ -11,6 +11,10 @@ from neuroglot.layout import Site
 from neuroglot.signature import Signature
 
 Tokens = Literal["all", "last"]
+Statistic = Literal["moments", "magnitude", "maximum", "histogram"]
+
+_OCTAVES = tuple(2.0**exponent for exponent in range(-6, 7))
+HISTOGRAM_EDGES = (*(-edge for edge in reversed(_OCTAVES)), 0.0, *_OCTAVES)  # each bin twice as wide as the one before
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Recording:
     * `tokens`: `all` real tokens, or the `last` one of each text. Padding never counts.
     * `fires`: one threshold or several, counted in one pass; a neuron fires where its value is strictly greater.
     * `special_tokens`: whether tokens that the tokenizer added (`<s>`, `</s>`) count. The model reads them in any case.
+    * `statistics`: what else is kept of the same values in the same pass: `moments` (mean, variance), `magnitude` (mean
+      absolute value), `maximum`, `histogram` (of every 16th token, over the bins of `HISTOGRAM_EDGES`).
 
     Raises `ConfigError` on anything else.
     """
@@ -30,12 +36,17 @@ class Recording:
     tokens: Tokens = "all"
     fires: tuple[float, ...] = (0.0,)
     special_tokens: bool = False
+    statistics: tuple[Statistic, ...] = ()
 
     def __post_init__(self) -> None:
         fires = (self.fires,) if isinstance(self.fires, int | float) else tuple(self.fires)
         object.__setattr__(self, "fires", tuple(float(threshold) for threshold in fires))
         _require("site", self.site, get_args(Site))
         _require("tokens", self.tokens, get_args(Tokens))
+        for statistic in self.statistics:
+            _require("statistics", statistic, get_args(Statistic))
+        if len(set(self.statistics)) != len(self.statistics):
+            raise ConfigError(f"Recording got the statistics {self.statistics}.", "Expected each once.")
         if not self.fires or len(set(self.fires)) != len(self.fires) or not all(map(math.isfinite, self.fires)):
             raise ConfigError(f"Recording got the thresholds {self.fires}.", "Expected finite numbers, each once.")
 
@@ -79,13 +90,15 @@ class Recording:
             "tokens": self.tokens,
             "fires": list(self.fires),
             "special_tokens": self.special_tokens,
+            "statistics": list(self.statistics),
         }
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Recording":
         """The inverse of `to_json`; raises `ArtifactError` on unknown or missing fields."""
         try:
-            return cls(**{**fields, "fires": tuple(fields["fires"])})
+            listed = {name: tuple(fields[name]) for name in ("fires", "statistics")}
+            return cls(**{**fields, **listed})
         except (KeyError, TypeError, ConfigError) as error:
             raise ArtifactError(f"A stored recording reads {fields!r}.", "Expected site, tokens and fires.") from error
 

@@ -14,6 +14,7 @@ from neuroglot.layout import Layout
 from neuroglot.signature import Signature
 
 KIND = "sharing"
+COUNTS = ("histogram", "fired", "by_row")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,6 @@ class Sharing:
     @classmethod
     def load(cls, path: Path | str) -> Sharing:
         """The sharing counts in a file; raises `ArtifactError` where the file is anything else."""
-        (histogram, fired, by_row), described = load_recorded(path, KIND, ("histogram", "fired", "by_row"))
-        layout, languages, recording, signature = described
+        tensors, (layout, languages, recording, signature) = load_recorded(path, KIND, COUNTS)
+        histogram, fired, by_row = (tensors[name] for name in COUNTS)
         return cls(layout, languages, recording, histogram, fired, by_row, signature)

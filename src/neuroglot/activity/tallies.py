@@ -1,94 +1,181 @@
-"""Tallies: what is kept of each activation while the model runs; integer counts on the model's device.
+"""Tallies: what is kept of each activation while the model runs, on the model's device.
 
-A tally is shown one layer of one batch at a time and keeps O(languages × neurons), whatever the corpus. Sums of 0s and
-1s in float32 are exact below 2²⁴ tokens a batch, and one matrix product per threshold costs less than indexing by a
-mask.
+A tally is shown one layer of one batch at a time. What it sees waits until the batch is done (`commit`), so that a
+batch that failed half-way leaves nothing behind, and joins `totals` of O(languages × neurons), whatever the corpus.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import accumulate
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from neuroglot.activity.measures import MEASURES, count_true
+from neuroglot.activity.recording import Recording
+from neuroglot.activity.selection import Selection
 from neuroglot.corpora.batches import Batch
 from neuroglot.layout import Layer, Layout
 from neuroglot.models.points import Routing
 
 
-def last_only(counts: Tensor) -> Tensor:
-    """Keep only the last counted token of each text: `[B, T]` → `[B, T]`."""
-    positions = torch.arange(1, counts.shape[1] + 1, device=counts.device) * counts
-    return (positions == positions.amax(1, keepdim=True)) & counts
+class Tally(Protocol):
+    """Anything that can be shown the activations of a forward, layer by layer.
 
-
-class FiredTally:
-    """Tokens on which each neuron passed each threshold: `fired [F, G, N]`; tokens read: `tokens [G]`; and tokens that
-    reached each feed-forward network: `reached [G, U]`. One language a batch.
+    Parts of a corpus combine by adding `totals`, or by their maximum for those named in `maxima`.
     """
 
-    def __init__(self, layout: Layout, languages: int, thresholds: tuple[float, ...], device: torch.device) -> None:
-        self.thresholds = thresholds
-        self.networks = _network_slices(layout)
-        networks = len(layout.network_widths)
-        self.fired = torch.zeros(len(thresholds), languages, layout.neuron_count, dtype=torch.int64, device=device)
-        self.reached = torch.zeros(languages, networks, dtype=torch.int64, device=device)
-        self.tokens = torch.zeros(languages, dtype=torch.int64, device=device)
+    recording: Recording
+    totals: dict[str, Tensor]
+    maxima: frozenset[str]
 
-    def begin(self, batch: Batch, counted: Mapping[str, Tensor]) -> None:
-        """Set which tokens of the coming forward count, by stack: `counted[stack] [B, T]`."""
-        self.language = batch.texts[0].language
-        self.weights = {stack: mask.reshape(1, -1).float() for stack, mask in counted.items()}
-        self.tokens[self.language] += next(iter(counted.values())).sum()
+    def begin(self, batch: Batch, selected: Mapping[str, Selection]) -> None: ...
+    def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None: ...
+    def commit(self) -> None: ...
+    def hold(self) -> None: ...
+
+
+class ActivityTally:
+    """Tokens on which each neuron passed each threshold: `fired [F, G, N]`; tokens read: `tokens [G]`; tokens that
+    reached each feed-forward network: `reached [G, U]`; and the recording's statistics. One language a batch.
+    """
+
+    def __init__(self, layout: Layout, languages: int, recording: Recording, device: torch.device) -> None:
+        self.recording = recording
+        self.networks = _network_slices(layout)
+        self.measures = [measure for name in recording.statistics for measure in MEASURES[name]]
+        self.maxima = frozenset(measure.name for measure in self.measures if measure.reduce == "max")
+        thresholds, neurons, networks = len(recording.fires), layout.neuron_count, len(layout.network_widths)
+        self.totals = {
+            "fired": torch.zeros(thresholds, languages, neurons, dtype=torch.int64, device=device),
+            "tokens": torch.zeros(languages, dtype=torch.int64, device=device),
+            "reached": torch.zeros(languages, networks, dtype=torch.int64, device=device),
+        } | {measure.name: measure.empty(languages, neurons, device=device) for measure in self.measures}
+        self.pending = {name: torch.empty_like(self._of_language(name, 0)) for name in self.totals}
+        self.held: dict[str, Tensor] | None = None
+
+    def _of_language(self, name: str, language: int) -> Tensor:
+        return self.totals[name][:, language] if name == "fired" else self.totals[name][language]
+
+    def begin(self, batch: Batch, selected: Mapping[str, Selection]) -> None:
+        """Set what counts in the coming forward, by stack."""
+        self.batch, self.selected = batch, dict(selected)
+        self.pending["tokens"].fill_(len(next(iter(selected.values())).counted))
+        if batch.prefix is None:
+            self.held = None
 
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
-        """Add one layer's `activation [rows, N]`."""
-        weights = self.weights[layer.stack].to(activation.device)  # layers may lie on several devices
-        if routing is not None:  # the rows' weights under their experts: [experts, rows]
-            by_expert = torch.zeros(layer.experts, len(routing.tokens), device=weights.device)
-            weights = by_expert.scatter_(0, routing.experts[None], weights[:, routing.tokens])
-        self.reached[self.language, self.networks[layer]] += weights.sum(1).to(self.reached)
-        for place, threshold in enumerate(self.thresholds):
-            counts = weights @ (activation > threshold).float()
-            self.fired[place, self.language, layer.neurons] += counts.flatten().to(self.fired)
+        """Note one layer's `activation [rows, N]`."""
+        selection = self.selected[layer.stack] = self.selected[layer.stack].to(activation.device)
+        if routing is not None:
+            self._update_experts(layer, activation, routing, selection.mask)
+            return
+        self.pending["reached"][self.networks[layer]] = len(selection.counted)
+        rows, others = activation, selection.others
+        if selection.is_sparse or (self.measures and len(others)):
+            rows, others = activation.index_select(0, selection.counted), others[:0]
+        for place, threshold in enumerate(self.recording.fires):
+            fired = rows > threshold
+            if len(others):
+                fired.index_fill_(0, others, False)
+            self.pending["fired"][place, layer.neurons] = count_true(fired)
+        for measure in self.measures:
+            chosen = activation.index_select(0, selection.sampled) if measure.reduce == "bins" else rows
+            self.pending[measure.name][layer.neurons] = measure.over(chosen).to(self.pending[measure.name])
+
+    def _update_experts(self, layer: Layer, activation: Tensor, routing: Routing, mask: Tensor) -> None:
+        """Rows are pairs of token and expert; a neuron does not fire on tokens that it does not get."""
+        counted = mask[routing.tokens]
+        one_hot = torch.zeros(layer.experts, len(counted), device=activation.device)
+        one_hot.scatter_(0, routing.experts[None], counted.float()[None])  # 0s and 1s: exact below 2²⁴ rows
+        self.pending["reached"][self.networks[layer]] = one_hot.sum(1).to(self.pending["reached"])
+        for place, threshold in enumerate(self.recording.fires):
+            fired = one_hot @ (activation > threshold).float()
+            self.pending["fired"][place, layer.neurons] = fired.flatten().to(self.pending["fired"])
+        if self.measures:
+            self._measure_experts(layer, activation, routing, one_hot)
+
+    def _measure_experts(self, layer: Layer, activation: Tensor, routing: Routing, one_hot: Tensor) -> None:
+        selection = self.selected[layer.stack]
+        sampled = torch.isin(routing.tokens, selection.sampled)
+        counted = selection.mask[routing.tokens]
+        for measure in self.measures:
+            chosen = sampled if measure.reduce == "bins" else counted
+            reduced = measure.over_experts(activation[chosen], routing.experts[chosen], one_hot[:, chosen])
+            self.pending[measure.name][layer.neurons] = reduced.flatten(0, 1).to(self.pending[measure.name])
+
+    def hold(self) -> None:
+        """Keep what was seen as the shared beginning of all texts of the coming batches."""
+        self.held = {name: pending.clone() for name, pending in self.pending.items()}
+
+    def commit(self) -> None:
+        """Add the batch to the totals, each text as often as it stands in the corpus."""
+        texts = len(self.batch.texts) * self.batch.times
+        for name, pending in self.pending.items():
+            total, held = self._of_language(name, self.batch.texts[0].language), (self.held or {}).get(name)
+            if name in self.maxima:
+                total.copy_(torch.maximum(total, pending if held is None else torch.maximum(pending, held)))
+            else:
+                total += self.batch.times * pending + (0 if held is None else texts * held)
 
 
 class SharingTally:
-    """In how many languages each neuron fires on a row; batches hold whole rows, all languages of a row together."""
+    """In how many languages each neuron fires on a row; batches hold whole rows, all languages of a row together.
 
-    def __init__(self, layout: Layout, languages: int, threshold: float, rows: int, device: torch.device) -> None:
-        neurons = layout.neuron_count
-        self.languages, self.threshold = languages, threshold
+    `histogram [G+1, N]`, `fired [G, N]` and `by_row [R, L, G+1]` as in `Sharing`.
+    """
+
+    maxima: frozenset[str] = frozenset()
+
+    def __init__(self, layout: Layout, languages: int, recording: Recording, rows: int, device: torch.device) -> None:
+        self.recording, self.languages = recording, languages
         self.layer_places = {layer: place for place, layer in enumerate(layout.layers)}
-        self.histogram = torch.zeros(languages + 1, neurons, dtype=torch.int64, device=device)
-        self.fired = torch.zeros(languages, neurons, dtype=torch.int64, device=device)
-        self.by_row = torch.zeros(rows, len(layout.layers), languages + 1, dtype=torch.int32, device=device)
+        neurons, layers = layout.neuron_count, len(layout.layers)
+        self.totals = {
+            "histogram": torch.zeros(languages + 1, neurons, dtype=torch.int64, device=device),
+            "fired": torch.zeros(languages, neurons, dtype=torch.int64, device=device),
+            "by_row": torch.zeros(rows, layers, languages + 1, dtype=torch.int32, device=device),
+        }
+        self.active: dict[Layer, Tensor] = {}
 
-    def begin(self, batch: Batch, counted: Mapping[str, Tensor]) -> None:
-        """Set which token of each text counts, by stack: `counted[stack] [B, T]` with one True a text."""
-        self.positions = {stack: mask.reshape(-1).nonzero()[:, 0] for stack, mask in counted.items()}
-        self.rows = torch.tensor([text.row for text in batch.texts[:: self.languages]], device=batch.token_ids.device)
+    def begin(self, batch: Batch, selected: Mapping[str, Selection]) -> None:
+        """Set which token of each text counts, by stack: one a text."""
+        self.selected = dict(selected)
+        self.rows = torch.tensor([text.row for text in batch.texts[:: self.languages]])
 
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
-        """Add one layer's `activation [rows, N]`; an expert's neurons do not fire on tokens that it does not get."""
-        positions = self.positions[layer.stack].to(activation.device)
-        active = _active_at(positions, activation > self.threshold, routing, layer).to(self.fired.device)
-        active = active.reshape(len(self.rows), self.languages, -1)
-        self.fired[:, layer.neurons] += active.sum(0)
-        shared = active.sum(1)  # [rows, N]: in how many languages
-        for count in range(self.languages + 1):
-            hit = shared == count
-            self.histogram[count, layer.neurons] += hit.sum(0)
-            self.by_row[self.rows, self.layer_places[layer], count] = hit.sum(1, dtype=torch.int32)
+        """Note which of one layer's neurons fire on each row, in each language."""
+        selection = self.selected[layer.stack] = self.selected[layer.stack].to(activation.device)
+        active = active_at(selection.counted, activation, self.recording.fires[0], routing, layer)
+        self.active[layer] = active.reshape(len(self.rows), self.languages, -1)
+
+    def hold(self) -> None:
+        """The last token never stands in a shared beginning: there is nothing to keep."""
+
+    def commit(self) -> None:
+        """Add the batch's rows."""
+        histogram, fired, by_row = self.totals.values()
+        rows = self.rows.to(by_row.device)
+        for layer, active in self.active.items():
+            shared = active.to(fired.device).sum(1)  # [rows, N]: in how many languages
+            for language in range(self.languages):
+                fired[language, layer.neurons] += count_true(active[:, language].to(fired.device))
+            for count in range(self.languages + 1):
+                hit = shared == count
+                histogram[count, layer.neurons] += count_true(hit)
+                by_row[rows, self.layer_places[layer], count] = hit.sum(1, dtype=torch.int32)
 
 
-def _active_at(positions: Tensor, active: Tensor, routing: Routing | None, layer: Layer) -> Tensor:
-    """Which of the layer's neurons fire at the given positions: `[positions, N]`."""
+def active_at(positions: Tensor, activation: Tensor, threshold: float, routing: Routing | None, layer: Layer) -> Tensor:
+    """Which of the layer's neurons fire at the given positions: `[positions, N]` bool."""
     if routing is None:
-        return active[positions]
-    found = torch.zeros(len(positions), layer.experts, active.shape[1], dtype=torch.bool, device=active.device)
+        return activation.index_select(0, positions) > threshold
+    shape = len(positions), layer.experts, activation.shape[1]
+    found = torch.zeros(shape, dtype=torch.bool, device=activation.device)
     place, row = (positions[:, None] == routing.tokens).nonzero(as_tuple=True)
-    found[place, routing.experts[row]] = active[row]
+    found[place, routing.experts[row]] = activation[row] > threshold
     return found.reshape(len(positions), -1)
 
 

@@ -12,18 +12,20 @@ if TYPE_CHECKING:
 
 
 def forward_inputs(view: ModelView, token_ids: Tensor, real: Tensor) -> dict[str, Any]:
-    """Arguments of the model without its head for `token_ids [B, T]` and the mask `real [B, T]` of what is no
-    padding.
+    """Arguments of the model without its head for `token_ids [B, T]`, padded on the right, and the mask `real [B, T]`
+    of what is no padding.
 
-    An encoder–decoder model reads the text twice: its encoder the text, its decoder the same text one token later,
-    as in training to repeat it.
+    A decoder gets no mask: no token sees what stands behind it, and without a mask attention is faster. An
+    encoder–decoder model reads the text twice: its encoder the text, its decoder the same text one token later, as in
+    training to repeat it.
     """
+    if view.family.kind == "decoder":
+        return {"input_ids": token_ids, "use_cache": False}
     inputs: dict[str, Any] = {"input_ids": token_ids, "attention_mask": real.long()}
-    if view.family.kind != "encoder":
-        inputs["use_cache"] = False
     if view.family.kind == "encoder-decoder":
         inputs["decoder_input_ids"] = _one_later(view, token_ids, real)
         inputs["decoder_attention_mask"] = real.long()
+        inputs["use_cache"] = False
     return inputs
 
 

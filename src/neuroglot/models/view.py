@@ -1,7 +1,7 @@
 """ModelView: where the neurons of this model are, and the only way to tap them."""
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,9 +59,43 @@ class ModelView:
             hooks.callback(self.model.base_model.register_forward_hook(check).remove)
             yield
 
+    @contextmanager
+    def reading(self, taps: Mapping[Site, Tap]) -> Iterator[Callable[..., None]]:
+        """A function that runs the model without its head, as far as the last tapped place of the last layer.
+
+        What lies behind that place is not computed, unless `whole=True` or parts of the model lie in another memory
+        than its device's. Raises as `tapping` does.
+        """
+        places, passed, stops = len(taps) * len(self.layout.layers), 0, not _is_offloaded(self.model)
+
+        def counted(tap: Tap) -> Tap:
+            def noted(layer: Layer, activation: Tensor, routing: Routing | None) -> None:
+                nonlocal passed
+                tap(layer, activation, routing)
+                passed += 1
+                if passed == places and stops:
+                    raise _AllRead
+
+            return noted
+
+        def forward(whole: bool = False, **inputs: Any) -> None:
+            nonlocal passed
+            passed = places if whole else 0  # never reaches the number of places again
+            with suppress(_AllRead):
+                self.model.base_model(**inputs)
+
+        with ExitStack() as tapped:
+            for site, tap in taps.items():
+                tapped.enter_context(self.tapping(site, counted(tap)))
+            yield forward
+
     def value_vectors(self, layer: Layer) -> Tensor:
         """What each neuron of the layer writes when its coefficient is 1: `[N, D]`, the rows of the down projection."""
         return self.points[layer].value_vectors()
+
+
+class _AllRead(Exception):
+    """Every tapped place was passed: nothing behind it is wanted."""
 
 
 def view(model: PreTrainedModel) -> ModelView:
@@ -82,3 +116,9 @@ def view(model: PreTrainedModel) -> ModelView:
 def _without_adapter_wrapper(model: Any) -> Any:
     """The transformers model inside a PEFT model; its layers hold the adapters, so that nothing is lost."""
     return model.get_base_model() if hasattr(model, "peft_config") and hasattr(model, "get_base_model") else model
+
+
+def _is_offloaded(model: PreTrainedModel) -> bool:
+    """Whether weights are fetched from memory or disk for each forward, by hooks that must see it end."""
+    places = {str(place) for place in (getattr(model, "hf_device_map", None) or {}).values()}
+    return bool(places & {"cpu", "disk"}) and len(places) > 1

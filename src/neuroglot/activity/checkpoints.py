@@ -1,0 +1,110 @@
+"""Checkpoints: what has been counted so far, on disk, so that a killed job goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from neuroglot import distribution
+from neuroglot.activity.tallies import Tally
+from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.signature import Signature
+from neuroglot.storage import load_tensors, save_tensors, write_whole
+
+KIND = "checkpoint"
+SHARE_OF_TIME = 0.01  # of a run that writing checkpoints may take
+
+
+@dataclass(eq=False)
+class Checkpoints:
+    """One file a process in `folder`, each holding counts and the numbers of the batches that gave them.
+
+    The files of all processes together are the state of the job, so that it goes on with any number of processes.
+    `every_seconds` is the least time between two files; slow disks stretch it.
+    """
+
+    folder: Path
+    every_seconds: float = 30.0
+    done: set[int] = field(default_factory=set)
+    _of_process_0: frozenset[int] = frozenset()  # batches of an earlier start, which the file of process 0 now holds
+    _due: float = 0.0
+
+    def open(self, job: Signature, resume: bool) -> None:
+        """Begin or go on; raises `ConfigError` where the folder holds another job, or any without `resume`."""
+        stored = self.folder / "job.json"
+        if stored.exists():
+            _require_same(job, stored, resume)
+        elif distribution.rank() == 0:
+            write_whole(stored, json.dumps(job.to_json(), indent=1, ensure_ascii=False) + "\n")
+        distribution.wait_for_all()
+        self._due = time.monotonic() + self.every_seconds
+
+    def restore(self, tallies: Sequence[Tally]) -> None:
+        """Give process 0 all that was counted, and every process the numbers of the batches that are done."""
+        mine = distribution.rank() == 0
+        files = [load_tensors(path, KIND)[0] for path in sorted(self.folder.glob("process-*.safetensors"))]
+        files.sort(key=lambda tensors: -len(tensors["done"]))
+        for tensors in files:
+            done = set(tensors["done"].tolist())
+            if done <= self.done:
+                continue  # a file from before a restart, which another took over
+            if done & self.done:
+                raise ArtifactError(f"Two checkpoints in {self.folder} hold the same batches.", "Expected each once.")
+            self.done |= done
+            if mine:
+                _absorb(tallies, tensors)
+        if mine and files:
+            self.save(tallies)
+        distribution.wait_for_all()  # only now may the others write over what process 0 has taken over
+        if not mine:
+            self._of_process_0 = frozenset(self.done)
+
+    def note(self, batch: int, tallies: Sequence[Tally]) -> None:
+        """Count a batch as done, and save where it is time."""
+        self.done.add(batch)
+        if time.monotonic() >= self._due:
+            self.save(tallies)
+
+    def save(self, tallies: Sequence[Tally]) -> None:
+        """Write this process's file, whole or not at all."""
+        started = time.monotonic()
+        done = sorted(self.done - self._of_process_0)
+        tensors = {name: tensor for name, tensor, _ in named_totals(tallies)} | {"done": torch.tensor(done)}
+        save_tensors(self.folder / f"process-{distribution.rank():05d}.safetensors", KIND, tensors, {})
+        spent = time.monotonic() - started
+        self._due = time.monotonic() + max(self.every_seconds, spent / SHARE_OF_TIME)
+
+
+def named_totals(tallies: Sequence[Tally]) -> Iterator[tuple[str, Tensor, bool]]:
+    """Every total with a name of its own, and whether parts combine by their maximum."""
+    for place, tally in enumerate(tallies):
+        for name, total in tally.totals.items():
+            yield f"{place}.{name}", total, name in tally.maxima
+
+
+def _absorb(tallies: Sequence[Tally], tensors: Mapping[str, Tensor]) -> None:
+    for name, total, is_maximum in named_totals(tallies):
+        stored = tensors[name].to(total.device)
+        total.copy_(torch.maximum(total, stored) if is_maximum else total + stored)
+
+
+def _require_same(job: Signature, stored: Path, resume: bool) -> None:
+    if not resume:
+        raise ConfigError(
+            f"{stored.parent} holds a job that was not finished.", "Expected a new or an empty folder.",
+            "Go on with it by --resume (in Python resume=True), or name another folder.",
+        )  # fmt: skip
+    try:
+        found = dict(json.loads(stored.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(f"{stored} is damaged ({error}).", "Expected the description of a job.") from error
+    wanted = job.to_json()
+    if differing := [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]:
+        stated = "; ".join(f"{key}: {found.get(key)} there, {wanted.get(key)} here" for key in differing)
+        raise ConfigError(f"{stored.parent} holds another job ({stated}).", "Expected the one that is to go on.")

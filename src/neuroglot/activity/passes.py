@@ -1,0 +1,171 @@
+"""A pass: the model without its head over the batches of a corpus, into tallies; split, shared and taken up again."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from neuroglot import distribution
+from neuroglot.activity.checkpoints import Checkpoints, named_totals
+from neuroglot.activity.selection import nothing_selected, select
+from neuroglot.activity.tallies import Tally
+from neuroglot.corpora.batches import Batch
+from neuroglot.corpora.reading import Reading
+from neuroglot.errors import MemoryLimitError
+from neuroglot.layout import Layer, Site
+from neuroglot.models.inputs import forward_inputs
+from neuroglot.models.points import Routing, Tap
+from neuroglot.models.view import ModelView
+from neuroglot.progress import advancing
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Pass:
+    """One reading of a corpus by a model; all tallies see the same forwards.
+
+    Batches are dealt to the processes of the job in turn. A batch that does not fit into memory is halved, and so is
+    every later one of its size. `positions` and `tokens` say afterwards how much was padding.
+    """
+
+    view: ModelView
+    reading: Reading
+    tallies: Sequence[Tally]
+    checkpoints: Checkpoints | None = None
+    positions: int = 0
+    tokens: int = 0
+    largest: float = float("inf")  # positions in a batch that fits, as far as is known
+    _prefix: tuple[Batch, DynamicCache] | None = None
+
+    def run(self) -> None:
+        """Read all that is not done; afterwards every process has the totals of all."""
+        if self.checkpoints is not None:
+            self.checkpoints.restore(self.tallies)
+        done = frozenset(self.checkpoints.done) if self.checkpoints else frozenset()
+        own, count = distribution.rank(), distribution.process_count()
+        with _evaluating(self.view), self._reading() as forward, advancing("recording", self.reading.texts) as advance:
+            for number, batch in enumerate(self.reading):
+                if number % count == own and number not in done:
+                    self._read(batch, forward)
+                    if self.checkpoints is not None:
+                        self.checkpoints.note(number, self.tallies)
+                advance(len(batch.texts) * batch.times)
+        if self.checkpoints is not None:
+            self.checkpoints.save(self.tallies)
+        distribution.combine((total, is_maximum) for _, total, is_maximum in named_totals(self.tallies))
+        if self.positions:
+            padding = 1 - self.tokens / self.positions
+            log.info("read %s tokens, and %.1f %% of padding", f"{self.tokens:,}", 100 * padding)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Callable[..., None]]:
+        taps: dict[Site, Tap] = {}
+        for site in dict.fromkeys(tally.recording.site for tally in self.tallies):
+            taps[site] = _shown_to([tally for tally in self.tallies if tally.recording.site == site])
+        with self.view.reading(taps) as forward:
+            yield forward
+
+    def _read(self, batch: Batch, forward: Callable[..., None]) -> None:
+        """One batch, in halves where it is too large."""
+        if batch.token_ids.numel() > self.largest and (halves := batch.halves(self.reading.together)):
+            for half in halves:
+                self._read(half, forward)
+            return
+        try:
+            self._forward(batch, forward)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            self._make_smaller(batch, error)
+        else:
+            self.positions += batch.token_ids.numel()
+            self.tokens += int(batch.real.sum())
+            return
+        self._read(batch, forward)
+
+    def _make_smaller(self, batch: Batch, error: BaseException) -> None:
+        self._prefix = None
+        torch.cuda.empty_cache()
+        if batch.halves(self.reading.together) is None:
+            raise MemoryLimitError(
+                f"{self.reading.together} text(s) of {batch.token_ids.shape[1]} tokens do not fit into memory.",
+                "Nothing smaller can be read at once.",
+                "Use a smaller dtype, another device, or device='auto'.",
+            ) from error
+        self.largest = batch.token_ids.numel() // 2
+        log.info("out of memory: batches are cut to %s tokens", f"{self.largest:,}")
+
+    def _forward(self, batch: Batch, forward: Callable[..., None]) -> None:
+        device = self.view.model.device
+        cached = self._cached(batch, forward)
+        self._begin(batch)
+        inputs = forward_inputs(self.view, batch.token_ids.to(device), batch.real.to(device))
+        forward(**inputs | cached)
+        for tally in self.tallies:
+            tally.commit()
+
+    def _begin(self, batch: Batch, is_prefix: bool = False) -> None:
+        for tally in self.tallies:
+            selected = select(self.view, batch, tally.recording)
+            last_is_behind = is_prefix and tally.recording.tokens == "last"
+            tally.begin(batch, nothing_selected(selected) if last_is_behind else selected)
+
+    def _cached(self, batch: Batch, forward: Callable[..., None]) -> dict[str, Any]:
+        """What the model is given to go on behind the batch's shared beginning, which is read once."""
+        if batch.prefix is None:
+            return {}
+        if self._prefix is None or self._prefix[0] is not batch.prefix:
+            cache = DynamicCache(config=self.view.model.config.get_text_config())
+            self._begin(batch.prefix, is_prefix=True)
+            ids: Tensor = batch.prefix.token_ids.to(self.view.model.device)
+            forward(whole=True, input_ids=ids, past_key_values=cache, use_cache=True)
+            for tally in self.tallies:
+                tally.hold()
+            self._prefix = batch.prefix, cache
+        cache = copy.deepcopy(self._prefix[1])
+        cache.batch_repeat_interleave(len(batch.texts))
+        return {"past_key_values": cache, "use_cache": True}
+
+
+def can_share_prefixes(view: ModelView) -> bool:
+    """Whether what a model keeps of a beginning can be handed to several texts: plain caches of keys and values."""
+    if view.family.kind != "decoder":
+        return False
+    cache = DynamicCache(config=view.model.config.get_text_config())
+    return all(isinstance(layer, DynamicLayer) for layer in cache.layers)
+
+
+def _shown_to(tallies: Sequence[Tally]) -> Tap:
+    def tap(layer: Layer, activation: Tensor, routing: Routing | None) -> None:
+        for tally in tallies:
+            tally.update(layer, activation, routing)
+
+    return tap
+
+
+@contextmanager
+def _evaluating(view: ModelView) -> Iterator[None]:
+    was_training = view.model.training
+    view.model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        view.model.train(was_training)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    said = str(error).lower()  # the CPU's allocator raises a plain RuntimeError
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return "not enough memory" in said or "can't allocate memory" in said

@@ -1,0 +1,76 @@
+"""Several processes that share one job, as `torchrun` and `accelerate launch` start them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as processes
+from torch import Tensor
+
+from neuroglot.errors import ProcessError
+
+
+def rank() -> int:
+    """This process's number, from 0."""
+    return processes.get_rank() if _together() else 0
+
+
+def process_count() -> int:
+    """How many processes share the job."""
+    return processes.get_world_size() if _together() else 1
+
+
+@contextmanager
+def sharing_the_job(patience_minutes: float = 30.0) -> Iterator[None]:
+    """Within the block, processes that a launcher started know each other; without a launcher nothing happens.
+
+    `patience_minutes` is how long one waits for another before the job ends with `ProcessError`.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or _together():
+        yield
+        return
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else None
+    if device is not None:
+        torch.cuda.set_device(device)
+    with _as_process_error():
+        processes.init_process_group(timeout=timedelta(minutes=patience_minutes))
+    try:
+        yield
+    finally:
+        processes.destroy_process_group()
+
+
+def combine(tensors: Iterable[tuple[Tensor, bool]]) -> None:
+    """Replace each tensor, in every process, by the sum over all processes, or by the maximum where its flag is set."""
+    if not _together():
+        return
+    with _as_process_error():
+        for tensor, is_maximum in tensors:
+            processes.all_reduce(tensor, processes.ReduceOp.MAX if is_maximum else processes.ReduceOp.SUM)
+
+
+def wait_for_all() -> None:
+    """Return when every process has come here."""
+    if _together():
+        with _as_process_error():
+            processes.barrier()
+
+
+def _together() -> bool:
+    return processes.is_available() and processes.is_initialized()
+
+
+@contextmanager
+def _as_process_error() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # torch.distributed has no class of its own for a peer that is gone
+        raise ProcessError(
+            f"Another process of the job ended or did not answer ({str(error).splitlines()[0]}).",
+            "Expected all of them to finish their share.",
+            "Start the job again with --resume, on any number of processes: what is in the run folder is kept.",
+        ) from error
