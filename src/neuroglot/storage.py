@@ -74,7 +74,7 @@ def check_free(path: Path | str, overwrite: bool = False) -> None:
         raise ArtifactError(
             f"{path} exists already.",
             "Expected a new or an empty folder.",
-            "Name another one; `analyze` also takes --overwrite.",
+            "Name another one; `analyze` also takes --overwrite, and `record` --resume.",
         )
     if not (path / "config.json").is_file():
         raise ArtifactError(f"{path} is not a run folder: it has no config.json.", "", "Remove it yourself.")

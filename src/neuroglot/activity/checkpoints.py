@@ -18,6 +18,7 @@ from neuroglot.signature import Signature
 from neuroglot.storage import load_tensors, save_tensors, write_whole
 
 KIND = "checkpoint"
+SAVE_SECONDS = 30.0
 SHARE_OF_TIME = 0.01  # of a run that writing checkpoints may take
 
 
@@ -30,7 +31,7 @@ class Checkpoints:
     """
 
     folder: Path
-    every_seconds: float = 30.0
+    every_seconds: float = SAVE_SECONDS
     done: set[int] = field(default_factory=set)
     _of_process_0: frozenset[int] = frozenset()  # batches of an earlier start, which the file of process 0 now holds
     _due: float = 0.0
@@ -64,6 +65,12 @@ class Checkpoints:
         distribution.wait_for_all()  # only now may the others write over what process 0 has taken over
         if not mine:
             self._of_process_0 = frozenset(self.done)
+
+    def remove(self) -> None:
+        """Delete the files, once their counts are saved elsewhere."""
+        for path in self.folder.glob("process-*.safetensors"):
+            path.unlink()
+        (self.folder / "job.json").unlink(missing_ok=True)
 
     def note(self, batch: int, tallies: Sequence[Tally]) -> None:
         """Count a batch as done, and save where it is time."""

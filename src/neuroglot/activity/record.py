@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.budget import automatic_token_budget
-from neuroglot.activity.checkpoints import Checkpoints
+from neuroglot.activity.checkpoints import SAVE_SECONDS, Checkpoints
 from neuroglot.activity.passes import Pass, can_share_prefixes
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.sharing import Sharing
@@ -35,12 +35,13 @@ def record(
     token_budget: int | None = None,
     run_folder: Path | str | None = None,
     resume: bool = False,
+    save_seconds: float = SAVE_SECONDS,
 ) -> Activity:
     """Count on how many tokens of each language every neuron fires, in one pass.
 
     Texts are padded on the right and padding never counts; `token_budget` (padded tokens a batch) is chosen by the
     device's memory where it is None, and changes no count. Rows with a text longer than the model's context are left
-    out in all languages and counted in the signature. With a `run_folder` the counts are saved now and then, and
+    out in all languages and counted in the signature. With a `run_folder` the counts are saved every `save_seconds`, and
     `resume` goes on where a killed job was. Processes that a launcher started share the corpus, and each returns the
     whole. Raises `CorpusError` where nothing is left to record, `ConfigError` where the folder holds another job.
     """
@@ -52,6 +53,7 @@ def record(
         token_budget=token_budget,
         run_folder=run_folder,
         resume=resume,
+        save_seconds=save_seconds,
     )
     return activity
 
@@ -65,6 +67,7 @@ def record_several(
     token_budget: int | None = None,
     run_folder: Path | str | None = None,
     resume: bool = False,
+    save_seconds: float = SAVE_SECONDS,
 ) -> tuple[Activity, ...]:
     """Several recordings (sites, tokens, statistics) in one pass; each equals what `record` gives alone."""
     languages, device = len(corpus.languages), view.model.device
@@ -72,7 +75,7 @@ def record_several(
     exact = not any("histogram" in recording.statistics for recording in recordings)  # its sample knows rows
     reading = _read(
         view, tokenizer, corpus, tallies, order="language", share_prefixes=exact and can_share_prefixes(view),
-        token_budget=token_budget, run_folder=run_folder, resume=resume,
+        token_budget=token_budget, run_folder=run_folder, resume=resume, save_seconds=save_seconds,
     )  # fmt: skip
     return tuple(
         Activity(
@@ -96,6 +99,7 @@ def record_sharing(
     token_budget: int | None = None,
     run_folder: Path | str | None = None,
     resume: bool = False,
+    save_seconds: float = SAVE_SECONDS,
 ) -> Sharing:
     """Count in how many languages every neuron fires at the last token of the same parallel row.
 
@@ -112,7 +116,7 @@ def record_sharing(
     tally = SharingTally(view.layout, languages, recording, len(corpus), view.model.device)
     reading = _read(
         view, tokenizer, corpus, [tally], order="row",
-        token_budget=token_budget, run_folder=run_folder, resume=resume,
+        token_budget=token_budget, run_folder=run_folder, resume=resume, save_seconds=save_seconds,
     )  # fmt: skip
     histogram, fired, by_row = (total.cpu() for total in tally.totals.values())
     signature = recorded_signature(view, reading, recording)
@@ -140,12 +144,13 @@ def _read(
     token_budget: int | None,
     run_folder: Path | str | None,
     resume: bool,
+    save_seconds: float,
     share_prefixes: bool = False,
 ) -> Reading:
     budget = token_budget or automatic_token_budget(view)
     limit = context_limit(tokenizer, text_config(view.model))
     reading = Reading(tokenizer, corpus, limit, order, budget, share_prefixes)
-    checkpoints = None if run_folder is None else Checkpoints(Path(run_folder))
+    checkpoints = None if run_folder is None else Checkpoints(Path(run_folder), save_seconds)
     if checkpoints is not None:
         checkpoints.open(_job(view, reading, tallies), resume)
     Pass(view, reading, tallies, checkpoints).run()

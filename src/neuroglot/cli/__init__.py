@@ -1,5 +1,6 @@
 """The command line: parse, call, print; no logic."""
 
+import logging
 import os
 import sys
 
@@ -8,6 +9,7 @@ from cyclopts import App
 from neuroglot.cli.analysis import ANALYZE_EXAMPLES, analyze, demo
 from neuroglot.cli.lab import lab_app
 from neuroglot.cli.models import models
+from neuroglot.cli.recording import RECORD_EXAMPLES, record
 
 app = App(
     name="neuroglot",
@@ -17,6 +19,7 @@ app = App(
 )
 app.command(demo)
 app.command(analyze, help_epilogue=ANALYZE_EXAMPLES)
+app.command(record, help_epilogue=RECORD_EXAMPLES)
 app.command(models)
 app.command(lab_app)
 
@@ -28,7 +31,10 @@ def main() -> None:
     """
     from neuroglot.errors import NeuroglotError
 
-    if not sys.stderr.isatty():  # the libraries that load models draw bars into pipes and log files
+    if sys.stderr.isatty():
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("neuroglot").setLevel(logging.INFO)
+    else:  # the libraries that load models draw bars into pipes and log files
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         app(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Benchmarks of neuroglot beside what its users would otherwise write; not part of the package."""

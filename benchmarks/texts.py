@@ -1,0 +1,108 @@
+"""The texts of a run, the batches that a user would write, those of the limit, and how much of each is padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+import neuroglot
+from benchmarks.models import POSITIONS
+from neuroglot.corpora.batches import TOKEN_BUDGET
+
+USER_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every variant is given: one model, one tokenizer, the same texts."""
+
+    model: PreTrainedModel
+    shape: str
+    tokenizer: PreTrainedTokenizerBase
+    corpus: neuroglot.Corpus
+
+    @cached_property
+    def token_ids(self) -> list[list[list[int]]]:
+        """Of each text of each language."""
+        return [self.tokenizer(list(texts))["input_ids"] for texts in self.corpus.texts.values()]
+
+    @cached_property
+    def real_tokens(self) -> int:
+        return sum(len(text) for language in self.token_ids for text in language)
+
+    def with_rows(self, rows: int) -> Task:
+        """The same task on the first rows alone."""
+        return Task(self.model, self.shape, self.tokenizer, self.corpus.take(range(rows)))
+
+
+@dataclass(frozen=True)
+class UserBatch:
+    """Neighbours of one language, padded on the right; `counted [B, T]` leaves out padding and special tokens."""
+
+    language: int
+    inputs: dict[str, Tensor]
+    counted: Tensor
+
+
+def lab_tokenizer() -> PreTrainedTokenizerBase:
+    """The tokenizer of the shipped model: all ids are below 4096, so that it fits any vocabulary."""
+    _, tokenizer = neuroglot.models.load("lab")
+    tokenizer.model_max_length = POSITIONS
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def load_corpus(path: str, rows: int, languages: list[str] | None) -> neuroglot.Corpus:
+    """The first rows of a line-aligned folder."""
+    corpus = neuroglot.corpora.load(path, languages=languages)
+    return corpus.take(range(min(rows, len(corpus))))
+
+
+def user_batches(task: Task, size: int = USER_BATCH) -> Iterator[UserBatch]:
+    """Language by language in the order of the corpus, tokenised on the way."""
+    for language, texts in enumerate(task.corpus.texts.values()):
+        for start in range(0, len(texts), size):
+            encoded: Any = task.tokenizer(
+                list(texts[start : start + size]), padding=True, return_special_tokens_mask=True, return_tensors="pt"
+            ).to(task.model.device)
+            special = encoded.pop("special_tokens_mask").bool()
+            inputs = {name: encoded[name] for name in ("input_ids", "attention_mask")}
+            yield UserBatch(language, inputs, inputs["attention_mask"].bool() & ~special)
+
+
+def sorted_batches(task: Task) -> Iterator[dict[str, Tensor]]:
+    """Language by language, longest texts first, of at most neuroglot's budget of padded positions each.
+
+    These are the batches of `neuroglot.record` for texts without repetition, made here so that the limit does not
+    depend on the code that is measured against it.
+    """
+    for texts in task.token_ids:
+        remaining = iter(sorted(texts, key=len, reverse=True))
+        while first := next(remaining, None):
+            texts_here = [first, *islice(remaining, max(1, TOKEN_BUDGET // len(first)) - 1)]
+            padded = [text + [0] * (len(first) - len(text)) for text in texts_here]
+            real = [[1] * len(text) + [0] * (len(first) - len(text)) for text in texts_here]
+            inputs = {"input_ids": torch.tensor(padded), "attention_mask": torch.tensor(real)}
+            yield {name: tensor.to(task.model.device) for name, tensor in inputs.items()}
+
+
+def user_padding(task: Task) -> float:
+    """Positions, padding included, per real token in a user's batches."""
+    return sum(batch.counted.numel() for batch in user_batches(task)) / task.real_tokens
+
+
+def sorted_padding(task: Task) -> float:
+    """Positions, padding included, per real token in neuroglot's batches."""
+    return sum(batch["input_ids"].numel() for batch in sorted_batches(task)) / task.real_tokens
+
+
+def no_padding(task: Task) -> float:
+    """Positions per real token, one text at a time."""
+    return 1.0
