@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import neuroglot
 from benchmarks.models import POSITIONS
-from neuroglot.corpora.batches import TOKEN_BUDGET
+from neuroglot.activity.budget import automatic_token_budget
+from neuroglot.corpora.reading import Reading
 
 USER_BATCH = 16
 
@@ -77,20 +76,11 @@ def user_batches(task: Task, size: int = USER_BATCH) -> Iterator[UserBatch]:
             yield UserBatch(language, inputs, inputs["attention_mask"].bool() & ~special)
 
 
-def sorted_batches(task: Task) -> Iterator[dict[str, Tensor]]:
-    """Language by language, longest texts first, of at most neuroglot's budget of padded positions each.
-
-    These are the batches of `neuroglot.record` for texts without repetition, made here so that the limit does not
-    depend on the code that is measured against it.
-    """
-    for texts in task.token_ids:
-        remaining = iter(sorted(texts, key=len, reverse=True))
-        while first := next(remaining, None):
-            texts_here = [first, *islice(remaining, max(1, TOKEN_BUDGET // len(first)) - 1)]
-            padded = [text + [0] * (len(first) - len(text)) for text in texts_here]
-            real = [[1] * len(text) + [0] * (len(first) - len(text)) for text in texts_here]
-            inputs = {"input_ids": torch.tensor(padded), "attention_mask": torch.tensor(real)}
-            yield {name: tensor.to(task.model.device) for name, tensor in inputs.items()}
+def sorted_batches(task: Task) -> Iterator[Tensor]:
+    """Token ids in the batches of `neuroglot.record`, tokenised on the way."""
+    budget = automatic_token_budget(neuroglot.view(task.model))
+    for batch in Reading(task.tokenizer, task.corpus, POSITIONS, token_budget=budget):
+        yield batch.token_ids.to(task.model.device)
 
 
 def user_padding(task: Task) -> float:
@@ -100,7 +90,7 @@ def user_padding(task: Task) -> float:
 
 def sorted_padding(task: Task) -> float:
     """Positions, padding included, per real token in neuroglot's batches."""
-    return sum(batch["input_ids"].numel() for batch in sorted_batches(task)) / task.real_tokens
+    return sum(batch.numel() for batch in sorted_batches(task)) / task.real_tokens
 
 
 def no_padding(task: Task) -> float:

@@ -9,13 +9,14 @@ PACKAGE = Path(neuroglot.__file__).parent
 FLOORS = {
     "errors": -1, "distribution": 0, "layout": 0, "signature": 0, "storage": 0, "progress": 0,
     "models": 1, "corpora": 1,
-    "activity": 2,
+    "generation": 1.5, "activity": 2,
     "neurons": 3,
     "interventions": 4, "metrics": 4,
     "evaluation": 5, "lab": 5,
     "reports": 6,
     "analysis": 7,
     "cli": 8,
+    "__main__": 9,
 }  # fmt: skip
 ARITHMETIC_ONLY = {"neurons", "metrics", "reports"}
 MODEL_SIDE = ("transformers.", "neuroglot.models.", "neuroglot.evaluation.", "neuroglot.activity.record.")

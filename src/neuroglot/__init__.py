@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from neuroglot import models as models
     from neuroglot import neurons as neurons
     from neuroglot.activity.activity import Activity as Activity
+    from neuroglot.activity.generated import record_generation as record_generation
     from neuroglot.activity.record import record as record
-    from neuroglot.activity.record import record_sharing as record_sharing
+    from neuroglot.activity.record import record_several as record_several
+    from neuroglot.activity.record_sharing import record_sharing as record_sharing
     from neuroglot.activity.recording import Recording as Recording
+    from neuroglot.activity.rows import record_rows as record_rows
     from neuroglot.activity.sharing import Sharing as Sharing
     from neuroglot.analysis import AnalysisConfig as AnalysisConfig
     from neuroglot.analysis import analyze as analyze
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from neuroglot.errors import NeuroglotError as NeuroglotError
     from neuroglot.evaluation import ablation_matrix as ablation_matrix
     from neuroglot.evaluation import evaluate as evaluate
+    from neuroglot.generation import generate as generate
     from neuroglot.models.view import ModelView as ModelView
     from neuroglot.models.view import view as view
     from neuroglot.neurons.neuronset import NeuronSet as NeuronSet
@@ -46,8 +50,12 @@ _HOMES = {
     "ablation_matrix": "evaluation",
     "analyze": "analysis",
     "evaluate": "evaluation",
+    "generate": "generation",
     "record": "activity.record",
-    "record_sharing": "activity.record",
+    "record_generation": "activity.generated",
+    "record_rows": "activity.rows",
+    "record_several": "activity.record",
+    "record_sharing": "activity.record_sharing",
     "view": "models.view",
 }
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from neuroglot import corpora, models
 from neuroglot.activity.activity import Activity
-from neuroglot.activity.record import record, record_sharing
+from neuroglot.activity.record import record
+from neuroglot.activity.record_sharing import record_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.errors import ArtifactError, ConfigError

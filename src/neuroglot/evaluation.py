@@ -113,19 +113,14 @@ def _prepared(
 def _counts(view: ModelView, batches: list[Batch], metric: Metric, tokenized: TokenizedCorpus) -> Tensor:
     """The metric's counts by row and language: `[R, G, C]`, float64."""
     counts: Tensor | None = None
-    was_training = view.model.training
-    view.model.eval()
-    try:
-        with torch.inference_mode():
-            for batch in track(batches, "scoring", len(batches)):
-                batch_counts = metric.counts(_predictions(view, batch.to(view.model.device))).cpu()
-                if counts is None:
-                    shape = len(tokenized.ids), len(tokenized.languages), batch_counts.shape[1]
-                    counts = torch.zeros(shape, dtype=torch.float64)
-                rows = torch.tensor([text.row for text in batch.texts])
-                counts[rows, torch.tensor([text.language for text in batch.texts])] = batch_counts
-    finally:
-        view.model.train(was_training)
+    with view.evaluating():
+        for batch in track(batches, "scoring", len(batches)):
+            batch_counts = metric.counts(_predictions(view, batch.to(view.model.device))).cpu()
+            if counts is None:
+                shape = len(tokenized.ids), len(tokenized.languages), batch_counts.shape[1]
+                counts = torch.zeros(shape, dtype=torch.float64)
+            rows = torch.tensor([text.row for text in batch.texts])
+            counts[rows, torch.tensor([text.language for text in batch.texts])] = batch_counts
     if counts is None:
         raise ConfigError("There is nothing to score.", "Expected at least one text.")
     return counts

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.recording import Recording
-from neuroglot.activity.sharing import Sharing
+from neuroglot.activity.sharing import COUNTS, Sharing
 from neuroglot.errors import ArtifactError
 from neuroglot.layout import Layout
 from neuroglot.neurons import NeuronSet
@@ -28,8 +28,8 @@ def an_activity() -> Activity:
 def a_sharing() -> Sharing:
     histogram = torch.ones(3, 9, dtype=torch.int64)
     fired = torch.full((2, 9), 2)
-    by_row = torch.ones(3, 3, 3, dtype=torch.int32)
-    return Sharing(LAYOUT, ("de", "zh"), Recording.sharing_matters(), histogram, fired, by_row, SIGNATURE)
+    by_row, active = torch.ones(3, 3, 3, dtype=torch.int32), torch.ones(3, 3, 2, dtype=torch.int32)
+    return Sharing(LAYOUT, ("de", "zh"), Recording.sharing_matters(), histogram, fired, by_row, active, SIGNATURE)
 
 
 def a_set() -> NeuronSet:
@@ -52,7 +52,7 @@ def test_activity_round_trip(tmp_path) -> None:
 def test_sharing_round_trip(tmp_path) -> None:
     saved = a_sharing()
     loaded = Sharing.load(saved.save(tmp_path / "s.safetensors"))
-    assert all(torch.equal(getattr(loaded, name), getattr(saved, name)) for name in ("histogram", "fired", "by_row"))
+    assert all(torch.equal(getattr(loaded, name), getattr(saved, name)) for name in COUNTS)
     assert loaded.signature == saved.signature
 
 
@@ -128,7 +128,7 @@ def test_counts_that_cannot_be_are_refused() -> None:
 
 
 def vars_of(sharing: Sharing) -> tuple:
-    return sharing.fired, sharing.by_row, sharing.signature
+    return sharing.fired, sharing.by_row, sharing.active, sharing.signature
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path) -> None:

@@ -7,7 +7,8 @@ import torch
 
 from neuroglot.activity import passes
 from neuroglot.activity import record as recording_module
-from neuroglot.activity.record import record, record_several, record_sharing
+from neuroglot.activity.record import record, record_several
+from neuroglot.activity.record_sharing import record_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.corpora import reading
 from neuroglot.corpora.batches import by_language, pad

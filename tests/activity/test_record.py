@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from neuroglot.activity.record import record, record_sharing
+from neuroglot.activity.record import record
+from neuroglot.activity.record_sharing import record_several_sharings, record_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.errors import ConfigError, CorpusError, LayoutMismatchError
 from neuroglot.models import view
@@ -121,8 +122,29 @@ def test_sharing_refuses_what_it_is_not_defined_for() -> None:
     located = view(tiny_model("llama"))
     with pytest.raises(ConfigError, match="two languages or more"):
         record_sharing(located, TOKENIZER, CORPUS.select(["de"]))
-    with pytest.raises(ConfigError, match="last token"):
-        record_sharing(located, TOKENIZER, CORPUS, Recording.lape())
+    with pytest.raises(ConfigError, match="one threshold"):
+        record_sharing(located, TOKENIZER, CORPUS, Recording(fires=(0.0, 1.0)))
+    with pytest.raises(ConfigError, match="no other statistics"):
+        record_sharing(located, TOKENIZER, CORPUS, Recording(statistics=("moments",)))
+    with pytest.raises(ConfigError, match="record_generation"):
+        record_sharing(located, TOKENIZER, CORPUS, Recording(tokens="generated"))
+
+
+def test_sharing_over_all_tokens_is_about_texts_on_which_a_neuron_fires_at_all() -> None:
+    for model_type in ("llama", "opt", "mixtral"):
+        located = view(tiny_model(model_type))
+        recordings = [Recording(tokens="all"), Recording.sharing_matters(), Recording(tokens="all", fires=0.3)]
+        for recording, sharing in zip(recordings, record_several_sharings(located, TOKENIZER, CORPUS, recordings)):
+            for row in range(len(CORPUS)):
+                layers = [activations(located.model, language[row], "post_act") for language in TOKEN_IDS]
+                for layer in range(len(layers[0])):
+                    of_languages = [language[layer][-1 if recording.tokens == "last" else 1 :] for language in layers]
+                    fired = torch.stack(
+                        [(values.reshape(-1, values.shape[-1]) > recording.fires[0]).any(0) for values in of_languages]
+                    )
+                    assert sharing.active[row, layer].tolist() == fired.sum(1).tolist()
+                    expected = [int((fired.sum(0) == count).sum()) for count in range(4)]
+                    assert sharing.by_row[row, layer].tolist() == expected
 
 
 def test_recording_leaves_weights_mode_and_outputs_alone() -> None:

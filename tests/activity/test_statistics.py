@@ -126,7 +126,7 @@ def test_halves_combine_and_a_file_keeps_everything(tmp_path: object) -> None:
     recording = Recording(statistics=EVERYTHING)
     first, second = (record(located, TOKENIZER, part, recording) for part in CORPUS.split(0.4))
     whole, merged = record(located, TOKENIZER, CORPUS, recording), first + second
-    torch.testing.assert_close(merged.mean(), whole.mean(), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(merged.mean(), whole.mean(), rtol=1e-4, atol=1e-6)
     assert torch.allclose(merged.maximum(), whole.maximum(), rtol=1e-5)
     loaded = Activity.load(whole.save(tmp_path / "activity.safetensors"))  # type: ignore[operator]
     assert loaded.statistics.keys() == whole.statistics.keys()

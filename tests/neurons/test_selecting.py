@@ -143,7 +143,8 @@ def test_categories_equal_the_loops(languages: int, rows: int, seed: int) -> Non
         [LAYOUT.sum_by_layer((shared == count).long()) for count in range(languages + 1)], dim=-1
     ).int()
     names = tuple("abcd"[:languages])
-    sharing = Sharing(LAYOUT, names, Recording.sharing_matters(), histogram, active.sum(0), by_row, Signature())
+    counts = histogram, active.sum(0), by_row, LAYOUT.sum_by_layer(active.long()).transpose(1, 2).int()
+    sharing = Sharing(LAYOUT, names, Recording.sharing_matters(), *counts, Signature())
     shares = layer_shares_by_row(sharing)
     for row in range(rows):
         for place, layer in enumerate(LAYOUT.layers):

@@ -79,9 +79,8 @@ def sharing(languages: Sequence[str] = TEN, layers: int = 4, width: int = 24, ro
     by_row = torch.stack(
         [(count.view(rows, layers, width) == number).sum(2) for number in range(size + 1)], dim=2
     )  # fmt: skip
-    return Sharing(
-        layout, tuple(languages), Recording.sharing_matters(), histogram, active.sum(0), by_row.int(), SIGNATURE
-    )
+    counts = histogram, active.sum(0), by_row.int(), layout.sum_by_layer(active.long()).transpose(1, 2).int()
+    return Sharing(layout, tuple(languages), Recording.sharing_matters(), *counts, SIGNATURE)
 
 
 def neuron_sets(

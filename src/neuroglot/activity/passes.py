@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,13 +19,23 @@ from neuroglot.activity.checkpoints import Checkpoints, named_totals
 from neuroglot.activity.selection import nothing_selected, select
 from neuroglot.activity.tallies import Tally
 from neuroglot.corpora.batches import Batch
-from neuroglot.corpora.reading import Reading
 from neuroglot.errors import MemoryLimitError
 from neuroglot.layout import Layer, Site
 from neuroglot.models.inputs import forward_inputs
 from neuroglot.models.points import Routing, Tap
 from neuroglot.models.view import ModelView
 from neuroglot.progress import advancing
+
+
+class Source(Protocol):
+    """Batches in a fixed order: those of a corpus, or of texts that are tokens already."""
+
+    @property
+    def texts(self) -> int: ...
+    @property
+    def together(self) -> int: ...
+    def __iter__(self) -> Iterator[Batch]: ...
+
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +49,7 @@ class Pass:
     """
 
     view: ModelView
-    reading: Reading
+    reading: Source
     tallies: Sequence[Tally]
     checkpoints: Checkpoints | None = None
     positions: int = 0
@@ -53,7 +63,7 @@ class Pass:
             self.checkpoints.restore(self.tallies)
         done = frozenset(self.checkpoints.done) if self.checkpoints else frozenset()
         own, count = distribution.rank(), distribution.process_count()
-        with _evaluating(self.view), self._reading() as forward, advancing("recording", self.reading.texts) as advance:
+        with self.view.evaluating(), self._reading() as forward, advancing("recording", self.reading.texts) as advance:
             for number, batch in enumerate(self.reading):
                 if number % count == own and number not in done:
                     self._read(batch, forward)
@@ -151,17 +161,6 @@ def _shown_to(tallies: Sequence[Tally]) -> Tap:
             tally.update(layer, activation, routing)
 
     return tap
-
-
-@contextmanager
-def _evaluating(view: ModelView) -> Iterator[None]:
-    was_training = view.model.training
-    view.model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        view.model.train(was_training)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

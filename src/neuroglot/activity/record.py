@@ -11,8 +11,7 @@ from neuroglot.activity.budget import automatic_token_budget
 from neuroglot.activity.checkpoints import SAVE_SECONDS, Checkpoints
 from neuroglot.activity.passes import Pass, can_share_prefixes
 from neuroglot.activity.recording import Recording
-from neuroglot.activity.sharing import Sharing
-from neuroglot.activity.tallies import ActivityTally, SharingTally, Tally
+from neuroglot.activity.tallies import ActivityTally, Tally
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.reading import Reading
 from neuroglot.corpora.tokenizing import context_limit
@@ -41,9 +40,9 @@ def record(
 
     Texts are padded on the right and padding never counts; `token_budget` (padded tokens a batch) is chosen by the
     device's memory where it is None, and changes no count. Rows with a text longer than the model's context are left
-    out in all languages and counted in the signature. With a `run_folder` the counts are saved every `save_seconds`, and
-    `resume` goes on where a killed job was. Processes that a launcher started share the corpus, and each returns the
-    whole. Raises `CorpusError` where nothing is left to record, `ConfigError` where the folder holds another job.
+    out in all languages and counted in the signature. With a `run_folder` the counts are saved every `save_seconds`,
+    and `resume` goes on where a killed job was. Processes that a launcher started share the corpus, and each returns
+    the whole. Raises `CorpusError` where nothing is left to record, `ConfigError` where the folder holds another job.
     """
     (activity,) = record_several(
         view,
@@ -70,10 +69,11 @@ def record_several(
     save_seconds: float = SAVE_SECONDS,
 ) -> tuple[Activity, ...]:
     """Several recordings (sites, tokens, statistics) in one pass; each equals what `record` gives alone."""
+    require_tokens_of_a_corpus(recordings)
     languages, device = len(corpus.languages), view.model.device
     tallies = [ActivityTally(view.layout, languages, recording, device) for recording in recordings]
     exact = not any("histogram" in recording.statistics for recording in recordings)  # its sample knows rows
-    reading = _read(
+    reading = read_corpus(
         view, tokenizer, corpus, tallies, order="language", share_prefixes=exact and can_share_prefixes(view),
         token_budget=token_budget, run_folder=run_folder, resume=resume, save_seconds=save_seconds,
     )  # fmt: skip
@@ -90,39 +90,6 @@ def record_several(
     )
 
 
-def record_sharing(
-    view: ModelView,
-    tokenizer: PreTrainedTokenizerBase,
-    corpus: Corpus,
-    recording: Recording | None = None,
-    *,
-    token_budget: int | None = None,
-    run_folder: Path | str | None = None,
-    resume: bool = False,
-    save_seconds: float = SAVE_SECONDS,
-) -> Sharing:
-    """Count in how many languages every neuron fires at the last token of the same parallel row.
-
-    The other options are those of `record`. Source: Wang et al. 2024 (Sharing Matters), §3. Raises `ConfigError` for
-    fewer than two languages, several thresholds, or a recording of more than the last token.
-    """
-    recording = recording or Recording.sharing_matters()
-    languages = len(corpus.languages)
-    if recording.tokens != "last" or len(recording.fires) != 1 or languages < 2:
-        raise ConfigError(
-            f"Sharing was asked for {recording.signature} in {languages} language(s).",
-            "It is defined for the last token, one threshold, and two languages or more.",
-        )
-    tally = SharingTally(view.layout, languages, recording, len(corpus), view.model.device)
-    reading = _read(
-        view, tokenizer, corpus, [tally], order="row",
-        token_budget=token_budget, run_folder=run_folder, resume=resume, save_seconds=save_seconds,
-    )  # fmt: skip
-    histogram, fired, by_row = (total.cpu() for total in tally.totals.values())
-    signature = recorded_signature(view, reading, recording)
-    return Sharing(view.layout, corpus.languages, recording, histogram, fired, by_row[reading.rows], signature)
-
-
 def recorded_signature(view: ModelView, reading: Reading, recording: Recording) -> Signature:
     """Model, corpus, recording and versions: all that can change a count."""
     corpus, rows = reading.corpus, len(reading.rows)
@@ -134,7 +101,18 @@ def recorded_signature(view: ModelView, reading: Reading, recording: Recording) 
     )
 
 
-def _read(
+def require_tokens_of_a_corpus(recordings: Sequence[Recording]) -> None:
+    """Raise `ConfigError` for recordings that need generated text."""
+    for recording in recordings:
+        if recording.tokens not in ("all", "last"):
+            raise ConfigError(
+                f"The recording's tokens are {recording.tokens!r}.",
+                "A corpus has 'all' or the 'last' one.",
+                "Where text is generated, use `record_generation`.",
+            )
+
+
+def read_corpus(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
     corpus: Corpus,
@@ -147,6 +125,7 @@ def _read(
     save_seconds: float,
     share_prefixes: bool = False,
 ) -> Reading:
+    """One pass over a corpus into tallies, taken up from the run folder where there is one."""
     budget = token_budget or automatic_token_budget(view)
     limit = context_limit(tokenizer, text_config(view.model))
     reading = Reading(tokenizer, corpus, limit, order, budget, share_prefixes)

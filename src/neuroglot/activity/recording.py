@@ -10,7 +10,7 @@ from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.layout import Site
 from neuroglot.signature import Signature
 
-Tokens = Literal["all", "last"]
+Tokens = Literal["all", "last", "prompt", "generated"]
 Statistic = Literal["moments", "magnitude", "maximum", "histogram"]
 
 _OCTAVES = tuple(2.0**exponent for exponent in range(-6, 7))
@@ -23,7 +23,8 @@ class Recording:
 
     * `site`: `post_act`, the output of the nonlinearity before any gate product; or `write`, the input of the down
       projection. They coincide for ungated feed-forward networks only.
-    * `tokens`: `all` real tokens, or the `last` one of each text. Padding never counts.
+    * `tokens`: `all` real tokens, or the `last` one of each text. Where text is generated, the `prompt`, the tokens
+      that were `generated` and read again, `all` of both, or the `last` token of the prompt. Padding never counts.
     * `fires`: one threshold or several, counted in one pass; a neuron fires where its value is strictly greater.
     * `special_tokens`: whether tokens that the tokenizer added (`<s>`, `</s>`) count. The model reads them in any case.
     * `statistics`: what else is kept of the same values in the same pass: `moments` (mean, variance), `magnitude` (mean

@@ -45,10 +45,14 @@ class Selection:
 
 
 def select(view: ModelView, batch: Batch, recording: Recording) -> dict[str, Selection]:
-    """What counts in each stack of the model when it reads the batch."""
+    """What counts in each stack of the model when it reads the batch, whose `scored` tokens were generated."""
     prefix = batch.prefix_length
     countable = batch.real if recording.special_tokens else batch.real & ~batch.special
     masks: Mapping[str, Tensor] = counted_by_stack(view, countable, batch.real, recording.special_tokens)
+    if recording.tokens == "generated":
+        masks = {stack: mask & batch.scored for stack, mask in masks.items()}
+    elif recording.tokens != "all":
+        masks = {stack: mask & ~batch.scored for stack, mask in masks.items()}
     if recording.tokens == "last":
         masks = {stack: last_only(mask) for stack, mask in masks.items()}
     sampled = _sampled(batch, prefix)

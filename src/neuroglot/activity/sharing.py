@@ -14,16 +14,18 @@ from neuroglot.layout import Layout
 from neuroglot.signature import Signature
 
 KIND = "sharing"
-COUNTS = ("histogram", "fired", "by_row")
+COUNTS = ("histogram", "fired", "by_row", "active")
 
 
 @dataclass(frozen=True, eq=False)
 class Sharing:
-    """Counts over R parallel rows at one token each.
+    """Counts over R parallel rows: a neuron fires on a text where it does so on one of the recorded tokens or more (the
+    last token, as in the paper, is one).
 
     * `histogram [G+1, N]`: rows in which the neuron fired in exactly g languages (int64; sums to R for every neuron).
     * `fired [G, N]`: rows in which it fired in that language (int64).
     * `by_row [R, L, G+1]`: neurons of the layer that fired in exactly g languages on that row (int32), for intervals.
+    * `active [R, L, G]`: neurons of the layer that fired on that row in that language (int32).
     """
 
     layout: Layout
@@ -32,13 +34,15 @@ class Sharing:
     histogram: Tensor
     fired: Tensor
     by_row: Tensor
+    active: Tensor
     signature: Signature
 
     def __post_init__(self) -> None:
         languages, neurons = len(self.languages), self.layout.neuron_count
-        rows = self.by_row.shape[0] if self.by_row.dim() else 0
-        shapes = (self.histogram.shape, self.fired.shape, self.by_row.shape)
-        expected = ((languages + 1, neurons), (languages, neurons), (rows, len(self.layout.layers), languages + 1))
+        rows, layers = self.by_row.shape[0] if self.by_row.dim() else 0, len(self.layout.layers)
+        shapes = tuple(getattr(self, name).shape for name in COUNTS)
+        by_row = (rows, layers, languages + 1), (rows, layers, languages)
+        expected = ((languages + 1, neurons), (languages, neurons), *by_row)
         if shapes != expected or bool((self.histogram.sum(0) != rows).any()):
             raise ArtifactError(
                 f"Sharing counts have the shapes {[list(shape) for shape in shapes]}.",
@@ -51,12 +55,11 @@ class Sharing:
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
-        tensors = {"histogram": self.histogram, "fired": self.fired, "by_row": self.by_row}
-        return save_recorded(path, KIND, self, tensors)
+        return save_recorded(path, KIND, self, {name: getattr(self, name) for name in COUNTS})
 
     @classmethod
     def load(cls, path: Path | str) -> Sharing:
         """The sharing counts in a file; raises `ArtifactError` where the file is anything else."""
         tensors, (layout, languages, recording, signature) = load_recorded(path, KIND, COUNTS)
-        histogram, fired, by_row = (tensors[name] for name in COUNTS)
-        return cls(layout, languages, recording, histogram, fired, by_row, signature)
+        histogram, fired, by_row, active = (tensors[name] for name in COUNTS)
+        return cls(layout, languages, recording, histogram, fired, by_row, active, signature)

@@ -6,7 +6,7 @@ batch that failed half-way leaves nothing behind, and joins `totals` of O(langua
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Protocol
 
@@ -124,7 +124,7 @@ class ActivityTally:
 class SharingTally:
     """In how many languages each neuron fires on a row; batches hold whole rows, all languages of a row together.
 
-    `histogram [G+1, N]`, `fired [G, N]` and `by_row [R, L, G+1]` as in `Sharing`.
+    `histogram [G+1, N]`, `fired [G, N]`, `by_row [R, L, G+1]` and `active [R, L, G]` as in `Sharing`.
     """
 
     maxima: frozenset[str] = frozenset()
@@ -137,46 +137,59 @@ class SharingTally:
             "histogram": torch.zeros(languages + 1, neurons, dtype=torch.int64, device=device),
             "fired": torch.zeros(languages, neurons, dtype=torch.int64, device=device),
             "by_row": torch.zeros(rows, layers, languages + 1, dtype=torch.int32, device=device),
+            "active": torch.zeros(rows, layers, languages, dtype=torch.int32, device=device),
         }
-        self.active: dict[Layer, Tensor] = {}
+        self.fired_on: dict[Layer, Tensor] = {}
 
     def begin(self, batch: Batch, selected: Mapping[str, Selection]) -> None:
-        """Set which token of each text counts, by stack: one a text."""
-        self.selected = dict(selected)
+        """Set which tokens of each text count, by stack."""
+        self.shape, self.selected = batch.token_ids.shape, dict(selected)
         self.rows = torch.tensor([text.row for text in batch.texts[:: self.languages]])
 
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
         """Note which of one layer's neurons fire on each row, in each language."""
         selection = self.selected[layer.stack] = self.selected[layer.stack].to(activation.device)
-        active = active_at(selection.counted, activation, self.recording.fires[0], routing, layer)
-        self.active[layer] = active.reshape(len(self.rows), self.languages, -1)
+        threshold = self.recording.fires[0]
+        if self.recording.tokens == "last" and routing is None:
+            fired = activation.index_select(0, selection.counted) > threshold
+        else:
+            fired = fired_on_texts(activation > threshold, selection.mask, self.shape, layer, routing)
+        self.fired_on[layer] = fired.reshape(len(self.rows), self.languages, -1)
 
     def hold(self) -> None:
-        """The last token never stands in a shared beginning: there is nothing to keep."""
+        """Rows are read whole, without shared beginnings: there is nothing to keep."""
 
     def commit(self) -> None:
         """Add the batch's rows."""
-        histogram, fired, by_row = self.totals.values()
-        rows = self.rows.to(by_row.device)
-        for layer, active in self.active.items():
-            shared = active.to(fired.device).sum(1)  # [rows, N]: in how many languages
-            for language in range(self.languages):
-                fired[language, layer.neurons] += count_true(active[:, language].to(fired.device))
+        device = self.totals["fired"].device
+        rows = self.rows.to(device)
+        for layer, fired_on in self.fired_on.items():
+            fired, place = fired_on.to(device), self.layer_places[layer]
+            shared = fired.sum(1, dtype=torch.uint8 if self.languages < 256 else torch.int32)  # [rows, N]
+            self.totals["active"][rows, place] = fired.sum(2, dtype=torch.int32)
+            self.totals["fired"][:, layer.neurons] += fired.sum(0)
             for count in range(self.languages + 1):
                 hit = shared == count
-                histogram[count, layer.neurons] += count_true(hit)
-                by_row[rows, self.layer_places[layer], count] = hit.sum(1, dtype=torch.int32)
+                self.totals["histogram"][count, layer.neurons] += count_true(hit)
+                self.totals["by_row"][rows, place, count] = hit.sum(1, dtype=torch.int32)
 
 
-def active_at(positions: Tensor, activation: Tensor, threshold: float, routing: Routing | None, layer: Layer) -> Tensor:
-    """Which of the layer's neurons fire at the given positions: `[positions, N]` bool."""
+def fired_on_texts(
+    fired: Tensor, counted: Tensor, shape: Sequence[int], layer: Layer, routing: Routing | None
+) -> Tensor:
+    """On which of B texts each of the layer's neurons fired at one counted token or more: `[B, N]` bool.
+
+    `fired [rows, N]` is about the flattened positions of a batch of the `shape` (B, T), or about the pairs of position
+    and expert that `routing` names; `counted [B·T]` marks the positions that count.
+    """
+    texts, length = shape
     if routing is None:
-        return activation.index_select(0, positions) > threshold
-    shape = len(positions), layer.experts, activation.shape[1]
-    found = torch.zeros(shape, dtype=torch.bool, device=activation.device)
-    place, row = (positions[:, None] == routing.tokens).nonzero(as_tuple=True)
-    found[place, routing.experts[row]] = activation[row] > threshold
-    return found.reshape(len(positions), -1)
+        return (fired & counted[:, None]).reshape(texts, length, -1).any(1)
+    groups = routing.tokens // length * layer.experts + routing.experts
+    hit = torch.zeros(texts * layer.experts, fired.shape[1], dtype=torch.uint8, device=fired.device)
+    values = (fired & counted[routing.tokens, None]).to(torch.uint8)
+    hit.scatter_reduce_(0, groups[:, None].expand_as(values), values, "amax")
+    return hit.bool().reshape(texts, -1)
 
 
 def _network_slices(layout: Layout) -> dict[Layer, slice]:

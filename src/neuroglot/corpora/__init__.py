@@ -1,8 +1,9 @@
-"""What is read: parallel corpora, their languages, and the batches that a model sees."""
+"""What is read: parallel corpora, their languages, tasks, and the batches that a model sees."""
 
 from neuroglot.corpora.columns import OnMissing
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.languages import is_right_to_left, language_code, language_name
 from neuroglot.corpora.loading import load
+from neuroglot.corpora.tasks import load as load_task
 
-__all__ = ["Corpus", "OnMissing", "Task", "is_right_to_left", "language_code", "language_name", "load"]
+__all__ = ["Corpus", "OnMissing", "Task", "is_right_to_left", "language_code", "language_name", "load", "load_task"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor
 from neuroglot.corpora.tokenizing import Text, TokenizedCorpus
 
 TOKEN_BUDGET = 4096  # padded positions a batch; large enough that a small model's forward is not call overhead
+WORTH_A_FORWARD = 0.25  # share of the budget from which on a batch ends where texts become
+SIMILAR_LENGTH = 0.8  # shorter than this share of its longest
 HELD_POSITIONS = 4  # a batch behind a shared beginning may hold this many times its budget in cached positions
 
 
@@ -58,15 +60,20 @@ def by_length(corpus: TokenizedCorpus, token_budget: int = TOKEN_BUDGET) -> list
 
 
 def by_language(
-    texts: Sequence[Text], languages: int, token_budget: int = TOKEN_BUDGET, min_prefix: int | None = None
+    texts: Sequence[Text],
+    languages: int,
+    token_budget: int = TOKEN_BUDGET,
+    min_prefix: int | None = None,
+    equal_once: bool = True,
 ) -> Iterator[Batch]:
     """Batches of one language each, longest texts first, so that little is padded and memory peaks at once.
 
-    Equal texts are computed once. With `min_prefix`, so are beginnings of at least that many tokens that four texts or
-    more have in common.
+    Equal texts are computed once, unless `equal_once` is off. With `min_prefix`, so are beginnings of at least that
+    many tokens that four texts or more have in common.
     """
     for language in range(languages):
-        unique = _counted_once([text for text in texts if text.language == language])
+        of_language = [text for text in texts if text.language == language]
+        unique = _counted_once(of_language) if equal_once else {1: of_language}
         for times, same in sorted(unique.items()):
             for length, group in _by_prefix(same, min_prefix):
                 for batch in _cut(_longest_first(group), token_budget, prefix_length=length):
@@ -105,14 +112,12 @@ def _longest_first(texts: Sequence[Text]) -> list[Text]:
 
 def _counted_once(texts: Sequence[Text]) -> dict[int, list[Text]]:
     """The first of each group of equal texts, by how many there are."""
-    counts: dict[tuple[int, ...], int] = {}
-    first: dict[tuple[int, ...], Text] = {}
+    equal: dict[tuple[object, ...], list[Text]] = {}
     for text in texts:
-        first.setdefault(text.token_ids, text)
-        counts[text.token_ids] = counts.get(text.token_ids, 0) + 1
+        equal.setdefault((text.token_ids, text.special, text.scored), []).append(text)
     unique: dict[int, list[Text]] = {}
-    for token_ids, times in counts.items():
-        unique.setdefault(times, []).append(first[token_ids])
+    for group in equal.values():
+        unique.setdefault(len(group), []).append(group[0])
     return unique
 
 
@@ -146,16 +151,27 @@ def _runs(ordered: list[Text], min_prefix: int) -> Iterator[list[Text]]:
 def _common(first: Text, second: Text) -> int:
     """First tokens that both have, leaving each at least one that the tokenizer did not add."""
     end = min(len(text.special) - 1 - text.special[::-1].index(False) for text in (first, second))
-    pairs = zip(first.token_ids[:end], second.token_ids, first.special, second.special)
-    return next((place for place, (a, b, c, d) in enumerate(pairs) if (a, c) != (b, d)), end)
+    mine, other = (zip(text.token_ids[:end], text.special, text.scored) for text in (first, second))
+    return next((place for place, (a, b) in enumerate(zip(mine, other)) if a != b), end)
 
 
 def _cut(texts: Sequence[Text], token_budget: int, together: int = 1, prefix_length: int = 0) -> Iterator[Batch]:
-    """Cut texts, already in falling order of length, into batches of whole groups of `together` texts."""
+    """Cut texts, already in falling order of length, into batches of whole groups of `together` texts.
+
+    A batch ends before its budget where it would be padded much and is large enough to be worth a forward.
+    """
     prefix = pad([texts[0].cut(prefix_length)]) if prefix_length else None
-    remaining = iter(texts)
-    while group := list(islice(remaining, together)):
-        longest = max(len(text.token_ids) for text in group)
+    lengths = [len(text.token_ids) for text in texts]
+    start = 0
+    while start < len(texts):
+        longest = max(lengths[start : start + together])
         fitting = min(token_budget // (longest - prefix_length), HELD_POSITIONS * token_budget // longest)
-        more = max(1, fitting // together) - 1
-        yield replace(pad([*group, *islice(remaining, more * together)], prefix_length), prefix=prefix)
+        most = start + max(1, fitting // together) * together
+        end = start + together
+        while end < min(most, len(texts)):
+            shortened = max(lengths[end : end + together]) < SIMILAR_LENGTH * longest
+            if shortened and (end - start) * longest >= WORTH_A_FORWARD * token_budget:
+                break
+            end += together
+        yield replace(pad(texts[start:end], prefix_length), prefix=prefix)
+        start = end

@@ -1,13 +1,18 @@
-"""Corpus: rows of parallel text, one id and one text per language; aligned by construction or refused."""
+"""Corpus: rows of parallel text, one id and one text per language; aligned by construction or refused.
+
+And Task: a corpus of prompts, one of right answers, and, for a multiple choice, one for each option.
+"""
 
 import hashlib
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from neuroglot.errors import CorpusError
+
+OPTIONS = "Correct the options, or leave the row out."
 
 
 @dataclass(frozen=True)
@@ -108,31 +113,98 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Task:
-    """Questions with one right answer a row and language: two corpora with the same ids and languages.
+    """Questions with one right answer a row and language: corpora with the same ids and languages.
 
     The model reads `prompts.texts[g][r] + answers.texts[g][r]`; the answer is right when the model ranks each of its
-    tokens first. Raises `CorpusError` where the two corpora are not aligned.
+    tokens first. Where there are `options`, option j of row r is `options[j].texts[g][r]`: the options of a row differ,
+    the answer is one of them, and it is the same one in every language. `dropped` says by reason how many rows the
+    reader left out. Raises `CorpusError` where the corpora are not aligned or the options not as said.
     """
 
     name: str
     prompts: Corpus
     answers: Corpus
+    options: tuple[Corpus, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.prompts.ids != self.answers.ids or self.prompts.languages != self.answers.languages:
+        object.__setattr__(self, "options", tuple(self.options))
+        object.__setattr__(self, "dropped", MappingProxyType(dict(self.dropped)))
+        if any(part.ids != self.ids or part.languages != self.languages for part in self._parts()):
             raise CorpusError(
-                f"Task {self.name!r} has prompts and answers with different ids or languages.",
-                "Both corpora must list the same ids and the same languages in the same order.",
+                f"Task {self.name!r} has prompts, answers or options with different ids or languages.",
+                "All its corpora must list the same ids and the same languages in the same order.",
             )
+        if len(self.options) == 1:
+            raise CorpusError(
+                f"Task {self.name!r} has one option a row.", "Expected are none, or two or more to choose from."
+            )
+        for row in range(len(self) if self.options else 0):
+            self._check_options(row)
 
     def __len__(self) -> int:
         return len(self.prompts)
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return self.prompts.ids
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self.prompts.languages
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the hashes of prompts, answers and options, the first 16 hex digits."""
+        return hashlib.sha256(" ".join(part.hash for part in self._parts()).encode()).hexdigest()[:16]
+
+    @property
+    def right(self) -> tuple[int, ...]:
+        """Which option is the answer, for each row; empty where there are no options."""
+        language = self.languages[0]
+        rows = range(len(self) if self.options else 0)
+        return tuple(self._options_of(language, row).index(self.answers.texts[language][row]) for row in rows)
+
     def select(self, languages: Sequence[str]) -> "Task":
         """The same questions in fewer languages; raises `CorpusError` on a language it lacks."""
-        return Task(self.name, self.prompts.select(languages), self.answers.select(languages))
+        return self._with(part.select(languages) for part in self._parts())
 
     def take(self, rows: Iterable[int]) -> "Task":
         """The questions at these positions, in this order, in every language."""
         rows = list(rows)
-        return Task(self.name, self.prompts.take(rows), self.answers.take(rows))
+        return self._with(part.take(rows) for part in self._parts())
+
+    def split(self, share: float, seed: int = 0) -> tuple["Task", "Task"]:
+        """Two disjoint parts of the rows, the same that `Corpus.split` makes of the prompts."""
+        position = {row_id: row for row, row_id in enumerate(self.ids)}
+        first, second = self.prompts.split(share, seed)
+        return self.take(position[i] for i in first.ids), self.take(position[i] for i in second.ids)
+
+    def _parts(self) -> tuple[Corpus, ...]:
+        return self.prompts, self.answers, *self.options
+
+    def _with(self, parts: Iterable[Corpus]) -> "Task":
+        prompts, answers, *options = parts
+        return replace(self, prompts=prompts, answers=answers, options=tuple(options))
+
+    def _options_of(self, language: str, row: int) -> list[str]:
+        return [option.texts[language][row] for option in self.options]
+
+    def _check_options(self, row: int) -> None:
+        places: dict[str, int] = {}
+        for language in self.languages:
+            where = f"In task {self.name!r}, {language!r}, row {row + 1} (id {self.ids[row]!r}),"
+            options, answer = self._options_of(language, row), self.answers.texts[language][row]
+            there = f"The options are {', '.join(map(repr, options))}."
+            if len({option.strip() for option in options}) < len(options):
+                raise CorpusError(f"{where} two options are the same. {there}", "Options must differ.", OPTIONS)
+            if answer not in options:
+                raise CorpusError(f"{where} the answer {answer!r} is no option.", there, OPTIONS)
+            places[language] = options.index(answer)
+        if len(set(places.values())) > 1:
+            found = ", ".join(f"{place + 1} in {language!r}" for language, place in places.items())
+            raise CorpusError(
+                f"In task {self.name!r}, row {row + 1} (id {self.ids[row]!r}), the answer is option {found}.",
+                "It must be the same option in every language.",
+                "List the options in one order in all languages.",
+            )

@@ -19,7 +19,7 @@ def read_folder(folder: Path, languages: Sequence[str] | None, column: str | Non
     Raises `CorpusError` where no layout or more than one fits, a data file fits none, a file leads out of the folder,
     and as `choose` and the readers do; `ConfigError` where the layout has no columns to choose from.
     """
-    files = [name for name in _names(folder) if Path(name).suffix.lower() in DATA and not PAPERS.fullmatch(name)]
+    files = [name for name in names_in(folder) if Path(name).suffix.lower() in DATA and not PAPERS.fullmatch(name)]
     source = _layout(folder, files)
     tags = {name: match[1] for name in files if (match := re.fullmatch(source.files, name))}
     if languages is None:
@@ -30,7 +30,7 @@ def read_folder(folder: Path, languages: Sequence[str] | None, column: str | Non
         )
     names = choose({name: source.tag(tag) for name, tag in tags.items()}, languages, str(folder))
     text_column = column or source.column
-    return source, {code: source.read(_inside(folder, name), text_column) for code, name in names.items()}
+    return source, {code: source.read(inside(folder, name), text_column) for code, name in names.items()}
 
 
 def layout_of(name: str) -> Source | None:
@@ -38,7 +38,8 @@ def layout_of(name: str) -> Source | None:
     return next((source for source in LAYOUTS if re.fullmatch(source.files, name)), None)
 
 
-def _names(folder: Path) -> list[str]:
+def names_in(folder: Path) -> list[str]:
+    """The names in a folder, sorted; raises `CorpusError` where it cannot be listed."""
     try:
         return sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
@@ -73,7 +74,7 @@ def _refuse_strangers(folder: Path, names: list[str], source: Source) -> None:
         )
 
 
-def _inside(folder: Path, name: str) -> Path:
+def inside(folder: Path, name: str) -> Path:
     """The path of a file in the folder; a link out of it is refused, so that a corpus is what its folder shows."""
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):

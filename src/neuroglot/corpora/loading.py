@@ -48,15 +48,24 @@ def load(
         raise ConfigError(f"Revision {revision!r} was asked of the local path {path}.", "Only the hub has revisions.")
     if path is None:
         name, licence, columns = _from_hub(str(source), languages, column, revision)
-    elif path.is_dir():
-        layout, columns = read_folder(path, languages, column)
-        name, licence = path.resolve().name if layout is PLAIN else layout.name, layout.licence
     else:
-        name, licence, columns = path.stem, "unknown", _from_file(path, languages, column)
+        name, licence, columns = read_local(path, languages, column)
     if source == "lab":
         name, licence = "lab", LAB_LICENCE
     ids, texts, dropped = align(columns, on_missing)
     return Corpus(name, tuple(ids), {g: tuple(t) for g, t in texts.items()}, licence, dropped)
+
+
+def read_local(
+    path: Path, languages: Sequence[str] | None, column: str | None = None
+) -> tuple[str, str, Mapping[str, Column]]:
+    """Name, licence and columns by language of a folder or a file, not yet aligned; raises as `load`."""
+    if not path.exists():
+        raise CorpusError(f"There is no {str(path)!r}.", "Expected is a folder or a file.")
+    if path.is_dir():
+        layout, columns = read_folder(path, languages, column)
+        return path.resolve().name if layout is PLAIN else layout.name, layout.licence, columns
+    return path.stem, "unknown", _from_file(path, languages, column)
 
 
 def _existing(source: str | Path) -> Path | None:

@@ -47,15 +47,17 @@ def read_msvamp(path: Path, column: str) -> Column:
 def read_xquad(path: Path, column: str) -> Column:
     """XQuAD, in SQuAD's JSON, aligned by id. `column` is 'question' (1,190 rows) or 'context' (240 paragraphs).
 
+    Or, for a task, 'passage', the paragraph of each question, and 'answer', the first answer of each question.
+
     A row is a question without its paragraph: each paragraph stands under about five questions, and rows that repeat
     it would be counted as independent. A row of 'context' is a paragraph, and has the id of its first question.
     """
-    _position(column, ("question", "context"), path)
+    _position(column, ("question", "context", "passage", "answer"), path)
     rows = list(_squad_rows(parse_json(read_text(path), path), column, path))
     if not rows:
         raise CorpusError(f"{path} has no question.", "Expected is SQuAD JSON with at least one.")
     ids, texts = zip(*rows)
-    unit = "question" if column == "question" else "paragraph"
+    unit = "paragraph" if column == "context" else "question"
     return Column(str(path), texts, range(1, len(rows) + 1), ids=ids, unit=unit)
 
 
@@ -63,16 +65,25 @@ def _squad_rows(root: Any, column: str, path: Path) -> Iterator[tuple[str, str]]
     number = 0
     try:
         for paragraph in (paragraph for article in root["data"] for paragraph in article["paragraphs"]):
-            for entry in paragraph["qas"] if column == "question" else paragraph["qas"][:1]:
+            for entry in paragraph["qas"][:1] if column == "context" else paragraph["qas"]:
                 number += 1
                 where = f"{path}, {column} {number}"
-                row = entry if column == "question" else {"id": entry["id"], **paragraph}
+                row = {"id": entry["id"], **_squad_fields(paragraph, entry, column)}
                 yield string_field(row, "id", where), string_field(row, column, where)
     except (KeyError, TypeError, AttributeError) as error:
         raise CorpusError(
             f"{path} is JSON, but not SQuAD's, at {column} {number + 1}: {type(error).__name__}: {error}.",
             "Expected is {'data': [{'paragraphs': [{'context': ..., 'qas': [{'id': ..., 'question': ...}]}]}]}.",
         ) from None
+
+
+def _squad_fields(paragraph: Any, entry: Any, column: str) -> Mapping[str, Any]:
+    """The fields among which one column stands, from the paragraph or the question; no answer is a missing text."""
+    if column == "passage":
+        return {"passage": paragraph["context"]}
+    if column == "answer":
+        return {"answer": entry["answers"][0]["text"] if entry["answers"] else ""}
+    return paragraph if column == "context" else entry
 
 
 def string_field(row: Mapping[str, Any], field: str, where: str) -> str:

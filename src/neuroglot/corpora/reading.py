@@ -32,6 +32,7 @@ class Reading:
     order: Literal["language", "row"] = "language"
     token_budget: int = TOKEN_BUDGET
     share_prefixes: bool = False
+    equal_once: bool = True
     dropped: list[int] = field(default_factory=list)
 
     @property
@@ -63,7 +64,7 @@ class Reading:
                 yield from by_row(texts, languages, self.token_budget)
             else:
                 min_prefix = MIN_PREFIX if self.share_prefixes else None
-                yield from by_language(texts, languages, self.token_budget, min_prefix)
+                yield from by_language(texts, languages, self.token_budget, min_prefix, self.equal_once)
 
     def _windows(self) -> Iterator[range]:
         """Ranges of rows with about `WINDOW_CHARACTERS` of text each."""

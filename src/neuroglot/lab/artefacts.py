@@ -84,9 +84,12 @@ def tasks(folder: Path = SHIPPED) -> tuple[Task, ...]:
     for row in _read_lines(folder / TASKS):
         by_task.setdefault(row["task"], []).append(row)
     return tuple(
-        Task(name, *(to_corpus(f"{name}/{part}", rows, _columns(rows, part)) for part in ("prompts", "answers")))
-        for name, rows in by_task.items()
+        Task(name, _part(name, rows, "prompts"), _part(name, rows, "answers")) for name, rows in by_task.items()
     )
+
+
+def _part(name: str, rows: list[dict], part: str) -> Corpus:
+    return to_corpus(f"{name}/{part}", rows, _columns(rows, part))
 
 
 def to_corpus(name: str, rows: list[dict], texts: dict[str, list[str]]) -> Corpus:

@@ -50,10 +50,11 @@ def make_task(name: str, rows: int, rng: Random, held_out: bool) -> Task:
     asked = {language: [ask(question, slots, language) for slots in drawn] for language in LANGUAGES}
     prompts = {language: tuple(prompt for prompt, _ in pairs) for language, pairs in asked.items()}
     answers = {language: tuple(answer for _, answer in pairs) for language, pairs in asked.items()}
-    parts = (
-        Corpus(f"{name}/{part}", ids, texts, LICENCE) for part, texts in (("prompts", prompts), ("answers", answers))
+    return Task(
+        name,
+        Corpus(f"{name}/prompts", ids, prompts, LICENCE),
+        Corpus(f"{name}/answers", ids, answers, LICENCE),
     )
-    return Task(name, *parts)
 
 
 def translation(phrase: Callable[[Slots, str], str]) -> dict[str, Callable]:

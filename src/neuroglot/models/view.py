@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -58,6 +59,17 @@ class ModelView:
                 self.points[layer].install(site, layer, noted, hooks)
             hooks.callback(self.model.base_model.register_forward_hook(check).remove)
             yield
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode without gradients; afterwards the model is in the mode it was in."""
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self.model.train(was_training)
 
     @contextmanager
     def reading(self, taps: Mapping[Site, Tap]) -> Iterator[Callable[..., None]]:

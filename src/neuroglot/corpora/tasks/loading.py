@@ -1,0 +1,135 @@
+"""`load`: a task from files, the layout known by the names of the files and never by a guess."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from neuroglot.corpora.columns import OnMissing
+from neuroglot.corpora.corpus import Task
+from neuroglot.corpora.folders import names_in
+from neuroglot.corpora.tasks.described import read_described
+from neuroglot.corpora.tasks.editing import EXAMPLE as MZSRE_EXAMPLE
+from neuroglot.corpora.tasks.editing import FILES as MZSRE_FILES
+from neuroglot.corpora.tasks.editing import read_editing
+from neuroglot.corpora.tasks.facts import read_facts
+from neuroglot.corpora.tasks.inference import FILES as XNLI_FILES
+from neuroglot.corpora.tasks.inference import read_inference
+from neuroglot.corpora.tasks.questions import read_mgsm, read_xquad
+from neuroglot.errors import ConfigError, CorpusError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One layout: it is there where each of `names`, regular expressions, matches a whole name.
+
+    Names are those in the folder that was given, or the name of the file, as far as the layout may be either.
+    """
+
+    name: str
+    example: str
+    names: tuple[str, ...]
+    read: Callable[..., Task]
+    options: tuple[str, ...] = ()
+    folder: bool = True
+    file: bool = False
+
+
+LAYOUTS = (
+    Layout(
+        name="mpararel",
+        example="patterns/de/P103.jsonl and tuples/de/P103.jsonl",
+        names=("patterns", "tuples"),
+        read=read_facts,
+        options=("relations", "distractors"),
+    ),
+    Layout(name="mgsm", example="mgsm_de.tsv", names=(r"mgsm_.+\.tsv",), read=read_mgsm),
+    Layout(name="xquad", example="xquad.de.json", names=(r"xquad\..+\.json",), read=read_xquad),
+    Layout(
+        name="xnli",
+        example="xnli.test.tsv",
+        names=(XNLI_FILES,),
+        read=read_inference,
+        options=("scaffolding",),
+        file=True,
+    ),
+    Layout(
+        name="mzsre",
+        example=MZSRE_EXAMPLE,
+        names=(MZSRE_FILES,),
+        read=read_editing,
+        options=("direction", "query"),
+        file=True,
+    ),
+    Layout(
+        name="described",
+        example="a task of your own, my_task.yaml",
+        names=(r".+\.ya?ml",),
+        read=read_described,
+        folder=False,
+        file=True,
+    ),
+)
+
+
+def load(
+    source: str | Path,
+    *,
+    languages: Sequence[str] | None = None,
+    on_missing: OnMissing = "refuse",
+    limit: int | None = None,
+    **options: Any,
+) -> Task:
+    """Reads a task, or refuses it: prompts, answers and, in a multiple choice, options, aligned across languages.
+
+    `source` is the folder of mParaRel, MGSM or XQuAD, the folder or file of XNLI or MzsRE, or a YAML file that
+    describes a task of one's own. `languages` and `on_missing` are as in `corpora.load`; rows that are left out are
+    counted by reason in `Task.dropped`. `limit` takes the first rows only. Options, by layout:
+
+    * mParaRel: `relations=("P103", ...)`; `distractors=3`, wrong options beside the right one, 0 for no options.
+    * XNLI: `scaffolding="en"`, or `"own"`, the words of the prompt and of the labels in the row's language.
+    * MzsRE: `direction="en-to-x"` (the edit in English, the query in the row's language) or `"x-to-en"`;
+      `query="src"`, the edited question itself, or `"rephrase"`.
+
+    Prompts end without a space; answers and options begin with one where their language is written with spaces.
+    Raises `CorpusError` on what cannot be read or is not parallel, `ConfigError` on an option that does not fit.
+    """
+    if on_missing not in get_args(OnMissing):
+        raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected is 'refuse' or 'drop'.")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise ConfigError(f"limit={limit!r} was given.", "Expected is a number of rows, 1 or more, or None for all.")
+    path = Path(source).expanduser()
+    layout = _layout(path)
+    unknown = [name for name in options if name not in layout.options]
+    if unknown:
+        raise ConfigError(
+            f"The option {unknown[0]!r} was given for {path}, of the layout {layout.name!r}.",
+            f"Its options are {', '.join(layout.options)}." if layout.options else "It has no options.",
+        )
+    task = layout.read(path, languages, on_missing, **options)
+    return task if limit is None else task.take(range(min(limit, len(task))))
+
+
+def _layout(path: Path) -> Layout:
+    try:
+        if not path.exists():
+            raise CorpusError(f"There is no {str(path)[:200]!r}.", "Expected is the path of a task's folder or file.")
+        is_folder = path.is_dir()
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"{str(path)[:200]!r} cannot be read: {error}.") from error
+    names = names_in(path) if is_folder else [path.name]
+    possible = [layout for layout in LAYOUTS if (layout.folder if is_folder else layout.file)]
+    found = [
+        layout
+        for layout in possible
+        if all(any(re.fullmatch(pattern, name) for name in names) for pattern in layout.names)
+    ]
+    if len(found) != 1:
+        kinds = " and ".join(repr(layout.name) for layout in found)
+        raise CorpusError(
+            f"{path} holds files of several layouts: {kinds}." if found else f"{path} is no task that can be read.",
+            f"Expected is one of {', '.join(layout.example for layout in LAYOUTS)}.",
+            "Move the others out." if found else "See neuroglot.corpora.load_task for what each layout needs.",
+        )
+    return found[0]
