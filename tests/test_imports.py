@@ -14,7 +14,7 @@ FLOORS = {
     "interventions": 4, "metrics": 4,
     "evaluation": 5, "lab": 5,
     "reports": 6,
-    "analysis": 7,
+    "analysis": 7, "sharing": 7,
     "cli": 8,
     "__main__": 9,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The published tasks, where they are at hand; see conftest.py."""
+"""The published tasks, where they are at hand; see tests/conftest.py."""
 
 import json
 

@@ -81,7 +81,7 @@ def test_every_figure_is_drawn_offline_and_nothing_overflows(
 ) -> None:
     seen = opened(browser, saved, width, scheme)
     figures = sum(len(section.figures) for section in report.sections)
-    assert seen.page.locator("figure").count() == figures == 11
+    assert seen.page.locator("figure").count() == figures == 14
     assert drawn(seen.page) == figures
     assert seen.console == []
     assert [url for url in seen.requests if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -10,6 +10,7 @@ from neuroglot.cli.analysis import ANALYZE_EXAMPLES, analyze, demo
 from neuroglot.cli.lab import lab_app
 from neuroglot.cli.models import models
 from neuroglot.cli.recording import RECORD_EXAMPLES, record
+from neuroglot.cli.sharing import COMPARE_EXAMPLES, SHARING_EXAMPLES, compare, sharing
 
 app = App(
     name="neuroglot",
@@ -20,6 +21,8 @@ app = App(
 app.command(demo)
 app.command(analyze, help_epilogue=ANALYZE_EXAMPLES)
 app.command(record, help_epilogue=RECORD_EXAMPLES)
+app.command(sharing, help_epilogue=SHARING_EXAMPLES)
+app.command(compare, help_epilogue=COMPARE_EXAMPLES)
 app.command(models)
 app.command(lab_app)
 

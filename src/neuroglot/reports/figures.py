@@ -15,7 +15,10 @@ from neuroglot.reports.labels import Labels
 from neuroglot.reports.parts import Spec
 from neuroglot.reports.pieces import axis_key, domain, escaped, numbers, panel_title, reference, thinned
 
-SYMBOLS = {"own": "circle", "other": "diamond", "random": "square-open", "on": "line-ns-open", "observed": "circle"}
+SYMBOLS = {
+    "own": "circle", "other": "diamond", "random": "square-open", "on": "line-ns-open", "observed": "circle",
+    "all-shared": "circle", "partial-shared": "diamond", "specific": "square", "non-activated": "x",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def dots(series: Sequence[Series], rows: Labels, *, unit: str, zero: bool = True
 
 
 def small_multiples(panels: Sequence[tuple[str, Sequence[Series]]], places: Labels, *, unit: str, axis: str) -> Spec:
-    """A panel for each title with one line a series over `places`, all panels on one scale; two by two on a phone."""
+    """A panel for each title with one line a series over `places`, all panels on one scale; two in a row on a phone."""
     data = [
         _line_trace(one, panel, places, unit)
         for panel, (_, series) in enumerate(panels)
@@ -63,11 +66,13 @@ def small_multiples(panels: Sequence[tuple[str, Sequence[Series]]], places: Labe
         "margin": {"t": 34, "r": 8, "b": 86, "l": 48},
         "height": 330,
     }
-    narrow: dict[str, Any] = {"height": 520, "margin": {"b": 92}}
+    rows = -(-len(panels) // 2)
+    narrow: dict[str, Any] = {"height": 260 * rows, "margin": {"b": 92}}
     for panel in range(len(panels)):
         wide_place, narrow_place = domain(panel, len(panels)), domain(panel, 2)
         layout |= _multiple_axes(panel, wide_place, places, unit, axis)
-        tall = [[0.58, 1], [0, 0.42]][panel // 2 % 2]
+        bottom = 1 - (panel // 2 + 1) / rows
+        tall = [round(bottom, 4), round(bottom + (1 - 0.16 * (rows > 1)) / rows, 4)]
         narrow[axis_key("x", panel)] = {"domain": narrow_place}
         narrow[axis_key("y", panel)] = {"domain": tall, "showticklabels": panel % 2 == 0}
     return Spec(data, layout, narrow)
@@ -94,7 +99,8 @@ def _line_trace(one: Series, panel: int, places: Labels, unit: str) -> dict[str,
         "meta": {"role": one.role}, "legendgroup": one.role, "showlegend": panel == 0,
         "x": escaped(places.full), "y": numbers(score.value for score in one.scores),
         "xaxis": reference("x", panel), "yaxis": reference("y", panel),
-        "line": {"dash": "dot" if expected else "solid", "width": 2}, "marker": {"size": 6},
+        "line": {"dash": "dot" if expected else "solid", "width": 2},
+        "marker": {"size": 6, "symbol": SYMBOLS.get(one.role, "circle")},
         "customdata": _ends(one.scores),
         "hovertemplate": f"<b>%{{x}}</b><br>%{{y:.3~g}} {escape(unit)}<extra>{escape(one.name)}</extra>",
     }  # fmt: skip

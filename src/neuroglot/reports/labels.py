@@ -18,7 +18,12 @@ SITES = {
     "post_act": "the output of the nonlinearity, before any gate product,",
     "write": "the input of the down projection",
 }
-TOKENS = {"all": "all tokens", "last": "the last token of each text"}
+TOKENS = {
+    "all": "all tokens",
+    "last": "the last token of each text",
+    "prompt": "the tokens of the prompt",
+    "generated": "the generated tokens",
+}
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,16 @@ def load(
     return task if limit is None else task.take(range(min(limit, len(task))))
 
 
+def is_task(source: str | Path) -> bool:
+    """Whether `load` knows the layout of what lies there; what does not exist is no task."""
+    path = Path(source).expanduser()
+    try:
+        _layout(path)
+    except CorpusError:
+        return False
+    return True
+
+
 def _layout(path: Path) -> Layout:
     try:
         if not path.exists():

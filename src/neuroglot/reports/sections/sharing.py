@@ -2,47 +2,59 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from neuroglot.activity.sharing import Sharing
-from neuroglot.metrics.score import Score, resampled_sums, scores_from
+from neuroglot.metrics.score import Score
 from neuroglot.neurons.categories import CATEGORIES, layer_shares_by_row, shares_if_independent
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
-from neuroglot.reports.labels import definition_of_fires, layer_labels
+from neuroglot.reports.labels import TOKENS, definition_of_fires, layer_labels
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.sections.sharing_behaviour import (
+    UNIT,
+    exact,
+    fewer_languages_figure,
+    languages_figure,
+    mean_scores,
+    overall_by_row,
+    repetition_figure,
+    repetition_table,
+)
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import bracketed, percent
 
-UNIT = "share of the layer's neurons"
 MEANING = "fires in all languages, in some but not all, in exactly one, in none, on the same row"
 
 
 def sharing_section(sharing: Sharing) -> Section:
     """Shares of the four categories by layer and over all neurons."""
     shares, expected = layer_shares_by_row(sharing), shares_if_independent(sharing)
-    by_layer = [_mean_scores(shares[:, layer]) for layer in range(shares.shape[1])]
-    widths = torch.tensor([layer.width for layer in sharing.layout.layers], dtype=torch.float64)
-    weights = widths / widths.sum()
-    overall = _mean_scores((shares * weights[:, None]).sum(1))
-    chance = (expected * weights[:, None]).sum(0).tolist()
+    by_layer = [mean_scores(shares[:, layer]) for layer in range(shares.shape[1])]
+    overall = mean_scores(overall_by_row(sharing, shares))
+    chance = overall_by_row(sharing, expected[None])[0].tolist()
     sentence = _sentence(sharing, overall, chance)
     figure = _figure(sharing, by_layer, expected, sentence)
     return Section(
         key="sharing",
-        title="Neurons shared between languages",
+        title=_title(sharing),
         sentence=sentence,
         signature=sharing.signature,
         remarks=(definition_of_fires(sharing.recording), INTERVALS),
-        figures=(figure,),
-        summary=_summary(overall, chance),
+        figures=(
+            figure,
+            languages_figure(sharing),
+            repetition_figure(sharing),
+            *((fewer_languages_figure(sharing),) if len(sharing.languages) > 2 else ()),
+        ),
+        tables=(repetition_table(sharing),),
+        summary=_summary(_title(sharing), overall, chance),
     )
 
 
-def _mean_scores(by_row: Tensor) -> list[Score]:
-    """Means over rows `[R, 4]` with intervals: one Score a category."""
-    return scores_from(by_row.mean(0), resampled_sums(by_row) / by_row.shape[0])
+def _title(sharing: Sharing) -> str:
+    title, tokens = "Neurons shared between languages", sharing.recording.tokens
+    return title if tokens == "last" else f"{title}: {TOKENS[tokens]}"
 
 
 def _sentence(sharing: Sharing, overall: list[Score], chance: list[float]) -> str:
@@ -61,7 +73,7 @@ def _figure(sharing: Sharing, by_layer: list[list[Score]], expected: Tensor, sen
             name,
             [
                 Series("observed", "observed", [layer[place] for layer in by_layer]),
-                Series("if languages were independent", "random", _exact(expected[:, place])),
+                Series("if languages were independent", "random", exact(expected[:, place])),
             ],
         )
         for place, name in enumerate(CATEGORIES)
@@ -78,10 +90,6 @@ def _figure(sharing: Sharing, by_layer: list[list[Score]], expected: Tensor, sen
     )
 
 
-def _exact(values: Tensor) -> list[Score]:
-    return [Score(value, value, value) for value in values.tolist()]
-
-
 def _table(layers: tuple[str, ...], by_layer: list[list[Score]], expected: Tensor) -> Table:
     columns = [Column("layer"), Column("category"), *score_columns("observed", UNIT), Column("if independent", UNIT)]
     rows = [
@@ -92,10 +100,10 @@ def _table(layers: tuple[str, ...], by_layer: list[list[Score]], expected: Tenso
     return Table.of("sharing-by-layer", "Categories by layer", columns, rows)
 
 
-def _summary(overall: list[Score], chance: list[float]) -> Table:
+def _summary(title: str, overall: list[Score], chance: list[float]) -> Table:
     columns = [Column("category"), Column("share of neurons"), Column("if languages were independent")]
     rows = [
         (name, f"{percent(score.value)} {bracketed(score, percent)}", percent(expected))
         for name, score, expected in zip(CATEGORIES, overall, chance)
     ]
-    return Table.of("categories", "Neurons shared between languages", columns, rows)
+    return Table.of("categories", title, columns, rows)
