@@ -11,7 +11,8 @@ from neuroglot import cli
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
-COMMANDS = (["--help"], ["demo", "--help"], ["analyze", "--help"], ["models", "--help"], ["lab", "train", "--help"])
+NAMES = ("demo", "analyze", "record", "sharing", "deactivate", "compare", "models", "lab train")
+COMMANDS = (["--help"], *([*name.split(), "--help"] for name in NAMES))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ FLOORS = {
     "neurons": 3,
     "interventions": 4, "metrics": 4,
     "evaluation": 5, "lab": 5,
-    "reports": 6,
+    "reports": 6, "deactivation": 6,
     "analysis": 7, "sharing": 7,
     "cli": 8,
     "__main__": 9,

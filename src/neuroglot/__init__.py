@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from neuroglot.analysis import analyze as analyze
     from neuroglot.corpora.corpus import Corpus as Corpus
     from neuroglot.corpora.corpus import Task as Task
+    from neuroglot.deactivation.deactivating import deactivate as deactivate
     from neuroglot.errors import NeuroglotError as NeuroglotError
     from neuroglot.evaluation import ablation_matrix as ablation_matrix
     from neuroglot.evaluation import evaluate as evaluate
@@ -49,6 +50,7 @@ _HOMES = {
     "Task": "corpora.corpus",
     "ablation_matrix": "evaluation",
     "analyze": "analysis",
+    "deactivate": "deactivation.deactivating",
     "evaluate": "evaluation",
     "generate": "generation",
     "record": "activity.record",

@@ -143,11 +143,10 @@ def _require_languages(languages: tuple[str, ...], sets: Mapping[str, NeuronSet]
 
 
 def _signature(view: ModelView, data: Corpus | Task, metric: Metric, tokenized: TokenizedCorpus) -> Signature:
-    corpus = data.prompts if isinstance(data, Task) else data
     return (
         model_signature(view.model)
         | Signature.of(
-            corpus=data.name, corpus_hash=corpus.hash, rows=len(tokenized.ids), rows_dropped=len(tokenized.dropped),
+            corpus=data.name, corpus_hash=data.hash, rows=len(tokenized.ids), rows_dropped=len(tokenized.dropped),
             metric=metric.name, unit=metric.unit, interval="95 % bootstrap over rows",
         )
         | versions()

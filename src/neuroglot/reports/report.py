@@ -16,6 +16,7 @@ from neuroglot.activity.activity import Activity
 from neuroglot.activity.sharing import Sharing
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
+from neuroglot.metrics.deactivation import Deactivation
 from neuroglot.metrics.results import Evaluation
 from neuroglot.neurons.change import SharingChange
 from neuroglot.neurons.neuronset import NeuronSet
@@ -23,6 +24,7 @@ from neuroglot.reports.parts import Section
 from neuroglot.reports.sections.ablation import ablation_section, task_section
 from neuroglot.reports.sections.activity import activity_section
 from neuroglot.reports.sections.change import change_section
+from neuroglot.reports.sections.deactivation import deactivation_section
 from neuroglot.reports.sections.evaluation import evaluation_section, evaluations_section
 from neuroglot.reports.sections.sets import sets_section, single_set_section
 from neuroglot.reports.sections.sharing import sharing_section
@@ -35,12 +37,13 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 Sets = NeuronSet | Mapping[str, NeuronSet]
 Several = tuple[Evaluation, ...] | tuple[Sharing, ...]
-Result = Activity | Sharing | SharingChange | Sets | AblationMatrix | Evaluation | Several
+Result = Activity | Sharing | SharingChange | Sets | AblationMatrix | Deactivation | Evaluation | Several
 
 # What a result is, and which section tells of it, in the order of the page: the claim first, then what it rests on.
 _SECTIONS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Section]], ...] = (
     (lambda result: isinstance(result, AblationMatrix) and not result.metric.higher_is_better, ablation_section),
     (lambda result: isinstance(result, AblationMatrix) and result.metric.higher_is_better, task_section),
+    (lambda result: isinstance(result, Deactivation), deactivation_section),
     (lambda result: isinstance(result, SharingChange), change_section),
     (lambda result: isinstance(result, Sharing), sharing_section),
     (lambda result: isinstance(result, tuple) and _are(result, Sharing), sharings_section),
@@ -63,7 +66,8 @@ def _kind(result: Any) -> int:
             return place
     raise ConfigError(
         f"A report was given {type(result).__name__}.",
-        "It shows Activity, Sharing, SharingChange, NeuronSet, neuron sets by language, AblationMatrix and Evaluation.",
+        "It shows Activity, Sharing, SharingChange, NeuronSet, neuron sets by language, AblationMatrix, Deactivation "
+        "and Evaluation.",
     )
 
 
@@ -88,9 +92,9 @@ class Report:
     """Results as one self-contained HTML page, as JSON, and as text for the terminal.
 
     `results` are any of `Activity`, `Sharing`, `SharingChange`, `NeuronSet`, neuron sets by language, `AblationMatrix`,
-    `Evaluation`, and tuples that are to be shown together: Evaluations of one metric, or Sharings at several thresholds
-    or of several tasks; in any number and order. `notes` are sentences printed at the top. Raises `ConfigError` on
-    anything else.
+    `Deactivation`, `Attribution`, `Evaluation`, and tuples that are to be shown together: Evaluations of one metric, or
+    Sharings at several thresholds or of several tasks; in any number and order. `notes` are sentences printed at the
+    top. Raises `ConfigError` on anything else.
     """
 
     def __init__(

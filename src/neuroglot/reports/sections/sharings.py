@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -90,12 +91,13 @@ def _section(
     spec = figures.small_multiples(panels, labels, unit=UNIT, axis="layer")
     plot = Plot(spec, Table.of(f"sharing-{key}", title, columns, rows))
     figure = Figure(f"sharing-{key}", title, caption, f"{len(panels)} line charts. {sentence}", (plot,))
-    definitions = dict.fromkeys(definition_of_fires(sharing.recording) for sharing in sharings)
+    thresholds = dict.fromkeys(threshold for sharing in sharings for threshold in sharing.recording.fires)
+    definition = definition_of_fires(replace(sharings[0].recording, fires=tuple(thresholds)))
     return Section(
         key=f"sharing-{key}",
         title=title,
         sentence=sentence,
         signature=common_signature(sharing.signature for sharing in sharings),
-        remarks=(*definitions, INTERVALS) if key == "thresholds" else tuple(definitions),
+        remarks=(definition, INTERVALS) if key == "thresholds" else (definition,),
         figures=(figure,),
     )

@@ -1,0 +1,218 @@
+"""Deactivation: what switching off the four types of neurons does to answers, beside random sets of the same size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.layout import Layout
+from neuroglot.metrics.paired import PairedTest, mcnemar, over_draws
+from neuroglot.metrics.score import RESAMPLES, Score, resampled_sums, scores_from
+from neuroglot.signature import Signature
+from neuroglot.storage import load_tensors, save_tensors
+
+KIND = "deactivation"
+COUNTS = ("baseline", "deactivated", "random", "sizes")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is read from an answer: a mean over answers in `unit`, higher being better."""
+
+    name: str
+    unit: str
+
+
+# The columns C of all counts, in this order; NaN where the task or the options of the run do not give them.
+OUTCOMES: Mapping[str, Outcome] = {
+    "log_probability": Outcome("log-probability of the right answer", "nats"),
+    "tokens": Outcome("length of the right answer", "tokens"),
+    "exact": Outcome("accuracy (exact answer)", "share right"),
+    "option": Outcome("accuracy (likeliest option)", "share right"),
+    "option_per_token": Outcome("accuracy (likeliest option, per token)", "share right"),
+    "generated": Outcome("accuracy (generated text)", "share right"),
+}
+
+
+@dataclass(frozen=True)
+class TypeEffect:
+    """How much an outcome falls when a type's neurons are off, in its unit; positive is harm done.
+
+    `random`: with as many random neurons in every layer off, mean over the draws. `beyond_random`: the difference.
+    `per_thousand`: the fall for each 1,000 neurons that are off. NaN where no row has a neuron of the type.
+    """
+
+    deactivated: Score
+    random: Score
+    beyond_random: Score
+    per_thousand: Score
+    random_per_thousand: Score
+
+
+@dataclass(frozen=True)
+class TypeTests:
+    """Exact tests of one type: rows in which fewer or more answers are right than with all neurons on, the p-value
+    against the random draws, and McNemar's test against all neurons on for each language.
+    """
+
+    rows: PairedTest
+    against_random: float
+    by_language: tuple[PairedTest, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Deactivation:
+    """Counts of the answers of R parallel rows in G languages, `C` = `OUTCOMES`, float64; T types, K random draws.
+
+    * `baseline [R, G, C]`: all neurons on.
+    * `deactivated [T, R, G, C]`: the neurons of one type off. `random [K, T, R, G, C]`: as many random ones instead.
+    * `sizes [T, R, L]`: neurons of the type that were off on the row, by layer (int32).
+    * `dropped`: rows left out in all languages, by reason.
+
+    Source: Wang et al. 2024 (Sharing Matters), whose own code for this is not released; see `deactivate` for what we
+    fix in its place. All intervals resample parallel rows, and those of random sets the draws too.
+    """
+
+    data: str
+    layout: Layout
+    languages: tuple[str, ...]
+    types: tuple[str, ...]
+    ids: tuple[str, ...]
+    baseline: Tensor
+    deactivated: Tensor
+    random: Tensor
+    sizes: Tensor
+    signature: Signature
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dropped", MappingProxyType(dict(self.dropped)))
+        rows = (len(self.ids), len(self.languages), len(OUTCOMES))
+        types, draws = len(self.types), self.random.shape[0] if self.random.dim() else 0
+        layers = len(self.layout.layers)
+        expected = [rows, (types, *rows), (draws, types, *rows), (types, len(self.ids), layers)]
+        found = [tuple(getattr(self, name).shape) for name in COUNTS]
+        if found != expected or not all(expected[2]):
+            raise ArtifactError(
+                f"A deactivation has counts of the shapes {found}.", f"Expected {expected}, none empty."
+            )
+
+    @property
+    def draws(self) -> int:
+        return int(self.random.shape[0])
+
+    @property
+    def accuracy(self) -> str:
+        """The outcome that says whether an answer is right: by options where the task has them, else exact."""
+        return "exact" if bool(self._of(self.baseline, "option").isnan().any()) else "option"
+
+    @property
+    def mean_sizes(self) -> Tensor:
+        """Neurons off by type and layer, mean over rows: `[T, L]`, float64."""
+        return self.sizes.double().mean(1)
+
+    def levels(self, outcome: str) -> dict[str, list[Score]]:
+        """The outcome by language, then its mean over languages, under `on`, each type, and `random: ` each type."""
+        value, resamples = self._conditions(outcome)
+        names = ["on", *self.types, *(f"random: {name}" for name in self.types)]
+        return {name: scores_from(value[place], resamples[:, place]) for place, name in enumerate(names)}
+
+    def effects(self, outcome: str) -> list[list[TypeEffect]]:
+        """By type, by language; the last of each type's G + 1 is the mean over languages."""
+        value, resamples = self._conditions(outcome)
+        sizes = self.sizes.double().sum(2)  # [T, R]
+        value = _falls(value, sizes.mean(1))
+        resamples = _falls(resamples, resampled_sums(sizes.T) / len(self.ids))
+        empty = (sizes.sum(1) == 0)[:, None]
+        value, resamples = (part.masked_fill(empty, torch.nan) for part in (value, resamples))
+        columns = [scores_from(value[part].flatten(), resamples[:, part].flatten(1)) for part in range(len(value))]
+        effects = [TypeEffect(*scores) for scores in zip(*columns)]
+        width = len(self.languages) + 1
+        return [effects[start : start + width] for start in range(0, len(effects), width)]
+
+    def mean_effects(self, outcome: str) -> dict[str, TypeEffect]:
+        """The mean over languages, by type."""
+        return {name: by_language[-1] for name, by_language in zip(self.types, self.effects(outcome))}
+
+    def tests(self, outcome: str | None = None) -> dict[str, TypeTests]:
+        """Exact tests of an outcome that is right or wrong, by type; of `accuracy` where None.
+
+        Over all languages the unit is the row (`mcnemar` of right answers a row), because its answers depend on each
+        other. Against the control every draw is one comparison, and `over_draws` makes one p-value of them. Raises
+        `ConfigError` for another outcome.
+        """
+        outcome = outcome or self.accuracy
+        if outcome not in OUTCOMES or OUTCOMES[outcome].unit != "share right":
+            raise ConfigError(f"A test was asked for of {outcome!r}.", "Expected an outcome that is right or wrong.")
+        on, off, random = (self._of(part, outcome) for part in (self.baseline, self.deactivated, self.random))
+        return {
+            name: TypeTests(
+                mcnemar(on.sum(1), off[place].sum(1)),
+                over_draws([mcnemar(draw[place].sum(1), off[place].sum(1)).p for draw in random]),
+                tuple(mcnemar(on[:, language], off[place, :, language]) for language in range(len(self.languages))),
+            )
+            for place, name in enumerate(self.types)
+        }
+
+    def _of(self, counts: Tensor, outcome: str) -> Tensor:
+        return counts[..., list(OUTCOMES).index(outcome)]
+
+    def _conditions(self, outcome: str) -> tuple[Tensor, Tensor]:
+        """Means over rows `[1 + 2T, G + 1]`, and the same of resampled rows and draws `[resamples, 1 + 2T, G + 1]`."""
+        parts = [self._of(part, outcome) for part in (self.baseline[None], self.deactivated, self.random)]
+        exact = [part.mean(-2) for part in parts]
+        drawn = [resampled_sums(part.movedim(-2, 0)) / len(self.ids) for part in parts]
+        generator = torch.Generator().manual_seed(1)
+        chosen = torch.randint(self.draws, (RESAMPLES, *self.random.shape[:2], 1), generator=generator)
+        random = drawn[2].gather(1, chosen.expand_as(drawn[2])).mean(1)
+        return _with_mean([exact[0], exact[1], exact[2].mean(0)]), _with_mean([drawn[0], drawn[1], random])
+
+    def save(self, path: Path | str) -> Path:
+        """Write one safetensors file with a JSON header."""
+        header = {
+            "data": self.data, "layout": self.layout.to_json(), "languages": list(self.languages),
+            "types": list(self.types), "ids": list(self.ids), "outcomes": list(OUTCOMES),
+            "dropped": dict(self.dropped), "signature": self.signature.to_json(),
+        }  # fmt: skip
+        return save_tensors(path, KIND, {name: getattr(self, name) for name in COUNTS}, header)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Deactivation:
+        """The deactivation in a file; raises `ArtifactError` where the file is anything else."""
+        tensors, header = load_tensors(path, KIND)
+        try:
+            if header["outcomes"] != list(OUTCOMES):
+                raise ArtifactError(f"{path} holds the outcomes {header['outcomes']}.", f"Expected {list(OUTCOMES)}.")
+            return cls(
+                header["data"],
+                Layout.from_json(header["layout"]),
+                languages=tuple(header["languages"]),
+                types=tuple(header["types"]),
+                ids=tuple(header["ids"]),
+                **{name: tensors[name] for name in COUNTS},
+                signature=Signature.from_json(header["signature"]),
+                dropped=header["dropped"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ArtifactError(f"{path} lacks {error}.", "Expected a complete deactivation.") from error
+
+
+def _with_mean(parts: list[Tensor]) -> Tensor:
+    """Conditions in one axis, and the mean over languages as one language more: `[..., G]` each → `[..., G + 1]`."""
+    values = torch.cat(parts, dim=-2)
+    return torch.cat([values, values.mean(-1, keepdim=True)], dim=-1)
+
+
+def _falls(conditions: Tensor, sizes: Tensor) -> Tensor:
+    """The five numbers of a `TypeEffect`: `[..., 1 + 2T, G]` and neurons off `[..., T]` → `[..., 5, T, G]`."""
+    types = sizes.shape[-1]
+    fall = conditions[..., :1, :] - conditions[..., 1:, :]
+    off, random = fall[..., :types, :], fall[..., types:, :]
+    thousands = sizes[..., None] / 1000
+    return torch.stack([off, random, off - random, off / thousands, random / thousands], dim=-3)

@@ -1,0 +1,280 @@
+"""Deactivation: what switching off the four types of neurons does to answers, beside random sets of the same size."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+from neuroglot.metrics.deactivation import OUTCOMES, Deactivation, TypeEffect
+from neuroglot.metrics.score import Score
+from neuroglot.reports import figures
+from neuroglot.reports.figures import Series
+from neuroglot.reports.heatmaps import Panel, heat_maps
+from neuroglot.reports.labels import Labels, language_labels, layer_labels
+from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.tables import Column, Table, score_cells, score_columns
+from neuroglot.reports.wording import bracketed, joined, number, plural
+
+NATS = "nats"
+OFF, RANDOM = "the type's neurons off", "as many random ones off (mean)"
+LEVELS = {
+    "row": "each row's own types off on that row",
+    "corpus": "one set a type for all rows",
+}
+SCOPES = {
+    "all": "at all tokens of prompt and answer",
+    "last": "at the last token of the prompt",
+    "prompt": "at all tokens of the prompt",
+    "answer": "at the tokens of the answer, so that its first one is predicted with all neurons on",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A deactivation with what is read from it more than once."""
+
+    result: Deactivation
+
+    @cached_property
+    def falls(self) -> dict[str, TypeEffect]:
+        """Of the right answer's log-probability, mean over languages, by type."""
+        return self.result.mean_effects("log_probability")
+
+    @cached_property
+    def levels(self) -> dict[str, list[Score]]:
+        return self.result.levels(self.result.accuracy)
+
+    @cached_property
+    def sizes(self) -> dict[str, float]:
+        """Neurons off on a row, by type."""
+        return dict(zip(self.result.types, self.result.mean_sizes.sum(1).tolist()))
+
+    @property
+    def labels(self) -> Labels:
+        return Labels(self.result.types, self.result.types)
+
+
+def deactivation_section(result: Deactivation) -> Section:
+    """The fall of the log-probability beside its control, for each 1,000 neurons, and the accuracy by language."""
+    view = _View(result)
+    sentence = _sentence(view)
+    return Section(
+        key="deactivation",
+        title=f"The types of neurons switched off: {result.data}",
+        sentence=sentence,
+        signature=result.signature,
+        remarks=(*_readings(view), _test_remark(view), _setting(result), *_dropped(result), INTERVALS),
+        figures=(_fall_figure(view, sentence), _per_thousand_figure(view), _accuracy_figure(view)),
+        tables=(_outcome_table(view), _language_tests(view), _size_table(view)),
+        summary=_summary(view),
+    )
+
+
+def _sentence(view: _View) -> str:
+    """Which type does most harm, and how each compares with its control."""
+    known = _known(view)
+    over = f"on average over {plural(len(view.result.languages), 'language')} of {view.result.data}"
+    if not known:
+        return f"No row of {view.result.data} has a neuron of the types that were to be switched off."
+    harmful = {name: effect for name, effect in known.items() if effect.deactivated.low > 0}
+    worst = max(harmful or known, key=lambda name: known[name].deactivated.value)
+    fall = _nats(known[worst].deactivated)
+    first = f"Switching off the {worst} neurons lowers the log-probability of the right answer most, by {fall}"
+    if not harmful:
+        first = (
+            f"Switching off no type lowers the log-probability of the right answer by an amount that can be told from "
+            f"zero; the largest fall is that of the {worst} neurons, {fall}"
+        )
+    beyond = [f"{name} {_nats(effect.beyond_random)}{_verdict(effect.beyond_random)}" for name, effect in known.items()]
+    return f"{first}, {over}. Beyond the fall with as many random neurons off: {'; '.join(beyond)}."
+
+
+def _known(view: _View) -> dict[str, TypeEffect]:
+    """The types that some row has neurons of."""
+    return {name: effect for name, effect in view.falls.items() if not math.isnan(effect.deactivated.value)}
+
+
+def _verdict(difference: Score) -> str:
+    if difference.low > 0:
+        return " (more harm)"
+    return " (less harm)" if difference.high < 0 else " (not to be told from zero)"
+
+
+def _readings(view: _View) -> tuple[str, ...]:
+    """Which type does most for its size, and the accuracy under every condition."""
+    known = _known(view)
+    if not known:
+        return ()
+    dense = max(known, key=lambda name: known[name].per_thousand.value)
+    told = []
+    for name in known:
+        off, random = (view.levels[key][-1] for key in (name, f"random: {name}"))
+        told.append(f"{name} {number(off.value)} {bracketed(off)} ({number(random.value)} {bracketed(random)})")
+    on = view.levels["on"][-1]
+    return (
+        f"For each 1,000 neurons the {dense} ones do most: {_nats(known[dense].per_thousand)}.",
+        f"{OUTCOMES[view.result.accuracy].name.capitalize()}, mean over languages: {number(on.value)} {bracketed(on)} "
+        f"with all neurons on; with a type off (with as many random ones off): {'; '.join(told)}.",
+    )
+
+
+def _nats(score: Score) -> str:
+    return f"{number(score.value)} {NATS} {bracketed(score)}"
+
+
+def _setting(result: Deactivation) -> str:
+    """What was done, from the signature."""
+    fields = result.signature.to_json()
+    level, scope = LEVELS.get(str(fields.get("level")), ""), SCOPES.get(str(fields.get("scope")), "")
+    equal = " Types were first cut to equal size in every layer." if fields.get("equal_size") else ""
+    return (
+        f"Measured on {plural(len(result.ids), 'parallel row')}: {level}, {scope}, coefficients set to "
+        f"{fields.get('value')}. The control switches off as many random neurons in every layer, mean of "
+        f"{plural(result.draws, 'draw')}.{equal}"
+    )
+
+
+def _dropped(result: Deactivation) -> tuple[str, ...]:
+    if not result.dropped:
+        return ()
+    reasons = joined([f"{plural(count, 'row')} ({reason})" for reason, count in result.dropped.items()])
+    return (f"Left out in all languages: {reasons}.",)
+
+
+def _test_remark(view: _View) -> str:
+    tests = view.result.tests()
+    told = [f"{name} {_p(test.rows.p)} and {_p(test.against_random)}" for name, test in tests.items()]
+    return (
+        "Exact two-sided tests of the right answers a row, against all neurons on and against the random draws "
+        f"(not corrected for the number of types): {'; '.join(told)}."
+    )
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {number(value)}"
+
+
+def _fall_figure(view: _View, sentence: str) -> Figure:
+    series = [
+        Series(OFF, "own", [effect.deactivated for effect in view.falls.values()]),
+        Series(RANDOM, "random", [effect.random for effect in view.falls.values()]),
+    ]
+    spec = figures.dots(series, view.labels, unit=f"fall of the right answer's log-probability, {NATS}")
+    caption = (
+        "How to read it: each row is a type, right of 0 is harm, lines are intervals. Types differ in size, so that "
+        "the distance between the two marks is the finding, not the place of the circle."
+    )
+    title = "Fall of the right answer's log-probability, by type"
+    return Figure("fall-by-type", title, caption, f"Dot plot. {sentence}", (Plot(spec, _fall_table(view, title)),))
+
+
+def _fall_table(view: _View, title: str) -> Table:
+    columns = [Column("type"), Column("neurons off", "mean a row"), *score_columns("fall", NATS)]
+    columns += [*score_columns("random", NATS), *score_columns("beyond random", NATS)]
+    rows = [
+        (name, view.sizes[name], *score_cells(e.deactivated), *score_cells(e.random), *score_cells(e.beyond_random))
+        for name, e in view.falls.items()
+    ]
+    return Table.of("fall-by-type", title, columns, rows)
+
+
+def _per_thousand_figure(view: _View) -> Figure:
+    effects, unit = view.falls.values(), f"{NATS} for each 1,000 neurons"
+    series = [
+        Series(OFF, "own", [effect.per_thousand for effect in effects]),
+        Series(RANDOM, "random", [effect.random_per_thousand for effect in effects]),
+    ]
+    spec = figures.dots(series, view.labels, unit=unit)
+    caption = (
+        "How to read it: the fall divided by the neurons that were off, so that a large type does not look important "
+        "for its size alone; effects need not grow in proportion to size."
+    )
+    title = "Fall for each 1,000 neurons, by type"
+    columns = (Column("type"), *score_columns("fall", unit), *score_columns("random", unit))
+    rows = [
+        (name, *score_cells(effect.per_thousand), *score_cells(effect.random_per_thousand))
+        for name, effect in view.falls.items()
+    ]
+    plot = Plot(spec, Table.of("fall-per-thousand", title, columns, rows))
+    return Figure("fall-per-thousand", title, caption, f"Dot plot of {len(rows)} types.", (plot,))
+
+
+def _accuracy_figure(view: _View) -> Figure:
+    result, outcome = view.result, OUTCOMES[view.result.accuracy]
+    names = {"on": "all neurons on"}
+    for name in result.types:
+        names |= {name: f"{name} off", f"random: {name}": f"as many random as {name}"}
+    rows = [view.levels[key][:-1] for key in names]
+    values = [[score.value for score in row] for row in rows]
+    details = [[[score.low, score.high] for score in row] for row in rows]
+    labels = Labels(tuple(names.values()), tuple(names.values()))
+    hover = "<b>%{y}</b> in <b>%{x}</b><br>%{z:.3~g} [%{customdata[0]:.3~g}, %{customdata[1]:.3~g}]"
+    spec = heat_maps(
+        [Panel("", values, details)], labels, language_labels(result.languages), unit=outcome.unit, hover=hover, axis=""
+    )
+    table_rows = [
+        (name, code, *score_cells(score))
+        for name, row in zip(names.values(), rows) for code, score in zip(result.languages, row)
+    ]  # fmt: skip
+    columns = (Column("neurons"), Column("language"), *score_columns("accuracy", outcome.unit))
+    title = f"{outcome.name.capitalize()}, by condition and language"
+    plot = Plot(spec, Table.of("accuracy-by-condition", title, columns, table_rows))
+    caption = "How to read it: a row is a condition, a column a language; compare each type with the row below it."
+    return Figure("accuracy-by-condition", title, caption, f"Heat map. {title}.", (plot,))
+
+
+def _outcome_table(view: _View) -> Table:
+    """Every outcome that is right or wrong: its fall, its control and the exact tests."""
+    rows = []
+    for outcome, described in OUTCOMES.items():
+        effects = view.result.mean_effects(outcome) if described.unit == "share right" else {}
+        if any(math.isnan(score[-1].value) for score in view.result.levels(outcome).values()):
+            continue
+        tests = view.result.tests(outcome) if effects else {}
+        rows += [
+            (
+                described.name, name, *score_cells(effect.deactivated), *score_cells(effect.random),
+                *score_cells(effect.beyond_random), tests[name].rows.fell, tests[name].rows.rose, tests[name].rows.p,
+                tests[name].against_random,
+            )
+            for name, effect in effects.items()
+        ]  # fmt: skip
+    columns = [Column("outcome"), Column("type"), *score_columns("fall", "share right")]
+    columns += [*score_columns("random", "share right"), *score_columns("beyond random", "share right")]
+    columns += [Column("rows that fell"), Column("rows that rose")]
+    columns += [Column("p against all on"), Column("p against random")]
+    return Table.of("accuracy-tests", "Fall of accuracy by type, with exact tests", columns, rows)
+
+
+def _language_tests(view: _View) -> Table:
+    """McNemar's test of each language, type off against all neurons on."""
+    rows = [
+        (name, code, test.fell, test.rose, test.p)
+        for name, tests in view.result.tests().items()
+        for code, test in zip(view.result.languages, tests.by_language)
+    ]
+    columns = (Column("type"), Column("language"), Column("became wrong"), Column("became right"), Column("p"))
+    return Table.of("mcnemar-by-language", "McNemar's exact test, type off against all neurons on", columns, rows)
+
+
+def _size_table(view: _View) -> Table:
+    result = view.result
+    rows = [
+        (layer, name, result.mean_sizes[place, depth].item())
+        for depth, layer in enumerate(layer_labels(result.layout).full) for place, name in enumerate(result.types)
+    ]  # fmt: skip
+    columns = (Column("layer"), Column("type"), Column("neurons off", "mean a row"))
+    return Table.of("sizes-by-layer", "Neurons switched off, by layer and type", columns, rows)
+
+
+def _summary(view: _View) -> Table:
+    """For the terminal: one row a type, in text that fits 80 columns."""
+    title = f"{view.result.data}: fall of the answer's log-probability, {NATS} (interval)"
+    columns = [Column(name) for name in ("type", "neurons", "type off", "random off", "accuracy")]
+    rows = [
+        (name, f"{view.sizes[name]:,.0f}", f"{number(effect.deactivated.value)} {bracketed(effect.deactivated)}",
+         number(effect.random.value), number(view.levels[name][-1].value))
+        for name, effect in view.falls.items()
+    ]  # fmt: skip
+    return Table.of("summary", title, columns, rows)
