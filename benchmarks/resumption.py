@@ -35,7 +35,7 @@ def main() -> None:
 def killed_and_whole(command: list[str], folder: Path, kills: int, within: float, seed: int) -> str:
     """Run once in peace and once with SIGKILL at `kills` moments; says what came out."""
     started = time.monotonic()
-    subprocess.run([*command, "--out", str(folder / "whole")], check=True, capture_output=True)
+    _run([*command, "--out", str(folder / "whole")])
     duration = time.monotonic() - started
     moments, generator, with_counts = 0, random.Random(seed), 0
     while moments < kills:
@@ -44,12 +44,18 @@ def killed_and_whole(command: list[str], folder: Path, kills: int, within: float
         if finished:
             break
         moments += 1
-    subprocess.run([*command, "--out", str(folder / "killed"), "--resume"], check=True, capture_output=True)
+    _run([*command, "--out", str(folder / "killed"), "--resume"])
     equal = (folder / "whole" / FILE).read_bytes() == (folder / "killed" / FILE).read_bytes()
     return (
         f"{duration:.1f} s in peace; killed {moments} times, {with_counts} of them with counts to go on from; "
         f"files are {'identical' if equal else 'DIFFERENT'}"
     )
+
+
+def _run(command: list[str]) -> None:
+    ended = subprocess.run(command, capture_output=True, text=True)
+    if ended.returncode:
+        raise SystemExit(ended.stderr)
 
 
 def _command(model: str, corpus: str, token_budget: int) -> list[str]:

@@ -12,7 +12,7 @@ FLOORS = {
     "generation": 1.5, "activity": 2,
     "neurons": 3,
     "interventions": 4, "metrics": 4,
-    "evaluation": 5, "lab": 5,
+    "attribution": 5, "evaluation": 5, "lab": 5,
     "reports": 6, "deactivation": 6,
     "analysis": 7, "sharing": 7,
     "cli": 8,

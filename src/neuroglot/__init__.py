@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from neuroglot.activity.sharing import Sharing as Sharing
     from neuroglot.analysis import AnalysisConfig as AnalysisConfig
     from neuroglot.analysis import analyze as analyze
+    from neuroglot.attribution.attribution import Attribution as Attribution
+    from neuroglot.attribution.recording import attribute as attribute
     from neuroglot.corpora.corpus import Corpus as Corpus
     from neuroglot.corpora.corpus import Task as Task
     from neuroglot.deactivation.deactivating import deactivate as deactivate
@@ -40,6 +42,7 @@ _ROOMS = {"corpora", "interventions", "lab", "metrics", "models", "neurons"}
 _HOMES = {
     "Activity": "activity.activity",
     "AnalysisConfig": "analysis",
+    "Attribution": "attribution.attribution",
     "Corpus": "corpora.corpus",
     "ModelView": "models.view",
     "NeuroglotError": "errors",
@@ -50,6 +53,7 @@ _HOMES = {
     "Task": "corpora.corpus",
     "ablation_matrix": "evaluation",
     "analyze": "analysis",
+    "attribute": "attribution.recording",
     "deactivate": "deactivation.deactivating",
     "evaluate": "evaluation",
     "generate": "generation",

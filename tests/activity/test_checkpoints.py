@@ -67,6 +67,18 @@ def test_a_job_that_dies_between_any_two_batches_ends_with_the_same_bytes(
     assert resumed.save(tmp_path / "resumed").read_bytes() == whole.read_bytes()
 
 
+def test_what_a_killed_process_was_writing_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    record_until(3, tmp_path / "run" / "unfinished")
+    (tmp_path / "run" / "unfinished" / ".process-00000.safetensors.x1").write_bytes(b"half")
+    (tmp_path / "run" / ".activity.safetensors.x1").write_bytes(b"half")
+    located = view(tiny_model("llama"))
+    for _ in range(2):
+        options = {"token_budget": 20, "resume": True}
+        record_into(tmp_path / "run", located, TOKENIZER, CORPUS, EVERYTHING, **options)  # type: ignore[arg-type]
+        assert [path.name for path in (tmp_path / "run").iterdir()] == ["activity.safetensors"]
+        (tmp_path / "run" / "unfinished").mkdir()  # killed before it was removed
+
+
 def test_a_folder_of_another_job_is_refused(tmp_path: Path) -> None:
     record_until(3, tmp_path / "run")
     located = view(tiny_model("llama"))

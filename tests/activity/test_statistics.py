@@ -22,7 +22,7 @@ CORPUS = tiny_corpus()
 TOKENIZER = tiny_tokenizer()
 TOKEN_IDS = [[TOKENIZER(text)["input_ids"] for text in column] for column in CORPUS.texts.values()]
 EVERYTHING = ("moments", "magnitude", "maximum", "histogram")
-SAMPLED_EVERY = 16
+SAMPLED_EVERY = 32
 
 each_family = pytest.mark.parametrize("model_type", TINY_CONFIGS)
 

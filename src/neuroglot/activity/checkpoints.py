@@ -66,12 +66,6 @@ class Checkpoints:
         if not mine:
             self._of_process_0 = frozenset(self.done)
 
-    def remove(self) -> None:
-        """Delete the files, once their counts are saved elsewhere."""
-        for path in self.folder.glob("process-*.safetensors"):
-            path.unlink()
-        (self.folder / "job.json").unlink(missing_ok=True)
-
     def note(self, batch: int, tallies: Sequence[Tally]) -> None:
         """Count a batch as done, and save where it is time."""
         self.done.add(batch)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuroglot import distribution
 from neuroglot.activity.activity import Activity
-from neuroglot.activity.checkpoints import SAVE_SECONDS, Checkpoints
+from neuroglot.activity.checkpoints import SAVE_SECONDS
 from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording
 from neuroglot.corpora.corpus import Corpus
@@ -43,7 +44,9 @@ def record_into(
     """
     out = Path(out)
     if resume and (out / FILE).is_file():
-        return _same_job(Activity.load(out / FILE), view, corpus, recording)
+        finished = _same_job(Activity.load(out / FILE), view, corpus, recording)
+        _clean(out)
+        return finished
     if not resume:
         check_free(out)
         distribution.wait_for_all()  # before another process has written anything
@@ -59,10 +62,17 @@ def record_into(
     )
     if distribution.rank() == 0:
         activity.save(out / FILE)
-        Checkpoints(out / CHECKPOINTS).remove()
-        (out / CHECKPOINTS).rmdir()
+        _clean(out)
     distribution.wait_for_all()
     return activity
+
+
+def _clean(out: Path) -> None:
+    """Remove what is needed no more, with what a killed process was just writing."""
+    if distribution.rank() == 0:
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+        for unfinished in out.glob(f".{FILE}.*"):
+            unfinished.unlink()
 
 
 def _same_job(finished: Activity, view: ModelView, corpus: Corpus, recording: Recording) -> Activity:

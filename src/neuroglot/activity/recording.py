@@ -28,7 +28,7 @@ class Recording:
     * `fires`: one threshold or several, counted in one pass; a neuron fires where its value is strictly greater.
     * `special_tokens`: whether tokens that the tokenizer added (`<s>`, `</s>`) count. The model reads them in any case.
     * `statistics`: what else is kept of the same values in the same pass: `moments` (mean, variance), `magnitude` (mean
-      absolute value), `maximum`, `histogram` (of every 16th token, over the bins of `HISTOGRAM_EDGES`).
+      absolute value), `maximum`, `histogram` (of every 32nd token, over the bins of `HISTOGRAM_EDGES`).
 
     Raises `ConfigError` on anything else.
     """

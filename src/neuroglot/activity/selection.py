@@ -13,7 +13,7 @@ from neuroglot.corpora.batches import Batch
 from neuroglot.models.inputs import counted_by_stack
 from neuroglot.models.view import ModelView
 
-SAMPLED_EVERY = 16  # one position in so many enters histograms
+SAMPLED_EVERY = 32  # one position in so many enters histograms
 
 
 @dataclass(frozen=True, eq=False)

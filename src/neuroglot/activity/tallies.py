@@ -37,6 +37,21 @@ class Tally(Protocol):
     def hold(self) -> None: ...
 
 
+class Room:
+    """Memory that is used again for each layer: asking for it anew costs more than writing to it."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Tensor] = {}
+
+    def like(self, example: Tensor, purpose: str, dtype: torch.dtype | None = None) -> Tensor:
+        """A tensor of the example's shape and device with anything in it."""
+        dtype, needed = dtype or example.dtype, example.numel()
+        kept = self.kept.get(purpose)
+        if kept is None or kept.numel() < needed or kept.dtype != dtype or kept.device != example.device:
+            kept = self.kept[purpose] = torch.empty(needed, dtype=dtype, device=example.device)
+        return kept[:needed].view(example.shape)
+
+
 class ActivityTally:
     """Tokens on which each neuron passed each threshold: `fired [F, G, N]`; tokens read: `tokens [G]`; tokens that
     reached each feed-forward network: `reached [G, U]`; and the recording's statistics. One language a batch.
@@ -55,6 +70,7 @@ class ActivityTally:
         } | {measure.name: measure.empty(languages, neurons, device=device) for measure in self.measures}
         self.pending = {name: torch.empty_like(self._of_language(name, 0)) for name in self.totals}
         self.held: dict[str, Tensor] | None = None
+        self.room = Room()
 
     def _of_language(self, name: str, language: int) -> Tensor:
         return self.totals[name][:, language] if name == "fired" else self.totals[name][language]
@@ -75,15 +91,18 @@ class ActivityTally:
         self.pending["reached"][self.networks[layer]] = len(selection.counted)
         rows, others = activation, selection.others
         if selection.is_sparse or (self.measures and len(others)):
-            rows, others = activation.index_select(0, selection.counted), others[:0]
+            room = self.room.like(activation[: len(selection.counted)], "rows")
+            rows, others = torch.index_select(activation, 0, selection.counted, out=room), others[:0]
         for place, threshold in enumerate(self.recording.fires):
-            fired = rows > threshold
+            fired = torch.gt(rows, threshold, out=self.room.like(rows, "fired", torch.bool))
             if len(others):
                 fired.index_fill_(0, others, False)
             self.pending["fired"][place, layer.neurons] = count_true(fired)
+        values = rows.float() if self.measures else rows
         for measure in self.measures:
-            chosen = activation.index_select(0, selection.sampled) if measure.reduce == "bins" else rows
-            self.pending[measure.name][layer.neurons] = measure.over(chosen).to(self.pending[measure.name])
+            chosen = activation.index_select(0, selection.sampled).float() if measure.reduce == "bins" else values
+            reduced = measure.over(chosen, self.room.like(chosen, "values"))
+            self.pending[measure.name][layer.neurons] = reduced.to(self.pending[measure.name])
 
     def _update_experts(self, layer: Layer, activation: Tensor, routing: Routing, mask: Tensor) -> None:
         """Rows are pairs of token and expert; a neuron does not fire on tokens that it does not get."""
@@ -103,7 +122,8 @@ class ActivityTally:
         counted = selection.mask[routing.tokens]
         for measure in self.measures:
             chosen = sampled if measure.reduce == "bins" else counted
-            reduced = measure.over_experts(activation[chosen], routing.experts[chosen], one_hot[:, chosen])
+            values = activation[chosen].float()
+            reduced = measure.over_experts(values, routing.experts[chosen], one_hot[:, chosen])
             self.pending[measure.name][layer.neurons] = reduced.flatten(0, 1).to(self.pending[measure.name])
 
     def hold(self) -> None:

@@ -7,6 +7,7 @@ import sys
 from cyclopts import App
 
 from neuroglot.cli.analysis import ANALYZE_EXAMPLES, analyze, demo
+from neuroglot.cli.attribution import ATTRIBUTE_EXAMPLES, attribute
 from neuroglot.cli.deactivation import DEACTIVATE_EXAMPLES, deactivate
 from neuroglot.cli.lab import lab_app
 from neuroglot.cli.models import models
@@ -23,6 +24,7 @@ app.command(demo)
 app.command(analyze, help_epilogue=ANALYZE_EXAMPLES)
 app.command(record, help_epilogue=RECORD_EXAMPLES)
 app.command(sharing, help_epilogue=SHARING_EXAMPLES)
+app.command(attribute, help_epilogue=ATTRIBUTE_EXAMPLES)
 app.command(deactivate, help_epilogue=DEACTIVATE_EXAMPLES)
 app.command(compare, help_epilogue=COMPARE_EXAMPLES)
 app.command(models)

@@ -73,7 +73,7 @@ def record(
         Count tokens that the tokenizer adds, such as `<s>`.
     statistics:
         What else is kept of the same values: mean and variance (`moments`), mean absolute value (`magnitude`),
-        `maximum`, and a `histogram` of every 16th token.
+        `maximum`, and a `histogram` of every 32nd token.
     token_budget:
         Padded tokens a batch; by the device's memory if not given. Batches that do not fit are halved.
     save_seconds:

@@ -14,6 +14,7 @@ import torch
 
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.sharing import Sharing
+from neuroglot.attribution.attribution import Attribution
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.deactivation import Deactivation
@@ -23,6 +24,7 @@ from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.parts import Section
 from neuroglot.reports.sections.ablation import ablation_section, task_section
 from neuroglot.reports.sections.activity import activity_section
+from neuroglot.reports.sections.attribution import attribution_section
 from neuroglot.reports.sections.change import change_section
 from neuroglot.reports.sections.deactivation import deactivation_section
 from neuroglot.reports.sections.evaluation import evaluation_section, evaluations_section
@@ -37,13 +39,14 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 Sets = NeuronSet | Mapping[str, NeuronSet]
 Several = tuple[Evaluation, ...] | tuple[Sharing, ...]
-Result = Activity | Sharing | SharingChange | Sets | AblationMatrix | Deactivation | Evaluation | Several
+Result = Activity | Attribution | Sharing | SharingChange | Sets | AblationMatrix | Deactivation | Evaluation | Several
 
 # What a result is, and which section tells of it, in the order of the page: the claim first, then what it rests on.
 _SECTIONS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Section]], ...] = (
     (lambda result: isinstance(result, AblationMatrix) and not result.metric.higher_is_better, ablation_section),
     (lambda result: isinstance(result, AblationMatrix) and result.metric.higher_is_better, task_section),
     (lambda result: isinstance(result, Deactivation), deactivation_section),
+    (lambda result: isinstance(result, Attribution), attribution_section),
     (lambda result: isinstance(result, SharingChange), change_section),
     (lambda result: isinstance(result, Sharing), sharing_section),
     (lambda result: isinstance(result, tuple) and _are(result, Sharing), sharings_section),
@@ -66,8 +69,8 @@ def _kind(result: Any) -> int:
             return place
     raise ConfigError(
         f"A report was given {type(result).__name__}.",
-        "It shows Activity, Sharing, SharingChange, NeuronSet, neuron sets by language, AblationMatrix, Deactivation "
-        "and Evaluation.",
+        "It shows Activity, Sharing, SharingChange, NeuronSet, neuron sets by language, AblationMatrix, "
+        "Deactivation, Attribution and Evaluation.",
     )
 
 

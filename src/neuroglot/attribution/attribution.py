@@ -1,0 +1,181 @@
+"""Attribution: contribution and effective scores by type, language and layer, on every parallel row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from neuroglot.activity.recording import Recording
+from neuroglot.attribution.scores import GROUPS, top_size
+from neuroglot.errors import ArtifactError
+from neuroglot.layout import Layout
+from neuroglot.metrics.score import Score, resampled_sums, scores_from
+from neuroglot.neurons.categories import CATEGORIES
+from neuroglot.signature import Signature
+from neuroglot.storage import load_tensors, save_tensors
+
+KIND = "attribution"
+Among = Literal["any", "active"]
+ScoreName = Literal["contribution", "effective"]
+Statistic = Literal["sum", "mean", "max", "min"]
+SUMS = ("top", "contribution_sum", "effective_sum")
+EXTREMES = ("contribution_max", "contribution_min", "effective_max", "effective_min")
+
+# Which of `GROUPS` make up each of `CATEGORIES`, over all neurons of the type and over those active in the language.
+_MEMBERS: dict[Among, tuple[tuple[int, ...], ...]] = {
+    "any": ((0,), (1, 2), (3, 4), (5,)),
+    "active": ((0,), (1,), (3,), ()),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Scores of the neurons on R parallel rows of the task named `data`, in G languages and L layers.
+
+    * `sizes [R, G, L, 6]`: neurons in each of `scores.GROUPS` (int32; they add up to the layer's width).
+    * `values`: by name, each `[R, G, L, 6]`: `top` (int32), how many of the layer's `top_share` of highest contribution
+      are in the group; sum, maximum and minimum of both scores (float32), which mean nothing where `sizes` is 0.
+    * `dropped`: rows that were left out in all languages, by reason; `collisions`: rows, by language, in which two
+      options begin with the same token; `first_tokens`: how many different tokens the answers begin with, by language.
+
+    A type is what all languages decide on a row, so that a neuron that is specific to German is so in the scores of
+    Swahili, where it does not fire. Readings are `among` all such neurons ("any", as in the paper) or among those that
+    are "active" in the language. A type without neurons has no score: NaN, never 0.
+    """
+
+    layout: Layout
+    languages: tuple[str, ...]
+    data: str
+    recording: Recording
+    top_share: float
+    frozen_norm: bool
+    contrastive: bool
+    sizes: Tensor
+    values: Mapping[str, Tensor]
+    dropped: Mapping[str, int]
+    collisions: Mapping[str, int]
+    first_tokens: Mapping[str, int]
+    signature: Signature
+
+    def __post_init__(self) -> None:
+        for name in ("values", "dropped", "collisions", "first_tokens"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        rows = self.sizes.shape[0] if self.sizes.dim() else 0
+        expected = (rows, len(self.languages), len(self.layout.layers), len(GROUPS))
+        shapes = {name: tuple(tensor.shape) for name, tensor in self.values.items()} | {
+            "sizes": tuple(self.sizes.shape)
+        }
+        known = set(shapes) == {"sizes", *SUMS, *EXTREMES}
+        if not known or set(shapes.values()) != {expected} or not rows or not self._add_up():
+            raise ArtifactError(
+                f"Attribution values are {shapes}.",
+                f"Expected sizes, {', '.join((*SUMS, *EXTREMES))}, each {list(expected)}, of one row or more; sizes "
+                "add up to each layer's width, and top to its top share.",
+            )
+
+    def _add_up(self) -> bool:
+        widths = torch.tensor([layer.width for layer in self.layout.layers])
+        tops = torch.tensor(self.top_sizes)
+        return bool((self.sizes.sum(-1) == widths).all() and (self.values["top"].sum(-1) == tops).all())
+
+    @property
+    def rows(self) -> int:
+        return int(self.sizes.shape[0])
+
+    @property
+    def top_sizes(self) -> list[int]:
+        """How many neurons of each layer make up its top share."""
+        return [top_size(self.top_share, layer.width) for layer in self.layout.layers]
+
+    def neurons(self, among: Among = "any") -> Tensor:
+        """How many neurons of each type there are: `[R, G, L, 4]`, int64, in the order of `CATEGORIES`."""
+        return _joined(self.sizes, among)
+
+    def top(self, among: Among = "any") -> Tensor:
+        """How many of the layer's neurons of highest contribution are of each type: `[R, G, L, 4]`, int64."""
+        return _joined(self.values["top"], among)
+
+    def top_shares(self, among: Among = "any") -> Tensor:
+        """The contribution ratio, `top` over the size of the top: `[R, G, L, 4]`, float64; "any" adds up to 1."""
+        return self.top(among) / torch.tensor(self.top_sizes, dtype=torch.float64)[:, None]
+
+    def statistic(self, score: ScoreName, statistic: Statistic, among: Among = "any") -> Tensor:
+        """One number of a score over the neurons of each type: `[R, G, L, 4]`, float64, NaN where there is none."""
+        sizes = self.neurons(among)
+        if statistic in ("sum", "mean"):
+            total = _joined(self.values[f"{score}_sum"].double(), among)
+            total = total / sizes if statistic == "mean" else total
+        else:
+            total = _extreme(self.values[f"{score}_{statistic}"].double(), self.sizes, among, statistic)
+        return total.masked_fill(sizes == 0, torch.nan)
+
+    def concentration(self, among: Among = "any") -> dict[str, tuple[Score, Score, Score]]:
+        """Of each type the share of all neurons, the share of the top contributions, and the second over the first.
+
+        Means over rows, languages and layers (each neuron counts once), with intervals over rows; the ratio is 1 for a
+        type that contributes as its number says.
+        """
+        neurons, top = (counts.double().mean(1).sum(1) for counts in (self.neurons(among), self.top(among)))
+        shares = torch.cat([neurons / self.layout.neuron_count, top / sum(self.top_sizes)], dim=1)  # [R, 8]
+        resampled = resampled_sums(shares) / self.rows
+        joined = [torch.cat([part, part[..., 4:] / part[..., :4]], dim=-1) for part in (shares.mean(0), resampled)]
+        scores = scores_from(*joined)
+        return {name: (scores[place], scores[place + 4], scores[place + 8]) for place, name in enumerate(CATEGORIES)}
+
+    def save(self, path: Path | str) -> Path:
+        """Write one safetensors file with a JSON header."""
+        header = {
+            "layout": self.layout.to_json(), "languages": list(self.languages), "data": self.data,
+            "recording": self.recording.to_json(), "top_share": self.top_share, "frozen_norm": self.frozen_norm,
+            "contrastive": self.contrastive, "dropped": dict(self.dropped), "collisions": dict(self.collisions),
+            "first_tokens": dict(self.first_tokens),
+            "signature": self.signature.to_json(),
+        }  # fmt: skip
+        return save_tensors(path, KIND, {"sizes": self.sizes, **self.values}, header)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Attribution:
+        """The attribution in a file; raises `ArtifactError` where the file is anything else."""
+        tensors, header = load_tensors(path, KIND)
+        try:
+            return cls(
+                Layout.from_json(header["layout"]), tuple(map(str, header["languages"])), str(header["data"]),
+                Recording.from_json(header["recording"]), float(header["top_share"]), bool(header["frozen_norm"]),
+                bool(header["contrastive"]), tensors.pop("sizes"), tensors, dict(header["dropped"]),
+                dict(header["collisions"]), dict(header["first_tokens"]), Signature.from_json(header["signature"]),
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, ArtifactError):
+                raise
+            raise ArtifactError(f"{path} lacks {error}.", f"Expected a complete {KIND}.") from error
+
+
+def mean_scores(by_row: Tensor) -> tuple[Tensor, Tensor]:
+    """Means over the rows that have a value, `[R, ...]` → `[...]`, and of resampled rows, `[resamples, ...]`.
+
+    Rows where it is NaN are left out; NaN where all are.
+    """
+    there = ~by_row.isnan()
+    filled = by_row.double().masked_fill(~there, 0)
+    resampled = resampled_sums(filled) / resampled_sums(there)
+    return filled.sum(0) / there.sum(0), resampled
+
+
+def _joined(groups: Tensor, among: Among) -> Tensor:
+    """Sums over the groups of each type: `[..., 6]` → `[..., 4]`."""
+    return torch.stack([groups[..., list(members)].sum(-1) for members in _MEMBERS[among]], dim=-1)
+
+
+def _extreme(values: Tensor, sizes: Tensor, among: Among, statistic: Statistic) -> Tensor:
+    """The largest or smallest value over the groups of each type that are not empty: `[..., 6]` → `[..., 4]`."""
+    sign = 1 if statistic == "max" else -1
+    signed = (sign * values).masked_fill(sizes == 0, -torch.inf)
+    signed = torch.cat([signed, torch.full_like(signed[..., :1], -torch.inf)], dim=-1)
+    parts = [signed[..., [*members, len(GROUPS)]].amax(-1) for members in _MEMBERS[among]]
+    return sign * torch.stack(parts, dim=-1)

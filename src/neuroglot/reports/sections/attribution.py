@@ -1,0 +1,250 @@
+"""Attribution: which types of neurons write most at the last token of a prompt, and what they do for the answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuroglot.attribution.attribution import Among, Attribution, mean_scores
+from neuroglot.metrics.score import Score, resampled_sums, scores_from
+from neuroglot.neurons.categories import CATEGORIES
+from neuroglot.reports.figures import Series
+from neuroglot.reports.labels import definition_of_fires, language_label, layer_labels
+from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.sections.attribution_panels import panels_by_language
+from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
+from neuroglot.reports.wording import UNDEFINED, bracketed, joined, multiple, number, percent, plural
+
+ROLES = dict(zip(CATEGORIES, ("own", "other", "heat-minus-1", "random")))  # colours that are told apart
+Concentration = dict[str, tuple[Score, Score, Score]]  # by type
+REASONS_SHOWN = 3  # more stand in the table only
+AMONG: dict[Among, str] = {"any": "all neurons of a type", "active": "only those active in the language"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One figure: what is shown by language, layer and type, `[R, G, L, 4]`, in which unit and how to read it."""
+
+    key: str
+    title: str
+    unit: str
+    caption: str
+    stacked: bool = False
+
+    def values(self, attribution: Attribution, among: Among) -> Tensor:
+        if self.key == "contribution-ratio":
+            return attribution.top_shares(among)
+        if self.key == "effective-score":
+            return attribution.statistic("effective", "max", among)
+        return attribution.statistic("contribution", "mean" if self.key == "mean-contribution" else "sum", among)
+
+
+READINGS = (
+    Reading(
+        "contribution-ratio", "Which types the top contributions come from", "share of the layer's top contributions",
+        "of each bar, the coloured parts are the shares of each type among the neurons of highest contribution in a "
+        "layer",
+        stacked=True,
+    ),
+    Reading(
+        "mean-contribution", "Contribution of one neuron", "mean contribution",
+        "each line is the mean contribution score of a type's neurons, so that types of different size can be compared",
+    ),
+    Reading(
+        "summed-contribution", "Contribution of all neurons of a type", "summed contribution",
+        "each line is the sum of the contribution scores of a type's neurons, which grows with their number",
+    ),
+    Reading(
+        "effective-score", "The neuron that promotes the answer most", "largest effective score",
+        "each line is the largest effective score among a type's neurons: above 0, at least one of them promotes the "
+        "answer's first token",
+    ),
+)  # fmt: skip
+
+
+def attribution_section(attribution: Attribution) -> Section:
+    """The contribution ratio, both scores by type, layer and language, and what was left out."""
+    concentration, sums = attribution.concentration(), _sums(attribution)
+    sentence = _sentence(attribution, concentration["all-shared"], sums["all-shared"])
+    return Section(
+        key="attribution",
+        title="What the neurons of each type contribute to an answer",
+        sentence=sentence,
+        signature=attribution.signature,
+        remarks=_remarks(attribution),
+        figures=tuple(_figure(attribution, reading, sentence) for reading in READINGS),
+        tables=(_by_type(concentration, sums), *_left_out(attribution)),
+        summary=_summary(attribution, concentration, sums),
+    )
+
+
+def _sums(attribution: Attribution) -> Concentration:
+    """Of each type the share of the summed contribution, its summed effective score, and that of all other neurons."""
+    by_row = [
+        attribution.statistic(score, "sum").nan_to_num().sum(2).mean(1) for score in ("contribution", "effective")
+    ]  # [R, 4] each: summed over layers, mean over languages
+
+    def read(summed: Tensor) -> Tensor:
+        contributions, effects = summed[..., :4], summed[..., 4:] / attribution.rows
+        others = effects.sum(-1, keepdim=True) - effects
+        return torch.cat([contributions / contributions.sum(-1, keepdim=True), effects, others], dim=-1)
+
+    both = torch.cat(by_row, dim=1)
+    scores = scores_from(read(both.sum(0)), read(resampled_sums(both)))
+    return {name: (scores[place], scores[place + 4], scores[place + 8]) for place, name in enumerate(CATEGORIES)}
+
+
+def _sentence(
+    attribution: Attribution, shared: tuple[Score, Score, Score], sums: tuple[Score, Score, Score]
+) -> str:  # fmt: skip
+    neurons, top, ratio = shared
+    rows, languages = plural(attribution.rows, "parallel prompt"), len(attribution.languages)
+    where = f"At the last token of {rows} of {attribution.data}"
+    if not neurons.value > 0:
+        return f"{where}, no neuron fires in all {languages} languages."
+    highest = f"the {percent(attribution.top_share)} of highest contribution in each layer"
+    text = (
+        f"{where}, neurons that fire in all {languages} languages are {percent(neurons.value)} "
+        f"{bracketed(neurons, percent)} of all neurons and {percent(top.value)} {bracketed(top, percent)} of "
+        f"{highest}: {_times(ratio)}."
+    )
+    _, effect, others = sums
+    return (
+        f"{text} Their effective scores for the answer's first token add up to {number(effect.value)} "
+        f"{bracketed(effect)}, those of all other neurons to {number(others.value)} {bracketed(others)}."
+    )
+
+
+def _times(ratio: Score) -> str:
+    written = f"{multiple(ratio.value)} times {bracketed(ratio, multiple)} their share of the neurons"
+    if ratio.low > 1:
+        return written
+    return f"only {written}" if ratio.high < 1 else f"{written}, an interval that includes 1"
+
+
+def _remarks(attribution: Attribution) -> tuple[str, ...]:
+    against = ", less the mean row of the wrong options' first tokens" if attribution.contrastive else ""
+    norm = "as the final norm, frozen at its scale at that position, reads it" if attribution.frozen_norm else (
+        "without the final norm, as in the paper"
+    )  # fmt: skip
+    scores = (
+        "Contribution is the length of what a neuron writes, |m|·‖v‖; the effective score is what it adds to the "
+        f"logit, m (u·v), with u the LM head's row of the answer's first token{against}, {norm}."
+    )
+    return (
+        scores,
+        definition_of_fires(attribution.recording),
+        _first_tokens(attribution),
+        _dropped(attribution),
+        INTERVALS,
+    )
+
+
+def _first_tokens(attribution: Attribution) -> str:
+    """How much the targets differ: answers that all begin alike cannot be told apart by their first token."""
+    fewest, most = (choose(attribution.first_tokens.values()) for choose in (min, max))
+    counted = plural(fewest, "different token") if fewest == most else f"{fewest:,} to {most:,} different tokens"
+    alike = [language_label(code) for code, count in attribution.first_tokens.items() if count == 1]
+    same = f" In {joined(alike)} all answers begin with the same one, which says little about them." if alike else ""
+    return f"The answers of a language begin with {counted}.{same}"
+
+
+def _dropped(attribution: Attribution) -> str:
+    listed = [f"{plural(rows, 'row')} ({reason})" for reason, rows in attribution.dropped.items()]
+    if len(listed) > REASONS_SHOWN:
+        listed = [f"{plural(sum(attribution.dropped.values()), 'row')}, for {len(listed)} reasons in the table below"]
+    text = f"Left out in all languages: {joined(listed)}." if listed else "No row was left out."
+    counts = {code: count for code, count in attribution.collisions.items() if count}
+    if counts:
+        named = joined([f"{plural(count, 'row')} in {language_label(code)}" for code, count in counts.items()])
+        return f"{text} Options begin with the same token in {named}."
+    return f"{text} No two options of a row begin with the same token." if attribution.collisions else text
+
+
+def _left_out(attribution: Attribution) -> tuple[Table, ...]:
+    dropped = Table.of(
+        "rows-left-out", "Rows left out in all languages", [Column("reason"), Column("rows")],
+        list(attribution.dropped.items()),
+    )  # fmt: skip
+    collisions = Table.of(
+        "option-collisions", "Rows in which two options begin with the same token",
+        [Column("language"), Column("rows")], list(attribution.collisions.items()),
+    )  # fmt: skip
+    return tuple(table for table in (dropped, collisions) if table.rows)
+
+
+def _figure(attribution: Attribution, reading: Reading, sentence: str) -> Figure:
+    plots = tuple(_plot(attribution, reading, among) for among in AMONG)
+    caption = (
+        f"How to read it: one panel a language; {reading.caption}. A neuron's type is what it does in all languages on "
+        "the same row, so that some of a type do not fire in this language; the choice above leaves those out."
+    )
+    kind = "Stacked bars" if reading.stacked else "Line charts"
+    alternative = f"{kind} over layers for {plural(len(attribution.languages), 'language')}. {sentence}"
+    return Figure(reading.key, reading.title, caption, alternative, plots)
+
+
+def _plot(attribution: Attribution, reading: Reading, among: Among) -> Plot:
+    values = reading.values(attribution, among)
+    value, resampled = mean_scores(values)
+    scores = scores_from(value.flatten(), resampled.flatten(1))
+    types = [place for place in range(len(CATEGORIES)) if among == "any" or CATEGORIES[place] != "non-activated"]
+    places = layer_labels(attribution.layout)
+    layers = len(places)
+
+    def at(language: int, layer: int, place: int) -> Score:
+        return scores[(language * layers + layer) * len(CATEGORIES) + place]
+
+    panels = [
+        (language_label(code), [_series(place, [at(g, layer, place) for layer in range(layers)]) for place in types])
+        for g, code in enumerate(attribution.languages)
+    ]
+    spec = panels_by_language(panels, places, unit=reading.unit, stacked=reading.stacked, axis="layer")
+    rows = [
+        (code, places.full[layer], CATEGORIES[place], *score_cells(at(g, layer, place)))
+        for g, code in enumerate(attribution.languages)
+        for layer in range(layers)
+        for place in types
+    ]
+    columns = [Column("language"), Column("layer"), Column("type"), *score_columns(reading.unit, "")]
+    return Plot(
+        spec, Table.of(f"{reading.key}-{among}", f"{reading.title}: {AMONG[among]}", columns, rows), AMONG[among]
+    )
+
+
+def _series(place: int, scores: Sequence[Score]) -> Series:
+    return Series(CATEGORIES[place], ROLES[CATEGORIES[place]], scores)
+
+
+def _by_type(concentration: Concentration, sums: Concentration) -> Table:
+    """All numbers over rows, languages and layers, one line a type."""
+    names = (
+        ("share of neurons", ""), ("share of top contributions", ""), ("ratio of the two", ""),
+        ("share of summed contribution", ""), ("summed effective score", ""),
+    )  # fmt: skip
+    columns = [Column("type"), *(column for name, unit in names for column in score_columns(name, unit))]
+    rows: list[tuple[Cell, ...]] = [
+        (name, *(cell for score in (*concentration[name], *sums[name][:2]) for cell in score_cells(score)))
+        for name in CATEGORIES
+    ]
+    return Table.of("by-type", "Neurons, contribution and effective score by type", columns, rows)
+
+
+def _summary(attribution: Attribution, concentration: Concentration, sums: Concentration) -> Table:
+    columns = [
+        Column("type"), Column("neurons"), Column(f"top {percent(attribution.top_share)}"), Column("ratio"),
+        Column("effective score"),
+    ]  # fmt: skip
+    rows = [
+        (name, percent(neurons.value), percent(top.value), _ratio(ratio), f"{number(effect.value)} {bracketed(effect)}")
+        for (name, (neurons, top, ratio)), (_, effect, _) in zip(concentration.items(), sums.values())
+    ]
+    return Table.of("contribution-by-type", "Contribution to the answer by type", columns, rows)
+
+
+def _ratio(ratio: Score) -> str:
+    return UNDEFINED if math.isnan(ratio.value) else f"{multiple(ratio.value)} {bracketed(ratio, multiple)}"
