@@ -12,6 +12,7 @@ from neuroglot.cli.deactivation import DEACTIVATE_EXAMPLES, deactivate
 from neuroglot.cli.lab import lab_app
 from neuroglot.cli.models import models
 from neuroglot.cli.recording import RECORD_EXAMPLES, record
+from neuroglot.cli.selecting import SELECT_EXAMPLES, select
 from neuroglot.cli.sharing import COMPARE_EXAMPLES, SHARING_EXAMPLES, compare, sharing
 
 app = App(
@@ -27,6 +28,7 @@ app.command(sharing, help_epilogue=SHARING_EXAMPLES)
 app.command(attribute, help_epilogue=ATTRIBUTE_EXAMPLES)
 app.command(deactivate, help_epilogue=DEACTIVATE_EXAMPLES)
 app.command(compare, help_epilogue=COMPARE_EXAMPLES)
+app.command(select, help_epilogue=SELECT_EXAMPLES)
 app.command(models)
 app.command(lab_app)
 

@@ -1,12 +1,37 @@
 """Which neurons: sets, the rules that select them, and how alike they are; no model needed."""
 
 from neuroglot.neurons.categories import CATEGORIES as CATEGORIES
+from neuroglot.neurons.categories import active_shares_by_row as active_shares_by_row
 from neuroglot.neurons.categories import layer_shares_by_row as layer_shares_by_row
+from neuroglot.neurons.categories import repetition as repetition
 from neuroglot.neurons.categories import rows_by_category as rows_by_category
+from neuroglot.neurons.categories import shares_among as shares_among
 from neuroglot.neurons.categories import shares_if_independent as shares_if_independent
+from neuroglot.neurons.change import SharingChange as SharingChange
 from neuroglot.neurons.comparing import jaccard as jaccard
 from neuroglot.neurons.comparing import overlap_matrix as overlap_matrix
 from neuroglot.neurons.neuronset import NeuronSet as NeuronSet
+from neuroglot.neurons.released import load_json as load_json
+from neuroglot.neurons.released import load_released as load_released
+from neuroglot.neurons.released import save_json as save_json
+from neuroglot.neurons.released import save_released as save_released
 from neuroglot.neurons.selecting import at_random_like as at_random_like
 from neuroglot.neurons.selecting import by_entropy as by_entropy
 from neuroglot.neurons.selecting import language_entropy as language_entropy
+from neuroglot.neurons.selecting_baselines import at_random as at_random
+from neuroglot.neurons.selecting_baselines import by_magnitude as by_magnitude
+from neuroglot.neurons.selecting_common import ranked as ranked
+from neuroglot.neurons.selecting_moments import by_mean_difference as by_mean_difference
+from neuroglot.neurons.selecting_overlap import by_overlap as by_overlap
+from neuroglot.neurons.selecting_penalty import by_owner_count as by_owner_count
+from neuroglot.neurons.selecting_penalty import by_penalised_entropy as by_penalised_entropy
+from neuroglot.neurons.selecting_rates import by_coverage as by_coverage
+from neuroglot.neurons.selecting_rates import by_percentile as by_percentile
+from neuroglot.neurons.selecting_responses import by_average_precision as by_average_precision
+from neuroglot.neurons.selecting_responses import by_probe as by_probe
+from neuroglot.neurons.selecting_scores import by_scores as by_scores
+from neuroglot.neurons.selecting_sets import by_consistency as by_consistency
+from neuroglot.neurons.selecting_sets import exclusive as exclusive
+from neuroglot.neurons.selecting_sets import shared as shared
+from neuroglot.neurons.selectors import SELECTORS as SELECTORS
+from neuroglot.neurons.selectors import describe_selectors as describe_selectors

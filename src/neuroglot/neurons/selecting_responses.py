@@ -1,0 +1,146 @@
+"""Selectors that read one number a text and neuron, for example the mean activation over the text's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from neuroglot.errors import ConfigError
+from neuroglot.layout import Layout
+from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
+from neuroglot.neurons.selecting_common import Size, as_sets, highest, require_languages, require_neurons
+from neuroglot.signature import Signature
+
+CHUNK = 2**11  # neurons at a time
+Ends = Literal["both", "top", "bottom"]
+
+
+def by_average_precision(
+    responses: Tensor,
+    labels: Tensor,
+    layout: Layout,
+    languages: Sequence[str],
+    *,
+    top_share: float | None = None,
+    count: int | None = None,
+    equal: bool = False,
+    ends: Ends = "both",
+    signature: Signature = NO_PROVENANCE,
+) -> dict[str, NeuronSet]:
+    """Neurons whose `responses [texts, N]` tell a language's texts from all others best, or worst (Kojima et al. 2024).
+
+    The score is `average_precision` of the response as a classifier of the language (2404.02431). Of
+    both `ends` half of the `top_share` (1 % by default) or `count` each, the top getting the odd one: the paper's 1,000
+    and 1,000 are `count=2000`. `labels [texts]` are places in `languages`.
+
+    Where we differ: feed-forward neurons only (there, outputs of all linear layers). A neuron that never varies, or
+    with a response of NaN, is no candidate. Raises `ConfigError` for one language, a language without texts, labels out
+    of range, or other ends; `LayoutMismatchError` for other shapes.
+    """
+    _require_labelled(responses, labels, layout, languages)
+    if ends not in get_args(Ends):
+        raise ConfigError(f"Got ends={ends!r}.", f"Expected one of {', '.join(get_args(Ends))}.")
+    size = Size.of(layout.neuron_count, top_share, count, equal)
+    scores = torch.stack([average_precision(responses, labels == place) for place in range(len(languages))])
+    scores = scores.masked_fill((responses == responses[0]).all(0), torch.nan)
+    at_top = {"both": size.wanted - size.wanted // 2, "top": size.wanted, "bottom": 0}[ends]
+    members = highest(scores, at_top)
+    members |= highest((-scores).masked_fill(members, torch.nan), size.wanted - at_top)
+    rule = Signature.of(rule="average precision", ends=ends)
+    return as_sets(members, languages, layout, signature | rule | size.signature, size)
+
+
+def by_probe(
+    responses: Tensor,
+    labels: Tensor,
+    layout: Layout,
+    languages: Sequence[str],
+    *,
+    top_share: float | None = None,
+    count: int | None = None,
+    equal: bool = False,
+    penalty: float = 1.0,
+    signature: Signature = NO_PROVENANCE,
+) -> dict[str, NeuronSet]:
+    """Neurons of highest weight in a linear probe that tells a language's texts from all others by `[texts, N]`.
+
+    score[g, n] is `probe_weights`, of a ridge regression on all neurons together; the highest `top_share` (1 % by
+    default) or `count` of each language. A rule of ours, after linear-probe rankings of neurons (Dalvi et al. 2019,
+    from memory): closed form, so that it is the same every time. A neuron that never varies or has a response that is
+    not finite is no candidate and no part of the probe. Raises as `by_average_precision` does.
+    """
+    _require_labelled(responses, labels, layout, languages)
+    size = Size.of(layout.neuron_count, top_share, count, equal)
+    members = highest(probe_weights(responses, labels, len(languages), penalty), size.wanted)
+    rule = Signature.of(rule="ridge probe", penalty=float(penalty))
+    return as_sets(members, languages, layout, signature | rule | size.signature, size)
+
+
+def average_precision(responses: Tensor, positive: Tensor) -> Tensor:
+    """Σ_i (R_i − R_{i−1})·P_i over the distinct values as thresholds, `[texts, N]` and bool `[texts]` → `[N]`.
+
+    Texts of equal response are one threshold, as in scikit-learn's `average_precision_score`. NaN where a response is.
+    """
+    return torch.cat([_average_precision(part, positive) for part in responses.split(CHUNK, dim=1)])
+
+
+def probe_weights(responses: Tensor, labels: Tensor, languages: int, penalty: float = 1.0) -> Tensor:
+    """W = Xᵀ(XXᵀ/M + λI)⁻¹Y/M, `[texts, N]` → `[G, N]`: X the standardised responses of M neurons that vary, Y centred
+    one-hot labels, λ the `penalty`.
+
+    That is the ridge regression with the penalty λM on the squared weights, solved over texts instead of neurons. NaN
+    for neurons that are left out. Raises `ConfigError` unless the penalty is above 0.
+    """
+    if not 0 < penalty < torch.inf:
+        raise ConfigError(f"Got penalty={penalty}.", "Expected a number above 0.")
+    texts = len(responses)
+    kernel = torch.zeros(texts, texts, dtype=torch.float64)
+    used = 0
+    for part, varies in _standardised(responses):
+        kernel += part @ part.T
+        used += int(varies.sum())
+    targets = torch.nn.functional.one_hot(labels.long(), languages).double()
+    identity = torch.eye(texts, dtype=torch.float64)
+    dual = torch.linalg.solve(kernel / max(used, 1) + penalty * identity, targets - targets.mean(0)) / max(used, 1)
+    weights = [(part.T @ dual).T.masked_fill(~varies, torch.nan) for part, varies in _standardised(responses)]
+    return torch.cat(weights, dim=1)
+
+
+def _average_precision(responses: Tensor, positive: Tensor) -> Tensor:
+    texts = len(responses)
+    ordered, order = torch.sort(responses.double(), dim=0, descending=True, stable=True)
+    hits = positive[order].double()
+    precision = hits.cumsum(0) / torch.arange(1, texts + 1, dtype=torch.float64)[:, None]
+    ends = torch.ones_like(ordered, dtype=torch.bool)
+    ends[:-1] = ordered[:-1] != ordered[1:]
+    places = torch.where(ends, torch.arange(texts)[:, None], texts)
+    group_end = places.flip(0).cummin(0).values.flip(0)  # of the texts that respond alike, the last
+    found = (hits * precision.gather(0, group_end)).sum(0) / positive.sum()
+    return found.masked_fill(responses.isnan().any(0), torch.nan)
+
+
+def _standardised(responses: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Responses less their mean over their deviation, a few neurons at a time, 0 where they do not vary; which do."""
+    for part in responses.split(CHUNK, dim=1):
+        values = part.double()
+        varies = values.isfinite().all(0) & (values != values[0]).any(0)
+        centred = values - values.mean(0)
+        scaled = centred / centred.square().mean(0).sqrt()
+        yield torch.where(varies, scaled, 0.0), varies
+
+
+def _require_labelled(responses: Tensor, labels: Tensor, layout: Layout, languages: Sequence[str]) -> None:
+    require_languages(languages)
+    require_neurons(responses, layout, "responses")
+    if labels.shape != responses.shape[:1] or labels.is_floating_point() or labels.dtype == torch.bool:
+        raise ConfigError(
+            f"Got labels {labels.dtype} {list(labels.shape)}.", f"Expected {len(responses)} whole numbers."
+        )
+    found = set(labels.tolist())
+    if found != set(range(len(languages))):
+        raise ConfigError(
+            f"The labels name {sorted(found)}.", f"Expected every number from 0 to {len(languages) - 1}, and no other."
+        )
