@@ -11,7 +11,10 @@ from neuroglot import cli
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
-NAMES = ("demo", "analyze", "record", "sharing", "attribute", "deactivate", "compare", "select", "models", "lab train")
+NAMES = (
+    *("demo", "analyze", "record", "sharing", "attribute", "deactivate", "compare", "select", "steer", "generate"),
+    *("export", "models", "lab train"),
+)
 COMMANDS = (["--help"], *([*name.split(), "--help"] for name in NAMES))
 
 

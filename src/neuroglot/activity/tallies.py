@@ -181,17 +181,17 @@ class SharingTally:
 
     def commit(self) -> None:
         """Add the batch's rows."""
-        device = self.totals["fired"].device
+        device, categories = self.totals["fired"].device, self.languages + 1
         rows = self.rows.to(device)
         for layer, fired_on in self.fired_on.items():
             fired, place = fired_on.to(device), self.layer_places[layer]
-            shared = fired.sum(1, dtype=torch.uint8 if self.languages < 256 else torch.int32)  # [rows, N]
-            self.totals["active"][rows, place] = fired.sum(2, dtype=torch.int32)
-            self.totals["fired"][:, layer.neurons] += fired.sum(0)
-            for count in range(self.languages + 1):
-                hit = shared == count
-                self.totals["histogram"][count, layer.neurons] += count_true(hit)
-                self.totals["by_row"][rows, place, count] = hit.sum(1, dtype=torch.int32)
+            shared = fired.sum(1)  # [rows, N]: in how many languages
+            self.totals["active"][rows, place] = count_true(fired.flatten(0, 1).T).reshape(len(rows), -1).int()
+            self.totals["fired"][:, layer.neurons] += fired.sum(0) if len(rows) > 1 else fired[0]
+            self.totals["histogram"][:, layer.neurons].scatter_add_(0, shared, torch.ones_like(shared))
+            numbered = shared + categories * torch.arange(len(rows), device=device)[:, None]
+            counts = torch.bincount(numbered.flatten(), minlength=categories * len(rows))
+            self.totals["by_row"][rows, place] = counts.reshape(-1, categories).int()
 
 
 def fired_on_texts(

@@ -48,8 +48,13 @@ def sharing_section(sharing: Sharing) -> Section:
             *((fewer_languages_figure(sharing),) if len(sharing.languages) > 2 else ()),
         ),
         tables=(repetition_table(sharing),),
-        summary=_summary(_title(sharing), overall, chance),
+        summary=_summary(f"{_title(sharing)} ({corpus_name(sharing)})", overall, chance),
     )
+
+
+def corpus_name(sharing: Sharing) -> str:
+    """What the rows are called."""
+    return str(dict(sharing.signature.fields).get("corpus", "unnamed rows"))
 
 
 def _title(sharing: Sharing) -> str:

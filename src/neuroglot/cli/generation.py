@@ -1,0 +1,206 @@
+"""`neuroglot generate` and `neuroglot export`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from neuroglot.corpora import Corpus
+    from neuroglot.generation import Generation
+    from neuroglot.interventions.files import Steering
+    from neuroglot.models import ModelView
+    from neuroglot.neurons import NeuronSet
+
+GENERATE_EXAMPLES = """Examples:
+
+    neuroglot generate lab --prompt "Der Preis ist" --max-new-tokens 20
+    neuroglot generate lab --prompts prompts.tsv --ablate de.safetensors --out without-de.jsonl
+    neuroglot generate ./my-model --prompts prompts/ --steer to-german.safetensors --json"""
+
+EXPORT_EXAMPLES = """Example:
+
+    neuroglot export ./my-model --ablate de.safetensors --out my-model-without-de"""
+
+
+def generate(
+    model: str,
+    /,
+    *,
+    prompts: str | None = None,
+    prompt: str | None = None,
+    steer: Path | None = None,
+    ablate: Path | None = None,
+    max_new_tokens: int = 64,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    beams: int = 1,
+    seed: int = 0,
+    out: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    languages: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
+    column: str | None = None,
+    revision: str | None = None,
+    device: str | None = None,
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+) -> None:
+    """Continue prompts, with neurons steered or switched off.
+
+    Parameters
+    ----------
+    model:
+        `lab`, a folder in the hub's layout, or a model id of the hub.
+    prompts:
+        Prompts by language: a folder of line-aligned `xx.txt` files, a TSV, CSV, JSONL or Parquet file with a column a
+        language, a known folder, or a data set id of the hub.
+    prompt:
+        One prompt, instead of a file.
+    steer:
+        Steering file, as `neuroglot steer` writes it.
+    ablate:
+        Neuron set file; these neurons are off at all tokens, whatever the steering makes of them.
+    max_new_tokens:
+        Longest text that is generated, in tokens.
+    temperature:
+        0 takes the likeliest token; above, tokens are drawn.
+    top_p:
+        Draw from the likeliest tokens that together have this probability.
+    beams:
+        Beams to search; needs the temperature 0.
+    seed:
+        Seed of drawn tokens.
+    out:
+        JSONL file to write, a line a text, instead of printing.
+    json:
+        Print JSONL.
+    languages:
+        Languages to read, by code; all by default.
+    column:
+        The column that holds the text, where a corpus has several.
+    revision:
+        Branch, tag or commit of a hub model.
+    device:
+        For example `cpu` or `cuda`; `auto` spreads a large model over all devices; the fastest one by default.
+    dtype:
+        Precision of the model; the checkpoint's own by default.
+    """
+    from neuroglot import models
+    from neuroglot.generation import Decoding
+    from neuroglot.storage import write_whole
+
+    decoding = Decoding(max_new_tokens, temperature, top_p, beams, seed)
+    texts = _prompts(prompts, prompt, languages, column)
+    view, tokenizer = models.load(model, revision=revision, device=device, dtype=dtype)
+    lines = list(_generated(view, tokenizer, texts, decoding, steer, ablate))
+    if out is not None:
+        write_whole(out, "".join(f"{_as_json(line)}\n" for line in lines))
+        print(f"{len(lines):,} texts: {out}")
+        return
+    for line in lines:
+        print(_as_json(line) if json else f"[{line['language']} {line['id']}] {line['prompt']} →{line['generated']}")
+
+
+def export(
+    model: str,
+    /,
+    *,
+    ablate: Path,
+    out: Path,
+    revision: str | None = None,
+    device: str | None = "cpu",
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Save the model without some neurons, as a checkpoint that plain transformers loads.
+
+    Parameters
+    ----------
+    model:
+        `lab`, a folder in the hub's layout, or a model id of the hub.
+    ablate:
+        Neuron set file: the value vectors of these neurons are zero in the checkpoint.
+    out:
+        Folder for the checkpoint, its tokenizer and neuroglot.json; must not exist.
+    revision:
+        Branch, tag or commit of a hub model.
+    device:
+        Where the model is held meanwhile.
+    dtype:
+        Precision of the checkpoint; that of the model by default.
+    overwrite:
+        Replace an earlier checkpoint.
+    """
+    from neuroglot import models
+    from neuroglot.interventions.weights import fold
+    from neuroglot.neurons import NeuronSet
+    from neuroglot.storage import check_free
+
+    check_free(out, overwrite)
+    neurons = NeuronSet.load(ablate)
+    view, tokenizer = models.load(model, revision=revision, device=device, dtype=dtype)
+    fold(view, neurons, out, tokenizer, overwrite=overwrite)
+    print(f"{len(neurons):,} of {view.layout.neuron_count:,} neurons folded out: {out}")
+
+
+def _prompts(prompts: str | None, prompt: str | None, languages: tuple[str, ...] | None, column: str | None) -> Corpus:
+    from neuroglot import corpora
+    from neuroglot.errors import ConfigError
+
+    if (prompts is None) == (prompt is None):
+        raise ConfigError("Prompts are needed.", "Expected either --prompts FILE or --prompt TEXT.")
+    if prompt is not None:
+        return corpora.Corpus("prompt", ("0",), {"und": (prompt,)})
+    assert prompts is not None
+    return corpora.load(prompts, languages=languages, column=column)
+
+
+def _generated(
+    view: ModelView,
+    tokenizer: object,
+    prompts: Corpus,
+    decoding: object,
+    steer: Path | None,
+    ablate: Path | None,
+) -> Iterator[dict[str, str]]:
+    from contextlib import ExitStack
+
+    from neuroglot.generation import generate
+    from neuroglot.interventions.ablating import ablating
+    from neuroglot.interventions.files import Steering
+    from neuroglot.interventions.steering import steering
+    from neuroglot.neurons import NeuronSet
+
+    steered = None if steer is None else Steering.load(steer, view.layout)
+    off = None if ablate is None else NeuronSet.load(ablate)
+    with ExitStack() as changes:  # the last has the last word
+        if steered is not None:
+            changes.enter_context(steering(view, steered))
+        if off is not None:
+            changes.enter_context(ablating(view, off))
+        generation = generate(view, tokenizer, prompts, decoding)  # type: ignore[arg-type]
+    yield from _lines(prompts, generation, _signature(generation, steered, off))
+
+
+def _signature(generation: Generation, steered: Steering | None, off: NeuronSet | None) -> str:
+    from neuroglot.interventions.operators import set_to
+    from neuroglot.signature import Signature
+
+    ablated = None if off is None else str(set_to(off).signature)
+    return str(generation.signature | (steered.signature if steered else Signature()) | Signature.of(ablated=ablated))
+
+
+def _lines(prompts: Corpus, generation: Generation, signature: str) -> Iterator[dict[str, str]]:
+    rows = {row_id: row for row, row_id in enumerate(prompts.ids)}
+    for language in generation.languages:
+        for row_id, text in zip(generation.ids, generation.texts[language], strict=True):
+            read = prompts.texts[language][rows[row_id]]
+            yield {"id": row_id, "language": language, "prompt": read, "generated": text, "signature": signature}
+
+
+def _as_json(line: dict[str, str]) -> str:
+    import json
+
+    return json.dumps(line, ensure_ascii=False)

@@ -1,0 +1,132 @@
+"""Steering: steps on neurons, in order, while the block lasts; on all tokens, the prompt's, or generated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neuroglot.errors import ConfigError, InterventionError
+from neuroglot.interventions.files import SCOPES, Scope, Steering
+from neuroglot.interventions.operators import OPERATORS, Step
+from neuroglot.layout import Layer
+from neuroglot.models.points import Routing
+from neuroglot.models.view import ModelView
+
+CHANGED_WITH_A_CACHE = "Generate with a cache, one token at a time (use_cache=True, neither chunked nor assisted)."
+
+
+@contextmanager
+def steering(view: ModelView, steps: Steering | Step | Iterable[Step], scope: Scope | None = None) -> Iterator[None]:
+    """Within the block each step changes its neurons, in the order given; each sees what those before it made.
+
+    `scope`: `all` tokens (the default, in any forward), those of the `prompt`, or those that were `generated`, that is
+    generated tokens where the model reads them to choose the next one; the token after the prompt is chosen by the
+    prompt. They are told by the cache: one token behind a cache that is not empty counts as generated, also where it
+    is the rest of a prompt that the caller cached. A `Steering` brings its own scope. Steps at `post_act` act before
+    those at `write`, as the model computes.
+
+    No weight is touched; blocks nest; the model is as before when the block ends, on exceptions too. Raises
+    `LayoutMismatchError` for steps of another layout, `ConfigError` for a scope of a model that is no decoder, and
+    `InterventionError` in a forward that does not reach the neurons or, with a scope, is no part of `generate` with a
+    cache.
+    """
+    plan = _plan(steps, scope)
+    for step in plan.steps:
+        view.layout.require_same(step.neurons.layout, "A step of the steering")
+    if plan.scope != "all" and view.family.kind != "decoder":
+        raise ConfigError(
+            f"The scope {plan.scope!r} was asked of a model of the kind {view.family.kind!r}.",
+            "Prompt and generated tokens are told apart in decoders.",
+            "Take the scope 'all'.",
+        )
+    phase = _Phase(plan.scope)
+    with ExitStack() as hooks:
+        if plan.scope != "all":
+            phase.follow(view, hooks)
+        for step in sorted(plan.steps, key=lambda step: step.site):  # stable: post_act, then write
+            change = _Change(step, phase)
+            hooks.enter_context(view.tapping(step.site, change.tap, layers=tuple(change.parts)))
+        yield
+
+
+def _plan(steps: Steering | Step | Iterable[Step], scope: Scope | None) -> Steering:
+    if isinstance(steps, Steering):
+        return steps if scope is None else Steering(steps.steps, scope)
+    return Steering((steps,) if isinstance(steps, Step) else tuple(steps), scope or "all")
+
+
+class _Phase:
+    """Whether the forward in progress reads a prompt or a generated token, told by the cache that it is given."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope, self.now = scope, "" if scope != "all" else "all"
+
+    def follow(self, view: ModelView, hooks: ExitStack) -> None:
+        model = view.model  # some models go past their base model
+        hooks.callback(model.register_forward_pre_hook(self._begin, with_kwargs=True).remove)
+        hooks.callback(model.register_forward_hook(self._end, always_call=True).remove)
+
+    def changes(self) -> bool:
+        if not self.now:
+            raise _untold(self.scope, "of the model without its head")
+        return self.scope in ("all", self.now)
+
+    def _begin(self, _model: Any, arguments: tuple[Tensor, ...], named: dict[str, Any]) -> None:
+        cache = named.get("past_key_values")
+        if cache is None:
+            raise _untold(self.scope, "without a cache")
+        token_ids = arguments[0] if arguments else named.get("input_ids")
+        given = named["inputs_embeds"] if token_ids is None else token_ids
+        held = int(cache.get_seq_length())
+        if held and given.shape[1] != 1:
+            raise _untold(self.scope, f"of {given.shape[1]} tokens behind {held} cached ones")
+        self.now = "generated" if held else "prompt"
+
+    def _end(self, *_: Any) -> None:
+        self.now = ""
+
+
+class _Change:
+    """One step as a tap; parts of its set and values lie on the device of their layer once that was reached."""
+
+    def __init__(self, step: Step, phase: _Phase) -> None:
+        self.phase, self.change = phase, OPERATORS[step.operator].change
+        by_layer = step.neurons.layout.by_layer(step.neurons.members)
+        values = step.values
+        self.parts: dict[Layer, tuple[Tensor, Tensor | float]] = {
+            layer: (part, values[layer.neurons] if isinstance(values, Tensor) else values)
+            for layer, part in by_layer
+            if bool(part.any())
+        }
+
+    def tap(self, layer: Layer, activation: Tensor, routing: Routing | None) -> Tensor | None:
+        """The activation `[rows, N]` with the step done on its neurons; None where the scope leaves it alone."""
+        if not self.phase.changes():
+            return None
+        members, values = self._on(layer, activation.device)
+        if routing is not None:  # each row is one expert's
+            members = members.reshape(layer.experts, -1)[routing.experts]
+            values = values.reshape(layer.experts, -1)[routing.experts] if isinstance(values, Tensor) else values
+        if isinstance(values, Tensor):
+            values = values.to(activation.dtype)
+        return torch.where(members, self.change(activation, values), activation)
+
+    def _on(self, layer: Layer, device: torch.device) -> tuple[Tensor, Tensor | float]:
+        members, values = self.parts[layer]
+        if members.device != device:  # layers of one model may lie on several devices
+            moved = values.to(device) if isinstance(values, Tensor) else values
+            self.parts[layer] = members, values = members.to(device), moved
+        return members, values
+
+
+def _untold(scope: str, forward: str) -> InterventionError:
+    assert scope in SCOPES
+    return InterventionError(
+        f"A forward {forward} was made while neurons were steered on the scope {scope!r}.",
+        "Prompt and generated tokens cannot be told apart in it.",
+        CHANGED_WITH_A_CACHE,
+    )
