@@ -162,7 +162,7 @@ def test_csv_is_the_table_and_runs_no_formula() -> None:
 def test_every_figure_is_valid_plotly() -> None:
     results = [*making.everything(making.TEN[:3], 3), making.activity(fires=(0.0, 1.0))]
     plots = [plot for section in Report(results).sections for figure in section.figures for plot in figure.plots]
-    assert len(plots) == 14
+    assert len(plots) == 17
     for plot in plots:
         go.Figure({"data": plot.spec.data, "layout": plot.spec.layout})
         go.Figure({"layout": plot.spec.narrow})

@@ -19,7 +19,6 @@ from neuroglot.reports.sections.attribution_panels import panels_by_language
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import UNDEFINED, bracketed, joined, multiple, number, percent, plural
 
-ROLES = dict(zip(CATEGORIES, ("own", "other", "heat-minus-1", "random")))  # colours that are told apart
 Concentration = dict[str, tuple[Score, Score, Score]]  # by type
 REASONS_SHOWN = 3  # more stand in the table only
 AMONG: dict[Among, str] = {"any": "all neurons of a type", "active": "only those active in the language"}
@@ -217,7 +216,7 @@ def _plot(attribution: Attribution, reading: Reading, among: Among) -> Plot:
 
 
 def _series(place: int, scores: Sequence[Score]) -> Series:
-    return Series(CATEGORIES[place], ROLES[CATEGORIES[place]], scores)
+    return Series(CATEGORIES[place], CATEGORIES[place], scores)
 
 
 def _by_type(concentration: Concentration, sums: Concentration) -> Table:
