@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -21,7 +22,6 @@ from benchmarks.texts import lab_tokenizer, load_corpus
 from neuroglot.activity import passes, tallies
 from neuroglot.corpora import batches, reading
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.models import view as views
 
 EXAMPLES = 3  # in front of each prompt of the corpus with a shared beginning
 
@@ -36,6 +36,7 @@ def masked_inputs(view: Any, token_ids: Tensor, real: Tensor) -> dict[str, Any]:
     return {"input_ids": token_ids, "attention_mask": real.long(), "use_cache": False}
 
 
+views = import_module("neuroglot.models.view")  # the package's `view` is the function
 OFF: dict[str, tuple[Any, str, Any]] = {
     "counting eight neurons at a time": (tallies, "count_true", count_by_product),
     "stopping behind the last place read": (views, "_is_offloaded", lambda _model: True),
@@ -57,10 +58,9 @@ def main() -> None:
     config = config_of(options.parameters, "llama", options.vocabulary)
     model, tokenizer = random_model(config, "cpu", "float32"), lab_tokenizer()
     view, corpus = neuroglot.view(model), load_corpus(options.corpus, options.rows, None)
-    lines = [
-        _compared(name, lambda texts: neuroglot.record(view, tokenizer, texts), corpus, options.rounds) for name in OFF
-    ]
-    print("\n".join(lines))  # noqa: T201
+    for name in OFF:
+        line = _compared(name, lambda texts: neuroglot.record(view, tokenizer, texts), corpus, options.rounds)
+        print(line, flush=True)  # noqa: T201
 
 
 def _compared(name: str, record: Callable[[Corpus], Any], corpus: Corpus, rounds: int) -> str:
