@@ -109,6 +109,16 @@ def test_a_finished_folder_is_read_back_and_another_job_refused(tmp_path: Path) 
         record_into(tmp_path / "run", located, TOKENIZER, CORPUS, Recording(), resume=True)
 
 
+def test_processes_that_start_at_different_speeds_do_not_take_each_other_for_another_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = []
+    monkeypatch.setattr("neuroglot.activity.checkpoints.distribution.wait_for_all", lambda: order.append("waits"))
+    monkeypatch.setattr("neuroglot.activity.checkpoints.write_whole", lambda *_: order.append("writes"))
+    Checkpoints(tmp_path / "run").open(Signature.of(job=1), resume=False)
+    assert order == ["waits", "writes", "waits"]
+
+
 def saved_by(folder: Path, process: int, batches: list[int], value: int) -> None:
     """A checkpoint as process `process` writes it, with `value` everywhere."""
     located = view(tiny_model("llama"))

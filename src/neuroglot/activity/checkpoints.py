@@ -39,7 +39,9 @@ class Checkpoints:
     def open(self, job: Signature, resume: bool) -> None:
         """Begin or go on; raises `ConfigError` where the folder holds another job, or any without `resume`."""
         stored = self.folder / "job.json"
-        if stored.exists():
+        goes_on = stored.exists()
+        distribution.wait_for_all()  # every process has looked before one of them writes
+        if goes_on:
             _require_same(job, stored, resume)
         elif distribution.rank() == 0:
             write_whole(stored, json.dumps(job.to_json(), indent=1, ensure_ascii=False) + "\n")
