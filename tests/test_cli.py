@@ -164,6 +164,16 @@ def test_unknown_words_are_refused(run, words: list[str]) -> None:
     assert "Traceback" not in out + err
 
 
+def test_an_interrupted_recording_says_how_to_go_on(run, model, tmp_path, monkeypatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("neuroglot.activity.recorded.record", interrupt)
+    code, _, err = run("record", str(model), "--corpus", "lab", "--out", str(tmp_path / "run"))
+    assert code == 130
+    assert f"interrupted; go on with --resume --out {tmp_path / 'run'}" in err
+
+
 def test_an_interrupt_is_one_message_and_code_130(run, model, tmp_path, monkeypatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -15,7 +15,7 @@ from neuroglot.corpora.batches import by_language, pad
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.reading import Reading
 from neuroglot.corpora.tokenizing import tokenize
-from neuroglot.errors import InterventionError, MemoryLimitError
+from neuroglot.errors import ConfigError, InterventionError, MemoryLimitError
 from neuroglot.models import view
 from neuroglot.models.checks import available_sites
 from tests.families import TINY_CONFIGS, tiny_model
@@ -128,6 +128,12 @@ def test_one_text_that_does_not_fit_is_said() -> None:
     OutOfMemory(located.model, 3)
     with pytest.raises(MemoryLimitError, match=r"1 text\(s\) of 13 tokens do not fit into memory.*smaller dtype"):
         record(located, TOKENIZER, CORPUS)
+
+
+@pytest.mark.parametrize("options", [{"token_budget": 0}, {"token_budget": -5}, {"save_seconds": -1}])
+def test_a_budget_that_holds_nothing_is_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="Expected one token or more"):
+        record(view(tiny_model("llama")), TOKENIZER, CORPUS, **options)  # type: ignore[arg-type]
 
 
 def test_other_errors_of_the_model_pass_through() -> None:

@@ -125,7 +125,15 @@ def read_corpus(
     save_seconds: float,
     share_prefixes: bool = False,
 ) -> Reading:
-    """One pass over a corpus into tallies, taken up from the run folder where there is one."""
+    """One pass over a corpus into tallies, taken up from the run folder where there is one.
+
+    Raises `ConfigError` for a token budget below 1 or a negative time between two savings.
+    """
+    if (token_budget is not None and token_budget < 1) or save_seconds < 0:
+        raise ConfigError(
+            f"Got a token budget of {token_budget} and {save_seconds:g} seconds between savings.",
+            "Expected one token or more, and no negative time.",
+        )
     budget = token_budget or automatic_token_budget(view)
     limit = context_limit(tokenizer, text_config(view.model))
     reading = Reading(tokenizer, corpus, limit, order, budget, share_prefixes)

@@ -55,6 +55,7 @@ def main() -> None:
     except NeuroglotError as error:
         print(f"neuroglot: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("neuroglot: interrupted; nothing half-written was left.", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        left = stop.args[0] if stop.args else "nothing half-written was left."
+        print(f"neuroglot: interrupted; {left}", file=sys.stderr)
         sys.exit(130)

@@ -2,12 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-if TYPE_CHECKING:
-    from neuroglot.corpora import Task
+from neuroglot.cli.tasks import read_task
 
 ATTRIBUTE_EXAMPLES = """Examples:
 
@@ -86,7 +85,7 @@ def attribute(
         "fires": fires, "top_share": top_share, "frozen_norm": frozen_norm, "contrastive": contrastive,
     }  # fmt: skip
     check_free(out, overwrite)
-    questions = _read(corpus, task, languages, on_missing, limit)
+    questions = read_task(corpus, task, languages, on_missing, limit)
     view, tokenizer = models.load(model, revision=revision, device=device, dtype=dtype)
     recording = Recording(site=site, tokens="last", fires=(fires,), special_tokens=True)
     with whole_folder(out, overwrite) as folder:
@@ -102,25 +101,3 @@ def attribute(
         write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
     report.print()
     print(f"\nReport: {out / 'report.html'}")
-
-
-def _read(
-    corpus: str, task: str | None, languages: tuple[str, ...] | None, on_missing: Literal["refuse", "drop"],
-    limit: int | None,
-) -> "Task":  # fmt: skip
-    """The task that was named; raises `ConfigError` where that is none of the lab's, or more than one."""
-    from neuroglot import corpora, lab
-    from neuroglot.errors import ConfigError
-
-    if corpus != "lab":
-        if task is not None:
-            raise ConfigError(f"--task {task} was given with --corpus {corpus}.", "It chooses among the lab's tasks.")
-        return corpora.load_task(corpus, languages=languages, on_missing=on_missing, limit=limit)
-    of_the_lab = {one.name: one for one in lab.tasks()}
-    if task not in of_the_lab or (limit is not None and limit < 1):
-        raise ConfigError(
-            f"--task {task or 'missing'} and --limit {limit} were given with --corpus lab.",
-            f"Expected one of {', '.join(of_the_lab)}, and one row or more.",
-        )
-    chosen = of_the_lab[task] if languages is None else of_the_lab[task].select(languages)
-    return chosen if limit is None else chosen.take(range(min(limit, len(chosen))))

@@ -1,12 +1,11 @@
 """`neuroglot deactivate`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-if TYPE_CHECKING:
-    from neuroglot.corpora import Task
+from neuroglot.cli.tasks import read_task
 
 DEACTIVATE_EXAMPLES = """Examples:
 
@@ -100,7 +99,7 @@ def deactivate(
         "on_missing": on_missing, "limit": limit, **options, "revision": revision, "device": device, "dtype": dtype,
     }  # fmt: skip
     check_free(out, overwrite)
-    questions = _task(corpus, task, languages, on_missing, limit)
+    questions = read_task(corpus, task, languages, on_missing, limit)
     view, tokenizer = models.load(model, revision=revision, device=device, dtype=dtype)
     with whole_folder(out, overwrite) as folder:
         result = run(view, tokenizer, questions, **options)  # type: ignore[arg-type]
@@ -111,25 +110,3 @@ def deactivate(
         write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
     report.print()
     print(f"\nReport: {out / 'report.html'}")
-
-
-def _task(
-    corpus: str,
-    name: str | None,
-    languages: tuple[str, ...] | None,
-    on_missing: Literal["refuse", "drop"],
-    limit: int | None,
-) -> "Task":
-    from neuroglot import lab
-    from neuroglot.corpora import load_task
-    from neuroglot.errors import ConfigError
-
-    if corpus != "lab":
-        if name is not None:
-            raise ConfigError(f"The task {name!r} was named for {corpus!r}.", "Only 'lab' holds several.")
-        return load_task(corpus, languages=languages, on_missing=on_missing, limit=limit)
-    tasks = {task.name: task for task in lab.tasks()}
-    if name not in tasks:
-        raise ConfigError(f"The lab's task {name!r} was asked for.", f"Expected --task, one of {', '.join(tasks)}.")
-    task = tasks[name] if languages is None else tasks[name].select(languages)
-    return task if limit is None else task.take(range(min(limit, len(task))))

@@ -92,16 +92,19 @@ def record(
     texts = corpora.load(corpus, languages=languages, on_missing=on_missing, column=column)
     with sharing_the_job(wait_minutes):
         view, tokenizer = models.load(model, revision=revision, device=device, dtype=dtype)
-        activity = record_into(
-            out,
-            view,
-            tokenizer,
-            texts,
-            recording,
-            resume=resume,
-            token_budget=token_budget,
-            save_seconds=save_seconds,
-        )
+        try:
+            activity = record_into(
+                out,
+                view,
+                tokenizer,
+                texts,
+                recording,
+                resume=resume,
+                token_budget=token_budget,
+                save_seconds=save_seconds,
+            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"go on with --resume --out {out}.") from None
         if rank() == 0:
             read, languages_read = int(activity.tokens.sum()), len(activity.languages)
             print(f"{read:,} tokens in {languages_read} languages, {view.layout}: {out / 'activity.safetensors'}")
