@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -51,24 +52,30 @@ def ablation_matrix(
     *,
     draws: int = 5,
     seed: int = 0,
+    random_on: Literal["all", "own"] = "all",
 ) -> AblationMatrix:
     """Switch off each language's neurons in turn and score every language, beside `draws` random sets of equal size.
 
-    Random sets have as many neurons in every layer as the set they stand beside. The rows should be others than those
-    the sets were selected on. Raises `ConfigError` unless `sets` has exactly the languages of `data`, in any order.
+    Random sets have as many neurons in every layer as the set they stand beside, and are scored on `all` languages, or
+    on the set's `own` only, which is all that the headline needs. The rows should be others than those the sets were
+    selected on. Raises `ConfigError` unless `sets` has exactly the languages of `data`, in any order.
     """
     tokenized, batches = _prepared(view, tokenizer, data, metric)
     _require_languages(tokenized.languages, sets, draws)
     own = [sets[language] for language in tokenized.languages]
     random = [  # a seed of its own for every set and draw: the same one would give nested sets
-        [at_random_like(neurons, seed + draw * len(own) + place) for place, neurons in enumerate(own)]
+        (at_random_like(neurons, seed + draw * len(own) + place), place)
         for draw in range(draws)
+        for place, neurons in enumerate(own)
     ]
-    conditions = [NeuronSet.empty(view.layout), *own, *(neurons for draw in random for neurons in draw)]
+    conditions: list[tuple[NeuronSet, int | None]] = [(NeuronSet.empty(view.layout), None)]
+    conditions += [(neurons, None) for neurons in own]
+    conditions += [(neurons, place if random_on == "own" else None) for neurons, place in random]
     counts = []
-    for neurons in track(conditions, f"ablating on {data.name}", len(conditions)):
+    for neurons, only in track(conditions, f"ablating on {data.name}", len(conditions)):
         with ablating(view, neurons):
-            counts.append(_counts(view, batches, metric, tokenized))
+            some = batches if only is None else _of_language(tokenized, only, view)
+            counts.append(_counts(view, some, metric, tokenized))
     languages = len(own)
     shape = (draws, languages, *counts[0].shape)
     signature = _signature(view, data, metric, tokenized) | Signature.of(
@@ -104,21 +111,28 @@ def _prepared(
             f"It reads a {metric.reads.__name__}.",
         )
     require_decoder(view)
-    config = text_config(view.model)
-    tokenized = tokenize(tokenizer, data, context_limit(tokenizer, config))
-    vocabulary = int(config.vocab_size)
-    return tokenized, by_length(tokenized, max(1, min(TOKEN_BUDGET, LOGIT_BUDGET // vocabulary)))
+    tokenized = tokenize(tokenizer, data, context_limit(tokenizer, text_config(view.model)))
+    return tokenized, by_length(tokenized, _token_budget(view))
+
+
+def _of_language(tokenized: TokenizedCorpus, place: int, view: ModelView) -> list[Batch]:
+    texts = tuple(text for text in tokenized.texts if text.language == place)
+    return by_length(replace(tokenized, texts=texts), _token_budget(view))
+
+
+def _token_budget(view: ModelView) -> int:
+    return max(1, min(TOKEN_BUDGET, LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
 
 
 def _counts(view: ModelView, batches: list[Batch], metric: Metric, tokenized: TokenizedCorpus) -> Tensor:
-    """The metric's counts by row and language: `[R, G, C]`, float64."""
+    """The metric's counts by row and language: `[R, G, C]`, float64; NaN where no batch has the text."""
     counts: Tensor | None = None
     with view.evaluating():
         for batch in track(batches, "scoring", len(batches)):
             batch_counts = metric.counts(_predictions(view, batch.to(view.model.device))).cpu()
             if counts is None:
                 shape = len(tokenized.ids), len(tokenized.languages), batch_counts.shape[1]
-                counts = torch.zeros(shape, dtype=torch.float64)
+                counts = torch.full(shape, torch.nan, dtype=torch.float64)
             rows = torch.tensor([text.row for text in batch.texts])
             counts[rows, torch.tensor([text.language for text in batch.texts])] = batch_counts
     if counts is None:

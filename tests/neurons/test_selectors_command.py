@@ -6,18 +6,16 @@ from pathlib import Path
 import pytest
 from cyclopts import App
 
-from neuroglot.activity.record import record
-from neuroglot.activity.recording import Recording
 from neuroglot.cli.selecting import SELECT_EXAMPLES, select
 from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.evidence import gather
 from neuroglot.models import load
 from neuroglot.neurons import NeuronSet
-from neuroglot.neurons.selectors import SELECTORS
+from neuroglot.neurons.selectors import NEEDS, SELECTORS
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
 RUN = ("model", "--corpus", "texts", "--out", "run", "--device", "cpu")
-FROM_ACTIVITY = [selector for selector in SELECTORS.values() if selector.reads_activity]
 
 
 @pytest.fixture
@@ -33,16 +31,17 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     return lambda *words: app(["select", *words], result_action="return_value", exit_on_error=False)
 
 
-def test_every_selector_that_reads_an_activity_runs(run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_selector_runs(run, capsys: pytest.CaptureFixture[str]) -> None:
     from neuroglot import corpora
 
     view, tokenizer = load("model", device="cpu")
-    texts = corpora.load("texts")
-    assert len(FROM_ACTIVITY) == 8
-    for selector in FROM_ACTIVITY:
-        run(*RUN, "--selector", selector.name, "--top-share", "0.1", "--overwrite")
-        statistics = () if selector.needs == "counts" else (selector.needs,)
-        expected = selector.select(record(view, tokenizer, texts, Recording(statistics=statistics)), top_share=0.1)
+    evidence = gather(view, tokenizer, corpora.load("texts"), tuple(NEEDS))
+    assert len(SELECTORS) == 13
+    for selector in SELECTORS.values():
+        sized = ("--top-share", "0.1") if "top_share" in selector.options else ("--depth", "5")
+        run(*RUN, "--selector", selector.name, *sized, "--overwrite")
+        options = {"top_share": 0.1} if "top_share" in selector.options else {"depth": 5}
+        expected = selector.sets(evidence, **options)
         assert sorted(path.name for path in Path("run").iterdir()) == [
             "config.json", "de.safetensors", "sw.safetensors", "zh.safetensors",
         ]  # fmt: skip
@@ -51,7 +50,7 @@ def test_every_selector_that_reads_an_activity_runs(run, capsys: pytest.CaptureF
             assert NeuronSet.load(f"run/{language}.safetensors") == neurons
             assert f"{language:8}{len(neurons):>9,} neurons" in printed
         config = json.loads(Path("run/config.json").read_text())
-        assert (config["selector"], config["options"]) == (selector.name, {"top_share": 0.1})
+        assert (config["selector"], config["options"]) == (selector.name, options)
 
 
 def test_options_reach_the_selector_and_json_says_how_many(run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,13 +70,13 @@ def test_the_list_names_all(run, capsys: pytest.CaptureFixture[str]) -> None:
     run("--list")
     printed = capsys.readouterr().out
     assert "entropy" in printed
-    assert "[G, N]" in printed
+    assert "gradients" in printed
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        (), ("model",), RUN, (*RUN, "--selector", "chess"), (*RUN, "--selector", "probe"),
+        (), ("model",), RUN, (*RUN, "--selector", "chess"), (*RUN, "--selector", "probe", "--depth", "3"),
         (*RUN, "--selector", "entropy", "--seed", "1"), (*RUN, "--selector", "entropy", "--count", "0"),
         (*RUN, "--selector", "entropy", "--languages", "de"), (*RUN, "--selector", "entropy", "--top-share", "2"),
     ],

@@ -36,7 +36,8 @@ COUNTS = st.integers(1, NEURONS)
 VALUES = st.sampled_from([0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan])
 GROUPS = {"layer": LAYERS, "stack": (range(12), range(12, 20)), "model": (range(20),)}
 quick = settings(deadline=None, max_examples=40)
-FROM_ACTIVITY = [selector for selector in SELECTORS.values() if selector.reads_activity]
+RECORDED = ("counts", "moments", "magnitude", "histogram")
+FROM_ACTIVITY = [selector for selector in SELECTORS.values() if selector.needs in RECORDED]
 
 
 @quick

@@ -6,6 +6,7 @@ import sys
 
 from cyclopts import App
 
+from neuroglot.cli.ablation import ABLATE_EXAMPLES, ablate
 from neuroglot.cli.analysis import ANALYZE_EXAMPLES, analyze, demo
 from neuroglot.cli.attribution import ATTRIBUTE_EXAMPLES, attribute
 from neuroglot.cli.deactivation import DEACTIVATE_EXAMPLES, deactivate
@@ -13,6 +14,7 @@ from neuroglot.cli.generation import EXPORT_EXAMPLES, GENERATE_EXAMPLES, export,
 from neuroglot.cli.lab import lab_app
 from neuroglot.cli.models import models
 from neuroglot.cli.recording import RECORD_EXAMPLES, record
+from neuroglot.cli.scoreboard import SCOREBOARD_EXAMPLES, scoreboard
 from neuroglot.cli.selecting import SELECT_EXAMPLES, select
 from neuroglot.cli.sharing import COMPARE_EXAMPLES, SHARING_EXAMPLES, compare, sharing
 from neuroglot.cli.steering import STEER_EXAMPLES, steer
@@ -31,6 +33,8 @@ app.command(attribute, help_epilogue=ATTRIBUTE_EXAMPLES)
 app.command(deactivate, help_epilogue=DEACTIVATE_EXAMPLES)
 app.command(compare, help_epilogue=COMPARE_EXAMPLES)
 app.command(select, help_epilogue=SELECT_EXAMPLES)
+app.command(ablate, help_epilogue=ABLATE_EXAMPLES)
+app.command(scoreboard, help_epilogue=SCOREBOARD_EXAMPLES)
 app.command(steer, help_epilogue=STEER_EXAMPLES)
 app.command(generate, help_epilogue=GENERATE_EXAMPLES)
 app.command(export, help_epilogue=EXPORT_EXAMPLES)

@@ -1,4 +1,4 @@
-"""`neuroglot select`: language neurons of a model by any selector that reads an Activity."""
+"""`neuroglot select`: language neurons of a model by any selector."""
 
 import json as json_format
 from pathlib import Path
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from neuroglot.cli.options import CorpusOptions, ModelOptions, RecordingOptions
+
 if TYPE_CHECKING:
     from neuroglot.neurons.neuronset import NeuronSet
-    from neuroglot.neurons.selectors import Selector
 
 SELECT_EXAMPLES = """Examples:
 
@@ -37,17 +38,14 @@ def select(
     coverage: float | None = None,
     within: Literal["model", "stack", "layer"] | None = None,
     direction: Literal["higher", "either"] | None = None,
+    ends: Literal["both", "top", "bottom"] | None = None,
+    depth: int | None = None,
+    contrast: Literal["sets", "margin", "none"] | None = None,
+    than: Literal["all", "any"] | None = None,
     seed: int | None = None,
-    languages: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
-    on_missing: Literal["refuse", "drop"] = "refuse",
-    column: str | None = None,
-    revision: str | None = None,
-    device: str | None = None,
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
-    site: Literal["post_act", "write"] = "post_act",
-    tokens: Literal["all", "last"] = "all",
-    fires: float = 0.0,
-    special_tokens: Annotated[bool, Parameter(negative="")] = False,
+    texts: CorpusOptions = CorpusOptions(),
+    loading: ModelOptions = ModelOptions(),
+    reading: RecordingOptions = RecordingOptions(),
     overwrite: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Select each language's neurons: record what the selector needs, and write one set a language.
@@ -78,7 +76,7 @@ def select(
     owner_quantile:
         Quantile of all firing rates that a neuron must pass in a language to belong to it (entropy, penalised-entropy).
     penalty:
-        Weight of the highest rate; found by bisection if not given (penalised-entropy).
+        Weight of the highest rate, found by bisection if not given (penalised-entropy); or of squared weights (probe).
     percentile:
         Percentile of activations that counts as passed, as a share (percentile).
     quantile:
@@ -89,34 +87,20 @@ def select(
         Where percentiles or coverage are taken: the model, a stack or a layer (percentile, coverage).
     direction:
         Means `higher` than elsewhere, or `either` way (mean-difference).
+    ends:
+        Texts told apart best (`top`), worst (`bottom`) or `both` (average-precision).
+    depth:
+        Most important neurons of each layer and text (consistency, exclusive).
+    contrast:
+        Highest scores of one language only (`sets`), by the `margin` over all others, or `none` (gradient).
+    than:
+        Less what `all` languages share, or what `any` other has (exclusive).
     seed:
         Seed of the draw (random).
-    languages:
-        Languages to compare, by code; all of the corpus by default.
-    on_missing:
-        What to do where a language lacks a text: `refuse` the corpus, or `drop` the whole row.
-    column:
-        The column that holds the text, where a corpus has several.
-    revision:
-        Branch, tag or commit of a hub model.
-    device:
-        For example `cpu` or `cuda`; `auto` spreads a large model over all devices; the fastest one by default.
-    dtype:
-        Precision of the model; the checkpoint's own by default.
-    site:
-        Where a neuron is read: `post_act`, output of the nonlinearity, or `write`, input of the down projection.
-    tokens:
-        Read `all` tokens, or the `last` one of each text.
-    fires:
-        A neuron fires where its value is greater than this.
-    special_tokens:
-        Count tokens that the tokenizer adds, such as `<s>`.
     overwrite:
         Replace the run folder of an earlier run.
     """
-    from neuroglot import corpora, models
-    from neuroglot.activity.record import record
-    from neuroglot.activity.recording import Recording
+    from neuroglot.evidence import gather
     from neuroglot.neurons.selecting_common import Size
     from neuroglot.neurons.selectors import selector_named
     from neuroglot.storage import check_free
@@ -125,23 +109,21 @@ def select(
         _list(json)
         return
     model, corpus, selector, out = _given(model=model, corpus=corpus, selector=selector, out=out)
-    rule, chosen = _readable(selector_named(selector)), {
+    rule, chosen = selector_named(selector), {
         "top_share": top_share, "count": count, "equal": equal or None, "filter_quantile": filter_quantile,
         "owner_quantile": owner_quantile, "penalty": penalty, "percentile": percentile, "quantile": quantile,
-        "coverage": coverage, "within": within, "direction": direction, "seed": seed,
+        "coverage": coverage, "within": within, "direction": direction, "ends": ends, "depth": depth,
+        "contrast": contrast, "than": than, "seed": seed,
     }  # fmt: skip
     options = rule.with_options(chosen)
     check_free(out, overwrite)
-    statistics: Any = () if rule.needs == "counts" else (rule.needs,)
-    recording = Recording(site, tokens, (fires,), special_tokens, statistics)
-    texts = corpora.load(corpus, languages=languages, on_missing=on_missing, column=column)
-    view, tokenizer = models.load(model, revision=revision, device=device, dtype=dtype)
+    parallel = texts.load(corpus)
+    view, tokenizer = loading.load(model)
     Size.of(view.layout.neuron_count, top_share, count)  # refuses before anything is recorded
-    sets = rule.select(record(view, tokenizer, texts, recording), **options)
+    sets = rule.sets(gather(view, tokenizer, parallel, (rule.needs,), reading.recording), **options)
     _write(out, overwrite, sets, {
         "command": "select", "model": model, "corpus": corpus, "selector": selector, "options": options,
-        "languages": list(sets), "on_missing": on_missing, "column": column, "revision": revision, "device": device,
-        "dtype": dtype, "recording": recording.to_json(),
+        **texts.to_json(), "languages": list(sets), **loading.to_json(), "recording": reading.recording.to_json(),
     })  # fmt: skip
     _print(sets, out, json)
 
@@ -171,18 +153,6 @@ def _given(model: str | None, corpus: str | None, selector: str | None, out: Pat
         missing = [name for name, value in given.items() if value is None]
         raise ConfigError(f"{', '.join(missing)} was not given.", "Expected all four, or --list.")
     return model, corpus, selector, out
-
-
-def _readable(selector: "Selector") -> "Selector":
-    from neuroglot.errors import ConfigError
-    from neuroglot.neurons.selectors import NEEDS, SELECTORS
-
-    if not selector.reads_activity:
-        raise ConfigError(
-            f"The selector {selector.name!r} needs {NEEDS[selector.needs]}.",
-            f"Expected one of {', '.join(name for name, one in SELECTORS.items() if one.reads_activity)}.",
-        )
-    return selector
 
 
 def _write(out: Path, overwrite: bool, sets: "dict[str, NeuronSet]", config: dict[str, Any]) -> None:

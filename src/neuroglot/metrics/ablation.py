@@ -32,7 +32,8 @@ class Headline:
 @dataclass(frozen=True, eq=False)
 class AblationMatrix:
     """Counts of a metric with all neurons on `[R, G, C]`, with each set off `[S, R, G, C]`, and with K random draws of
-    the same size a layer off `[K, S, R, G, C]`. Set s holds the neurons of `languages[s]`, so that S = G.
+    the same size a layer off `[K, S, R, G, C]`, NaN where a random set was scored on its own language only. Set s holds
+    the neurons of `languages[s]`, so that S = G.
 
     An effect is the change of the metric in the direction of harm: loss increase, or accuracy decrease.
     """
@@ -59,13 +60,22 @@ class AblationMatrix:
 
     def headline(self) -> Headline:
         """Means over the diagonal, off it, and over the control's diagonal, with ratios."""
+        return Headline(*scores_from(*(_with_ratios(means) for means in self.means())))
+
+    def means(self) -> tuple[Tensor, Tensor]:
+        """The headline's three means, `[3]`, and those of resampled rows and draws, `[resamples, 3]`.
+
+        The same resamples are drawn for every matrix of as many rows and draws, so that differences are paired.
+        """
         effect = self._effect(self.ablated.sum(1), self.baseline.sum(0))
         control = self._effect(self.random.sum(2), self.baseline.sum(0)).mean(0)
-        value = _means(effect[None], control[None])
-        resamples = _means(
-            self._effect(self._resampled(self.ablated), self._resampled_baseline()[:, None]), self._resampled_random()
-        )
-        return Headline(*scores_from(value[0], resamples))
+        resampled = self._effect(self._resampled(self.ablated), self._resampled_baseline()[:, None])
+        return _means(effect[None], control[None])[0], _means(resampled, self._resampled_random())
+
+    def resampled_values(self) -> tuple[Tensor, Tensor]:
+        """The metric over resampled rows: with all neurons on, `[resamples, G]`, and with each set off, then `[…, S, G]`."""
+        value = self.metric.value
+        return value(self._resampled_baseline()), value(self._resampled(self.ablated))
 
     def _effect(self, counts: Tensor, baseline: Tensor) -> Tensor:
         change = self.metric.value(counts) - self.metric.value(baseline)
@@ -96,11 +106,15 @@ class AblationMatrix:
 
 
 def _means(effect: Tensor, control: Tensor) -> Tensor:
-    """Diagonal, off-diagonal and random mean and the two ratios: `[K, S, G]` twice → `[K, 5]`."""
+    """Diagonal, off-diagonal and random mean: `[K, S, G]` twice → `[K, 3]`."""
     own = torch.eye(effect.shape[-1], dtype=torch.bool)
-    diagonal, off_diagonal, random = effect[:, own].mean(1), effect[:, ~own].mean(1), control[:, own].mean(1)
-    ratios = (_ratio(diagonal, off_diagonal), _ratio(diagonal, random))
-    return torch.stack([diagonal, off_diagonal, random, *ratios], dim=1)
+    return torch.stack([effect[:, own].mean(1), effect[:, ~own].mean(1), control[:, own].mean(1)], dim=1)
+
+
+def _with_ratios(means: Tensor) -> Tensor:
+    """The three means and the two ratios: `[..., 3]` → `[..., 5]`."""
+    diagonal, off_diagonal, random = means.unbind(-1)
+    return torch.stack([*means.unbind(-1), _ratio(diagonal, off_diagonal), _ratio(diagonal, random)], dim=-1)
 
 
 def _ratio(harm: Tensor, reference: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from neuroglot.activity.activity import Activity
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.selecting_baselines import at_random_like as at_random_like
-from neuroglot.neurons.selecting_common import Size, as_sets, element_at, lowest_owned, require_comparable
+from neuroglot.neurons.selecting_common import Equal, Size, as_sets, element_at, lowest_owned, require_comparable
 from neuroglot.signature import Signature
 
 
@@ -30,7 +30,7 @@ def by_entropy(
     *,
     top_share: float | None = None,
     count: int | None = None,
-    equal: bool = False,
+    equal: Equal = False,
     filter_quantile: float = 0.95,
     owner_quantile: float = 0.95,
     threshold: float | None = None,

@@ -6,7 +6,7 @@ import torch
 
 from neuroglot.activity.activity import Activity
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.neurons.selecting_common import Size, as_sets, highest, require_comparable
+from neuroglot.neurons.selecting_common import Equal, Size, as_sets, highest, require_comparable
 from neuroglot.signature import Signature
 
 
@@ -25,7 +25,7 @@ def at_random(
     *,
     top_share: float | None = None,
     count: int | None = None,
-    equal: bool = False,
+    equal: Equal = False,
     seed: int = 0,
 ) -> dict[str, NeuronSet]:
     """Random neurons for each language: a `count`, or a share of all N (1 % by default), drawn from all neurons alike.
@@ -43,7 +43,7 @@ def at_random(
 
 
 def by_magnitude(
-    activity: Activity, *, top_share: float | None = None, count: int | None = None, equal: bool = False
+    activity: Activity, *, top_share: float | None = None, count: int | None = None, equal: Equal = False
 ) -> dict[str, NeuronSet]:
     """Each language's neurons of largest mean absolute activation, whatever they do in other languages.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.signature import Signature
 
 ONE_PERCENT = 0.01
+Equal = bool | Literal["at most"]  # every language gets as many, or is refused; or gets at most as many
 
 
 def ranked(scores: Tensor, *, top_share: float | None = None, count: int | None = None) -> Tensor:
@@ -47,20 +49,29 @@ def descending(scores: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Size:
-    """How many neurons are selected: the number, whether every language must get it, and both as a signature."""
+    """How many neurons are selected: the number, whether every language must get it, and both as a signature.
+
+    With `equal`, every language gets the number or the selection is refused; with "at most", it gets fewer where it has
+    fewer candidates.
+    """
 
     wanted: int
-    equal: bool
+    equal: Equal
     signature: Signature
 
     @classmethod
     def of(
-        cls, neurons: int, top_share: float | None, count: int | None, equal: bool = False, default: float = ONE_PERCENT
+        cls,
+        neurons: int,
+        top_share: float | None,
+        count: int | None,
+        equal: Equal = False,
+        default: float = ONE_PERCENT,
     ) -> Size:
         """A share of so many neurons, rounded half to even, or a count; raises `ConfigError` as `ranked` does."""
         if top_share is not None and count is not None:
             raise ConfigError(f"Got top_share={top_share} and count={count}.", "Expected one of them.")
-        equally = Signature.of(equal=True) if equal else Signature()
+        equally = Signature.of(equal=equal) if equal else Signature()
         if count is None:
             share = default if top_share is None else top_share
             require_share("top_share", share)
@@ -86,7 +97,7 @@ def as_sets(
     """One set a language from members `[G, N]`; raises `ConfigError` unless all have a size that must be equal."""
     sizes = members.sum(1).tolist()
     for language, found in zip(languages, sizes, strict=True):
-        if size is not None and size.equal and found != size.wanted:
+        if size is not None and size.equal is True and found != size.wanted:
             raise ConfigError(
                 f"Language {language!r} has {found} neurons that can be selected.",
                 f"Sets of equal size were asked for, of {size.wanted} each.",

@@ -10,7 +10,7 @@ from torch import Tensor
 from neuroglot.activity.activity import Activity
 from neuroglot.errors import ConfigError
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.neurons.selecting_common import Size, as_sets, highest, require_comparable
+from neuroglot.neurons.selecting_common import Equal, Size, as_sets, highest, require_comparable
 from neuroglot.signature import Signature
 
 Direction = Literal["higher", "either"]
@@ -35,7 +35,7 @@ def by_mean_difference(
     *,
     top_share: float | None = None,
     count: int | None = None,
-    equal: bool = False,
+    equal: Equal = False,
     direction: Direction = "higher",
 ) -> dict[str, NeuronSet]:
     """Each language's neurons whose mean activation is furthest above that in the other languages, in deviations.

@@ -8,7 +8,15 @@ from torch import Tensor
 from neuroglot.activity.activity import Activity
 from neuroglot.errors import ConfigError
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.neurons.selecting_common import Size, as_sets, element_at, histogram_of, lowest_owned, require_comparable
+from neuroglot.neurons.selecting_common import (
+    Equal,
+    Size,
+    as_sets,
+    element_at,
+    histogram_of,
+    lowest_owned,
+    require_comparable,
+)
 from neuroglot.signature import Signature
 
 CHUNK = 2**14  # neurons at a time
@@ -20,7 +28,7 @@ def by_overlap(
     quantile: float = 0.01,
     top_share: float | None = None,
     count: int | None = None,
-    equal: bool = False,
+    equal: Equal = False,
 ) -> dict[str, NeuronSet]:
     """Neurons whose histograms part the languages in two groups that overlap least (DLN, EMNLP 2026).
 

@@ -12,7 +12,7 @@ from neuroglot.activity.activity import Activity
 from neuroglot.errors import ConfigError
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.selecting import language_entropy
-from neuroglot.neurons.selecting_common import Size, as_sets, element_at, lowest_owned, require_comparable
+from neuroglot.neurons.selecting_common import Equal, Size, as_sets, element_at, lowest_owned, require_comparable
 from neuroglot.signature import Signature
 
 LARGEST_PENALTY = 0.2
@@ -31,7 +31,7 @@ def by_penalised_entropy(
     *,
     top_share: float | None = None,
     count: int | None = None,
-    equal: bool = False,
+    equal: Equal = False,
     owner_quantile: float = 0.95,
     penalty: float | None = None,
     threshold: float | None = None,

@@ -13,7 +13,15 @@ from neuroglot.activity.recording import HISTOGRAM_EDGES
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.neurons.selecting_common import Size, as_sets, highest, histogram_of, require_comparable, require_share
+from neuroglot.neurons.selecting_common import (
+    Equal,
+    Size,
+    as_sets,
+    highest,
+    histogram_of,
+    require_comparable,
+    require_share,
+)
 from neuroglot.signature import Signature
 
 Within = Literal["model", "stack", "layer"]
@@ -24,7 +32,7 @@ def by_percentile(
     *,
     top_share: float | None = None,
     count: int | None = None,
-    equal: bool = False,
+    equal: Equal = False,
     percentile: float = 0.9,
     within: Within = "model",
 ) -> dict[str, NeuronSet]:
@@ -56,7 +64,7 @@ def by_coverage(
     within: Within = "layer",
     top_share: float | None = None,
     count: int | None = None,
-    equal: bool = False,
+    equal: Equal = False,
     threshold: float | None = None,
 ) -> dict[str, NeuronSet]:
     """The fewest neurons that make up a share of all firing, in each language (Neuron Specialization, Tan et al. 2024).

@@ -11,7 +11,7 @@ from torch import Tensor
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
-from neuroglot.neurons.selecting_common import Size, as_sets, highest, require_languages, require_neurons
+from neuroglot.neurons.selecting_common import Equal, Size, as_sets, highest, require_languages, require_neurons
 from neuroglot.signature import Signature
 
 CHUNK = 2**11  # neurons at a time
@@ -26,7 +26,7 @@ def by_average_precision(
     *,
     top_share: float | None = None,
     count: int | None = None,
-    equal: bool = False,
+    equal: Equal = False,
     ends: Ends = "both",
     signature: Signature = NO_PROVENANCE,
 ) -> dict[str, NeuronSet]:
@@ -61,7 +61,7 @@ def by_probe(
     *,
     top_share: float | None = None,
     count: int | None = None,
-    equal: bool = False,
+    equal: Equal = False,
     penalty: float = 1.0,
     signature: Signature = NO_PROVENANCE,
 ) -> dict[str, NeuronSet]:

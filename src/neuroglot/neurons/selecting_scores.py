@@ -11,7 +11,7 @@ from torch import Tensor
 from neuroglot.errors import ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
-from neuroglot.neurons.selecting_common import Size, as_sets, highest, require_languages, require_neurons
+from neuroglot.neurons.selecting_common import Equal, Size, as_sets, highest, require_languages, require_neurons
 from neuroglot.signature import Signature
 
 Contrast = Literal["sets", "margin", "none"]
@@ -24,7 +24,7 @@ def by_scores(
     *,
     top_share: float | None = None,
     count: int | None = None,
-    equal: bool = False,
+    equal: Equal = False,
     contrast: Contrast = "sets",
     signature: Signature = NO_PROVENANCE,
 ) -> dict[str, NeuronSet]:
@@ -44,7 +44,7 @@ def by_scores(
     require_neurons(scores, layout, "scores")
     if len(scores) != len(languages):
         raise LayoutMismatchError(f"Got scores of {len(scores)} languages.", f"Expected {len(languages)}.")
-    if contrast not in get_args(Contrast) or (contrast == "sets" and equal):
+    if contrast not in get_args(Contrast) or (contrast == "sets" and equal is True):
         raise ConfigError(
             f"Got contrast={contrast!r} with equal={equal}.",
             f"Expected one of {', '.join(get_args(Contrast))}; differences of sets are not of equal size.",

@@ -13,7 +13,15 @@ from torch import Tensor
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
-from neuroglot.neurons.selecting_common import Size, as_sets, descending, highest, require_languages, require_neurons
+from neuroglot.neurons.selecting_common import (
+    Equal,
+    Size,
+    as_sets,
+    descending,
+    highest,
+    require_languages,
+    require_neurons,
+)
 from neuroglot.signature import Signature
 
 PLND_SHARE = 2000 / 11008  # what the code keeps of a layer of LLaMA-2-7B
@@ -56,7 +64,7 @@ def by_consistency(
     threshold: float | None = None,
     top_share: float | None = None,
     count: int | None = None,
-    equal: bool = False,
+    equal: Equal = False,
     signature: Signature = NO_PROVENANCE,
 ) -> dict[str, NeuronSet]:
     """Neurons that are important for every text of a language, from `[texts, N]` by language (PLND, Zhao et al. 2024).
@@ -91,6 +99,21 @@ def by_consistency(
         members = highest(-ranks, size.wanted) if size else ranks < _depths(layout, depth)
         rule = Signature.of(rule="top in all texts") | (size.signature if size else Signature.of(depth=depth))
     return as_sets(members, tuple(importance), layout, signature | rule, size)
+
+
+def by_exclusive_consistency(
+    importance: Mapping[str, Tensor],
+    layout: Layout,
+    *,
+    than: Than = "all",
+    depth: int | None = None,
+    threshold: float | None = None,
+    signature: Signature = NO_PROVENANCE,
+) -> dict[str, NeuronSet]:
+    """PLND's language-specific neurons: `exclusive` of the sets of `by_consistency`, which say what the options are."""
+    return exclusive(
+        by_consistency(importance, layout, depth=depth, threshold=threshold, signature=signature), than=than
+    )
 
 
 def worst_ranks(importance: Tensor, layout: Layout) -> Tensor:

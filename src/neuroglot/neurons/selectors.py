@@ -7,7 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
+from torch import Tensor
+
+from neuroglot.activity.activity import Activity
 from neuroglot.errors import ConfigError
+from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.selecting import by_entropy
 from neuroglot.neurons.selecting_baselines import at_random, by_magnitude
@@ -18,21 +23,38 @@ from neuroglot.neurons.selecting_penalty import by_penalised_entropy
 from neuroglot.neurons.selecting_rates import by_coverage, by_percentile
 from neuroglot.neurons.selecting_responses import by_average_precision, by_probe
 from neuroglot.neurons.selecting_scores import by_scores
-from neuroglot.neurons.selecting_sets import by_consistency, exclusive
+from neuroglot.neurons.selecting_sets import by_consistency, by_exclusive_consistency
+from neuroglot.signature import Signature
 
-Needs = Literal["counts", "moments", "magnitude", "histogram", "responses", "importance", "scores", "sets"]
+Needs = Literal["counts", "moments", "magnitude", "histogram", "responses", "importance", "gradients"]
 
 SHARES = {"top_share", "filter_quantile", "owner_quantile", "percentile", "quantile", "coverage"}
 NEEDS: dict[Needs, str] = {
-    "counts": "an Activity",
-    "moments": "an Activity with the statistic moments",
-    "magnitude": "an Activity with the statistic magnitude",
-    "histogram": "an Activity with the statistic histogram",
-    "responses": "one number a text and neuron [texts, N] with the language of each text; no recorder yet: Python only",
-    "importance": "an importance [texts, N] by language; no recorder yet: Python only",
-    "scores": "a score by language and neuron [G, N], such as an attribution: Python only",
-    "sets": "a set of neurons by language: Python only",
+    "counts": "how often neurons fire",
+    "moments": "means and variances of activations",
+    "magnitude": "mean absolute activations",
+    "histogram": "histograms of activations",
+    "responses": "the mean activation on each text",
+    "importance": "the mean absolute activation on each text",
+    "gradients": "gradients of the loss (decoders without experts)",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What selectors read of one model and corpus; None is what was not asked for.
+
+    `activity` with the statistics that are needed; `responses` and `importance [R, G, N]`, a number a text and neuron;
+    `gradients [G, N]`, gradient × activation.
+    """
+
+    layout: Layout
+    languages: tuple[str, ...]
+    signature: Signature
+    activity: Activity | None = None
+    responses: Tensor | None = None
+    importance: Tensor | None = None
+    gradients: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -46,15 +68,19 @@ class Selector:
     description: str
 
     @property
-    def reads_activity(self) -> bool:
-        """Whether an Activity is all that it needs, so that the command line can run it."""
-        return NEEDS[self.needs].startswith("an Activity")
-
-    @property
     def options(self) -> tuple[str, ...]:
         """The options that it takes, in order."""
         parameters = inspect.signature(self.select).parameters.values()
-        return tuple(one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY)
+        keywords = [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
+        return tuple(name for name in keywords if name != "signature")
+
+    def sets(self, evidence: Evidence, **options: Any) -> dict[str, NeuronSet]:
+        """Each language's set by this selector; raises `ConfigError` where the evidence lacks what it needs."""
+        return self.select(*_READ[self.needs](evidence, self.needs), **self._signed(evidence, options))
+
+    def _signed(self, evidence: Evidence, options: dict[str, Any]) -> dict[str, Any]:
+        signed = "signature" in inspect.signature(self.select).parameters
+        return {**options, "signature": evidence.signature} if signed else options
 
     def with_options(self, options: dict[str, Any]) -> dict[str, Any]:
         """Those of the options that are not None; raises `ConfigError` on one that this selector does not take, and on
@@ -70,6 +96,41 @@ class Selector:
             require_share(name, given[name])
         return given
 
+
+def _held(evidence: Evidence, name: str) -> Any:
+    held = getattr(evidence, name)
+    if held is None:
+        raise ConfigError(f"The evidence holds no {name}.", f"Expected {name}: gather it with needs=({name!r},).")
+    return held
+
+
+def _of_activity(evidence: Evidence, _: Needs) -> tuple[Any, ...]:
+    return (_held(evidence, "activity"),)
+
+
+def _of_texts(evidence: Evidence, needs: Needs) -> tuple[Any, ...]:
+    values = _held(evidence, needs)
+    labels = torch.arange(len(evidence.languages)).repeat(len(values))
+    return values.flatten(0, 1), labels, evidence.layout, evidence.languages
+
+
+def _of_texts_by_language(evidence: Evidence, needs: Needs) -> tuple[Any, ...]:
+    return dict(zip(evidence.languages, _held(evidence, needs).unbind(1), strict=True)), evidence.layout
+
+
+def _of_scores(evidence: Evidence, needs: Needs) -> tuple[Any, ...]:
+    return _held(evidence, needs), evidence.layout, evidence.languages
+
+
+_READ: dict[Needs, Callable[[Evidence, Needs], tuple[Any, ...]]] = {
+    "counts": _of_activity,
+    "moments": _of_activity,
+    "magnitude": _of_activity,
+    "histogram": _of_activity,
+    "responses": _of_texts,
+    "importance": _of_texts_by_language,
+    "gradients": _of_scores,
+}
 
 SELECTORS: dict[str, Selector] = {
     selector.name: selector
@@ -113,15 +174,16 @@ SELECTORS: dict[str, Selector] = {
         ),
         Selector(
             "consistency", by_consistency, "importance", "PLND, Zhao et al. 2024 (2402.18815)",
-            "Important for every text of the language; `exclusive` of it is PLND's language-specific set.",
+            "Important for every text of the language.",
         ),
         Selector(
-            "scores", by_scores, "scores", "CRANE 2026 (2601.04664)",
-            "Among the highest scores of one language and of no other.",
+            "exclusive", by_exclusive_consistency, "importance",
+            "PLND, Zhao et al. 2024; Chen et al. 2025 (2506.09890)",
+            "Important for every text of the language, less what is so in all languages.",
         ),
         Selector(
-            "exclusive", exclusive, "sets", "PLND, Zhao et al. 2024; Chen et al. 2025 (2506.09890)",
-            "Each language's set less what all languages share.",
+            "gradient", by_scores, "gradients", "Leng & Xiong 2024; sets as in CRANE 2026 (2601.04664)",
+            "Highest gradient × activation: those whose loss, to first order, would hurt the language and no other.",
         ),
     )
 }  # fmt: skip

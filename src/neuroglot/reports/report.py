@@ -19,6 +19,7 @@ from neuroglot.errors import ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.deactivation import Deactivation
 from neuroglot.metrics.results import Evaluation
+from neuroglot.metrics.scoreboard import Scoreboard
 from neuroglot.neurons.change import SharingChange
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.parts import Section
@@ -28,6 +29,7 @@ from neuroglot.reports.sections.attribution import attribution_section
 from neuroglot.reports.sections.change import change_section
 from neuroglot.reports.sections.deactivation import deactivation_section
 from neuroglot.reports.sections.evaluation import evaluation_section, evaluations_section
+from neuroglot.reports.sections.scoreboard import scoreboard_section
 from neuroglot.reports.sections.sets import sets_section, single_set_section
 from neuroglot.reports.sections.sharing import sharing_section
 from neuroglot.reports.sections.sharings import sharings_section
@@ -39,12 +41,24 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 Sets = NeuronSet | Mapping[str, NeuronSet]
 Several = tuple[Evaluation, ...] | tuple[Sharing, ...]
-Result = Activity | Attribution | Sharing | SharingChange | Sets | AblationMatrix | Deactivation | Evaluation | Several
+Result = (
+    Activity
+    | Attribution
+    | Sharing
+    | SharingChange
+    | Sets
+    | AblationMatrix
+    | Deactivation
+    | Evaluation
+    | Scoreboard
+    | Several
+)
 
 # What a result is, and which section tells of it, in the order of the page: the claim first, then what it rests on.
 _SECTIONS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Section]], ...] = (
     (lambda result: isinstance(result, AblationMatrix) and not result.metric.higher_is_better, ablation_section),
     (lambda result: isinstance(result, AblationMatrix) and result.metric.higher_is_better, task_section),
+    (lambda result: isinstance(result, Scoreboard), scoreboard_section),
     (lambda result: isinstance(result, Deactivation), deactivation_section),
     (lambda result: isinstance(result, Attribution), attribution_section),
     (lambda result: isinstance(result, SharingChange), change_section),
@@ -70,7 +84,7 @@ def _kind(result: Any) -> int:
     raise ConfigError(
         f"A report was given {type(result).__name__}.",
         "It shows Activity, Sharing, SharingChange, NeuronSet, neuron sets by language, AblationMatrix, "
-        "Deactivation, Attribution and Evaluation.",
+        "Scoreboard, Deactivation, Attribution and Evaluation.",
     )
 
 
@@ -95,9 +109,9 @@ class Report:
     """Results as one self-contained HTML page, as JSON, and as text for the terminal.
 
     `results` are any of `Activity`, `Sharing`, `SharingChange`, `NeuronSet`, neuron sets by language, `AblationMatrix`,
-    `Deactivation`, `Attribution`, `Evaluation`, and tuples that are to be shown together: Evaluations of one metric, or
-    Sharings at several thresholds or of several tasks; in any number and order. `notes` are sentences printed at the
-    top. Raises `ConfigError` on anything else.
+    `Scoreboard`, `Deactivation`, `Attribution`, `Evaluation`, and tuples that are to be shown together: Evaluations of
+    one metric, or Sharings at several thresholds or of several tasks; in any number and order. `notes` are sentences
+    printed at the top. Raises `ConfigError` on anything else.
     """
 
     def __init__(

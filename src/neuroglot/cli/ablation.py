@@ -1,0 +1,115 @@
+"""`neuroglot ablate`: switch off neurons that were selected before."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from neuroglot.cli.options import CorpusOptions, ModelOptions
+from neuroglot.cli.tasks import read_task
+
+if TYPE_CHECKING:
+    from neuroglot.corpora import Corpus, Task
+    from neuroglot.metrics import Metric
+    from neuroglot.neurons import NeuronSet
+
+ABLATE_EXAMPLES = """Examples:
+
+    neuroglot ablate lab --corpus lab --neurons selected --out run
+    neuroglot ablate lab --corpus lab --task iso_date --neurons selected --out run
+    neuroglot ablate ./my-model --corpus held-out.tsv --neurons selected --limit 100 --out run"""
+
+
+def ablate(
+    model: str,
+    /,
+    *,
+    corpus: str,
+    neurons: Path,
+    out: Path,
+    task: str | None = None,
+    limit: int | None = None,
+    random_draws: int = 5,
+    seed: int = 0,
+    texts: CorpusOptions = CorpusOptions(),
+    loading: ModelOptions = ModelOptions(),
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Switch off each language's neurons and score every language, beside random neurons: the ablation matrix.
+
+    Parameters
+    ----------
+    model:
+        `lab`, a folder in the hub's layout, or a model id of the hub.
+    corpus:
+        Parallel text, whose loss is scored; or a task, whose answers are. Rows should be others than those that the
+        neurons were selected on.
+    neurons:
+        Folder with a neuron set a language, `xx.safetensors`, as `neuroglot select` writes it.
+    out:
+        Run folder for report.html, report.json and config.json; must not exist.
+    task:
+        Score this task of the lab's instead of its text.
+    limit:
+        Score no more than so many rows.
+    random_draws:
+        Random sets, as large in every layer, for each language's set.
+    seed:
+        Seed of the random sets.
+    overwrite:
+        Replace the run folder of an earlier run.
+    """
+    import json
+
+    from neuroglot.evaluation import ablation_matrix
+    from neuroglot.reports import Report
+    from neuroglot.storage import check_free, whole_folder, write_whole
+
+    check_free(out, overwrite)
+    sets = _sets(neurons, texts.languages)
+    data, metric = _scored(corpus, task, tuple(sets), limit, texts)
+    view, tokenizer = loading.load(model)
+    matrix = ablation_matrix(view, tokenizer, data, sets, metric, draws=random_draws, seed=seed)
+    report = Report([matrix, sets], title=f"Neurons switched off in {dict(matrix.signature.fields)['model']}")
+    config = {
+        "command": "ablate", "model": model, "corpus": corpus, "task": task, "neurons": str(neurons), "limit": limit,
+        "random_draws": random_draws, "seed": seed, **texts.to_json(), **loading.to_json(),
+    }  # fmt: skip
+    with whole_folder(out, overwrite) as folder:
+        report.save(folder / "report.html")
+        report.save(folder / "report.json")
+        write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    report.print()
+    print(f"\nReport: {out / 'report.html'}")
+
+
+def _scored(
+    corpus: str, task: str | None, languages: tuple[str, ...], limit: int | None, texts: CorpusOptions
+) -> "tuple[Corpus | Task, Metric]":
+    """What is scored, and by which metric: answers of a task, or the loss of text."""
+    from neuroglot.corpora.tasks import is_task
+    from neuroglot.errors import ConfigError
+    from neuroglot.metrics import ExactAnswer, NatsPerToken
+
+    if limit is not None and limit < 1:
+        raise ConfigError(f"Got --limit {limit}.", "Expected one row or more.")
+    if task is not None or is_task(corpus):
+        return read_task(corpus, task, languages, texts.on_missing, limit), ExactAnswer()
+    whole = CorpusOptions(languages, texts.on_missing, texts.column).load(corpus)
+    return whole if limit is None else whole.take(range(min(limit, len(whole)))), NatsPerToken()
+
+
+def _sets(folder: Path, languages: tuple[str, ...] | None) -> "dict[str, NeuronSet]":
+    """One set a language, of those that were asked for; raises `ConfigError` where the folder lacks one."""
+    from neuroglot.errors import ConfigError
+    from neuroglot.neurons import NeuronSet
+
+    found = {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+    wanted = tuple(found) if languages is None else languages
+    missing = [language for language in wanted if language not in found]
+    if missing or not wanted:
+        raise ConfigError(
+            f"{folder} holds no neuron set of {', '.join(missing) or 'any language'}.",
+            "Expected xx.safetensors for each language, as `neuroglot select` writes them.",
+        )
+    return {language: NeuronSet.load(found[language]) for language in wanted}

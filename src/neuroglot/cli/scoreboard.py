@@ -1,0 +1,87 @@
+"""`neuroglot scoreboard`: all selectors at one size, judged by what switching off their neurons does."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from neuroglot.cli.options import CorpusOptions, ModelOptions, RecordingOptions
+
+SCOREBOARD_EXAMPLES = """Examples:
+
+    neuroglot scoreboard lab --corpus lab --count 15 --out run
+    neuroglot scoreboard ./my-model --corpus texts.tsv --top-share 0.01 --selectors entropy gradient random --out run
+    neuroglot scoreboard ./seed0 ./seed1 ./seed2 --corpus texts.tsv --count 100 --out run"""
+
+
+def scoreboard(
+    *models: str,
+    corpus: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")],
+    out: Path,
+    count: int | None = None,
+    top_share: float | None = None,
+    selectors: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
+    ablation_rows: int = 50,
+    random_draws: int = 5,
+    seed: int = 0,
+    texts: CorpusOptions = CorpusOptions(),
+    loading: ModelOptions = ModelOptions(),
+    reading: RecordingOptions = RecordingOptions(),
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Rank all selectors: each picks as many neurons a language on half of the rows, which are switched off on others.
+
+    Parameters
+    ----------
+    models:
+        `lab`, folders in the hub's layout, or model ids of the hub; several are ranked together, such as three seeds.
+    corpus:
+        Parallel text, as for `analyze`; one corpus for all models, or one a model.
+    out:
+        Run folder for report.html, report.json and config.json; must not exist.
+    count:
+        Number of neurons a language.
+    top_share:
+        The same as a share of all neurons; 1 % by default.
+    selectors:
+        Names of `neuroglot select --list`; all that take a number of neurons by default.
+    ablation_rows:
+        How many of the rows that were not used for selection are scored.
+    random_draws:
+        Random sets, as large in every layer, for each language's set.
+    seed:
+        Seed of the split of rows and of the random sets.
+    overwrite:
+        Replace the run folder of an earlier run.
+    """
+    import json
+
+    from neuroglot.neurons.selecting_common import Size
+    from neuroglot.reports import Report
+    from neuroglot.scoreboard import RANKABLE, compare_selectors, corpus_a_model, held_out, over_models
+    from neuroglot.storage import check_free, whole_folder, write_whole
+
+    check_free(out, overwrite)
+    boards = []
+    for model, one in corpus_a_model(models, corpus):
+        selection_rows, others = held_out(texts.load(one), ablation_rows, seed)
+        view, tokenizer = loading.load(model)
+        wanted = Size.of(view.layout.neuron_count, top_share, count).wanted
+        boards.append(
+            compare_selectors(
+                view, tokenizer, selection_rows, others, count=wanted, selectors=selectors or RANKABLE,
+                recording=reading.recording, draws=random_draws, seed=seed,
+            )
+        )  # fmt: skip
+    report = Report([over_models(boards)], title="Selectors of language neurons")
+    config = {
+        "command": "scoreboard", "models": models, "corpus": corpus, "count": count, "top_share": top_share,
+        "selectors": selectors, "ablation_rows": ablation_rows, "random_draws": random_draws, "seed": seed,
+        **texts.to_json(), **loading.to_json(), "recording": reading.recording.to_json(),
+    }  # fmt: skip
+    with whole_folder(out, overwrite) as folder:
+        report.save(folder / "report.html")
+        report.save(folder / "report.json")
+        write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    report.print()
+    print(f"\nReport: {out / 'report.html'}")
