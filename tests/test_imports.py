@@ -9,13 +9,13 @@ PACKAGE = Path(neuroglot.__file__).parent
 FLOORS = {
     "errors": -1, "distribution": 0, "layout": 0, "signature": 0, "storage": 0, "progress": 0,
     "models": 1, "corpora": 1,
-    "generation": 1.5, "activity": 2,
+    "generation": 1.5, "activity": 2, "prompting": 2,
     "neurons": 3,
     "interventions": 4, "metrics": 4,
     "attribution": 5, "evaluation": 5, "lab": 5,
     "reports": 6, "deactivation": 6,
     "evidence": 6,
-    "analysis": 7, "sharing": 7, "scoreboard": 7,
+    "analysis": 7, "sharing": 7, "scoreboard": 7, "harness": 7,
     "cli": 8,
     "__main__": 9,
 }  # fmt: skip

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from neuroglot import metrics as metrics
     from neuroglot import models as models
     from neuroglot import neurons as neurons
+    from neuroglot import prompting as prompting
     from neuroglot.activity.activity import Activity as Activity
     from neuroglot.activity.generated import record_generation as record_generation
     from neuroglot.activity.record import record as record
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from neuroglot.neurons.neuronset import NeuronSet as NeuronSet
     from neuroglot.reports.report import Report as Report
 
-_ROOMS = {"corpora", "interventions", "lab", "metrics", "models", "neurons"}
+_ROOMS = {"corpora", "interventions", "lab", "metrics", "models", "neurons", "prompting"}
 _HOMES = {
     "Activity": "activity.activity",
     "AnalysisConfig": "analysis",

@@ -43,9 +43,9 @@ def test_generated_texts_and_counts_equal_a_plain_loop(model_type: str) -> None:
     activity, generation = record_generation(located, TOKENIZER, CORPUS, Recording(site=site, tokens="all"), DECODING)
     parts = {
         tokens: record_generation(located, TOKENIZER, CORPUS, Recording(site=site, tokens=tokens), DECODING)[0]
-        for tokens in ("prompt", "generated", "last")
+        for tokens in ("prompt", "generated", "last", "steps")
     }
-    expected = {tokens: torch.zeros_like(activity.fired[0]) for tokens in ("prompt", "generated", "last")}
+    expected = {tokens: torch.zeros_like(activity.fired[0]) for tokens in ("prompt", "generated", "last", "steps")}
     for language, prompts in enumerate(PROMPTS):
         for row, prompt in enumerate(prompts):
             new = greedy(located.model, prompt, end)
@@ -54,6 +54,7 @@ def test_generated_texts_and_counts_equal_a_plain_loop(model_type: str) -> None:
             expected["prompt"][language] += fired[1 : len(prompt)].sum(0)  # without <s>
             expected["last"][language] += fired[len(prompt) - 1]
             expected["generated"][language] += fired[len(prompt) :].sum(0)
+            expected["steps"][language] += fired[len(prompt) - 1 :].sum(0)
     for tokens, counts in expected.items():
         assert torch.equal(parts[tokens].fired[0], counts), tokens
     assert torch.equal(activity.fired[0], expected["prompt"] + expected["generated"])
@@ -63,7 +64,7 @@ def test_generated_texts_and_counts_equal_a_plain_loop(model_type: str) -> None:
 @pytest.mark.parametrize(
     "decoding", [DECODING, replace(DECODING, temperature=1.0, top_p=0.9), replace(DECODING, beams=3)]
 )
-@pytest.mark.parametrize("tokens", ["all", "prompt", "generated", "last"])
+@pytest.mark.parametrize("tokens", ["all", "prompt", "generated", "last", "steps"])
 def test_one_pass_over_the_texts_gives_the_same_counts(model_type: str, decoding: Decoding, tokens) -> None:
     located = view(tiny_model(model_type))
     recording = Recording(site="write", tokens=tokens, statistics=("maximum",))
@@ -76,7 +77,8 @@ def test_one_pass_over_the_texts_gives_the_same_counts(model_type: str, decoding
     generated = sum(len(ids) - 1 for column in generation.token_ids.values() for ids in column)
     prompt = sum(len(ids) - 1 for column in PROMPTS for ids in column)
     texts = 3 * len(CORPUS)
-    total = {"all": prompt + generated, "prompt": prompt, "generated": generated, "last": texts}
+    total = {"prompt": prompt, "generated": generated, "last": texts}
+    total |= {"all": prompt + generated, "steps": texts + generated}
     assert int(activity.tokens.sum()) == total[tokens]
 
 
@@ -108,3 +110,46 @@ def test_what_cannot_be_generated_is_refused() -> None:
             Decoding(**options)
     with pytest.raises(ConfigError, match="histogram"):
         record_generation(view(tiny_model("llama")), TOKENIZER, CORPUS, Recording(statistics=("histogram",)))
+
+
+@pytest.mark.parametrize("model_type", ["bloom", "llama", "qwen2", "qwen3"])
+def test_the_pmi_preset_counts_the_last_position_of_each_step_of_generate(model_type: str) -> None:
+    located = view(tiny_model(model_type))
+    activity, _ = record_generation(located, TOKENIZER, CORPUS, Recording.pmi(), DECODING)
+    for language, prompts in enumerate(PROMPTS):
+        positive, zero, steps = 0, 0, 0
+        for prompt in prompts:
+            rows = last_positions_of_generate(located.model, prompt)
+            positive, zero = positive + (rows > 0).sum(0), zero + (rows == 0).sum(0)
+            steps += len(rows)
+        assert torch.equal(activity.fired[0, language], positive)
+        assert int(activity.tokens[language]) == steps
+        assert activity.zeros()[language].tolist() == (zero.double() / steps).tolist()
+
+
+def last_positions_of_generate(model, prompt: list[int]) -> torch.Tensor:
+    """What each nonlinearity gave at the last position of each forward of `generate`: `[steps, N]`."""
+    by_layer: dict[str, list[torch.Tensor]] = {}
+    handles = [
+        module.register_forward_hook(
+            lambda _module, _inputs, output, name=name: by_layer.setdefault(name, []).append(output[0, -1].clone())
+        )
+        for name, module in modules_of_nonlinearities(model)
+    ]
+    ids = torch.tensor([prompt])
+    with torch.no_grad():
+        model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=DECODING.max_new_tokens, do_sample=False,
+            pad_token_id=0,
+        )  # fmt: skip
+    for handle in handles:
+        handle.remove()
+    return torch.cat([torch.stack(rows) for rows in by_layer.values()], dim=1)
+
+
+def modules_of_nonlinearities(model):
+    return [
+        (name, module)
+        for name, module in model.named_modules()
+        if name.endswith(("mlp.act_fn", "mlp.gelu_impl"))
+    ]  # fmt: skip

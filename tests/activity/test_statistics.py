@@ -21,7 +21,7 @@ from tests.tiny import tiny_corpus, tiny_tokenizer
 CORPUS = tiny_corpus()
 TOKENIZER = tiny_tokenizer()
 TOKEN_IDS = [[TOKENIZER(text)["input_ids"] for text in column] for column in CORPUS.texts.values()]
-EVERYTHING = ("moments", "magnitude", "maximum", "histogram")
+EVERYTHING = ("moments", "magnitude", "maximum", "histogram", "zeros")
 SAMPLED_EVERY = 32
 
 each_family = pytest.mark.parametrize("model_type", TINY_CONFIGS)
@@ -65,12 +65,14 @@ def test_statistics_equal_the_oracle_whatever_the_batch(model_type: str) -> None
 def check_statistics(activity: Activity, language: int, values: list[list[float]]) -> None:
     means, variances = activity.mean()[language].tolist(), activity.variance()[language].tolist()
     magnitudes, maxima = activity.mean_magnitude()[language].tolist(), activity.maximum()[language].tolist()
+    zeros = activity.zeros()[language].tolist()
     for neuron, of_neuron in enumerate(values):
         if not of_neuron:
             assert math.isnan(means[neuron])
             assert maxima[neuron] == -math.inf
             continue
         mean = math.fsum(of_neuron) / len(of_neuron)
+        assert zeros[neuron] == sum(value == 0 for value in of_neuron) / len(of_neuron)
         assert means[neuron] == pytest.approx(mean, rel=1e-4, abs=1e-5)
         variance = math.fsum((value - mean) ** 2 for value in of_neuron) / len(of_neuron)
         assert variances[neuron] == pytest.approx(variance, rel=1e-3, abs=1e-5)

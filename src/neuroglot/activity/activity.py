@@ -99,6 +99,10 @@ class Activity:
         """
         return self._statistic("magnitude", "sum_of_magnitudes") / self._reached_by_neuron()
 
+    def zeros(self) -> Tensor:
+        """Share of those tokens on which the activation is exactly 0: `[G, N]`, float64."""
+        return self._statistic("zeros", "zeros") / self._reached_by_neuron()
+
     def maximum(self) -> Tensor:
         """Largest activation over those tokens: `[G, N]`, float32; −inf where there was none."""
         return self._statistic("maximum", "maximum")

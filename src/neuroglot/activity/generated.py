@@ -107,7 +107,8 @@ class _Watch:
                 selected = nothing_selected(selected)
         else:
             self.goes_on &= ~torch.isin(token_ids[:, -1], self.ends)
-            counts = self.goes_on if self.tally.recording.tokens in ("all", "generated") else self.goes_on & False
+            reads_new = self.tally.recording.tokens in ("all", "generated", "steps")
+            counts = self.goes_on & reads_new
             selection = Selection.of(counts, torch.zeros_like(counts))
             selected = dict.fromkeys((stack for stack, _ in self.view.layout.stacks), selection)
         self.tally.begin(replace(self.batch, times=1), selected)

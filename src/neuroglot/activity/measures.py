@@ -77,6 +77,7 @@ MEASURES: dict[Statistic, tuple[Measure, ...]] = {
         Measure("sum_of_squares", lambda values, room: torch.square(values, out=room), "sum"),
     ),
     "magnitude": (Measure("sum_of_magnitudes", lambda values, room: torch.abs(values, out=room), "sum"),),
+    "zeros": (Measure("zeros", lambda values, room: torch.eq(values, 0.0, out=room), "sum"),),
     "maximum": (Measure("maximum", lambda values, room: values, "max"),),
     "histogram": (Measure("histogram", lambda values, room: bin_of(values), "bins"),),
 }

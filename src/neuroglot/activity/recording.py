@@ -10,8 +10,8 @@ from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.layout import Site
 from neuroglot.signature import Signature
 
-Tokens = Literal["all", "last", "prompt", "generated"]
-Statistic = Literal["moments", "magnitude", "maximum", "histogram"]
+Tokens = Literal["all", "last", "prompt", "generated", "steps"]
+Statistic = Literal["moments", "magnitude", "maximum", "histogram", "zeros"]
 
 _OCTAVES = tuple(2.0**exponent for exponent in range(-6, 7))
 HISTOGRAM_EDGES = (*(-edge for edge in reversed(_OCTAVES)), 0.0, *_OCTAVES)  # each bin twice as wide as the one before
@@ -24,11 +24,13 @@ class Recording:
     * `site`: `post_act`, the output of the nonlinearity before any gate product; or `write`, the input of the down
       projection. They coincide for ungated feed-forward networks only.
     * `tokens`: `all` real tokens, or the `last` one of each text. Where text is generated, the `prompt`, the tokens
-      that were `generated` and read again, `all` of both, or the `last` token of the prompt. Padding never counts.
+      that were `generated` and read again, `all` of both, the `last` token of the prompt, or the `steps`: each token at
+      which the next was chosen, that is the prompt's last and the generated ones. Padding never counts.
     * `fires`: one threshold or several, counted in one pass; a neuron fires where its value is strictly greater.
     * `special_tokens`: whether tokens that the tokenizer added (`<s>`, `</s>`) count. The model reads them in any case.
     * `statistics`: what else is kept of the same values in the same pass: `moments` (mean, variance), `magnitude` (mean
-      absolute value), `maximum`, `histogram` (of every 32nd token, over the bins of `HISTOGRAM_EDGES`).
+      absolute value), `maximum`, `histogram` (of every 32nd token, over the bins of `HISTOGRAM_EDGES`), `zeros` (how
+      often a value is exactly 0).
 
     Raises `ConfigError` on anything else.
     """
@@ -67,6 +69,16 @@ class Recording:
         The released notebook passes the position but never uses it; the last token is what its text describes.
         """
         return cls(site="post_act", tokens="last", fires=(0.0,), special_tokens=True)
+
+    @classmethod
+    def pmi(cls) -> "Recording":
+        """PMI (Mu et al. 2024): output of the nonlinearity > 0 at each step of `generate`, and how often it is 0.
+
+        A step is read at its last position, so that a prompt counts with its last token only, and the last generated
+        token never. The reference averages ratios over a batch and lists neurons of its first text only; here every
+        text counts. Exact zeros say more of the precision than of the neuron, except with ReLU.
+        """
+        return cls(site="post_act", tokens="steps", fires=(0.0,), special_tokens=True, statistics=("zeros",))
 
     @property
     def signature(self) -> Signature:

@@ -51,6 +51,9 @@ def select(view: ModelView, batch: Batch, recording: Recording) -> dict[str, Sel
     masks: Mapping[str, Tensor] = counted_by_stack(view, countable, batch.real, recording.special_tokens)
     if recording.tokens == "generated":
         masks = {stack: mask & batch.scored for stack, mask in masks.items()}
+    elif recording.tokens == "steps":
+        ends = {stack: last_only(mask & ~batch.scored) for stack, mask in masks.items()}
+        masks = {stack: (mask & batch.scored) | ends[stack] for stack, mask in masks.items()}
     elif recording.tokens != "all":
         masks = {stack: mask & ~batch.scored for stack, mask in masks.items()}
     if recording.tokens == "last":

@@ -79,7 +79,7 @@ def record_text_means(
     tally = _TextMeansTally(view.layout, recording, (len(corpus), languages), quantities, weights)
     Pass(view, reading, [tally]).run()
     values = {name: total[reading.rows] for name, total in tally.totals.items()}
-    said = recorded_signature(view, reading, recording) | Signature.of(weights=weights)
+    said = recorded_signature(view, reading, recording) | Signature.of(token_weights=weights)
     return TextMeans(view.layout, corpus.languages, values, said)
 
 

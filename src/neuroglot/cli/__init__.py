@@ -7,14 +7,17 @@ import sys
 from cyclopts import App
 
 from neuroglot.cli.ablation import ABLATE_EXAMPLES, ablate
+from neuroglot.cli.alignment import ALIGN_EXAMPLES, align
 from neuroglot.cli.analysis import ANALYZE_EXAMPLES, analyze, demo
 from neuroglot.cli.attribution import ATTRIBUTE_EXAMPLES, attribute
 from neuroglot.cli.deactivation import DEACTIVATE_EXAMPLES, deactivate
 from neuroglot.cli.generation import EXPORT_EXAMPLES, GENERATE_EXAMPLES, export, generate
+from neuroglot.cli.harness import HARNESS_EXAMPLES, harness
 from neuroglot.cli.lab import lab_app
 from neuroglot.cli.models import models
 from neuroglot.cli.recording import RECORD_EXAMPLES, record
 from neuroglot.cli.scoreboard import SCOREBOARD_EXAMPLES, scoreboard
+from neuroglot.cli.scoring import SCORE_EXAMPLES, score
 from neuroglot.cli.selecting import SELECT_EXAMPLES, select
 from neuroglot.cli.sharing import COMPARE_EXAMPLES, SHARING_EXAMPLES, compare, sharing
 from neuroglot.cli.steering import STEER_EXAMPLES, steer
@@ -35,9 +38,12 @@ app.command(compare, help_epilogue=COMPARE_EXAMPLES)
 app.command(select, help_epilogue=SELECT_EXAMPLES)
 app.command(ablate, help_epilogue=ABLATE_EXAMPLES)
 app.command(scoreboard, help_epilogue=SCOREBOARD_EXAMPLES)
+app.command(align, help_epilogue=ALIGN_EXAMPLES)
 app.command(steer, help_epilogue=STEER_EXAMPLES)
 app.command(generate, help_epilogue=GENERATE_EXAMPLES)
 app.command(export, help_epilogue=EXPORT_EXAMPLES)
+app.command(score, help_epilogue=SCORE_EXAMPLES)
+app.command(harness, help_epilogue=HARNESS_EXAMPLES)
 app.command(models)
 app.command(lab_app)
 

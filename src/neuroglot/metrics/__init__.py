@@ -2,6 +2,11 @@
 
 from neuroglot.metrics.ablation import AblationMatrix as AblationMatrix
 from neuroglot.metrics.ablation import Headline as Headline
+from neuroglot.metrics.alignment import Alignment as Alignment
+from neuroglot.metrics.alignment import alignment as alignment
+from neuroglot.metrics.identification import LanguageForcing as LanguageForcing
+from neuroglot.metrics.identification import identify as identify
+from neuroglot.metrics.identification import language_forcing as language_forcing
 from neuroglot.metrics.metrics import BitsPerByte as BitsPerByte
 from neuroglot.metrics.metrics import ExactAnswer as ExactAnswer
 from neuroglot.metrics.metrics import Metric as Metric

@@ -1,0 +1,133 @@
+"""Inputs that say the same in several languages, one item a row, and the faults for which rows were left out."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal
+
+from neuroglot.corpora.languages import language_code
+from neuroglot.errors import CorpusError
+
+Kind = Literal[
+    "failed request", "over length", "empty line", "truncated", "misaligned",
+    "invisible marks", "unequal line counts", "empty file", "absent file",
+]  # fmt: skip
+EXCLUDING: frozenset[Kind] = frozenset(("failed request", "over length", "empty line", "truncated", "misaligned"))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong in one place: its kind, the file, the line (from 1; None for the file as a whole)."""
+
+    kind: Kind
+    file: str
+    line: int | None = None
+    detail: str = ""
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{place}: {self.kind}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True)
+class ParallelItem:
+    """One input: `fields[field][column]` is its text, `references` its label or the right outputs.
+
+    A column is a language (`"de"`), or another text in the same language, named after a number sign (`"de#2"`,
+    `"de#from-es"`). Every field has the column `original`. `options` are what a multiple choice chooses from.
+    """
+
+    id: str
+    fields: Mapping[str, Mapping[str, str]]
+    original: str
+    references: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        frozen = {name: MappingProxyType(dict(columns)) for name, columns in self.fields.items()}
+        object.__setattr__(self, "fields", MappingProxyType(frozen))
+        for name, columns in self.fields.items():
+            if self.original not in columns or not all(text.strip() for text in columns.values()):
+                raise CorpusError(
+                    f"Item {self.id!r} has the columns {', '.join(columns) or 'none'} in its field {name!r}.",
+                    f"Expected is a text that is not empty in each, {self.original!r} among them.",
+                )
+
+    @property
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each field."""
+        return {name: tuple(columns) for name, columns in self.fields.items()}
+
+
+@dataclass(frozen=True)
+class ParallelInputs:
+    """Items with the same fields and columns; `task` names their prompt template.
+
+    `faults` is all that was found wrong with the files, `excluded` the ids of the rows that are left out because of it:
+    a row with a fault in one language is left out of every setting. Raises `CorpusError` where items differ in their
+    columns, an id comes twice, a column is no language, or no item is left.
+    """
+
+    name: str
+    task: str
+    items: tuple[ParallelItem, ...]
+    faults: tuple[Fault, ...] = ()
+    excluded: tuple[str, ...] = ()
+    licence: str = "unknown"
+    fault_counts: Mapping[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "items", tuple(self.items))
+        object.__setattr__(self, "fault_counts", MappingProxyType(Counter(fault.kind for fault in self.faults)))
+        if not self.items:
+            raise CorpusError(
+                f"No item of {self.name!r} is left ({len(self.excluded)} were left out).", "Expected is at least one."
+            )
+        repeated = [row_id for row_id, times in Counter(item.id for item in self.items).items() if times > 1]
+        unlike = [item.id for item in self.items if self._shape(item) != self._shape(self.items[0])]
+        if repeated or unlike:
+            what = f"has the id {repeated[0]!r} twice" if repeated else f"has other columns in item {unlike[0]!r}"
+            raise CorpusError(f"{self.name!r} {what}.", "Expected are items with ids of their own and equal columns.")
+        for column in {column for columns in self.columns.values() for column in columns}:
+            if language_code(language_of(column)) != language_of(column):
+                raise CorpusError(
+                    f"{self.name!r} has the column {column!r}.", f"Expected is {language_code(language_of(column))!r}."
+                )
+
+    @staticmethod
+    def _shape(item: ParallelItem) -> object:
+        return item.original, item.columns
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def original(self) -> str:
+        return self.items[0].original
+
+    @property
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each field, the same in every item."""
+        return self.items[0].columns
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of all items, the first 16 hex digits."""
+        content = [
+            [item.id, item.original, [[f, dict(c)] for f, c in item.fields.items()], item.references, item.options]
+            for item in self.items
+        ]
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    def take(self, rows: Iterable[int]) -> "ParallelInputs":
+        """The items at these positions, in this order."""
+        return replace(self, items=tuple(self.items[row] for row in rows))
+
+
+def language_of(column: str) -> str:
+    """The language of a column: `"de#2"` is in `"de"`."""
+    return column.partition("#")[0]

@@ -1,0 +1,159 @@
+"""Which language a text is in, and how often a model wrote the language that it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from neuroglot.corpora.languages import known_code, language_code, language_name
+from neuroglot.errors import ConfigError, MissingExtraError
+from neuroglot.metrics.score import Score, resampled_sums, scores_from
+from neuroglot.signature import Signature
+
+if TYPE_CHECKING:
+    from lingua import Language
+
+UNDECIDED = "und"  # ISO 639 for a language that is not known
+ANY_SCRIPT = frozenset({"zh"})  # languages that lingua knows in several scripts, without telling them apart
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageForcing:
+    """The languages of R texts in each of G target languages: `identified[target][r]`, `und` where undecided."""
+
+    languages: tuple[str, ...]
+    ids: tuple[str, ...]
+    candidates: tuple[str, ...]
+    identified: Mapping[str, tuple[str, ...]]
+    signature: Signature
+
+    @property
+    def counts(self) -> Tensor:
+        """1 where the text is in its target language, 0 otherwise: `[R, G]`, int64."""
+        columns = [[code == target for code in self.identified[target]] for target in self.languages]
+        return torch.tensor(columns, dtype=torch.int64).T
+
+    @property
+    def outcomes(self) -> Tensor:
+        """How many texts of each target were taken for each candidate, the last column for none: `[G, C+1]`, int64."""
+        codes = (*self.candidates, UNDECIDED)
+        return torch.tensor([[self.identified[target].count(code) for code in codes] for target in self.languages])
+
+    @property
+    def scores(self) -> dict[str, Score]:
+        """Share of texts in the target language, by target, resampled by row."""
+        rows = len(self.ids)
+        found = scores_from(self.counts.sum(0) / rows, resampled_sums(self.counts) / rows)
+        return dict(zip(self.languages, found, strict=True))
+
+    @property
+    def mean(self) -> Score:
+        """The mean share over target languages."""
+        by_row = self.counts.double().mean(1, keepdim=True)
+        (score,) = scores_from(by_row.mean(0), resampled_sums(by_row) / len(by_row))
+        return score
+
+
+def language_forcing(
+    texts: Mapping[str, Sequence[str]],
+    ids: Sequence[str],
+    *,
+    candidates: Sequence[str],
+    min_distance: float = 0.0,
+    signature: Signature | None = None,
+) -> LanguageForcing:
+    """Whether generated texts are in the language that was asked for: `texts[target][r]`, of rows with these `ids`.
+
+    For a `Generation` give its `texts`, `ids` and `signature`. `candidates` and `min_distance` are those of `identify`;
+    name every language into which the model may fall back, such as English, because what is none of the candidates is
+    mostly taken for one of them. The measure is the language forcing success of CLaS-Bench (2601.08331), there by
+    another identifier. Raises `ConfigError` where a target is no candidate or texts and ids differ in number; and as
+    `identify` does.
+    """
+    chosen = tuple(language_code(code) for code in candidates)
+    targets = {language: language_code(language) for language in texts}
+    missing = [language for language, code in targets.items() if code not in chosen]
+    uneven = [language for language, column in texts.items() if len(column) != len(ids)]
+    if missing or uneven or not texts or not ids or len(set(targets.values())) < len(targets):
+        raise ConfigError(
+            f"Got {len(ids)} ids, texts in {', '.join(texts) or 'no language'}, candidates {', '.join(chosen)}.",
+            "Expected a text for each id in each language, one row or more, and each language once and a candidate.",
+            f"Look at {', '.join(dict.fromkeys(missing + uneven))}." if missing or uneven else "",
+        )
+    identified = {
+        targets[language]: identify(column, candidates, min_distance=min_distance) for language, column in texts.items()
+    }
+    said = _identifier(chosen, min_distance)
+    joined = said if signature is None else signature | said
+    return LanguageForcing(tuple(identified), tuple(ids), chosen, MappingProxyType(identified), joined)
+
+
+def identify(texts: Sequence[str], candidates: Sequence[str], *, min_distance: float = 0.0) -> tuple[str, ...]:
+    """The language of each text, one of the `candidates`; `und` where it is empty or nothing decides.
+
+    `und` is the outcome for texts without letters, in a script of no candidate, or of which the two likeliest languages
+    differ by less than `min_distance` (0 to 0.99, in lingua's relative confidence). Short texts are often mistaken.
+    Raises `ConfigError` for fewer than two candidates, candidates that lingua does not know or tell apart, or another
+    distance; `CorpusError` for what is no language code; `MissingExtraError` without `neuroglot[identification]`.
+    """
+    known = _lingua_languages(candidates)
+    if not 0 <= min_distance <= 0.99:
+        raise ConfigError(f"min_distance={min_distance} was given.", "Expected a number from 0 to 0.99.")
+    from lingua import LanguageDetectorBuilder
+
+    builder = LanguageDetectorBuilder.from_languages(*known)
+    detector = builder.with_minimum_relative_distance(min_distance).build()
+    found = detector.detect_languages_in_parallel_of(list(texts))
+    return tuple(UNDECIDED if language is None else known[language] for language in found)
+
+
+def _identifier(candidates: Sequence[str], min_distance: float) -> Signature:
+    return Signature.of(
+        identified_among=",".join(candidates), min_distance=min_distance, lingua=version("lingua-language-detector")
+    )
+
+
+def _lingua_languages(candidates: Sequence[str]) -> dict[Language, str]:
+    """The candidates by lingua's languages."""
+    table, found = _lingua_table(), dict[Any, str]()
+    for code in map(language_code, candidates):
+        language = table.get(_without_region(code))
+        if language is None:
+            raise ConfigError(
+                f"{language_name(code)} ({code}) is not known to lingua.",
+                f"It knows {', '.join(sorted(table))}.",
+                "Leave the language out; texts in it cannot be identified.",
+            )
+        if language in found:
+            raise ConfigError(f"Candidates {found[language]} and {code} are one language to lingua.", "Name one.")
+        found[language] = code
+    if len(found) < 2:
+        raise ConfigError(f"Candidates {', '.join(candidates) or 'none'} were given.", "Expected two or more.")
+    return found
+
+
+def _lingua_table() -> dict[str, Language]:
+    """Lingua's languages by our codes."""
+    try:
+        from lingua import Language
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "Identifying languages needs 'lingua', which is not installed.",
+            "",
+            "Run: pip install 'neuroglot[identification]'",
+        ) from error
+    codes: dict[Any, str | None] = {one: known_code(one.iso_code_639_3.name.lower()) for one in Language.all()}
+    return {code: one for one, code in codes.items() if code is not None}
+
+
+def _without_region(code: str) -> str:
+    """`pt` for `pt-BR`, and `zh` for `zh-Hans`; a script stays in all languages that lingua knows in one."""
+    language, *rest = code.split("-")
+    script = next((part for part in rest if len(part) == 4 and part.isalpha()), None)
+    return language if script is None or language in ANY_SCRIPT else f"{language}-{script}"
