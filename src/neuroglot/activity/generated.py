@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,12 +13,15 @@ from torch import Tensor
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.passes import Pass
 from neuroglot.activity.recording import Recording
+from neuroglot.activity.row_counts import RowCounts, RowCountsTally
 from neuroglot.activity.selection import Selection, nothing_selected, select
-from neuroglot.activity.tallies import ActivityTally
+from neuroglot.activity.tallies import ActivityTally, Tally
 from neuroglot.corpora.batches import TOKEN_BUDGET, Batch, by_language, by_row
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ConfigError
 from neuroglot.generation import Decoding, Generation, end_tokens, generate
+from neuroglot.layout import Layer
+from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 
 if TYPE_CHECKING:
@@ -45,9 +48,39 @@ def record_generation(
         generation = generate(view, tokenizer, prompts, decoding, token_budget=token_budget)
         return record_generated(view, generation, recording, token_budget=token_budget), generation
     tally = ActivityTally(view.layout, len(prompts.languages), recording, view.model.device)
-    watch = _Watch(view, tally, end_tokens(view, tokenizer))
+    watch = _Watch(view, [tally], end_tokens(view, tokenizer))
     generation = generate(view, tokenizer, prompts, decoding, token_budget=token_budget, around=watch.around)
     return _activity(view, generation, tally), generation
+
+
+def record_generation_by_row(
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Corpus,
+    recording: Recording,
+    decoding: Decoding | None = None,
+    *,
+    token_budget: int = TOKEN_BUDGET,
+) -> tuple[Activity, RowCounts, Generation]:
+    """What `record_generation` gives, and how often neurons of each layer fired on each row, for paired tests.
+
+    With beams the texts that won are counted. Raises as `record_generation` does, and `ConfigError` for several
+    thresholds.
+    """
+    _require_no_sample(recording)
+    if len(recording.fires) != 1:
+        raise ConfigError(f"Rows were to be counted at the thresholds {recording.fires}.", "Expected one.")
+    tally = ActivityTally(view.layout, len(prompts.languages), recording, view.model.device)
+    rows = RowCountsTally(view.layout, len(prompts.languages), recording, len(prompts))
+    if decoding is not None and decoding.beams > 1:
+        generation = generate(view, tokenizer, prompts, decoding, token_budget=token_budget)
+        Pass(view, GivenTexts(generation, token_budget), [tally, rows]).run()
+    else:
+        watch = _Watch(view, [tally, rows], end_tokens(view, tokenizer))
+        generation = generate(view, tokenizer, prompts, decoding, token_budget=token_budget, around=watch.around)
+    kept = len(generation.ids)
+    counts = RowCounts(view.layout, rows.totals["fired"][:kept], rows.totals["tokens"][:kept])
+    return _activity(view, generation, tally), counts, generation
 
 
 def record_generated(
@@ -82,10 +115,11 @@ class GivenTexts:
 
 
 class _Watch:
-    """Shows a tally each forward of `generate`: first the prompts, then one token of each text that goes on."""
+    """Shows tallies of one recording each forward of `generate`: the prompts, then one token of each text at a time."""
 
-    def __init__(self, view: ModelView, tally: ActivityTally, ends: list[int]) -> None:
-        self.view, self.tally, self.ends = view, tally, torch.tensor(ends, dtype=torch.int64)
+    def __init__(self, view: ModelView, tallies: Sequence[Tally], ends: list[int]) -> None:
+        self.view, self.tallies, self.ends = view, tallies, torch.tensor(ends, dtype=torch.int64)
+        self.recording = tallies[0].recording
         self.goes_on: Tensor | None = None  # which texts have not ended; None before the prompts are read
 
     def around(self, batch: Batch, run: Callable[[], Tensor]) -> Tensor:
@@ -93,25 +127,34 @@ class _Watch:
         self.batch, self.goes_on = batch, None
         model = self.view.model  # some models go past their base model
         with ExitStack() as hooks:
-            hooks.enter_context(self.view.tapping(self.tally.recording.site, self.tally.update))
+            hooks.enter_context(self.view.tapping(self.recording.site, self._update))
             hooks.callback(model.register_forward_pre_hook(self._begin, with_kwargs=True).remove)
-            hooks.callback(model.register_forward_hook(lambda *_: self.tally.commit()).remove)
+            hooks.callback(model.register_forward_hook(self._commit).remove)
             return run()
+
+    def _update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
+        for tally in self.tallies:
+            tally.update(layer, activation, routing)
+
+    def _commit(self, *_: Any) -> None:
+        for tally in self.tallies:
+            tally.commit()
 
     def _begin(self, _model: Any, arguments: tuple[Tensor, ...], named: dict[str, Any]) -> None:
         token_ids = (arguments[0] if arguments else named["input_ids"]).cpu()
         if self.goes_on is None:
             self.goes_on = torch.ones(len(token_ids), dtype=torch.bool)
-            selected = select(self.view, self.batch, self.tally.recording)
-            if self.tally.recording.tokens == "generated":
+            selected = select(self.view, self.batch, self.recording)
+            if self.recording.tokens == "generated":
                 selected = nothing_selected(selected)
         else:
             self.goes_on &= ~torch.isin(token_ids[:, -1], self.ends)
-            reads_new = self.tally.recording.tokens in ("all", "generated", "steps")
+            reads_new = self.recording.tokens in ("all", "generated", "steps")
             counts = self.goes_on & reads_new
             selection = Selection.of(counts, torch.zeros_like(counts))
             selected = dict.fromkeys((stack for stack, _ in self.view.layout.stacks), selection)
-        self.tally.begin(replace(self.batch, times=1), selected)
+        for tally in self.tallies:
+            tally.begin(replace(self.batch, times=1), selected)
 
 
 def _require_no_sample(recording: Recording) -> None:

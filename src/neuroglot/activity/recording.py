@@ -80,6 +80,14 @@ class Recording:
         """
         return cls(site="post_act", tokens="steps", fires=(0.0,), special_tokens=True, statistics=("zeros",))
 
+    @classmethod
+    def neuron_specialization(cls) -> "Recording":
+        """Neuron Specialization (Tan et al. 2024, §3.1): input of the down projection > 0, all tokens.
+
+        The reference counts h ≠ 0, which is the same behind a ReLU and no definition elsewhere, and padding too.
+        """
+        return cls(site="write", tokens="all", fires=(0.0,), special_tokens=True)
+
     @property
     def signature(self) -> Signature:
         thresholds = ",".join(f"{threshold:g}" for threshold in self.fires)

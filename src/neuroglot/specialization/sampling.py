@@ -1,0 +1,47 @@
+"""Sampling: in which order pairs of several directions are trained on, fixed beforehand, so that a run can go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from neuroglot.errors import ConfigError
+from neuroglot.specialization.pairs import Pairs
+
+
+def shares(sizes: Sequence[int], temperature: float) -> np.ndarray:
+    """How often each direction is drawn, p ∝ n^(1/T): in proportion to its pairs at T = 1, all alike as T grows."""
+    if temperature < 1 or min(sizes, default=0) < 1:
+        raise ConfigError(
+            f"Got a temperature of {temperature} and directions of {list(sizes)} pairs.",
+            "Expected a temperature from 1, and pairs in every direction.",
+        )
+    raised = np.array(sizes, dtype=np.float64) ** (1 / temperature)
+    return raised / raised.sum()
+
+
+def sampled(
+    pairs: Pairs, batches: int, batch_size: int, *, temperature: float = 5.0, mixed: bool = False, seed: int = 0
+) -> list[int]:
+    """Places in `pairs.pairs` of `batches · batch_size` draws; the same draws for the same seed.
+
+    Each batch is of one direction, as in the reference, or, `mixed`, each of its pairs is of a direction of its own.
+    Within a direction every pair comes once before any comes again. Raises `ConfigError` for a temperature below 1, a
+    direction without pairs, or no batch.
+    """
+    if batches < 1 or batch_size < 1:
+        raise ConfigError(f"Got {batches} batches of {batch_size} pairs.", "Expected one or more of each.")
+    places: list[list[int]] = [[] for _ in pairs.directions]
+    for place, pair in enumerate(pairs.pairs):
+        places[pair.language].append(place)
+    generator = np.random.default_rng(seed)
+    orders = [_endless(own, listed) for own, listed in zip(generator.spawn(len(places)), places, strict=True)]
+    probabilities = shares([len(listed) for listed in places], temperature)
+    drawn = generator.choice(len(places), size=(batches, batch_size if mixed else 1), p=probabilities)
+    return [next(orders[direction]) for direction in np.broadcast_to(drawn, (batches, batch_size)).flat]
+
+
+def _endless(generator: np.random.Generator, places: Sequence[int]) -> Iterator[int]:
+    while True:
+        yield from generator.permutation(places).tolist()
