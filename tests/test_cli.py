@@ -6,14 +6,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from neuroglot import cli
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
-NAMES = (
-    *("demo", "analyze", "record", "sharing", "attribute", "deactivate", "compare", "select", "steer", "generate"),
-    *("export", "models", "lab train"),
+
+def subcommands(app: App) -> list[str]:
+    return [name for name in app if not name.startswith("-")]
+
+
+NAMES = tuple(
+    f"{name} {below}".strip() for name in subcommands(cli.app) for below in subcommands(cli.app[name]) or [""]
 )
 COMMANDS = (["--help"], *([*name.split(), "--help"] for name in NAMES))
 
@@ -53,11 +58,41 @@ def write_texts(folder: Path, rows: int = 24) -> dict[str, Path]:
     return paths
 
 
+def test_no_command_is_overlooked() -> None:
+    assert len(NAMES) >= 20
+    assert {"analyze", "lab train", "doctor"} <= set(NAMES)
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help(run, words: list[str]) -> None:
     code, out, _ = run(*words)
     assert code == 0
     assert "Usage" in out
+    example = out.rpartition("Example")[2].replace("\n", " ")
+    assert words == ["--help"] or f"neuroglot {' '.join(words[:-1])} " in example
+
+
+def test_help_lists_every_command_in_a_group_and_the_exit_codes(run) -> None:
+    _, out, _ = run("--help")
+    assert "Commands" not in out
+    groups = {title: set(part) for title, *part in (block.split() for block in out.split("╭─ ")[1:])}
+    assert set(groups) == {"Find", "Prove", "Use", "Help"}
+    placed = {"Find": "record", "Prove": "ablate", "Use": "steer", "Help": "doctor"}
+    assert all(command in groups[group] for group, command in placed.items())
+    assert "--install-completion" in groups["Help"]
+    assert "130 interrupted" in " ".join(out.split())
+
+
+def test_options_that_many_commands_have_read_alike_in_all(run) -> None:
+    named: dict[str, set[str]] = {"--dry-run": set(), "--overwrite": set(), "--json": set()}
+    for command in ("record", "sharing", "analyze", "select", "ablate", "scoreboard", "attribute", "deactivate"):
+        _, out, _ = run(command, "--help")
+        lines = " ".join(out.replace("│", " ").split())
+        assert "--dry-run Print what the job would cost" in lines
+        assert "[default: False]" not in lines
+        for option in named:
+            named[option] |= {lines.split(f" {option} ")[1][:40]} if f" {option} " in lines else set()
+    assert {option: len(texts) for option, texts in named.items()} == dict.fromkeys(named, 1)
 
 
 def test_help_does_not_wait_for_torch() -> None:
@@ -65,6 +100,103 @@ def test_help_does_not_wait_for_torch() -> None:
     code += "try: main()\nexcept SystemExit: pass\n"
     code += "assert not {'torch', 'transformers', 'plotly', 'polars'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_the_doctor_says_what_is_there_and_what_is_missing(run, monkeypatch) -> None:
+    code, out, err = run("doctor", "--json")
+    found = json.loads(out)
+    checks = {check["name"]: check for check in found["checks"]}
+    assert (code, found["usable"]) == (0, True), err
+    assert {"python", "torch", "transformers", "extra hub", "cpu", "disk", "hub cache", "lab model"} <= set(checks)
+    assert checks["hub"]["found"] == "offline: HF_HUB_OFFLINE is set"
+    assert "dev" not in " ".join(checks)
+
+    def version(name: str) -> str:
+        return "1.0" if name == "torch" else "99"
+
+    monkeypatch.setattr("importlib.metadata.version", version)
+    code, out, _ = run("doctor")
+    assert code == 1
+    assert "broken" in next(line for line in out.splitlines() if "torch" in line)
+    assert "cannot be used" in out
+
+
+def test_the_doctor_survives_what_it_finds(run, monkeypatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError("no such weights")
+
+    monkeypatch.setattr("neuroglot.models.load", broken)
+    code, out, err = run("doctor", "--json")
+    assert code == 1
+    assert json.loads(out)["checks"][-1] == {"name": "lab", "found": "OSError: no such weights", "state": "broken"}
+    assert "Traceback" not in out + err
+
+
+def test_all_models_are_known_before_one_is_recorded(run, model, tmp_path, monkeypatch) -> None:
+    write_texts(tmp_path / "texts")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "config.json").write_text('{"model_type": "mamba"}')
+
+    def recorded(*_: object, **__: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("neuroglot.models.load", recorded)
+    for command, after, said in (
+        ("compare", "gone", "'gone'"), ("compare", "foreign", "'mamba'"), ("scoreboard", "gone", "'gone'"),
+    ):  # fmt: skip
+        code, out, err = run(command, str(model), after, "--corpus", "texts", "--out", "run")
+        assert code == 1
+        assert said in err
+        assert "Traceback" not in out + err
+        assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("limit", ["0", "-3"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sharing", "lab"], ["compare", "lab", "lab"], ["attribute", "lab", "--task", "sum"],
+        ["deactivate", "lab", "--task", "sum"], ["align", "lab"],
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_a_limit_that_leaves_nothing_is_one_message(run, words: list[str], limit: str) -> None:
+    out = [] if words[0] == "align" else ["--out", "run"]
+    code, _, err = run(*words, "--corpus", "lab", *out, "--limit", limit)
+    assert code == 1
+    assert f"--limit {limit}. Expected one row or more." in err
+    assert not Path("run").exists()
+
+
+def test_json_is_one_object_and_nothing_else(run, model, tmp_path) -> None:
+    write_texts(tmp_path / "texts")
+    on_texts = (str(model), "--corpus", "texts", "--device", "cpu")
+    printed = {}
+    for words in (
+        ("record", *on_texts, "--out", "recorded", "--statistics", "moments"),
+        ("select", *on_texts, "--out", "sets", "--selector", "gradient", "--count", "4"),
+        ("sharing", *on_texts, "--out", "shared"),
+        ("compare", str(model), *on_texts, "--out", "compared"),
+        ("ablate", *on_texts, "--out", "off", "--neurons", "sets", "--random-draws", "1"),
+        ("scoreboard", *on_texts, "--out", "board", "--selectors", "random", "--count", "4", "--random-draws", "1"),
+        ("analyze", *on_texts, "--out", "analysed", "--top-share", "0.2", "--filter-quantile", "0.5",
+         "--random-draws", "1"),
+        ("steer", "set", "--neurons", "sets/de.safetensors", "--value", "0", "--out", "steering.safetensors"),
+        ("generate", str(model), "--prompt", "w1", "--max-new-tokens", "2", "--out", "texts.jsonl"),
+        ("export", str(model), "--ablate", "sets/de.safetensors", "--out", "folded"),
+        ("models", str(model)),
+    ):  # fmt: skip
+        code, out, err = run(*words, "--json")
+        assert code == 0, err
+        printed[words[0]] = json.loads(out)
+    assert len(printed) == 11
+    assert "out" not in printed.pop("models")
+    assert all(Path(found["out"]).exists() for found in printed.values())
+    for name in ("sharing", "compare", "ablate", "scoreboard", "analyze"):
+        stored = json.loads(Path(printed[name]["out"], "report.json").read_text())
+        assert printed[name]["report"] == stored
+    assert list(printed["record"]["tokens"]) == ["de", "sw", "zh"]
+    assert list(printed["select"]["neurons"]) == ["de", "sw", "zh"]
 
 
 def test_analyze_ends_with_a_report(run, model, tmp_path) -> None:

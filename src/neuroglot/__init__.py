@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from neuroglot import models as models
     from neuroglot import neurons as neurons
     from neuroglot import prompting as prompting
+    from neuroglot import training as training
     from neuroglot.activity.activity import Activity as Activity
     from neuroglot.activity.generated import record_generation as record_generation
     from neuroglot.activity.record import record as record
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from neuroglot.neurons.neuronset import NeuronSet as NeuronSet
     from neuroglot.reports.report import Report as Report
 
-_ROOMS = {"corpora", "interventions", "lab", "metrics", "models", "neurons", "prompting"}
+_ROOMS = {"corpora", "interventions", "lab", "metrics", "models", "neurons", "prompting", "training"}
 _HOMES = {
     "Activity": "activity.activity",
     "AnalysisConfig": "analysis",

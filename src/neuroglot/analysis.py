@@ -13,6 +13,7 @@ from neuroglot.activity.activity import Activity
 from neuroglot.activity.record import record
 from neuroglot.activity.record_sharing import record_sharing
 from neuroglot.activity.recording import Recording
+from neuroglot.activity.text_means import MOST_BYTES, record_text_means
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.evaluation import ablation_matrix, evaluate, require_decoder
@@ -21,6 +22,7 @@ from neuroglot.metrics.metrics import ExactAnswer, Metric, NatsPerToken
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.selecting import by_entropy
 from neuroglot.reports.report import Report, Result
+from neuroglot.reports.texts import TopTexts, top_texts
 from neuroglot.storage import check_free, whole_folder, write_whole
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from neuroglot.models.view import ModelView
 
+TEXT_ROWS = 50  # rows among which the texts are sought on which a neuron fires most
 MASTERED = 0.8  # accuracy that a model must have in every language before neurons are switched off on a task
 
 
@@ -119,7 +122,25 @@ def _run(
     if len(results) > 1:
         shares = f"{config.top_share:.0%} of the neurons for losses, {config.task_top_share:.0%} for tasks"
         notes.append(f"Selected were {shares}.")
-    return Report([*results, sharing, sets, activity], title=title, notes=notes)
+    texts = _texts(view, tokenizer, selection_rows, config.recording, sets)
+    return Report([*results, sharing, sets, activity], title=title, notes=notes, texts=texts)
+
+
+def _texts(
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Corpus,
+    recording: Recording,
+    sets: Mapping[str, NeuronSet],
+) -> TopTexts | None:
+    """Texts on which neurons of the sets fire most; None where there are none to show, or a row was too long."""
+    fitting = MOST_BYTES // (4 * len(rows.languages) * view.layout.neuron_count)
+    if recording.tokens not in ("all", "last") or not any(map(len, sets.values())) or not fitting:
+        return None
+    rows = rows.take(range(min(len(rows), TEXT_ROWS, fitting)))
+    plain = replace(recording, fires=recording.fires[:1], statistics=())
+    means = record_text_means(view, tokenizer, rows, plain, quantities=("fired",))
+    return None if dict(means.signature.fields)["rows_dropped"] else top_texts(means, rows, sets)
 
 
 def _on_tasks(

@@ -7,11 +7,14 @@ import torch
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.sharing import Sharing
+from neuroglot.activity.text_means import TextMeans
+from neuroglot.corpora.corpus import Corpus
 from neuroglot.layout import Layout
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
 from neuroglot.metrics.results import Evaluation
 from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.reports.texts import TopTexts, top_texts
 from neuroglot.signature import Signature
 
 TEN = ("en", "de", "fr", "es", "ru", "zh", "ja", "ar", "hi", "sw")
@@ -107,6 +110,22 @@ def activity(
     fired = (share * tokens[None, :, None]).long()
     reached = tokens[:, None].expand(-1, len(layout.network_widths))
     return Activity(layout, tuple(languages), Recording(fires=fires), fired, tokens, reached, SIGNATURE)
+
+
+def corpus(languages: Sequence[str] = TEN, rows: int = 12, text: str = "text") -> Corpus:
+    ids = tuple(f"r{row}" for row in range(rows))
+    return Corpus("lab", ids, {code: tuple(f"{text} {code} {row}" for row in range(rows)) for code in languages})
+
+
+def text_means(languages: Sequence[str] = TEN, layers: int = 4, width: int = 24, rows: int = 12) -> TextMeans:
+    layout = layout_of(layers, width)
+    fired = torch.rand(rows, len(languages), layout.neuron_count, generator=random(30))
+    return TextMeans(layout, tuple(languages), {"fired": fired}, SIGNATURE)
+
+
+def texts(languages: Sequence[str] = TEN, layers: int = 4, width: int = 24, text: str = "text") -> TopTexts:
+    sets = neuron_sets(languages, layers, width)
+    return top_texts(text_means(languages, layers, width), corpus(languages, text=text), sets)
 
 
 def evaluation(languages: Sequence[str] = TEN) -> Evaluation:

@@ -10,6 +10,7 @@ import torch
 from cyclopts import App
 
 from neuroglot.cli.deactivation import DEACTIVATE_EXAMPLES, deactivate
+from neuroglot.cli.options import TaskOptions
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.neurons.categories import CATEGORIES
@@ -165,7 +166,8 @@ def test_the_section_holds_all_numbers(options: bool, tmp_path) -> None:
 
 def test_the_command_writes_a_run_folder(tmp_path, capsys) -> None:
     out = tmp_path / "run"
-    deactivate("lab", corpus="lab", task="currency", languages=("en", "de", "sw"), limit=3, draws=1, out=out)
+    texts = TaskOptions(languages=("en", "de", "sw"), task="currency", limit=3)
+    deactivate("lab", corpus="lab", texts=texts, draws=1, out=out)
     assert sorted(path.name for path in out.iterdir()) == [
         "config.json", "deactivation.safetensors", "report.html", "report.json",
     ]  # fmt: skip
@@ -176,7 +178,7 @@ def test_the_command_writes_a_run_folder(tmp_path, capsys) -> None:
     assert json.loads((out / "config.json").read_text())["task"] == "currency"
     assert "report.html" in capsys.readouterr().out
     with pytest.raises(ArtifactError, match="exists already"):
-        deactivate("lab", corpus="lab", task="currency", out=out)
+        deactivate("lab", corpus="lab", texts=texts, out=out)
 
 
 def test_the_command_line_reads_every_option(tmp_path, capsys) -> None:
@@ -198,7 +200,7 @@ def test_bad_input_is_refused_before_the_model_is_loaded(tmp_path, monkeypatch) 
     with pytest.raises(ConfigError, match="Expected --task, one of iso_date"):
         deactivate("lab", corpus="lab", out=tmp_path / "run")
     with pytest.raises(ConfigError, match="Only 'lab' holds several"):
-        deactivate("lab", corpus=str(tmp_path), task="currency", out=tmp_path / "run")
+        deactivate("lab", corpus=str(tmp_path), texts=TaskOptions(task="currency"), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

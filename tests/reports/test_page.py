@@ -1,77 +1,23 @@
 """The page in headless Chromium: offline, drawn, downloadable, dark, on a phone, and safe against its own data."""
 
 import csv
+import gzip
+import hashlib
 import html
 import re
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from neuroglot.reports import Report
-from neuroglot.reports.html import script_safe_json
+from neuroglot.reports.html import PLOTLY, script_safe_json
 from neuroglot.signature import Signature
 from tests.reports import making
+from tests.reports.browsing import drawn, needs_browser, opened, scrolled_through
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium was found on this machine")
-
-
-@dataclass
-class Opened:
-    """A page that was opened, and all it did besides being drawn."""
-
-    page: Page
-    console: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-def opened(browser: Browser, path: Path, width: int = 1280, scheme: str = "light") -> Opened:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, accept_downloads=True)
-    seen = Opened(page)
-    page.on("console", lambda message: seen.console.append(message.text))
-    page.on("pageerror", lambda error: seen.console.append(str(error)))
-    page.on("dialog", lambda dialog: seen.console.append(f"dialog {dialog.message}"))
-    page.on("request", lambda request: seen.requests.append(request.url))
-    page.goto(path.as_uri())
-    page.wait_for_selector("html[data-drawn=yes]", timeout=60_000)
-    return seen
-
-
-def drawn(page: Page) -> int:
-    """Figures in which plotly put a picture that has a size and marks in it."""
-    return page.evaluate(
-        """() => [...document.querySelectorAll("figure .plot")].filter((plot) => {
-            const marks = plot.querySelectorAll(".trace, .heatmaplayer image, .hm");
-            return plot.querySelector("svg.main-svg")?.getBoundingClientRect().height > 100 && marks.length > 0;
-        }).length"""
-    )
-
-
-@pytest.fixture(scope="module")
-def report() -> Report:
-    return Report([*making.everything(), making.activity(fires=(0.0, 0.5))], title="A report")
-
-
-@pytest.fixture(scope="module")
-def saved(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return report.save(tmp_path_factory.mktemp("page") / "report.html")
+PLOTLY_SHA256 = "79542150855a52c567260e3137095dbe2b744e6d702a5cabe67da246942fba7a"
 
 
 @needs_browser
@@ -81,7 +27,9 @@ def test_every_figure_is_drawn_offline_and_nothing_overflows(
 ) -> None:
     seen = opened(browser, saved, width, scheme)
     figures = sum(len(section.figures) for section in report.sections)
-    assert seen.page.locator("figure").count() == figures == 14
+    assert seen.page.locator("figure").count() == figures == 15
+    assert drawn(seen.page) < figures  # those far below wait
+    scrolled_through(seen.page)
     assert drawn(seen.page) == figures
     assert seen.console == []
     assert [url for url in seen.requests if not url.startswith(("file:", "data:", "blob:"))] == []
@@ -104,12 +52,19 @@ def test_the_csv_that_is_downloaded_holds_the_table(browser: Browser, report: Re
 
 
 @needs_browser
-def test_figures_download_as_pictures(browser: Browser, saved: Path) -> None:
+def test_every_figure_downloads_as_a_picture_and_every_table_as_csv(browser: Browser, saved: Path) -> None:
     page = opened(browser, saved).page
-    for kind, start in (("svg", b"<svg"), ("png", b"\x89PNG")):
-        with page.expect_download() as download:
-            page.click(f"figure >> nth=0 >> [data-download={kind}]")
-        assert Path(download.value.path()).read_bytes().startswith(start)
+    buttons = page.locator("[data-download]").all()
+    assert len(buttons) == 15 * 3 + 3
+    starts = {"svg": b"<svg", "png": b"\x89PNG", "csv": b""}
+    for place, button in enumerate(buttons):
+        kind = str(button.get_attribute("data-download"))
+        if kind == "csv" or place % 4 == 1:  # a picture takes a while
+            with page.expect_download() as download:
+                button.click()
+            assert Path(download.value.path()).read_bytes().startswith(starts.pop(kind, b""))
+            assert download.value.suggested_filename.endswith(f".{kind}")
+    assert not starts  # all kinds were tried
     page.close()
 
 
@@ -149,12 +104,20 @@ def test_text_from_the_data_does_nothing(browser: Browser, tmp_path: Path) -> No
     matrix = making.loss_matrix(languages, corpus=ATTACK)
     object.__setattr__(matrix, "signature", Signature.of(model=ATTACK, corpus=ATTACK))
     sets, activity = making.neuron_sets(languages), making.activity(languages)
-    report = Report([matrix, sets, activity], title=ATTACK, notes=[ATTACK])
+    texts = making.texts(languages, text=ATTACK)
+    report = Report([matrix, sets, activity], title=ATTACK, notes=[ATTACK], texts=texts)
     seen = opened(browser, report.save(tmp_path / "attack.html"))
+    scrolled_through(seen.page)
     assert seen.console == []
     assert seen.page.locator("img").count() == 0
-    assert seen.page.locator("script").count() == 4  # data, packed plotly, the page's own, and plotly unpacked
+    scripts = seen.page.locator("script:not([type])").count()
+    assert scripts == 2  # the page's own, and plotly unpacked
     assert seen.page.locator("h1").inner_text() == ATTACK
+    layer, neuron = divmod(int(texts.neurons[0]), 24)
+    seen.page.select_option("[name=layer]", str(layer))
+    seen.page.fill("[name=neuron]", str(neuron))
+    assert ATTACK in seen.page.locator(".texts p").first.inner_text()
+    assert seen.console == []
     seen.page.close()
 
 
@@ -170,9 +133,16 @@ def test_the_policy_stops_what_would_get_past_the_escaping(browser: Browser, sav
     seen.page.close()
 
 
+def test_the_bundle_of_plotly_is_the_published_one() -> None:
+    source = gzip.decompress(PLOTLY.read_bytes())
+    assert hashlib.sha256(source).hexdigest() == PLOTLY_SHA256
+    assert b"plotly.js (cartesian - minified) v4.1.1" in source[:200]
+    assert b"Licensed under the MIT license" in source[:200]
+
+
 def test_thirty_languages_and_forty_layers_stay_small() -> None:
     page = Report(making.everything(making.THIRTY, 40, 16)).to_html()
-    assert len(page.encode()) < 3_000_000
+    assert len(page.encode()) < 2_000_000
 
 
 def test_the_page_holds_no_address_to_fetch_from(saved: Path) -> None:

@@ -50,6 +50,9 @@ def test_a_single_result_needs_no_list() -> None:
 def test_results_of_one_kind_get_numbered_keys() -> None:
     report = Report([making.accuracy_matrix(task="dates"), making.accuracy_matrix(task="sums")])
     assert [section.key for section in report.sections] == ["task", "task-2"]
+    same = Report([making.activity(), making.activity(making.TEN[:2])])
+    assert [section.key for section in same.sections] == ["activity", "activity-2"]
+    assert same.sections[1].title == f"{same.sections[0].title} (2)"
 
 
 @pytest.mark.parametrize("results", [[], "text", [1.0], {}, [{"de": 1}]])
@@ -162,7 +165,7 @@ def test_csv_is_the_table_and_runs_no_formula() -> None:
 def test_every_figure_is_valid_plotly() -> None:
     results = [*making.everything(making.TEN[:3], 3), making.activity(fires=(0.0, 1.0))]
     plots = [plot for section in Report(results).sections for figure in section.figures for plot in figure.plots]
-    assert len(plots) == 17
+    assert len(plots) == 18
     for plot in plots:
         go.Figure({"data": plot.spec.data, "layout": plot.spec.layout})
         go.Figure({"layout": plot.spec.narrow})

@@ -5,13 +5,24 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from neuroglot.cli.options import CorpusOptions, ModelOptions
+from neuroglot.cli.options import (
+    TEXTS,
+    CorpusOptions,
+    DryRun,
+    Json,
+    Limit,
+    ModelName,
+    ModelOptions,
+    Overwrite,
+    require_rows,
+)
 from neuroglot.cli.tasks import read_task
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus, Task
     from neuroglot.metrics import Metric
     from neuroglot.neurons import NeuronSet
+    from neuroglot.reports import Report
 
 ABLATE_EXAMPLES = """Examples:
 
@@ -21,26 +32,26 @@ ABLATE_EXAMPLES = """Examples:
 
 
 def ablate(
-    model: str,
+    model: ModelName,
     /,
     *,
     corpus: str,
     neurons: Path,
     out: Path,
-    task: str | None = None,
-    limit: int | None = None,
     random_draws: int = 5,
     seed: int = 0,
+    task: Annotated[str | None, Parameter(group=TEXTS)] = None,
     texts: CorpusOptions = CorpusOptions(),
+    limit: Limit = None,
     loading: ModelOptions = ModelOptions(),
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+    overwrite: Overwrite = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Switch off each language's neurons and score every language, beside random neurons: the ablation matrix.
 
     Parameters
     ----------
-    model:
-        `lab`, a folder in the hub's layout, or a model id of the hub.
     corpus:
         Parallel text, whose loss is scored; or a task, whose answers are. Rows should be others than those that the
         neurons were selected on.
@@ -50,37 +61,34 @@ def ablate(
         Run folder for report.html, report.json and config.json; must not exist.
     task:
         Score this task of the lab's instead of its text.
-    limit:
-        Score no more than so many rows.
     random_draws:
         Random sets, as large in every layer, for each language's set.
     seed:
         Seed of the random sets.
-    overwrite:
-        Replace the run folder of an earlier run.
     """
-    import json
-
+    from neuroglot import pricing
+    from neuroglot.cli.running import print_price, write_run
     from neuroglot.evaluation import ablation_matrix
     from neuroglot.reports import Report
-    from neuroglot.storage import check_free, whole_folder, write_whole
+    from neuroglot.storage import check_free
 
     check_free(out, overwrite)
     sets = _sets(neurons, texts.languages)
     data, metric = _scored(corpus, task, tuple(sets), limit, texts)
     view, tokenizer = loading.load(model)
-    matrix = ablation_matrix(view, tokenizer, data, sets, metric, draws=random_draws, seed=seed)
-    report = Report([matrix, sets], title=f"Neurons switched off in {dict(matrix.signature.fields)['model']}")
-    config = {
+    if dry_run:
+        print_price(pricing.price_ablation(view, tokenizer, data, random_draws), json)
+        return
+
+    def work(folder: Path) -> "Report":
+        matrix = ablation_matrix(view, tokenizer, data, sets, metric, draws=random_draws, seed=seed)
+        title = f"Neurons switched off in {dict(matrix.signature.fields)['model']}"
+        return Report([matrix, sets], title=title)
+
+    write_run(out, overwrite, json, {
         "command": "ablate", "model": model, "corpus": corpus, "task": task, "neurons": str(neurons), "limit": limit,
         "random_draws": random_draws, "seed": seed, **texts.to_json(), **loading.to_json(),
-    }  # fmt: skip
-    with whole_folder(out, overwrite) as folder:
-        report.save(folder / "report.html")
-        report.save(folder / "report.json")
-        write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
-    report.print()
-    print(f"\nReport: {out / 'report.html'}")
+    }, work)  # fmt: skip
 
 
 def _scored(
@@ -88,11 +96,9 @@ def _scored(
 ) -> "tuple[Corpus | Task, Metric]":
     """What is scored, and by which metric: answers of a task, or the loss of text."""
     from neuroglot.corpora.tasks import is_task
-    from neuroglot.errors import ConfigError
     from neuroglot.metrics import ExactAnswer, NatsPerToken
 
-    if limit is not None and limit < 1:
-        raise ConfigError(f"Got --limit {limit}.", "Expected one row or more.")
+    require_rows(limit)
     if task is not None or is_task(corpus):
         return read_task(corpus, task, languages, texts.on_missing, limit), ExactAnswer()
     whole = CorpusOptions(languages, texts.on_missing, texts.column).load(corpus)

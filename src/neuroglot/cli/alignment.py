@@ -1,11 +1,17 @@
 """`neuroglot align`."""
 
-import json as json_format
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cyclopts import Parameter
-
-from neuroglot.cli.options import CorpusOptions, ModelOptions, RecordingOptions
+from neuroglot.cli.options import (
+    CorpusName,
+    CorpusOptions,
+    Json,
+    Limit,
+    ModelName,
+    ModelOptions,
+    RecordingOptions,
+    require_rows,
+)
 
 if TYPE_CHECKING:
     from neuroglot.metrics.alignment import Alignment
@@ -19,42 +25,33 @@ ROOM = 10_000  # columns: no cell is cut, whatever the terminal
 
 
 def align(
-    model: str,
+    model: ModelName,
     /,
     *,
-    corpus: str,
+    corpus: CorpusName,
     state: Literal["fired", "magnitude"] = "fired",
-    limit: int | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
     texts: CorpusOptions = CorpusOptions(),
+    limit: Limit = None,
     loading: ModelOptions = ModelOptions(),
     reading: RecordingOptions = RecordingOptions(),
+    json: Json = False,
 ) -> None:
     """Measure how well languages are aligned: the share of sentences and translations that find each other (NeuronXA).
 
-    Scores fall as rows are added, because each sentence is looked for among all; compare equal numbers of rows.
+    Scores fall as rows are added, because each sentence is looked for among all: compare equal numbers of rows. The
+    paper has 100.
 
     Parameters
     ----------
-    model:
-        `lab`, a folder in the hub's layout, or a model id of the hub.
-    corpus:
-        A folder of line-aligned `xx.txt` files, a TSV, CSV, JSONL or Parquet file with a column a language, a folder in
-        the layout of MGSM, MSVAMP or XQuAD, or a data set id of the hub.
     state:
         What a sentence is told by: whether neurons `fired`, or the `magnitude` of their activations.
-    limit:
-        Read no more than so many rows; the paper has 100.
-    json:
-        Print JSON, with layers.
     """
     from neuroglot.activity.text_means import record_text_means
-    from neuroglot.errors import ConfigError
+    from neuroglot.cli.running import print_json
     from neuroglot.metrics.alignment import alignment, require_comparable
     from neuroglot.signature import Signature
 
-    if limit is not None and limit < 1:
-        raise ConfigError(f"limit={limit} was given.", "Expected one row or more.")
+    require_rows(limit)
     parallel = texts.load(corpus)
     parallel = parallel if limit is None else parallel.take(range(min(limit, len(parallel))))
     require_comparable(len(parallel), len(parallel.languages))
@@ -63,7 +60,7 @@ def align(
     signature = means.signature | Signature.of(state=state)
     found = alignment(means.layout, means.languages, means.values[state], signature)
     if json:
-        print(json_format.dumps(_as_json(found), indent=1, ensure_ascii=False))
+        print_json(_as_json(found))
         return
     _print(found)
 

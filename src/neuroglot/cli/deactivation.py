@@ -1,11 +1,12 @@
 """`neuroglot deactivate`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from neuroglot.cli.options import DryRun, Flag, Json, ModelName, ModelOptions, Overwrite, TaskName, TaskOptions
 
-from neuroglot.cli.tasks import read_task
+if TYPE_CHECKING:
+    from neuroglot.reports import Report
 
 DEACTIVATE_EXAMPLES = """Examples:
 
@@ -15,49 +16,34 @@ DEACTIVATE_EXAMPLES = """Examples:
 
 
 def deactivate(
-    model: str,
+    model: ModelName,
     /,
     *,
-    corpus: str,
+    corpus: TaskName,
     out: Path,
-    task: str | None = None,
-    languages: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
-    on_missing: Literal["refuse", "drop"] = "refuse",
-    limit: int | None = None,
     level: Literal["row", "corpus"] = "row",
     corpus_share: float = 0.5,
     scope: Literal["all", "last", "prompt", "answer"] = "all",
     value: Literal["zero", "mean", "mean of other languages"] = "zero",
     draws: int = 5,
-    equal_size: Annotated[bool, Parameter(negative="")] = False,
-    by_generation: Annotated[bool, Parameter(negative="")] = False,
+    equal_size: Annotated[bool, Flag] = False,
+    by_generation: Annotated[bool, Flag] = False,
     seed: int = 0,
-    revision: str | None = None,
-    device: str | None = None,
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    texts: TaskOptions = TaskOptions(),
+    loading: ModelOptions = ModelOptions(),
+    json: Json = False,
+    overwrite: Overwrite = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Switch off all-shared, partial-shared, specific and non-activated neurons, and see which answers change.
 
-    Each type stands beside random sets with as many neurons in every layer.
+    Each type stands beside random sets with as many neurons in every layer. The types depend on how many languages
+    there are.
 
     Parameters
     ----------
-    model:
-        `lab`, a folder in the hub's layout, or a model id of the hub.
-    corpus:
-        A task: the folder of mParaRel, MGSM or XQuAD, the folder or file of XNLI or MzsRE, a YAML file that describes a
-        task of your own, or `lab`.
     out:
         Run folder for report.html, report.json, deactivation.safetensors and config.json; must not exist.
-    task:
-        Which of the lab's tasks.
-    languages:
-        Languages to compare, by code; all of the task by default. The types depend on how many there are.
-    on_missing:
-        What to do where a language lacks a row: `refuse` the task, or `drop` the row in all languages.
-    limit:
-        Take the first rows only.
     level:
         The types of each `row`, or one set a type for the whole `corpus`.
     corpus_share:
@@ -74,39 +60,29 @@ def deactivate(
         Generate too, and see whether the text begins with the answer; needs the level `corpus` and the scope `all`.
     seed:
         Seed of the random sets.
-    revision:
-        Branch, tag or commit of a hub model.
-    device:
-        For example `cpu` or `cuda`; `auto` spreads a large model over all devices; the fastest one by default.
-    dtype:
-        Precision of the model; the checkpoint's own by default.
-    overwrite:
-        Replace the run folder of an earlier run.
     """
-    import json
-
-    from neuroglot import models
+    from neuroglot import pricing
+    from neuroglot.cli.running import print_price, write_run
     from neuroglot.deactivation import deactivate as run
     from neuroglot.reports import Report
-    from neuroglot.storage import check_free, whole_folder, write_whole
+    from neuroglot.storage import check_free
 
-    options = {
+    options: dict[str, Any] = {
         "level": level, "corpus_share": corpus_share, "scope": scope, "value": value, "draws": draws,
         "equal_size": equal_size, "by_generation": by_generation, "seed": seed,
     }  # fmt: skip
-    config = {
-        "command": "deactivate", "model": model, "corpus": corpus, "task": task, "languages": languages,
-        "on_missing": on_missing, "limit": limit, **options, "revision": revision, "device": device, "dtype": dtype,
-    }  # fmt: skip
     check_free(out, overwrite)
-    questions = read_task(corpus, task, languages, on_missing, limit)
-    view, tokenizer = models.load(model, revision=revision, device=device, dtype=dtype)
-    with whole_folder(out, overwrite) as folder:
-        result = run(view, tokenizer, questions, **options)  # type: ignore[arg-type]
-        report = Report([result], title=f"Types of neurons switched off in {dict(result.signature.fields)['model']}")
-        report.save(folder / "report.html")
-        report.save(folder / "report.json")
+    questions = texts.load(corpus)
+    view, tokenizer = loading.load(model)
+    if dry_run:
+        print_price(pricing.price_deactivation(view, tokenizer, questions, **options), json)
+        return
+
+    def work(folder: Path) -> "Report":
+        result = run(view, tokenizer, questions, **options)
         result.save(folder / "deactivation.safetensors")
-        write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
-    report.print()
-    print(f"\nReport: {out / 'report.html'}")
+        return Report([result], title=f"Types of neurons switched off in {dict(result.signature.fields)['model']}")
+
+    write_run(out, overwrite, json, {
+        "command": "deactivate", "model": model, "corpus": corpus, **texts.to_json(), **options, **loading.to_json(),
+    }, work)  # fmt: skip

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+
+from neuroglot.cli.options import OUTPUT, CorpusOptions, Json, ModelName, ModelOptions, Overwrite
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus
@@ -27,7 +30,7 @@ EXPORT_EXAMPLES = """Example:
 
 
 def generate(
-    model: str,
+    model: ModelName,
     /,
     *,
     prompts: str | None = None,
@@ -39,20 +42,15 @@ def generate(
     top_p: float = 1.0,
     beams: int = 1,
     seed: int = 0,
-    out: Path | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    languages: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
-    column: str | None = None,
-    revision: str | None = None,
-    device: str | None = None,
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    texts: CorpusOptions = CorpusOptions(),
+    loading: ModelOptions = ModelOptions(),
+    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    json: Annotated[bool, Parameter(group=OUTPUT, negative="", show_default=False)] = False,
 ) -> None:
     """Continue prompts, with neurons steered or switched off.
 
     Parameters
     ----------
-    model:
-        `lab`, a folder in the hub's layout, or a model id of the hub.
     prompts:
         Prompts by language: a folder of line-aligned `xx.txt` files, a TSV, CSV, JSONL or Parquet file with a column a
         language, a known folder, or a data set id of the hub.
@@ -75,77 +73,69 @@ def generate(
     out:
         JSONL file to write, a line a text, instead of printing.
     json:
-        Print JSONL.
-    languages:
-        Languages to read, by code; all by default.
-    column:
-        The column that holds the text, where a corpus has several.
-    revision:
-        Branch, tag or commit of a hub model.
-    device:
-        For example `cpu` or `cuda`; `auto` spreads a large model over all devices; the fastest one by default.
-    dtype:
-        Precision of the model; the checkpoint's own by default.
+        Print JSONL, one object a text, and nothing else, on standard output; with --out, one object that says where
+        they are.
     """
-    from neuroglot import models
+    from neuroglot.cli.running import print_json
     from neuroglot.generation import Decoding
     from neuroglot.storage import write_whole
 
     decoding = Decoding(max_new_tokens, temperature, top_p, beams, seed)
-    texts = _prompts(prompts, prompt, languages, column)
-    view, tokenizer = models.load(model, revision=revision, device=device, dtype=dtype)
-    lines = list(_generated(view, tokenizer, texts, decoding, steer, ablate))
+    read = _prompts(prompts, prompt, texts)
+    view, tokenizer = loading.load(model)
+    lines = list(_generated(view, tokenizer, read, decoding, steer, ablate))
     if out is not None:
         write_whole(out, "".join(f"{_as_json(line)}\n" for line in lines))
-        print(f"{len(lines):,} texts: {out}")
+        print_json({"out": str(out), "texts": len(lines)}) if json else print(f"{len(lines):,} texts: {out}")
         return
     for line in lines:
         print(_as_json(line) if json else f"[{line['language']} {line['id']}] {line['prompt']} →{line['generated']}")
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class OnProcessor(ModelOptions):
+    """Folding needs no forward, and the processor's memory is the larger one."""
+
+    device: str | None = "cpu"
+    """Where the model is held meanwhile."""
+
+
 def export(
-    model: str,
+    model: ModelName,
     /,
     *,
     ablate: Path,
     out: Path,
-    revision: str | None = None,
-    device: str | None = "cpu",
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    loading: OnProcessor = OnProcessor(),
+    json: Json = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Save the model without some neurons, as a checkpoint that plain transformers loads.
 
     Parameters
     ----------
-    model:
-        `lab`, a folder in the hub's layout, or a model id of the hub.
     ablate:
         Neuron set file: the value vectors of these neurons are zero in the checkpoint.
     out:
         Folder for the checkpoint, its tokenizer and neuroglot.json; must not exist.
-    revision:
-        Branch, tag or commit of a hub model.
-    device:
-        Where the model is held meanwhile.
-    dtype:
-        Precision of the checkpoint; that of the model by default.
-    overwrite:
-        Replace an earlier checkpoint.
     """
-    from neuroglot import models
+    from neuroglot.cli.running import print_json
     from neuroglot.interventions.weights import fold
     from neuroglot.neurons import NeuronSet
     from neuroglot.storage import check_free
 
     check_free(out, overwrite)
     neurons = NeuronSet.load(ablate)
-    view, tokenizer = models.load(model, revision=revision, device=device, dtype=dtype)
+    view, tokenizer = loading.load(model)
     fold(view, neurons, out, tokenizer, overwrite=overwrite)
+    if json:
+        print_json({"out": str(out), "neurons": len(neurons), "of": view.layout.neuron_count})
+        return
     print(f"{len(neurons):,} of {view.layout.neuron_count:,} neurons folded out: {out}")
 
 
-def _prompts(prompts: str | None, prompt: str | None, languages: tuple[str, ...] | None, column: str | None) -> Corpus:
+def _prompts(prompts: str | None, prompt: str | None, texts: CorpusOptions) -> Corpus:
     from neuroglot import corpora
     from neuroglot.errors import ConfigError
 
@@ -154,7 +144,7 @@ def _prompts(prompts: str | None, prompt: str | None, languages: tuple[str, ...]
     if prompt is not None:
         return corpora.Corpus("prompt", ("0",), {"und": (prompt,)})
     assert prompts is not None
-    return corpora.load(prompts, languages=languages, column=column)
+    return texts.load(prompts)
 
 
 def _generated(

@@ -4,11 +4,18 @@ from pathlib import Path
 
 from cyclopts import App
 
-lab_app = App(name="lab", help="The lab: a small multilingual model that is shipped with its recipe.")
+from neuroglot.cli.options import HELP, Json
+
+TRAIN_EXAMPLES = """Examples:
+
+    neuroglot lab train --out my-lab
+    neuroglot lab train --out my-lab --minutes 10 --seed 1"""
+
+lab_app = App(name="lab", group=HELP, help="The lab: a small multilingual model that is shipped with its recipe.")
 
 
-@lab_app.command
-def train(*, out: Path, minutes: float | None = None, seed: int = 0) -> None:
+@lab_app.command(help_epilogue=TRAIN_EXAMPLES)
+def train(*, out: Path, minutes: float | None = None, seed: int = 0, json: Json = False) -> None:
     """Generate the lab's corpus, train its model from nothing, and write both in the hub's own layout.
 
     Needs the extra: pip install 'neuroglot[lab]'.
@@ -23,8 +30,9 @@ def train(*, out: Path, minutes: float | None = None, seed: int = 0) -> None:
         Seed of corpus, initialisation and order; the shipped model has 0.
     """
     from neuroglot import lab
+    from neuroglot.cli.running import print_json
     from neuroglot.progress import steps
 
     with steps("training") as on_step:
         lab.train(lab.LabConfig(seed=seed, minutes=minutes), out, on_step)
-    print(f"Model: {out}")
+    print_json({"out": str(out)}) if json else print(f"Model: {out}")

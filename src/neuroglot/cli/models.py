@@ -1,20 +1,28 @@
 """`neuroglot models`: which architectures are known, and where the neurons of one model are."""
 
-import json as json_format
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+
+from neuroglot.cli.options import Json, ModelOptions
 
 if TYPE_CHECKING:
     from neuroglot.models import ModelView
 
 
+MODELS_EXAMPLES = """Examples:
+
+    neuroglot models
+    neuroglot models lab
+    neuroglot models Qwen/Qwen3-0.6B --json"""
+
+
 def models(
-    model: str | None = None,
+    model: Annotated[str | None, Parameter(show_default=False)] = None,
     /,
     *,
-    revision: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    loading: ModelOptions = ModelOptions(),
+    json: Json = False,
 ) -> None:
     """List the architectures that neuroglot knows, or show the layout of one model, or why it is refused.
 
@@ -22,21 +30,18 @@ def models(
     ----------
     model:
         `lab`, a folder in the hub's layout, or a model id of the hub; without it, all known architectures are listed.
-    revision:
-        Branch, tag or commit of a hub model.
-    json:
-        Print JSON.
     """
-    from neuroglot.models import describe_families, load
+    from neuroglot.cli.running import print_json
+    from neuroglot.models import describe_families
 
     if model is None:
         families = describe_families()
-        _print_table(families) if not json else print(json_format.dumps({"families": families}, indent=1))
+        print_json({"families": families}) if json else _print_table(families)
         return
-    view, _ = load(model, revision=revision)
+    view, _ = loading.load(model)
     described = _described(view)
     if json:
-        print(json_format.dumps(described, indent=1))
+        print_json(described)
     else:
         print("\n".join(f"{name + ':':14}{value}" for name, value in described.items()))
 

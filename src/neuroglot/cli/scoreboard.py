@@ -1,11 +1,21 @@
 """`neuroglot scoreboard`: all selectors at one size, judged by what switching off their neurons does."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from neuroglot.cli.options import (
+    CorpusOptions,
+    DryRun,
+    Json,
+    ModelOptions,
+    Overwrite,
+    RecordingOptions,
+    Several,
+    require_model,
+)
 
-from neuroglot.cli.options import CorpusOptions, ModelOptions, RecordingOptions
+if TYPE_CHECKING:
+    from neuroglot.reports import Report
 
 SCOREBOARD_EXAMPLES = """Examples:
 
@@ -16,18 +26,20 @@ SCOREBOARD_EXAMPLES = """Examples:
 
 def scoreboard(
     *models: str,
-    corpus: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")],
+    corpus: Annotated[tuple[str, ...], Several],
     out: Path,
     count: int | None = None,
     top_share: float | None = None,
-    selectors: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
+    selectors: Annotated[tuple[str, ...] | None, Several] = None,
     ablation_rows: int = 50,
     random_draws: int = 5,
     seed: int = 0,
     texts: CorpusOptions = CorpusOptions(),
     loading: ModelOptions = ModelOptions(),
     reading: RecordingOptions = RecordingOptions(),
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+    overwrite: Overwrite = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Rank all selectors: each picks as many neurons a language on half of the rows, which are switched off on others.
 
@@ -51,37 +63,43 @@ def scoreboard(
         Random sets, as large in every layer, for each language's set.
     seed:
         Seed of the split of rows and of the random sets.
-    overwrite:
-        Replace the run folder of an earlier run.
     """
-    import json
-
+    from neuroglot import pricing
+    from neuroglot.cli.running import print_price, write_run
     from neuroglot.neurons.selecting_common import Size
     from neuroglot.reports import Report
     from neuroglot.scoreboard import RANKABLE, compare_selectors, corpus_a_model, held_out, over_models
-    from neuroglot.storage import check_free, whole_folder, write_whole
+    from neuroglot.storage import check_free
 
     check_free(out, overwrite)
-    boards = []
-    for model, one in corpus_a_model(models, corpus):
-        selection_rows, others = held_out(texts.load(one), ablation_rows, seed)
-        view, tokenizer = loading.load(model)
-        wanted = Size.of(view.layout.neuron_count, top_share, count).wanted
-        boards.append(
-            compare_selectors(
-                view, tokenizer, selection_rows, others, count=wanted, selectors=selectors or RANKABLE,
-                recording=reading.recording, draws=random_draws, seed=seed,
-            )
-        )  # fmt: skip
-    report = Report([over_models(boards)], title="Selectors of language neurons")
-    config = {
+    names, pairs = selectors or RANKABLE, corpus_a_model(models, corpus)
+    for model in models:
+        require_model(model, loading.revision)  # all of them, before the first is recorded
+    if dry_run:
+        parts = [held_out(texts.load(one), ablation_rows, seed) for _, one in pairs]
+        prices = [
+            pricing.price_scoreboard(*loading.load(model), *rows, names, random_draws, reading.recording)
+            for (model, _), rows in zip(pairs, parts, strict=True)
+        ]
+        print_price(pricing.together(prices), json)
+        return
+
+    def work(folder: Path) -> "Report":
+        boards = []
+        for model, one in pairs:
+            selection_rows, others = held_out(texts.load(one), ablation_rows, seed)
+            view, tokenizer = loading.load(model)
+            wanted = Size.of(view.layout.neuron_count, top_share, count).wanted
+            boards.append(
+                compare_selectors(
+                    view, tokenizer, selection_rows, others, count=wanted, selectors=names,
+                    recording=reading.recording, draws=random_draws, seed=seed,
+                )
+            )  # fmt: skip
+        return Report([over_models(boards)], title="Selectors of language neurons")
+
+    write_run(out, overwrite, json, {
         "command": "scoreboard", "models": models, "corpus": corpus, "count": count, "top_share": top_share,
         "selectors": selectors, "ablation_rows": ablation_rows, "random_draws": random_draws, "seed": seed,
         **texts.to_json(), **loading.to_json(), "recording": reading.recording.to_json(),
-    }  # fmt: skip
-    with whole_folder(out, overwrite) as folder:
-        report.save(folder / "report.html")
-        report.save(folder / "report.json")
-        write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
-    report.print()
-    print(f"\nReport: {out / 'report.html'}")
+    }, work)  # fmt: skip

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+
+from neuroglot.cli.options import Json, Several
 
 if TYPE_CHECKING:
     from neuroglot.corpora.generate_log import GenerateLog
@@ -18,8 +19,6 @@ SCORE_EXAMPLES = """Examples:
     neuroglot score --hypothesis new.txt --baseline old.txt --reference ref.txt --metric bleu ter
     neuroglot score --log generate-test.txt --language en --metric bleu --json
     neuroglot score --hypothesis answers.txt --reference mgsm.txt --metric numeric --language sw"""
-
-Several = Parameter(consume_multiple=True, negative="")
 
 
 def score(
@@ -35,7 +34,7 @@ def score(
     tokenize: str | None = None,
     normalization: Literal["squad", "mlqa"] = "squad",
     comet_model: str | None = None,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    json: Json = False,
 ) -> None:
     """Score texts against references, line by line, with intervals; and against a baseline, with a paired test.
 
@@ -64,9 +63,8 @@ def score(
         For exact-match and f1: of answers, as `squad` or as `mlqa` in the language.
     comet_model:
         For comet: name or checkpoint file of the model.
-    as_json:
-        Print JSON instead of text.
     """
+    from neuroglot.cli.running import print_json
     from neuroglot.metrics.texts import TextOptions, score_texts
     from neuroglot.metrics.texts.metric import COMET_MODEL
 
@@ -74,9 +72,8 @@ def score(
     texts = _texts(hypothesis, log, reference, source, language, source_language)
     other = None if baseline is None else _system(baseline, language)[0]
     scores = score_texts(texts, metric, options, other)
-    if as_json:
-        found = {"scores": [one.to_json() for one in scores]}
-        print(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False))
+    if json:
+        print_json({"scores": [one.to_json() for one in scores]})
     else:
         print("\n".join(map(str, scores)))
 

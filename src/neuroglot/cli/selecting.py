@@ -1,15 +1,24 @@
 """`neuroglot select`: language neurons of a model by any selector."""
 
-import json as json_format
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
-from neuroglot.cli.options import CorpusOptions, ModelOptions, RecordingOptions
+from neuroglot.cli.options import (
+    CorpusOptions,
+    DryRun,
+    Json,
+    ModelOptions,
+    Overwrite,
+    RecordingOptions,
+)
 
 if TYPE_CHECKING:
     from neuroglot.neurons.neuronset import NeuronSet
+
+RULE = Group("Selector", sort_key=9)  # what each takes stands in brackets
+Rule = Parameter(group=RULE)
 
 SELECT_EXAMPLES = """Examples:
 
@@ -19,34 +28,35 @@ SELECT_EXAMPLES = """Examples:
 
 
 def select(
-    model: str | None = None,
+    model: Annotated[str | None, Parameter(show_default=False)] = None,
     /,
     *,
     corpus: str | None = None,
     out: Path | None = None,
     selector: str | None = None,
-    listing: Annotated[bool, Parameter(name="--list", negative="")] = False,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    top_share: float | None = None,
-    count: int | None = None,
-    equal: Annotated[bool, Parameter(negative="")] = False,
-    filter_quantile: float | None = None,
-    owner_quantile: float | None = None,
-    penalty: float | None = None,
-    percentile: float | None = None,
-    quantile: float | None = None,
-    coverage: float | None = None,
-    within: Literal["model", "stack", "layer"] | None = None,
-    direction: Literal["higher", "either"] | None = None,
-    ends: Literal["both", "top", "bottom"] | None = None,
-    depth: int | None = None,
-    contrast: Literal["sets", "margin", "none"] | None = None,
-    than: Literal["all", "any"] | None = None,
-    seed: int | None = None,
+    listing: Annotated[bool, Parameter(name="--list", negative="", show_default=False)] = False,
+    top_share: Annotated[float | None, Rule] = None,
+    count: Annotated[int | None, Rule] = None,
+    equal: Annotated[bool, Parameter(group=RULE, negative="", show_default=False)] = False,
+    filter_quantile: Annotated[float | None, Rule] = None,
+    owner_quantile: Annotated[float | None, Rule] = None,
+    penalty: Annotated[float | None, Rule] = None,
+    percentile: Annotated[float | None, Rule] = None,
+    quantile: Annotated[float | None, Rule] = None,
+    coverage: Annotated[float | None, Rule] = None,
+    within: Annotated[Literal["model", "stack", "layer"] | None, Rule] = None,
+    direction: Annotated[Literal["higher", "either"] | None, Rule] = None,
+    ends: Annotated[Literal["both", "top", "bottom"] | None, Rule] = None,
+    depth: Annotated[int | None, Rule] = None,
+    contrast: Annotated[Literal["sets", "margin", "none"] | None, Rule] = None,
+    than: Annotated[Literal["all", "any"] | None, Rule] = None,
+    seed: Annotated[int | None, Rule] = None,
     texts: CorpusOptions = CorpusOptions(),
     loading: ModelOptions = ModelOptions(),
     reading: RecordingOptions = RecordingOptions(),
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+    overwrite: Overwrite = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Select each language's neurons: record what the selector needs, and write one set a language.
 
@@ -63,8 +73,6 @@ def select(
         The rule; `--list` names all.
     listing:
         List the selectors, what they need and where they are from, and stop.
-    json:
-        Print JSON.
     top_share:
         Share of all neurons to select; 1 %, or what the selector's source has, by default.
     count:
@@ -97,9 +105,9 @@ def select(
         Less what `all` languages share, or what `any` other has (exclusive).
     seed:
         Seed of the draw (random).
-    overwrite:
-        Replace the run folder of an earlier run.
     """
+    from neuroglot import pricing
+    from neuroglot.cli.running import print_price
     from neuroglot.evidence import gather
     from neuroglot.neurons.selecting_common import Size
     from neuroglot.neurons.selectors import selector_named
@@ -120,6 +128,9 @@ def select(
     parallel = texts.load(corpus)
     view, tokenizer = loading.load(model)
     Size.of(view.layout.neuron_count, top_share, count)  # refuses before anything is recorded
+    if dry_run:
+        print_price(pricing.price_selection(view, tokenizer, parallel, (rule.needs,), reading.recording), json)
+        return
     sets = rule.sets(gather(view, tokenizer, parallel, (rule.needs,), reading.recording), **options)
     _write(out, overwrite, sets, {
         "command": "select", "model": model, "corpus": corpus, "selector": selector, "options": options,
@@ -129,11 +140,12 @@ def select(
 
 
 def _list(json: bool) -> None:
+    from neuroglot.cli.running import print_json
     from neuroglot.neurons.selectors import describe_selectors
 
     rows = describe_selectors()
     if json:
-        print(json_format.dumps({"selectors": rows}, indent=1, ensure_ascii=False))
+        print_json({"selectors": rows})
         return
     from rich.console import Console
     from rich.markup import escape
@@ -156,18 +168,21 @@ def _given(model: str | None, corpus: str | None, selector: str | None, out: Pat
 
 
 def _write(out: Path, overwrite: bool, sets: "dict[str, NeuronSet]", config: dict[str, Any]) -> None:
-    from neuroglot.storage import whole_folder, write_whole
+    from neuroglot.cli.running import write_config
+    from neuroglot.storage import whole_folder
 
     with whole_folder(out, overwrite) as folder:
         for language, neurons in sets.items():
             neurons.save(folder / f"{language}.safetensors")
-        write_whole(folder / "config.json", json_format.dumps(config, indent=2, ensure_ascii=False) + "\n")
+        write_config(folder, config)
 
 
 def _print(sets: "dict[str, NeuronSet]", out: Path, json: bool) -> None:
+    from neuroglot.cli.running import print_json
+
     sizes = {language: len(neurons) for language, neurons in sets.items()}
     if json:
-        print(json_format.dumps({"out": str(out), "neurons": sizes}, indent=1, ensure_ascii=False))
+        print_json({"out": str(out), "neurons": sizes})
         return
     for language, size in sizes.items():
         print(f"{language:8}{size:>9,} neurons: {out / f'{language}.safetensors'}")

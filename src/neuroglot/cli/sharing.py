@@ -1,9 +1,26 @@
 """`neuroglot sharing` and `neuroglot compare`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
+
+from neuroglot.cli.options import (
+    NEURONS,
+    DeviceOptions,
+    DryRun,
+    Json,
+    LanguageOptions,
+    Limit,
+    ModelName,
+    ModelOptions,
+    Overwrite,
+    Several,
+    Site,
+    Thresholds,
+    require_model,
+    require_rows,
+)
 
 SHARING_EXAMPLES = """Examples:
 
@@ -12,139 +29,96 @@ SHARING_EXAMPLES = """Examples:
     neuroglot sharing ./my-model --corpus mgsm/ xquad/ --limit 200 --new-tokens 16 --out run"""
 COMPARE_EXAMPLES = """Examples:
 
-    neuroglot compare ./base ./aligned --corpus mgsm/ --out run"""
-
-Languages = Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative="")]
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
+    neuroglot compare ./base ./aligned --corpus mgsm/ --out run
+    neuroglot compare ./base ./aligned --corpus texts.tsv --limit 500 --out run --json"""
 
 
 def sharing(
-    model: str,
+    model: ModelName,
     /,
     *,
-    corpus: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")],
+    corpus: Annotated[tuple[str, ...], Several],
     out: Path,
-    languages: Languages = None,
-    on_missing: Literal["refuse", "drop"] = "refuse",
-    limit: int | None = None,
-    revision: str | None = None,
-    device: str | None = None,
-    dtype: Precision = "auto",
-    site: Literal["post_act", "write"] = "post_act",
-    thresholds: Annotated[tuple[float, ...], Parameter(consume_multiple=True, negative="")] = (
+    new_tokens: int = 0,
+    texts: LanguageOptions = LanguageOptions(),
+    limit: Limit = None,
+    loading: ModelOptions = ModelOptions(),
+    site: Site = "post_act",
+    thresholds: Thresholds = (
         0.0, 0.1, 0.2, 0.3, 0.4, 0.5,
     ),
-    new_tokens: int = 0,
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+    overwrite: Overwrite = False,
+    dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Sort neurons into all-shared, partial-shared, specific and non-activated, row by row (Sharing Matters).
 
     Parameters
     ----------
-    model:
-        `lab`, a folder in the hub's layout, or a model id of the hub.
     corpus:
         A task (a folder of mParaRel, MGSM, XQuAD, XNLI or MzsRE, or a YAML that describes one) or parallel text;
         several are compared.
     out:
         Run folder for report.html, report.json and the counts; must not exist.
-    languages:
-        Languages to read, by code; all of the corpus by default.
-    on_missing:
-        What to do where a language lacks a text: `refuse` the corpus, or `drop` the whole row.
-    limit:
-        Read no more than so many rows.
-    revision:
-        Branch, tag or commit of a hub model.
-    device:
-        For example `cpu` or `cuda`; `auto` spreads a large model over all devices; the fastest one by default.
-    dtype:
-        Precision of the model; the checkpoint's own by default.
-    site:
-        Where a neuron is read: `post_act`, output of the nonlinearity, or `write`, input of the down projection.
-    thresholds:
-        A neuron fires where its value is greater than this; the first is the main one.
     new_tokens:
         Let the model go on from each prompt by so many tokens, and read those as well.
-    overwrite:
-        Replace the run folder of an earlier run.
+    thresholds:
+        A neuron fires where its value is greater than this; the first is the main one.
     """
-    from neuroglot.sharing import SharingConfig, study_sharing
+    from neuroglot import pricing
+    from neuroglot.cli.running import print_price, print_report
+    from neuroglot.sharing import SharingConfig, prompts_of, study_sharing
+    from neuroglot.storage import check_free
 
+    require_rows(limit)
     config = SharingConfig(
-        model=model,
-        corpora=corpus,
-        languages=languages,
-        on_missing=on_missing,
-        limit=limit,
-        revision=revision,
-        device=device,
-        dtype=dtype,
-        site=site,
-        thresholds=thresholds,
-        new_tokens=new_tokens,
-    )
-    study_sharing(config, out, overwrite=overwrite).print()
-    print(f"\nReport: {out / 'report.html'}")
+        model=model, corpora=corpus, **texts.to_json(), limit=limit, **loading.to_json(), site=site,
+        thresholds=thresholds, new_tokens=new_tokens,
+    )  # fmt: skip
+    if dry_run:
+        check_free(out, overwrite)
+        read = [prompts_of(source, config)[0] for source in corpus]
+        print_price(pricing.price_sharing(*loading.load(model), read, site, thresholds, new_tokens), json)
+        return
+    print_report(study_sharing(config, out, overwrite=overwrite), out, json)
 
 
 def compare(
-    before: str,
+    before: ModelName,
     after: str,
     /,
     *,
     corpus: str,
     out: Path,
-    languages: Languages = None,
-    on_missing: Literal["refuse", "drop"] = "refuse",
-    limit: int | None = None,
-    device: str | None = None,
-    dtype: Precision = "auto",
-    site: Literal["post_act", "write"] = "post_act",
-    threshold: float = 0.0,
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
+    texts: LanguageOptions = LanguageOptions(),
+    limit: Limit = None,
+    loading: DeviceOptions = DeviceOptions(),
+    site: Site = "post_act",
+    threshold: Annotated[float, Parameter(group=NEURONS)] = 0.0,
+    json: Json = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compare how two models share neurons between languages, for example before and after alignment.
 
     Parameters
     ----------
-    before:
-        `lab`, a folder in the hub's layout, or a model id of the hub.
     after:
         The other model, built alike.
     corpus:
         A task or parallel text, as in `neuroglot sharing`.
     out:
         Run folder for report.html, report.json and the counts; must not exist.
-    languages:
-        Languages to read, by code; all of the corpus by default.
-    on_missing:
-        What to do where a language lacks a text: `refuse` the corpus, or `drop` the whole row.
-    limit:
-        Read no more than so many rows.
-    device:
-        For example `cpu` or `cuda`; `auto` spreads a large model over all devices; the fastest one by default.
-    dtype:
-        Precision of the models; the checkpoints' own by default.
-    site:
-        Where a neuron is read: `post_act`, output of the nonlinearity, or `write`, input of the down projection.
     threshold:
         A neuron fires where its value is greater than this.
-    overwrite:
-        Replace the run folder of an earlier run.
     """
+    from neuroglot.cli.running import print_report
     from neuroglot.sharing import SharingConfig, compare_models
 
+    require_rows(limit)
+    for model in (before, after):
+        require_model(model)  # both, before the first is read through the corpus
     config = SharingConfig(
-        model=before,
-        corpora=(corpus,),
-        languages=languages,
-        on_missing=on_missing,
-        limit=limit,
-        device=device,
-        dtype=dtype,
-        site=site,
+        model=before, corpora=(corpus,), **texts.to_json(), limit=limit, **loading.to_json(), site=site,
         thresholds=(threshold,),
-    )
-    compare_models(config, after, out, overwrite=overwrite).print()
-    print(f"\nReport: {out / 'report.html'}")
+    )  # fmt: skip
+    print_report(compare_models(config, after, out, overwrite=overwrite), out, json)

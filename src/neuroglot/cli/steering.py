@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from neuroglot.cli.options import Json
+
 if TYPE_CHECKING:
     from neuroglot.interventions.operators import Given, Step
     from neuroglot.neurons import NeuronSet
@@ -38,6 +40,7 @@ def steer(
     site: Literal["post_act", "write"] | None = None,
     scope: Literal["all", "prompt", "generated"] = "all",
     after: Path | None = None,
+    json: Json = False,
 ) -> None:
     """Build a steering file from neuron sets and recorded activity, for `neuroglot generate --steer`.
 
@@ -80,6 +83,7 @@ def steer(
     after:
         Steering file whose steps go before these.
     """
+    from neuroglot.cli.running import print_json
     from neuroglot.interventions.files import Steering
     from neuroglot.interventions.operators import two_set_scaling
     from neuroglot.neurons import NeuronSet
@@ -95,7 +99,11 @@ def steer(
         steps = _steps(operator, chosen, given, alpha, site, filled, fill)
     built = Steering(steps, scope)
     built = built if after is None else Steering.load(after, built.layout) + built
-    print(f"{built.signature}: {built.save(out)}")
+    saved = built.save(out)
+    if json:
+        print_json({"out": str(saved), "signature": built.signature.to_json()})
+        return
+    print(f"{built.signature}: {saved}")
 
 
 def _given(

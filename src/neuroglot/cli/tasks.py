@@ -15,15 +15,15 @@ def read_task(
 ) -> "Task":
     """A task from files, or the one of the lab's that is named; raises `ConfigError` where that is none of them."""
     from neuroglot import lab
+    from neuroglot.cli.options import require_rows
     from neuroglot.corpora import load_task
     from neuroglot.errors import ConfigError
 
+    require_rows(limit)
     if corpus != "lab":
         if name is not None:
             raise ConfigError(f"The task {name!r} was named for {corpus!r}.", "Only 'lab' holds several.")
         return load_task(corpus, languages=languages, on_missing=on_missing, limit=limit)
-    if limit is not None and limit < 1:
-        raise ConfigError(f"limit={limit} was given.", "Expected one row or more.")
     tasks = {task.name: task for task in lab.tasks()}
     if name not in tasks:
         raise ConfigError(f"The lab's task {name!r} was asked for.", f"Expected --task, one of {', '.join(tasks)}.")

@@ -73,7 +73,7 @@ class AblationMatrix:
         return _means(effect[None], control[None])[0], _means(resampled, self._resampled_random())
 
     def resampled_values(self) -> tuple[Tensor, Tensor]:
-        """The metric over resampled rows: with all neurons on, `[resamples, G]`, and with each set off, then `[…, S, G]`."""
+        """The metric over resampled rows: with all neurons on, `[resamples, G]`, and with each set off, `[…, S, G]`."""
         value = self.metric.value
         return value(self._resampled_baseline()), value(self._resampled(self.ablated))
 

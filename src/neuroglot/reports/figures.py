@@ -20,6 +20,8 @@ SYMBOLS = {
     "all-shared": "circle", "partial-shared": "diamond", "specific": "square", "non-activated": "x",
 }  # fmt: skip
 
+NARROW_GAP = 66  # pixels between panels one below the other: ticks, the axis's name and the next title
+
 
 @dataclass(frozen=True)
 class Series:
@@ -68,13 +70,17 @@ def small_multiples(panels: Sequence[tuple[str, Sequence[Series]]], places: Labe
     }
     rows = -(-len(panels) // 2)
     narrow: dict[str, Any] = {"height": 260 * rows, "margin": {"b": 92}}
+    gap = NARROW_GAP / (260 * rows - 34 - 92)
+    tall = (1 - gap * (rows - 1)) / rows
     for panel in range(len(panels)):
         wide_place, narrow_place = domain(panel, len(panels)), domain(panel, 2)
         layout |= _multiple_axes(panel, wide_place, places, unit, axis)
-        bottom = 1 - (panel // 2 + 1) / rows
-        tall = [round(bottom, 4), round(bottom + (1 - 0.16 * (rows > 1)) / rows, 4)]
+        top = 1 - (panel // 2) * (tall + gap)
         narrow[axis_key("x", panel)] = {"domain": narrow_place}
-        narrow[axis_key("y", panel)] = {"domain": tall, "showticklabels": panel % 2 == 0}
+        narrow[axis_key("y", panel)] = {
+            "domain": [round(max(0.0, top - tall), 4), round(top, 4)],
+            "showticklabels": panel % 2 == 0,
+        }
     return Spec(data, layout, narrow)
 
 

@@ -1,7 +1,8 @@
 """The page: one HTML file with style, script, data and plotly.js inside, which may not reach out of itself.
 
 The content security policy forbids every connection and names the two scripts that may run by their hashes, so that no
-text from a corpus could run even if it got past the escaping. plotly.js is stored compressed: it is most of the page.
+text from a corpus could run even if it got past the escaping. plotly.js is the bundle for plane charts (MIT licence),
+stored as it was packed; `tests/reports/test_page.py` holds its hash. Data is parsed figure by figure, when it is drawn.
 """
 
 from __future__ import annotations
@@ -13,11 +14,19 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from neuroglot.reports.explorer import explorer_data
+from neuroglot.reports.names import filterable
 from neuroglot.reports.parts import Figure, Plot, Section
+from neuroglot.reports.texts import TopTexts
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
+PLOTLY = TEMPLATES / "plotly-cartesian-4.1.1.min.js.gz"  # npm: plotly.js-cartesian-dist-min
+SCRIPTS = ("page", "theme", "filters", "figures", "tables", "explorer", "main")  # in the order in which they run
 # Signature fields that say what the report is about, and what they are called at its top.
 FACTS = {
     "model": "Model",
@@ -28,28 +37,46 @@ FACTS = {
 }
 
 
-def page(title: str, notes: Sequence[str], sections: Sequence[Section]) -> str:
-    """The whole report as one HTML document."""
+def page(
+    title: str,
+    notes: Sequence[str],
+    sections: Sequence[Section],
+    results: Sequence[Any] = (),
+    texts: TopTexts | None = None,
+) -> str:
+    """The whole report as one HTML document; `results` and `texts` give it filters and the explorer of neurons."""
+    script, (plotly, plotly_hash) = _script(), _packed_plotly()
+    names, explorer = filterable(results), explorer_data(results, texts)
+    data = _page_data(sections) | {"names": names} | ({"explorer-data": explorer} if explorer else {})
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            notes=notes,
+            sections=sections,
+            names=names,
+            explorer=explorer,
+            facts=_facts(sections),
+            policy=_policy(script_hash(script), plotly_hash),
+            style=template_text("report.css"),
+            script=script,
+            data={key: script_safe_json(value) for key, value in data.items()},
+            plotly=plotly,
+        )
+    )
+
+
+def environment() -> Environment:
+    """Templates that escape everything and refuse names that are not given."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
-    )
-    script, (plotly, plotly_hash) = _template("report.js"), _packed_plotly()
-    return environment.get_template("report.html.j2").render(
-        title=title,
-        notes=notes,
-        sections=sections,
-        facts=_facts(sections),
-        policy=_policy(script_hash(script), plotly_hash),
-        style=_template("report.css"),
-        script=script,
-        data=script_safe_json(_page_data(sections)),
-        plotly=plotly,
     )
 
 
@@ -68,11 +95,15 @@ def script_hash(script: str) -> str:
 
 @cache
 def _packed_plotly() -> tuple[str, str]:
-    """plotly.js as base64 of gzip, and its policy hash; the package brings one bundle only, the full one."""
-    from plotly.offline import get_plotlyjs
+    """plotly.js as base64 of gzip, and its policy hash."""
+    packed = PLOTLY.read_bytes()
+    return base64.b64encode(packed).decode(), script_hash(gzip.decompress(packed).decode())
 
-    source = get_plotlyjs()
-    return base64.b64encode(gzip.compress(source.encode(), 9, mtime=0)).decode(), script_hash(source)
+
+def _script() -> str:
+    """The page's own script: its parts in one function, so that no name is global."""
+    parts = "\n".join(template_text(f"{name}.js") for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def _policy(*scripts: str) -> str:
@@ -88,7 +119,8 @@ def _policy(*scripts: str) -> str:
     return "; ".join(rules)
 
 
-def _template(name: str) -> str:
+def template_text(name: str) -> str:
+    """A file beside the templates, as it is."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
@@ -107,18 +139,15 @@ def _facts(sections: Sequence[Section]) -> list[tuple[str, str]]:
 
 
 def _page_data(sections: Sequence[Section]) -> dict[str, Any]:
-    """What the script draws: figures by `section--figure`, and tables that belong to none by `section--table`."""
-    figures = {
-        f"{section.key}--{figure.key}": _figure_data(figure) for section in sections for figure in section.figures
-    }
-    tables = {f"{section.key}--{table.key}": table.to_json() for section in sections for table in section.tables}
-    return {"figures": figures, "tables": tables}
+    """What the script reads, by element: figures are `data-section--figure`, other tables `data-section--table`."""
+    figures = {f"data-{section.key}--{one.key}": _figure_data(one) for section in sections for one in section.figures}
+    tables = {f"data-{section.key}--{one.key}": one.to_json() for section in sections for one in section.tables}
+    return figures | tables
 
 
 def _figure_data(figure: Figure) -> dict[str, Any]:
-    return {"title": figure.title, "plots": [_plot_data(plot) for plot in figure.plots]}
+    return {"plots": [_plot_data(plot) for plot in figure.plots]}
 
 
 def _plot_data(plot: Plot) -> dict[str, Any]:
-    spec = plot.spec
-    return {"label": plot.label, "table": plot.table.to_json(), **vars(spec)}
+    return {"table": plot.table.to_json(), **vars(plot.spec)}

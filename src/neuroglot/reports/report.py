@@ -18,8 +18,10 @@ from neuroglot.attribution.attribution import Attribution
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.deactivation import Deactivation
+from neuroglot.metrics.prompt_comparison import PromptComparison
 from neuroglot.metrics.results import Evaluation
 from neuroglot.metrics.scoreboard import Scoreboard
+from neuroglot.metrics.translation_comparison import TranslationComparison
 from neuroglot.neurons.change import SharingChange
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.parts import Section
@@ -29,10 +31,13 @@ from neuroglot.reports.sections.attribution import attribution_section
 from neuroglot.reports.sections.change import change_section
 from neuroglot.reports.sections.deactivation import deactivation_section
 from neuroglot.reports.sections.evaluation import evaluation_section, evaluations_section
+from neuroglot.reports.sections.prompting import prompting_section
 from neuroglot.reports.sections.scoreboard import scoreboard_section
 from neuroglot.reports.sections.sets import sets_section, single_set_section
 from neuroglot.reports.sections.sharing import sharing_section
 from neuroglot.reports.sections.sharings import sharings_section
+from neuroglot.reports.sections.translation import translation_section
+from neuroglot.reports.texts import TopTexts
 from neuroglot.storage import write_whole
 
 if TYPE_CHECKING:
@@ -51,6 +56,8 @@ Result = (
     | Deactivation
     | Evaluation
     | Scoreboard
+    | PromptComparison
+    | TranslationComparison
     | Several
 )
 
@@ -59,6 +66,8 @@ _SECTIONS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Section]], ...] = 
     (lambda result: isinstance(result, AblationMatrix) and not result.metric.higher_is_better, ablation_section),
     (lambda result: isinstance(result, AblationMatrix) and result.metric.higher_is_better, task_section),
     (lambda result: isinstance(result, Scoreboard), scoreboard_section),
+    (lambda result: isinstance(result, PromptComparison), prompting_section),
+    (lambda result: isinstance(result, TranslationComparison), translation_section),
     (lambda result: isinstance(result, Deactivation), deactivation_section),
     (lambda result: isinstance(result, Attribution), attribution_section),
     (lambda result: isinstance(result, SharingChange), change_section),
@@ -84,7 +93,7 @@ def _kind(result: Any) -> int:
     raise ConfigError(
         f"A report was given {type(result).__name__}.",
         "It shows Activity, Sharing, SharingChange, NeuronSet, neuron sets by language, AblationMatrix, "
-        "Scoreboard, Deactivation, Attribution and Evaluation.",
+        "Scoreboard, PromptComparison, TranslationComparison, Deactivation, Attribution and Evaluation.",
     )
 
 
@@ -95,13 +104,21 @@ def _same_counts(result: Any, other: Any) -> bool:
 
 
 def _numbered(sections: Sequence[Section]) -> tuple[Section, ...]:
-    """Keys made unique: the second `task` becomes `task-2`."""
-    seen: Counter[str] = Counter()
+    """Keys and titles made unique: the second `task` becomes `task-2`, a second of one title gets `(2)`."""
+    keys: Counter[str] = Counter()
+    titles: Counter[str] = Counter()
     numbered = []
     for section in sections:
-        seen[section.key] += 1
-        count = seen[section.key]
-        numbered.append(section if count == 1 else replace(section, key=f"{section.key}-{count}"))
+        keys[section.key] += 1
+        titles[section.title] += 1
+        key, title = keys[section.key], titles[section.title]
+        numbered.append(
+            replace(
+                section,
+                key=section.key if key == 1 else f"{section.key}-{key}",
+                title=section.title if title == 1 else f"{section.title} ({title})",
+            )
+        )
     return tuple(numbered)
 
 
@@ -109,19 +126,25 @@ class Report:
     """Results as one self-contained HTML page, as JSON, and as text for the terminal.
 
     `results` are any of `Activity`, `Sharing`, `SharingChange`, `NeuronSet`, neuron sets by language, `AblationMatrix`,
-    `Scoreboard`, `Deactivation`, `Attribution`, `Evaluation`, and tuples that are to be shown together: Evaluations of
-    one metric, or Sharings at several thresholds or of several tasks; in any number and order. `notes` are sentences
-    printed at the top. Raises `ConfigError` on anything else.
+    `Scoreboard`, `PromptComparison`, `Deactivation`, `Attribution`, `Evaluation`, and tuples that are to be shown
+    together: Evaluations of one metric, or Sharings at several thresholds or of several tasks; in any number and order.
+    `notes` are sentences printed at the top; `texts` are shown by the page's explorer, which needs an Activity. Raises
+    `ConfigError` on anything else.
     """
 
     def __init__(
-        self, results: Sequence[Result] | Result, *, title: str = "neuroglot report", notes: Sequence[str] = ()
+        self,
+        results: Sequence[Result] | Result,
+        *,
+        title: str = "neuroglot report",
+        notes: Sequence[str] = (),
+        texts: TopTexts | None = None,
     ) -> None:
         listed = list(results) if isinstance(results, Sequence) and not isinstance(results, str) else [results]
         ordered = sorted(listed, key=_kind)
         if not ordered:
             raise ConfigError("A report was given no results.", "Expected at least one.")
-        self.title, self.notes = title, tuple(notes)
+        self.title, self.notes, self.texts = title, tuple(notes), texts
         self.results = tuple(
             result
             for place, result in enumerate(ordered)
@@ -150,7 +173,7 @@ class Report:
         """The whole page; it needs no other file and no network."""
         from neuroglot.reports.html import page
 
-        return page(self.title, self.notes, self.sections)
+        return page(self.title, self.notes, self.sections, self.results, self.texts)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, null for what is not defined; the schema is in `docs/report.md`."""

@@ -73,6 +73,14 @@ def train_specialized(
     return trainer
 
 
+def last_checkpoint(folder: Path | str) -> Path:
+    """The newest checkpoint in a training's folder; raises `ArtifactError` where there is none."""
+    found = [path for path in Path(folder).glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()]
+    if not found:
+        raise ArtifactError(f"{folder} has no checkpoint.", "Expected checkpoint-N.", "Leave --resume out.")
+    return max(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
 Numbered = tuple[Pair, int]  # a pair, and the place of its direction among the masks
 
 

@@ -14,6 +14,7 @@ from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import WRITTEN_IN_CELLS, Panel, heat_maps
 from neuroglot.reports.labels import common_signature, language_label, language_labels, layer_labels
 from neuroglot.reports.parts import Figure, Plot, Section
+from neuroglot.reports.sections.tree import tree_figure
 from neuroglot.reports.tables import Column, Table
 from neuroglot.reports.wording import joined, number, percent, plural
 
@@ -23,13 +24,19 @@ SHARE = "share of the layer's neurons"
 def sets_section(sets: Mapping[str, NeuronSet]) -> Section:
     """The sets of several languages beside each other."""
     overlap = overlap_matrix(sets).tolist()
+    tree = tree_figure(tuple(sets), overlap)
     parts = (_sizes_sentence(sets), _overlap_sentence(tuple(sets), overlap), _layer_sentence(sets))
     return Section(
         key="neuron-sets",
         title="Each language's own neurons",
         sentence=" ".join(part for part in parts if part),
         signature=common_signature(one.signature for one in sets.values()),
-        figures=(_sizes_figure(sets), _overlap_figure(tuple(sets), overlap), _layers_figure(sets)),
+        figures=(
+            _sizes_figure(sets),
+            _overlap_figure(tuple(sets), overlap),
+            *((tree,) if tree else ()),
+            _layers_figure(sets),
+        ),
     )
 
 

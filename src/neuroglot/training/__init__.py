@@ -1,0 +1,21 @@
+"""Tuning a model on prompts and their answers: the mix of settings, its exports, and supervised fine-tuning."""
+
+from neuroglot.training.examples import Example, examples_hash, pmi_mix
+from neuroglot.training.exports import save_llama_factory, save_openai, save_trl
+from neuroglot.training.lab_questions import lab_questions
+from neuroglot.training.tuning import Tuned, tune
+from neuroglot.training.types import Lora, TuningConfig
+
+__all__ = [
+    "Example",
+    "Lora",
+    "Tuned",
+    "TuningConfig",
+    "examples_hash",
+    "lab_questions",
+    "pmi_mix",
+    "save_llama_factory",
+    "save_openai",
+    "save_trl",
+    "tune",
+]

@@ -1,0 +1,65 @@
+"""Means over directions and seeds against explicit sums; differences are paired."""
+
+import math
+
+import pytest
+import torch
+
+from neuroglot.errors import ConfigError
+from neuroglot.metrics.translation_comparison import TranslationComparison
+from neuroglot.signature import Signature
+
+DIRECTIONS = ("en-de", "de-en")
+
+
+def a_comparison(**systems: torch.Tensor) -> TranslationComparison:
+    half = torch.full((2, 3), 0.5, dtype=torch.float64)
+    return TranslationComparison(
+        "hits", "share", lambda counts: counts[..., 0] / counts[..., 1], DIRECTIONS, systems, ("a", "b", "c"), half,
+        half, Signature(),
+    )  # fmt: skip
+
+
+def counts(seed: int) -> torch.Tensor:
+    """Hits and trials of 2 seeds, 7 rows, 2 directions."""
+    generator = torch.Generator().manual_seed(seed)
+    trials = torch.randint(2, 6, (2, 7, 2), generator=generator)
+    hits = (torch.rand(2, 7, 2, generator=generator) * (trials + 1)).long()
+    return torch.stack([hits, trials], dim=-1).double()
+
+
+def test_scores_are_means_of_corpus_values() -> None:
+    comparison = a_comparison(base=counts(0), other=counts(1))
+    expected = {}
+    for name, of in comparison.systems.items():
+        values = [
+            [
+                sum(float(of[s, r, d, 0]) for r in range(7)) / sum(float(of[s, r, d, 1]) for r in range(7))
+                for d in range(2)
+            ]
+            for s in range(2)
+        ]
+        expected[name] = sum(map(sum, values)) / 4
+        assert math.isclose(comparison.scores()[name].value, expected[name])
+        for place, direction in enumerate(DIRECTIONS):
+            mean = (values[0][place] + values[1][place]) / 2
+            assert math.isclose(comparison.by_direction(name)[direction].value, mean)
+        assert comparison.by_seed(name) == pytest.approx([sum(row) / 2 for row in values])
+    change = comparison.differences()["other"]
+    assert math.isclose(change.value, expected["other"] - expected["base"])
+    assert change.low <= change.value <= change.high
+    assert comparison.differences("other")["base"].value == pytest.approx(-change.value)
+
+
+def test_a_constant_gain_has_no_spread() -> None:
+    base = counts(2)
+    better = base.clone()
+    better[..., 0] += 0.5 * better[..., 1]
+    change = a_comparison(base=base, better=better).differences()["better"]
+    assert change.low == pytest.approx(0.5)
+    assert change.high == pytest.approx(0.5)
+
+
+def test_systems_must_have_the_same_rows() -> None:
+    with pytest.raises(ConfigError, match="Expected 2 directions"):
+        a_comparison(base=counts(0), other=counts(1)[:, :5])

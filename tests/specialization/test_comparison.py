@@ -1,0 +1,98 @@
+"""The experiment in miniature: same start, same batches, masks of equal size, taken up where it was."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from neuroglot.corpora.corpus import Corpus
+from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.models import view
+from neuroglot.reports import Report
+from neuroglot.specialization.comparison import (
+    SYSTEMS,
+    ComparisonConfig,
+    _longest_like,
+    _random_like,
+    compare_specialization,
+)
+from neuroglot.specialization.masks import DirectionMasks
+from neuroglot.specialization.scratch import TranslatorConfig, new_translator
+from neuroglot.specialization.training import last_checkpoint
+
+SMALL = TranslatorConfig(hidden=16, layers=1, heads=2, ffn=24, vocabulary=300, dropout=0.0)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ComparisonConfig:
+    """Sixty rows of three made-up languages that say the same with other letters."""
+    (tmp_path / "texts").mkdir()
+    for shift, code in enumerate(("en", "de", "fr")):
+        lines = [" ".join(chr(97 + (row * step + 7 * shift) % 26) * 3 for step in range(1, 5)) for row in range(60)]
+        (tmp_path / "texts" / f"{code}.txt").write_text("\n".join(f"{line} {row}" for row, line in enumerate(lines)))
+    return ComparisonConfig(
+        data=str(tmp_path / "texts"), languages=("en", "de", "fr"), validation_rows=8, test_rows=5, seeds=(0, 1),
+        steps=4, continued_steps=3, batch=8, coverage=70, max_new_tokens=6, model=SMALL,
+    )  # fmt: skip
+
+
+def test_every_system_is_trained_scored_and_kept(config: ComparisonConfig, tmp_path: Path, monkeypatch) -> None:
+    found = compare_specialization(config, tmp_path / "run")
+    assert list(found.systems) == list(SYSTEMS)
+    assert found.directions == ("en-de", "en-fr", "de-en", "fr-en")
+    assert found.overlap.shape == found.removed.shape == (2, 2)
+    assert all(counts.shape[:3] == (2, 5, 4) for counts in found.systems.values())
+    answers = json.loads((tmp_path / "run" / "seed-0" / "continued.json").read_text())
+    assert {name: len(column) for name, column in answers.items()} == dict.fromkeys(found.directions, 5)
+    monkeypatch.setattr("neuroglot.specialization.comparison.train_specialized", None)  # nothing is trained again
+    again = compare_specialization(config, tmp_path / "run")
+    for name, counts in found.systems.items():
+        assert torch.equal(counts, again.systems[name])
+    report = Report([found])
+    section = report.to_json()["sections"][0]
+    assert [table["key"] for table in section["tables"]] == [
+        "score-by-system",
+        "score-by-direction",
+        "overlap-by-layer",
+    ]
+    assert "own neurons" in section["sentence"]
+    assert "<html" in report.to_html()
+
+
+def test_controls_have_as_many_neurons_in_every_layer(config: ComparisonConfig) -> None:
+    corpus = Corpus("t", ("a", "b"), {"en": ("x y", "z"), "de": ("u v", "w")})
+    model, tokenizer = new_translator(corpus, SMALL, seed=3)
+    located = view(model)
+    kept = torch.rand(2, located.layout.neuron_count) < 0.6
+    from neuroglot.specialization.directions import directions_of
+
+    masks = DirectionMasks(located.layout, directions_of(("en", "de")), kept)
+    for control in (_random_like(masks, 0), _longest_like(masks, located)):
+        assert torch.equal(control.sizes(), masks.sizes())
+        assert not torch.equal(control.kept, masks.kept)
+    longest = _longest_like(masks, located)
+    for layer, part in located.layout.by_layer(longest.kept):
+        lengths = located.value_vectors(layer).detach().norm(dim=1)
+        assert float(lengths[part[0]].min()) >= float(lengths[~part[0]].max())
+    assert tokenizer("x y")["input_ids"]
+    assert tokenizer("__de__ x")["input_ids"][0] == tokenizer.get_vocab()["__de__"]
+
+
+def test_two_models_of_one_seed_are_equal() -> None:
+    corpus = Corpus("t", ("a",), {"en": ("x y",), "de": ("u v",)})
+    first, second, other = (new_translator(corpus, SMALL, seed)[0].state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_too_few_rows_and_missing_checkpoints_are_refused(config: ComparisonConfig, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Expected more than 60"):
+        compare_specialization(replace(config, validation_rows=55), tmp_path / "run")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ArtifactError, match="no checkpoint"):
+        last_checkpoint(tmp_path / "empty")
+    for step in (500, 1500, 1000):
+        (tmp_path / "empty" / f"checkpoint-{step}").mkdir()
+    assert last_checkpoint(tmp_path / "empty").name == "checkpoint-1500"

@@ -1,0 +1,232 @@
+"""Tuning: only answers are learned, runs repeat and go on to the last bit, and what is saved is what was trained."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from neuroglot.errors import ArtifactError, ConfigError, UnsupportedModelError
+from neuroglot.training import Lora, TuningConfig, examples_hash, tune
+from neuroglot.training import tuning as tuning_module
+from neuroglot.training.encoding import encode
+from neuroglot.training.trainer import new_trainer
+from tests.families import tiny_model
+from tests.tiny import tiny_tokenizer
+from tests.training.making import examples
+
+LORA = Lora(rank=2, alpha=8, dropout=0.2)
+SHORT = TuningConfig(steps=4, batch_size=3, learning_rate=1e-2, schedule="constant")
+
+
+def run(folder: Path, config: TuningConfig, model_type: str = "llama", **options):  # type: ignore[no-untyped-def]
+    return tune(tiny_model(model_type), tiny_tokenizer(), examples(), config, folder, **options)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
+
+
+def same(one: Path, other: Path) -> bool:
+    first, second = weights(one), weights(other)
+    return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def cross_entropy(model: PreTrainedModel, batch: list[dict[str, list[int]]]) -> float:
+    """Mean over the learned tokens of the batch of −log p(token | all before it), each text on its own."""
+    total, count = 0.0, 0
+    for row in batch:
+        with torch.no_grad():
+            logits = model(torch.tensor([row["input_ids"]])).logits[0].double()
+        for place in range(1, len(row["input_ids"])):
+            if row["labels"][place] != -100:
+                scores = logits[place - 1]
+                total += math.log(sum(math.exp(s - scores.max()) for s in scores)) + float(
+                    scores.max() - scores[row["input_ids"][place]]
+                )
+                count += 1
+    return total / count
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_the_first_loss_is_the_cross_entropy_of_the_first_answers(tmp_path: Path, accumulation: int) -> None:
+    config = TuningConfig(steps=1, batch_size=4, accumulation=accumulation)
+    rows = encode(examples(), tiny_tokenizer(), "eos", 64).rows
+    expected = cross_entropy(tiny_model("llama"), list(rows[: 4 * accumulation]))
+    assert run(tmp_path / "a", config).losses[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_batches_come_in_the_order_of_the_examples_with_labels_on_answers_only(tmp_path: Path) -> None:
+    seen: list[list[list[int]]] = []
+    rows = encode(examples(), tiny_tokenizer(), "eos", 64).rows
+    trainer = new_trainer(
+        tiny_model("llama"), tiny_tokenizer(), encode(examples(), tiny_tokenizer(), "eos", 64),
+        TuningConfig(steps=6, batch_size=3), tmp_path,
+    )  # fmt: skip
+    for batch in trainer.get_train_dataloader():
+        seen += [
+            [ids[mask == 1].tolist(), labels[mask == 1].tolist()]
+            for ids, labels, mask in zip(batch["input_ids"], batch["labels"], batch["attention_mask"], strict=True)
+        ]
+        assert bool((batch["labels"][batch["attention_mask"] == 0] == -100).all())
+    assert seen == [[row["input_ids"], row["labels"]] for row in rows]
+
+
+def test_the_loss_falls_and_the_model_learns_the_answers(tmp_path: Path) -> None:
+    tuned = run(tmp_path / "a", TuningConfig(steps=40, batch_size=12, learning_rate=1e-2))
+    assert tuned.losses[-1] < 0.1 * tuned.losses[0]
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "a").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "a")
+    for example in examples():
+        prompt = torch.tensor([tokenizer(example.prompt)["input_ids"]])
+        said = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=6, do_sample=False)
+        assert tokenizer.decode(said[0, prompt.shape[1] :]).split() == [*example.completion.split(), "</s>"]
+
+
+def test_two_runs_are_equal_and_a_resumed_one_too_with_dropout_in_the_adapters(tmp_path: Path) -> None:
+    config = TuningConfig(steps=5, batch_size=3, learning_rate=1e-2, warmup=1, lora=LORA, checkpoint_every=2)
+    whole, again = run(tmp_path / "whole", config), run(tmp_path / "again", config)
+    assert whole.losses == again.losses
+    assert same(tmp_path / "whole", tmp_path / "again")
+
+    def stop(step: int, total: int, loss: float) -> None:
+        if step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "part", config, on_step=stop)
+    assert not (tmp_path / "part").exists()
+    checkpoints = tmp_path / "part.checkpoints"
+    shutil.rmtree(checkpoints / "checkpoint-4", ignore_errors=True)
+    (checkpoints / "checkpoint-4").mkdir()  # one that is not whole
+    with pytest.raises(ArtifactError, match="Go on with resume"):
+        run(tmp_path / "part", config)
+    with pytest.raises(ArtifactError, match="no checkpoint of this job"):
+        run(tmp_path / "part", TuningConfig(steps=6, batch_size=3, lora=LORA, checkpoint_every=2), resume=True)
+    part = run(tmp_path / "part", config, resume=True)
+    assert part.losses == whole.losses
+    assert same(tmp_path / "whole", tmp_path / "part")
+    assert not checkpoints.exists()
+
+
+def test_a_full_run_is_resumed_to_the_last_bit(tmp_path: Path) -> None:
+    config = TuningConfig(steps=4, batch_size=3, learning_rate=1e-2, checkpoint_every=2)
+    run(tmp_path / "whole", config)
+
+    def stop(step: int, total: int, loss: float) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "part", config, on_step=stop)
+    run(tmp_path / "part", config, resume=True)
+    assert same(tmp_path / "whole", tmp_path / "part")
+
+
+def test_another_seed_gives_other_adapters(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        run(tmp_path / str(seed), TuningConfig(steps=2, batch_size=3, learning_rate=1e-2, lora=LORA, seed=seed))
+    assert not same(tmp_path / "0", tmp_path / "1")
+
+
+@pytest.mark.parametrize("model_type", ["llama", "bloom"])
+def test_merged_weights_give_the_logits_of_the_adapters(tmp_path: Path, model_type: str) -> None:
+    for save in ("merged", "adapter"):
+        config = TuningConfig(steps=3, batch_size=3, learning_rate=1e-2, lora=LORA, save=save)
+        run(tmp_path / save, config, model_type)
+    tokens = torch.tensor([[1, 5, 6, 7, 8, 9]])
+    base = tiny_model(model_type)
+    with torch.no_grad():
+        before = base(tokens).logits
+        merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged").eval()(tokens).logits
+        adapted = PeftModel.from_pretrained(base, tmp_path / "adapter").eval()(tokens).logits
+    torch.testing.assert_close(merged, adapted, rtol=1e-4, atol=1e-4)
+    assert (merged - before).abs().max() > 1e-2
+    assert not any("lora" in name for name in weights(tmp_path / "merged"))
+    assert all("lora" in name for name in weights(tmp_path / "adapter"))
+
+
+def test_the_record_says_what_was_done(tmp_path: Path) -> None:
+    tuned = run(tmp_path / "a", SHORT, provenance={"corpus": "words"})
+    record = json.loads((tmp_path / "a" / "neuroglot.json").read_text())
+    assert record["config"]["steps"] == 4
+    assert record["config"]["lora"] is None
+    assert record["data"] == {
+        "hash": examples_hash(examples()), "examples": 12, "dropped": {}, "settings": {"direct": 12}
+    }  # fmt: skip
+    assert record["provenance"] == {"corpus": "words"}
+    assert tuple(record["losses"]) == tuned.losses
+    assert len(tuned.losses) == 4
+    assert {"trl", "peft", "torch"} <= set(record["versions"])
+
+
+@pytest.mark.parametrize("lora", [None, LORA])
+def test_all_but_the_weights_is_as_it_was(tmp_path: Path, lora: Lora | None) -> None:
+    tiny_model("llama").save_pretrained(tmp_path / "base")
+    tiny_tokenizer().save_pretrained(tmp_path / "base")
+    tune(
+        AutoModelForCausalLM.from_pretrained(tmp_path / "base"), tiny_tokenizer(), examples(),
+        TuningConfig(steps=1, lora=lora), tmp_path / "a",
+    )  # fmt: skip
+    for name in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
+        assert json.loads((tmp_path / "a" / name).read_text()) == json.loads((tmp_path / "base" / name).read_text())
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a").iterdir()} == {0o644}
+    before, after = weights(tmp_path / "base"), weights(tmp_path / "a")
+    assert {name: tensor.shape for name, tensor in before.items()} == {n: tensor.shape for n, tensor in after.items()}
+    assert not same(tmp_path / "base", tmp_path / "a")
+
+
+def test_nothing_is_sent_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def send(*_: object, **__: object) -> None:
+        raise AssertionError("telemetry")
+
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr("trl.trainer.base_trainer.send_telemetry", send)
+    run(tmp_path / "a", TuningConfig(steps=1))
+
+
+def test_nothing_is_left_of_a_run_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuning_module, "write_whole", fail)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "a", SHORT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_tuned_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be tuned in this way: Target modules"):
+        run(tmp_path / "a", TuningConfig(steps=1, lora=Lora(targets=("nowhere",))))
+    for model_type in ("t5", "bert"):
+        with pytest.raises(UnsupportedModelError, match="Expected is a decoder"):
+            run(tmp_path / "a", SHORT, model_type)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "file").touch()
+    with pytest.raises(ArtifactError, match="exists already"):
+        run(tmp_path / "there", SHORT)
+    with pytest.raises(ArtifactError, match="no checkpoint of this job"):
+        run(tmp_path / "a", SHORT, resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"steps": 0}, {"steps": 1, "batch_size": 0}, {"steps": 1, "learning_rate": 0.0}, {"steps": 1, "warmup": 2},
+        {"steps": 1, "learning_rate": float("nan")}, {"steps": 1, "save": "adapter"}, {"steps": 1, "end": "dot"},
+        {"steps": 1, "unfit": "cut"}, {"steps": 1, "report_to": "hub"}, {"steps": 1, "checkpoint_every": 0},
+        {"steps": 1, "schedule": "square"}, {"steps": 1, "weight_decay": -1.0}, {"steps": 1, "max_tokens": 0},
+    ],
+)  # fmt: skip
+def test_options_that_make_no_sense_are_refused(options) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ConfigError, match="Expected is"):
+        TuningConfig(**options)
+    for wrong in ({"rank": 0}, {"alpha": 0}, {"dropout": 1.0}, {"targets": ()}):
+        with pytest.raises(ConfigError, match="Expected"):
+            Lora(**wrong)  # type: ignore[arg-type]
