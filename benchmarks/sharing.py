@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 import neuroglot
+from benchmarks.interleaved import interleaved, line
 from benchmarks.models import POSITIONS, SHAPES, SIZES, config_of, random_model
 from benchmarks.texts import lab_tokenizer
 from neuroglot.activity.record_sharing import record_sharing
@@ -41,8 +42,8 @@ def main() -> None:
     options = parser.parse_args()
     config = config_of(options.parameters, options.shape, 32_000)
     ways = _ways(neuroglot.view(random_model(config, "cpu", "float32")), options.task, options.rows)
-    seconds = _interleaved(ways, options.rounds)
-    lines = [_line(name, seconds[name], seconds["forward"]) for name in ways]
+    seconds = interleaved(ways, options.rounds)
+    lines = [line(name, seconds[name], seconds["forward"]) for name in ways]
     print("\n".join([*lines, _at_full_size()]))  # noqa: T201
 
 
@@ -59,24 +60,6 @@ def _ways(view: neuroglot.ModelView, folder: str, rows: int) -> dict[str, Callab
         "categories": lambda: record_sharing(view, tokenizer, task.prompts),
         "categories and attribution": lambda: attribute(view, tokenizer, task),
     }
-
-
-def _interleaved(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    names = list(ways)
-    for place in range(-1, rounds):  # the first round warms up
-        for name in names[place % len(names) :] + names[: place % len(names)]:
-            started = time.perf_counter()
-            ways[name]()
-            if place >= 0:
-                seconds[name].append(time.perf_counter() - started)
-    return seconds
-
-
-def _line(name: str, seconds: list[float], forward: list[float]) -> str:
-    ratios = [ours / theirs for ours, theirs in zip(seconds, forward)]
-    middle = statistics.median(ratios)
-    return f"{name:28}{statistics.median(seconds):7.2f} s {middle:6.2f} x [{min(ratios):.2f}, {max(ratios):.2f}]"
 
 
 def _at_full_size() -> str:

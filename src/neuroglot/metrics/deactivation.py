@@ -15,7 +15,7 @@ from neuroglot.layout import Layout
 from neuroglot.metrics.paired import PairedTest, mcnemar, over_draws
 from neuroglot.metrics.score import RESAMPLES, Score, resampled_sums, scores_from
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors
+from neuroglot.storage import load_tensors, save_tensors, stored_counts, stored_texts
 
 KIND = "deactivation"
 COUNTS = ("baseline", "deactivated", "random", "sizes")
@@ -98,7 +98,8 @@ class Deactivation:
         layers = len(self.layout.layers)
         expected = [rows, (types, *rows), (draws, types, *rows), (types, len(self.ids), layers)]
         found = [tuple(getattr(self, name).shape) for name in COUNTS]
-        if found != expected or not all(expected[2]):
+        floats = [getattr(self, name).is_floating_point() for name in COUNTS]
+        if found != expected or not all(expected[2]) or floats != [True, True, True, False]:
             raise ArtifactError(
                 f"A deactivation has counts of the shapes {found}.", f"Expected {expected}, none empty."
             )
@@ -190,14 +191,14 @@ class Deactivation:
             if header["outcomes"] != list(OUTCOMES):
                 raise ArtifactError(f"{path} holds the outcomes {header['outcomes']}.", f"Expected {list(OUTCOMES)}.")
             return cls(
-                header["data"],
+                str(header["data"]),
                 Layout.from_json(header["layout"]),
-                languages=tuple(header["languages"]),
-                types=tuple(header["types"]),
-                ids=tuple(header["ids"]),
+                languages=stored_texts(header["languages"], "languages"),
+                types=stored_texts(header["types"], "types"),
+                ids=stored_texts(header["ids"], "ids"),
                 **{name: tensors[name] for name in COUNTS},
                 signature=Signature.from_json(header["signature"]),
-                dropped=header["dropped"],
+                dropped=stored_counts(header["dropped"], "dropped rows"),
             )
         except (KeyError, TypeError) as error:
             raise ArtifactError(f"{path} lacks {error}.", "Expected a complete deactivation.") from error

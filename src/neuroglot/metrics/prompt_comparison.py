@@ -14,6 +14,8 @@ from neuroglot.metrics.paired import mcnemar
 from neuroglot.metrics.score import Score, resampled_sums, scores_from
 from neuroglot.signature import Signature
 
+EXACT = 10  # decimals: differences of equal percentages are 0, not what is left of them
+
 
 @dataclass(frozen=True, eq=False)
 class Counted:
@@ -152,5 +154,5 @@ class PromptComparison:
 
     @staticmethod
     def _score(value: Tensor, resamples: Tensor) -> Score:
-        (score,) = scores_from(value[None], resamples[:, None])
+        (score,) = scores_from(value[None].round(decimals=EXACT), resamples[:, None].round(decimals=EXACT))
         return score

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from neuroglot.reports.html import environment, template_text
 from neuroglot.reports.report import SCHEMA_VERSION
 from neuroglot.reports.tables import Cell, Column, Table
 from neuroglot.reports.wording import UNDEFINED, bracketed, number
-from neuroglot.storage import write_whole
+from neuroglot.storage import parse_json, write_whole
 
 DEEPEST = 4  # folders below the one that is searched
 LARGEST = 64 * 2**20  # bytes of a report.json
@@ -104,7 +103,7 @@ def _run_folders(folder: Path) -> Iterator[Path]:
 def _run(folder: Path, path: Path) -> Run:
     try:
         return _read(folder / path, path)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         return Run(path, problem=f"its report.json cannot be read ({type(error).__name__})")
 
 
@@ -112,7 +111,7 @@ def _read(place: Path, path: Path) -> Run:
     file, page = place / "report.json", place / "report.html"
     if file.is_symlink() or file.stat().st_size > LARGEST:
         return Run(path, problem=f"its report.json is a link, or larger than {LARGEST // 2**20} MiB")
-    stored = json.loads(file.read_text(encoding="utf-8"))
+    stored = parse_json(file.read_text(encoding="utf-8"))
     if stored["schema_version"] != SCHEMA_VERSION:
         return Run(path, problem=f"its report.json has schema {stored['schema_version']!r}, not {SCHEMA_VERSION}")
     headline = stored["headline"]

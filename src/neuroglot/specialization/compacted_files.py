@@ -17,12 +17,13 @@ from neuroglot.specialization.compacting import Compacted, cut, parameter_count
 from neuroglot.specialization.directions import Direction
 from neuroglot.specialization.feedforward import FeedForward, bias_of, feed_forwards
 from neuroglot.specialization.gating import Semantics
-from neuroglot.storage import load_tensors, save_tensors, whole_folder
+from neuroglot.storage import load_tensors, save_tensors, stored_texts, whole_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 KIND, WEIGHTS = "compacted model", "compacted.safetensors"
+DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float16, torch.bfloat16, torch.float32)}
 
 
 def save_compacted(
@@ -59,22 +60,28 @@ def load_compacted(folder: Path | str) -> Compacted:
     """
     tensors, header = load_tensors(Path(folder) / WEIGHTS, KIND)
     try:
-        direction, semantics = Direction(*map(str, header["direction"])), header["semantics"]
-        widths, dtype = tuple(map(int, header["widths"])), getattr(torch, header["dtype"])
-        removed = int(header["parameters_removed"])
+        direction, semantics = Direction(*stored_texts(header["direction"], "languages")), header["semantics"]
+        dtype, (removed, *widths) = DTYPES[header["dtype"]], _whole(header["parameters_removed"], *header["widths"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{folder} lacks {error}.", "Expected a complete compacted model.") from error
     if semantics not in get_args(Semantics):
         raise ArtifactError(f"{folder} has the semantics {semantics!r}.", f"Expected one of {get_args(Semantics)}.")
-    model = _narrowed(Path(folder), widths, tensors, dtype)
-    return Compacted(model, direction, semantics, widths, parameter_count(model), removed)
+    model = _narrowed(Path(folder), tuple(widths), tensors, dtype)
+    return Compacted(model, direction, semantics, tuple(widths), parameter_count(model), removed)
+
+
+def _whole(*values: object) -> list[int]:
+    numbers = [value for value in values if type(value) is int and value >= 0]
+    if len(numbers) < len(values):
+        raise ValueError("whole numbers as widths")
+    return numbers
 
 
 def _narrowed(folder: Path, widths: tuple[int, ...], tensors: dict[str, Tensor], dtype: torch.dtype) -> PreTrainedModel:
     """A model of the config in the folder, cut to these widths, with these weights."""
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # transformers checks a config by running into what is wrong with it
         raise ArtifactError(f"{folder} has no config that can be read.", "Expected a compacted model.") from error
     auto_class = getattr(transformers, require_family(config.model_type, str(folder)).auto_class)
     model: PreTrainedModel = auto_class.from_config(config, dtype=dtype, trust_remote_code=False).eval()

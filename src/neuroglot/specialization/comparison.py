@@ -232,6 +232,8 @@ def _overlap(masks: DirectionMasks, pivot: str) -> Tensor:
 
 
 def _signature(config: ComparisonConfig) -> Signature:
-    plain = (str, int, float, bool)
+    plain, shape = (str, int, float, bool), config.model
     written = {name: value if isinstance(value, plain) else str(value) for name, value in asdict(config).items()}
-    return Signature.of(**written) | versions()
+    size = f"M2M-100 of {shape.layers}+{shape.layers} layers, {shape.hidden} wide, FFN {shape.ffn}"
+    details = f"vocabulary {shape.vocabulary}, heads {shape.heads}, dropout {shape.dropout}"
+    return Signature.of(**(written | {"model": f"{size}, {details}"})) | versions()

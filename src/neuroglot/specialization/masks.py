@@ -15,7 +15,7 @@ from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
 from neuroglot.signature import Signature
 from neuroglot.specialization.directions import PIVOT, Direction, as_direction
-from neuroglot.storage import load_tensors, save_tensors
+from neuroglot.storage import load_tensors, save_tensors, stored_texts
 
 KIND = "direction masks"
 
@@ -102,7 +102,7 @@ class DirectionMasks:
         tensors, header = load_tensors(path, KIND)
         try:
             layout, signature = Layout.from_json(header["layout"]), Signature.from_json(header["signature"])
-            directions = tuple(Direction(str(source), str(target)) for source, target in header["directions"])
+            directions = tuple(Direction(*stored_texts(pair, "languages")) for pair in header["directions"])
             packed = tensors["kept"]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtifactError(f"{path} lacks {error}.", "Expected complete direction masks.") from error

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from neuroglot.layout import Layer, Layout
 from neuroglot.signature import Signature
 from neuroglot.specialization.directions import Direction
 from neuroglot.specialization.masks import DirectionMasks
-from neuroglot.storage import whole_folder
+from neuroglot.storage import is_plain, load_foreign, whole_folder
 
 EXPECTED = "Expected a dict of bool row masks [N, D] named encoder.layers.0.fc1.weight and so on."
 
@@ -61,12 +60,7 @@ def load_reference_masks(folder: Path | str, layout: Layout) -> DirectionMasks:
 
 def _read(path: Path, layout: Layout) -> Tensor:
     """What one file keeps: bool `[N]`."""
-    names = _names(layout)
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ArtifactError(f"{path} cannot be read safely ({reason}).", EXPECTED) from error
+    names, (stored, _) = _names(layout), load_foreign(path, EXPECTED)
     if not isinstance(stored, dict) or not all(isinstance(name, str) for name in stored):
         raise ArtifactError(f"{path} holds no dict of names.", EXPECTED)
     if foreign := sorted(name for name in stored if not re.fullmatch(r"(en|de)coder\.layers\.\d+\.fc1\.weight", name)):
@@ -78,7 +72,7 @@ def _read(path: Path, layout: Layout) -> Tensor:
 
 
 def _rows(path: Path, name: str, matrix: Any, layer: Layer) -> Tensor:
-    if not isinstance(matrix, Tensor) or matrix.dtype != torch.bool or matrix.dim() != 2 or not matrix.shape[1]:
+    if not is_plain(matrix) or matrix.dtype != torch.bool or matrix.dim() != 2 or not matrix.shape[1]:
         raise ArtifactError(f"{path} holds something else than a bool matrix as {name}.", EXPECTED)
     if len(matrix) != layer.width:
         raise LayoutMismatchError(f"{path} masks {len(matrix)} neurons in {name}.", f"The layer has {layer.width}.")

@@ -52,7 +52,7 @@ def test_wrong_choices_are_refused() -> None:
 
 def test_comet_without_its_library_names_the_extra(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "comet", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'neuroglot\[comet\]'"):
+    with pytest.raises(MissingExtraError, match="pip install 'unbabel-comet'"):
         score_texts(TEXTS, ["comet"])
     with pytest.raises(ConfigError, match="--source"):
         score_texts(Texts(("a",), (("a",),)), ["comet"])

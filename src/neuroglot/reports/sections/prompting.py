@@ -64,8 +64,8 @@ def _activation_sentence(comparison: PromptComparison) -> str:
     share, change = comparison.activated()[comparison.base], comparison.activated_differences()[largest]
     low, high = 100 * change.score.low, 100 * change.score.high
     return (
-        f"While answering, {percent(share.value)} of neurons fire, and with {largest} "
-        f"{number(100 * change.score.value)} percentage points more [{number(low)}, {number(high)}]."
+        f"While answering, {percent(share.value)} of neurons fire; with {largest} that changes by "
+        f"{number(100 * change.score.value)} percentage points [{number(low)}, {number(high)}]."
     )
 
 

@@ -30,7 +30,12 @@ def translation_section(comparison: TranslationComparison) -> Section:
         _sentence(comparison),
         comparison.signature,
         (_intervals(comparison),),
-        (_system_figure(comparison), _direction_figure(comparison), _overlap_figure(comparison)),
+        (
+            _system_figure(comparison),
+            _difference_figure(comparison),
+            _direction_figure(comparison),
+            _overlap_figure(comparison),
+        ),
         summary=_summary(comparison),
     )
 
@@ -80,6 +85,19 @@ def _system_figure(comparison: TranslationComparison) -> Figure:
     caption = "How to read it: a row is a system, further right is better. Lines are intervals over rows and seeds."
     alternative = f"Dot plot. {_sentence(comparison)}"
     return Figure("score-by-system", "Score by system", caption, alternative, (Plot(spec, table),))
+
+
+def _difference_figure(comparison: TranslationComparison) -> Figure:
+    """The same less the base, paired by row and seed, so that what is hard to translate plays no part."""
+    changes = comparison.differences()
+    labels = Labels(tuple(NAMES.get(name, name) for name in changes), tuple(changes))
+    unit = f"{comparison.metric} less {comparison.base}, {comparison.unit}"
+    spec = figures.dots([Series(unit, "observed", list(changes.values()))], labels, unit=unit)
+    columns = [Column("system"), *score_columns(f"less {comparison.base}", comparison.unit)]
+    table = Table.of("difference-by-system", unit, columns, [(name, *score_cells(of)) for name, of in changes.items()])
+    caption = "How to read it: right of 0 is better than training on with all neurons. Lines are paired intervals."
+    title = "Difference to training on with all neurons"
+    return Figure("difference-by-system", title, caption, "Dot plot of paired differences.", (Plot(spec, table),))
 
 
 def _direction_figure(comparison: TranslationComparison) -> Figure:
