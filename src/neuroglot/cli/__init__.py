@@ -13,6 +13,7 @@ from neuroglot.cli.checking import DOCTOR_EXAMPLES, doctor
 from neuroglot.cli.deactivation import DEACTIVATE_EXAMPLES, deactivate
 from neuroglot.cli.generation import EXPORT_EXAMPLES, GENERATE_EXAMPLES, export, generate
 from neuroglot.cli.harness import HARNESS_EXAMPLES, harness
+from neuroglot.cli.identifying import IDENTIFY_EXAMPLES, identify
 from neuroglot.cli.lab import lab_app
 from neuroglot.cli.models import MODELS_EXAMPLES, models
 from neuroglot.cli.options import FIND, HELP, PROVE, USE
@@ -58,6 +59,7 @@ app.command(translate, group=USE, help_epilogue=TRANSLATE_EXAMPLES)
 app.command(pmi, group=FIND, help_epilogue=PMI_EXAMPLES)
 app.command(tune, group=USE, help_epilogue=TUNE_EXAMPLES)
 app.command(specialize_app)
+app.command(identify, group=PROVE, help_epilogue=IDENTIFY_EXAMPLES)
 app.command(score, group=USE, help_epilogue=SCORE_EXAMPLES)
 app.command(harness, group=USE, help_epilogue=HARNESS_EXAMPLES)
 app.command(models, group=HELP, help_epilogue=MODELS_EXAMPLES)
