@@ -49,7 +49,13 @@ def main() -> None:
                 loss = view.model(**translation_inputs(view, padded), labels=labels(padded)).loss
                 loss.backward()
 
-        ways = {"mixed": lambda: step([mixed]), "a batch a direction": lambda: step(by_direction)}
+        ordered = sorted(mixed, key=lambda pair: len(pair.token_ids) + len(pair.target_ids))
+        parts = [ordered[start : start + len(directions)] for start in range(0, len(ordered), len(directions))]
+        ways = {
+            "mixed": lambda: step([mixed]),
+            "mixed, by length": lambda: step(parts),
+            "a batch a direction": lambda: step(by_direction),
+        }
         seconds = interleaved(ways, options.rounds)
     print("\n".join(line(name, seconds[name], seconds["mixed"]) for name in ways))  # noqa: T201
 

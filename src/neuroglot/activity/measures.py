@@ -93,6 +93,8 @@ def count_true(fired: Tensor) -> Tensor:
     if columns % LANES:
         return fired.view(torch.uint8).sum(0)
     lanes = fired.contiguous().view(torch.uint8).view(torch.int64)
+    if rows <= COUNTED_AT_ONCE:
+        return lanes.sum(0).view(torch.uint8).long()
     whole = rows // COUNTED_AT_ONCE * COUNTED_AT_ONCE
     parts = lanes[:whole].reshape(-1, COUNTED_AT_ONCE, columns // LANES).sum(1)
     rest = lanes[whole:].sum(0, keepdim=True)

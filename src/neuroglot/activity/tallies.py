@@ -138,7 +138,9 @@ class ActivityTally:
             if name in self.maxima:
                 total.copy_(torch.maximum(total, pending if held is None else torch.maximum(pending, held)))
             else:
-                total += self.batch.times * pending + (0 if held is None else texts * held)
+                total.add_(pending, alpha=self.batch.times)
+                if held is not None:
+                    total.add_(held, alpha=texts)
 
 
 class SharingTally:
