@@ -15,7 +15,7 @@ FLOORS = {
     "attribution": 5, "evaluation": 5, "lab": 5,
     "reports": 6, "deactivation": 6,
     "evidence": 6, "training": 6, "pricing": 7, "serving": 7, "specialization": 6,
-    "analysis": 7, "sharing": 7, "scoreboard": 7, "harness": 7, "pmi": 7,
+    "analysis": 7, "sharing": 7, "scoreboard": 7, "harness": 7, "hub": 7, "pmi": 7,
     "cli": 8,
     "__main__": 9,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The README's Python example runs as it stands, and its figures are true."""
+"""The README's Python example runs in a fresh process, and its figures are true; the rest is in test_docs."""
 
 import os
 import re
@@ -23,14 +23,8 @@ def test_the_python_examples_run(tmp_path) -> None:
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
         assert done.returncode == 0, done.stderr
-    assert (tmp_path / "german.html").stat().st_size > 10**6
+    assert (tmp_path / "german.html").stat().st_size > 5 * 10**5
 
 
 def test_the_number_of_architectures_is_current() -> None:
     assert f"[{len(FAMILIES)} architectures](docs/models.md)" in README.read_text()
-
-
-def test_every_linked_file_is_there() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", README.read_text())
-    assert len(links) >= 7
-    assert [link for link in links if not (README.parent / link).exists()] == []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neuroglot import corpora as corpora
+    from neuroglot import hub as hub
     from neuroglot import interventions as interventions
     from neuroglot import lab as lab
     from neuroglot import metrics as metrics
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from neuroglot.neurons.neuronset import NeuronSet as NeuronSet
     from neuroglot.reports.report import Report as Report
 
-_ROOMS = {"corpora", "interventions", "lab", "metrics", "models", "neurons", "prompting", "training"}
+_ROOMS = {"corpora", "hub", "interventions", "lab", "metrics", "models", "neurons", "prompting", "training"}
 _HOMES = {
     "Activity": "activity.activity",
     "AnalysisConfig": "analysis",

@@ -27,6 +27,10 @@ def load(
     `UnsupportedModelError` where the model cannot be found, read, or is of no known family.
     """
     source = str(files("neuroglot") / "lab" / "shipped") if name == "lab" else name
+    if name.startswith((".", "/")) and not Path(name).is_dir():
+        raise UnsupportedModelError(
+            f"{name} is not a folder.", "Expected a model in the hub's layout, with config.json and weights."
+        )
     try:
         config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
         family = require_family(config.model_type, name)

@@ -63,7 +63,7 @@ def top_texts(
 
     Of more than `most_neurons` neurons those stay whose mean share differs most between languages. Raises
     `ConfigError` where `means` lacks `fired`, or has other rows or languages than `corpus`, as after a row that was
-    longer than the model's context.
+    longer than the model's context; or where the sets are empty.
     """
     if "fired" not in means.values:
         raise ConfigError(f"Means of {', '.join(means.values)} were given.", "Expected the quantity fired.")
@@ -74,6 +74,8 @@ def top_texts(
             f"Corpus {corpus.name!r} has {len(corpus)} rows in {', '.join(corpus.languages)}.",
             "Give the rows that were read.",
         )
+    if not any(map(len, sets.values())):
+        raise ConfigError("The sets hold no neuron.", "Expected one or more whose texts are to be shown.")
     neurons = _chosen(fired, sets, most_neurons)
     values = fired[..., neurons]
     flat = values.nan_to_num(-1.0).flatten(0, 1).T  # [K, R·G]
