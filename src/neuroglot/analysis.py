@@ -23,7 +23,7 @@ from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.selecting import by_entropy
 from neuroglot.reports.report import Report, Result
 from neuroglot.reports.texts import TopTexts, top_texts
-from neuroglot.storage import check_free, whole_folder, write_whole
+from neuroglot.storage import check_free, parse_json, stored_texts, whole_folder, write_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -71,10 +71,11 @@ class AnalysisConfig:
     def load(cls, path: Path | str) -> AnalysisConfig:
         """The config of a run folder, to run it again; raises `ArtifactError` on unknown keys or values."""
         try:
-            stored = json.loads(Path(path).read_text(encoding="utf-8"))
+            stored = parse_json(Path(path).read_text(encoding="utf-8"))
             recording = Recording.from_json(stored.pop("recording"))
             languages = stored.pop("languages")
-            return cls(**stored, recording=recording, languages=None if languages is None else tuple(languages))
+            named = None if languages is None else stored_texts(languages, "languages")
+            return cls(**stored, recording=recording, languages=named)
         except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
             raise ArtifactError(
                 f"{path} is not the config of an analysis: {error}.", "Expected config.json."

@@ -16,6 +16,7 @@ from torch import Tensor
 from neuroglot.errors import ArtifactError, LayoutMismatchError
 
 Width = int | tuple[int, int]
+MOST_NEURONS = 2**28  # of a stored layout; ten times those of the largest models, and a set of them fits in memory
 Site = Literal["post_act", "write"]  # output of the nonlinearity; input of the down projection
 
 
@@ -112,9 +113,16 @@ class Layout:
     def from_json(cls, stacks: Mapping[str, Any]) -> "Layout":
         """The inverse of `to_json`; raises `ArtifactError` on anything else."""
         try:
-            return cls(tuple((str(stack), tuple(map(_stored_width, widths))) for stack, widths in stacks.items()))
+            stored = tuple((stack, tuple(map(_stored_width, _list(widths)))) for stack, widths in stacks.items())
+            neurons = sum(experts * width for _, widths in stored for experts, width in map(_pair, widths))
+            if neurons > MOST_NEURONS:
+                raise ValueError("too many neurons")
+            return cls(stored)
         except (AttributeError, TypeError, ValueError) as error:
-            raise ArtifactError(f"A stored layout reads {stacks!r}.", "Expected layer widths by stack.") from error
+            raise ArtifactError(
+                f"A stored layout reads {str(stacks)[:200]}.",
+                f"Expected layer widths by stack, of 1 to {MOST_NEURONS:,} neurons.",
+            ) from error
 
 
 def _pair(width: Width) -> tuple[int, int]:
@@ -124,6 +132,18 @@ def _pair(width: Width) -> tuple[int, int]:
 
 def _stored_width(width: Any) -> Width:
     if isinstance(width, list):
-        experts, each = width
-        return int(experts), int(each)
-    return int(width)
+        experts, each = map(_whole, width)
+        return experts, each
+    return _whole(width)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MOST_NEURONS:
+        raise ValueError(f"{str(value)[:80]} is no width")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return value

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from neuroglot.errors import ArtifactError
+
 Value = str | int | float | bool | None
 
 
@@ -34,6 +36,9 @@ class Signature:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Signature":
+        """The inverse of `to_json`; raises `ArtifactError` on anything else."""
+        if not isinstance(fields, Mapping) or not all(isinstance(value, Value | None) for value in fields.values()):
+            raise ArtifactError(f"A stored signature reads {str(fields)[:200]}.", "Expected one value by name.")
         return cls(tuple(fields.items()))
 
     def __str__(self) -> str:

@@ -1,14 +1,18 @@
 """Files on disk: safetensors with a JSON header, written whole or not at all; never pickle."""
 
+import io
 import json
 import os
 import shutil
 import tempfile
+import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -17,13 +21,18 @@ from neuroglot.errors import ArtifactError
 
 FORMAT_VERSION = "1"
 HEADER_LIMIT = 16 * 2**20  # characters of JSON that a header may hold
+DEEPEST = 64  # lists and mappings inside each other in JSON; more would end in Python's recursion limit
+LARGEST_VIEW = 2**28  # elements of a foreign tensor: a view of one number can be of any shape
+DTYPES = frozenset((
+    torch.bool, torch.uint8, torch.int32, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64
+))  # fmt: skip
 
 
 def write_whole(path: Path | str, content: bytes | str) -> Path:
     """Write a file so that a reader sees the old one or the new one, never a part."""
     path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
     with _as_artifact_error(path):
+        data = content.encode() if isinstance(content, str) else content
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -54,12 +63,23 @@ def whole_folder(path: Path | str, overwrite: bool = False) -> Iterator[Path]:
         yield temporary
         with _as_artifact_error(path):
             os.chmod(temporary, 0o755)
-            if path.exists():
-                shutil.rmtree(path)
-            os.replace(temporary, path)
+            _put_in_place(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _put_in_place(new: Path, path: Path) -> None:
+    """Make `new` the folder `path`; the one that was there goes only once the new one stands, and stays otherwise."""
+    old = new.with_name(f"{new.name}.old")
+    try:
+        if path.exists():
+            os.replace(path, old)
+        os.replace(new, path)
+    finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def check_free(path: Path | str, overwrite: bool = False) -> None:
@@ -98,20 +118,97 @@ def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[s
         with safe_open(path, framework="pt") as file:
             header = _header(path, kind, (file.metadata() or {}).get("neuroglot", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, json.JSONDecodeError, RecursionError) as error:
+    except (SafetensorError, OSError, KeyError) as error:  # KeyError: a type that torch does not have
         raise ArtifactError(f"{path} is damaged or not safetensors ({error}).", f"Expected a saved {kind}.") from error
+    if foreign := sorted({str(tensor.dtype) for tensor in tensors.values() if tensor.dtype not in DTYPES}):
+        raise ArtifactError(f"{path} holds {', '.join(foreign)}.", "Expected whole numbers, floats and booleans.")
     return tensors, header
+
+
+def parse_json(text: str | bytes) -> Any:
+    """JSON that can be written again as UTF-8; raises `ValueError` on anything else.
+
+    That is also a name that stands twice, a nesting of more than `DEEPEST`, half a surrogate pair, or a number of
+    thousands of digits.
+    """
+    text = text.decode() if isinstance(text, bytes) else text
+    try:
+        found = json.loads(text, object_pairs_hook=_each_once)
+        if "\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError(f"a nesting deeper than {DEEPEST}") from None
+    if _is_deeper(found, DEEPEST):
+        raise ValueError(f"a nesting deeper than {DEEPEST}")
+    return found
+
+
+def stored_texts(value: object, what: str) -> tuple[str, ...]:
+    """A list of different texts as a header holds it; raises `ArtifactError` on anything else."""
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value) or len({*value}) < len(value):
+        raise ArtifactError(f"Stored {what} read {str(value)[:80]}.", "Expected a list of texts, each once.")
+    return tuple(value)
+
+
+def stored_counts(value: object, what: str) -> dict[str, int]:
+    """Whole numbers by name as a header holds them; raises `ArtifactError` on anything else."""
+    if not isinstance(value, dict) or not all(type(count) is int and count >= 0 for count in value.values()):
+        raise ArtifactError(f"Stored {what} read {str(value)[:80]}.", "Expected whole numbers by name.")
+    return value
+
+
+def load_foreign(path: Path | str, expected: str) -> tuple[object, bytes]:
+    """What a `.pt` or `.pth` file of another program holds, and its bytes; raises `ArtifactError` on any other file.
+
+    Read with torch's `weights_only`, which runs nothing from the file. Compressed archives are refused: torch writes
+    none, and a small one could unpack to more than the memory holds.
+    """
+    if not Path(path).is_file():
+        raise ArtifactError(f"{path} is not a file.", expected)
+    try:
+        content = Path(path).read_bytes()
+        with warnings.catch_warnings(action="ignore"):  # of old protocols, which are refused or read
+            archive = io.BytesIO(content)
+            if zipfile.is_zipfile(archive):
+                sizes = [info.file_size for info in zipfile.ZipFile(archive).infolist()]
+                if sum(sizes) > len(content):
+                    raise ValueError("a compressed archive")
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), content
+    except Exception as error:  # damaged archives and pickles raise whatever they run into
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise ArtifactError(f"{path} cannot be read safely ({reason}).", expected) from error
+
+
+def is_plain(value: object) -> bool:
+    """Whether a foreign value is a dense tensor in memory; not a view whose shape is larger than that."""
+    if not isinstance(value, Tensor) or value.device.type != "cpu" or value.layout != torch.strided:
+        return False
+    return not value.is_quantized and value.numel() <= LARGEST_VIEW
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a name stands twice")
+    return dict(pairs)
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(part, levels - 1) for part in parts if isinstance(part, dict | list))
 
 
 def _header(path: Path, kind: str, metadata: str) -> dict[str, Any]:
     if len(metadata) > HEADER_LIMIT:
         raise ArtifactError(f"{path} has a header of {len(metadata)} characters.", f"The limit is {HEADER_LIMIT}.")
-    described = json.loads(metadata)
+    try:
+        described = parse_json(metadata)
+    except ValueError as error:
+        raise ArtifactError(f"{path} has a damaged header ({error}).", f"Expected a saved {kind}.") from error
     found = described if isinstance(described, dict) else {}
     if found.get("format") != FORMAT_VERSION or found.get("kind") != kind or not isinstance(found.get("header"), dict):
         raise ArtifactError(
-            f"{path} holds {found.get('kind', 'tensors of another program')!r} "
-            f"in format {found.get('format', 'unknown')}.",
+            f"{path} holds {str(found.get('kind', 'tensors of another program'))[:80]!r} "
+            f"in format {str(found.get('format', 'unknown'))[:80]}.",
             f"Expected {kind!r} in format {FORMAT_VERSION}.",
         )
     return dict(found["header"])
@@ -123,3 +220,5 @@ def _as_artifact_error(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ArtifactError(f"{path} cannot be written: {error.strerror}.", "", "Name a place that can be.") from error
+    except UnicodeEncodeError as error:
+        raise ArtifactError(f"{path} cannot be written: its text holds half a surrogate pair.") from error

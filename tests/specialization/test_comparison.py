@@ -110,5 +110,7 @@ def test_mixed_batches_are_dealt_by_length_and_lose_no_draw() -> None:
     lengths = [len(pairs.pairs[place].token_ids) for place in order]
     batches = [sorted(lengths[start : start + 5]) for start in range(0, 40, 5)]
     assert sorted(batches) != batches  # batches come in random order
-    assert [length for batch in sorted(batches) for length in batch] == sorted(lengths)  # and each holds neighbours in length
+    assert [length for batch in sorted(batches) for length in batch] == sorted(
+        lengths
+    )  # and each holds neighbours in length
     assert len(set(order)) == len(order)  # a direction's pairs come once before any comes again

@@ -51,7 +51,8 @@ class Activity:
         shapes = [list(count.shape) for count in counts]
         if shapes != expected or any(count.dtype != torch.int64 for count in counts):
             raise ArtifactError(f"An activity has counts of the shapes {shapes}.", f"Expected int64 {expected}.")
-        if bool((self.fired < 0).any()) or bool((self.fired > self._reached_by_neuron()).any()):
+        negative = any(bool((count < 0).any()) for count in counts)
+        if negative or bool((self.fired > self._reached_by_neuron()).any()):
             raise ArtifactError("An activity has a neuron that fired on more tokens than reached it, or fewer than 0.")
 
         kept = {measure.name: self._shape_of(measure) for measure in _measures(self.recording)}

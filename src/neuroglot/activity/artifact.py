@@ -10,7 +10,7 @@ from neuroglot.activity.recording import Recording
 from neuroglot.errors import ArtifactError
 from neuroglot.layout import Layout
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors
+from neuroglot.storage import load_tensors, save_tensors, stored_texts
 
 
 class Recorded(Protocol):
@@ -45,7 +45,7 @@ def load_recorded(
     try:
         described = (
             Layout.from_json(header["layout"]),
-            tuple(map(str, header["languages"])),
+            stored_texts(header["languages"], "languages"),
             Recording.from_json(header["recording"]),
             Signature.from_json(header["signature"]),
         )

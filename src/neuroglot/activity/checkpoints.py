@@ -15,7 +15,7 @@ from neuroglot import distribution
 from neuroglot.activity.tallies import Tally
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors, write_whole
+from neuroglot.storage import load_tensors, parse_json, save_tensors, write_whole
 
 KIND = "checkpoint"
 SAVE_SECONDS = 30.0
@@ -51,7 +51,8 @@ class Checkpoints:
     def restore(self, tallies: Sequence[Tally]) -> None:
         """Give process 0 all that was counted, and every process the numbers of the batches that are done."""
         mine = distribution.rank() == 0
-        files = [load_tensors(path, KIND)[0] for path in sorted(self.folder.glob("process-*.safetensors"))]
+        paths = sorted(self.folder.glob("process-*.safetensors"))
+        files = [_checked(path, load_tensors(path, KIND)[0], tallies) for path in paths]
         files.sort(key=lambda tensors: -len(tensors["done"]))
         for tensors in files:
             done = set(tensors["done"].tolist())
@@ -78,7 +79,9 @@ class Checkpoints:
         """Write this process's file, whole or not at all."""
         started = time.monotonic()
         done = sorted(self.done - self._of_process_0)
-        tensors = {name: tensor for name, tensor, _ in named_totals(tallies)} | {"done": torch.tensor(done)}
+        tensors = {name: tensor for name, tensor, _ in named_totals(tallies)} | {
+            "done": torch.tensor(done, dtype=torch.int64)
+        }
         save_tensors(self.folder / f"process-{distribution.rank():05d}.safetensors", KIND, tensors, {})
         spent = time.monotonic() - started
         self._due = time.monotonic() + max(self.every_seconds, spent / SHARE_OF_TIME)
@@ -89,6 +92,16 @@ def named_totals(tallies: Sequence[Tally]) -> Iterator[tuple[str, Tensor, bool]]
     for place, tally in enumerate(tallies):
         for name, total in tally.totals.items():
             yield f"{place}.{name}", total, name in tally.maxima
+
+
+def _checked(path: Path, tensors: dict[str, Tensor], tallies: Sequence[Tally]) -> dict[str, Tensor]:
+    """The tensors of a file; raises `ArtifactError` unless they are the job's, because other shapes add up as well."""
+    done, totals = tensors.get("done"), {name: total for name, total, _ in named_totals(tallies)}
+    expected = {name: (total.dtype, total.shape) for name, total in totals.items()}
+    found = {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items() if name != "done"}
+    if done is None or done.dim() != 1 or (len(done) and done.dtype != torch.int64) or found != expected:
+        raise ArtifactError(f"{path} holds other counts than the job.", "Expected its checkpoint.", "Begin again.")
+    return tensors
 
 
 def _absorb(tallies: Sequence[Tally], tensors: Mapping[str, Tensor]) -> None:
@@ -103,9 +116,11 @@ def _require_same(job: Signature, stored: Path, resume: bool) -> None:
             f"{stored.parent} holds a job that was not finished.", "Expected a new or an empty folder.",
             "Go on with it by --resume (in Python resume=True), or name another folder.",
         )  # fmt: skip
+    if not stored.is_file():
+        raise ArtifactError(f"{stored} is not a file.", "Expected the description of a job.")
     try:
-        found = dict(json.loads(stored.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        found = Signature.from_json(parse_json(stored.read_text(encoding="utf-8"))).to_json()
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"{stored} is damaged ({error}).", "Expected the description of a job.") from error
     wanted = job.to_json()
     if differing := [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]:

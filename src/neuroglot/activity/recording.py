@@ -118,10 +118,15 @@ class Recording:
     def from_json(cls, fields: dict[str, Any]) -> "Recording":
         """The inverse of `to_json`; raises `ArtifactError` on unknown or missing fields."""
         try:
-            listed = {name: tuple(fields[name]) for name in ("fires", "statistics")}
-            return cls(**{**fields, **listed})
-        except (KeyError, TypeError, ConfigError) as error:
-            raise ArtifactError(f"A stored recording reads {fields!r}.", "Expected site, tokens and fires.") from error
+            fires, statistics = fields["fires"], fields["statistics"]
+            numbers = isinstance(fires, list) and all(type(threshold) in (int, float) for threshold in fires)
+            if not numbers or not isinstance(statistics, list) or type(fields["special_tokens"]) is not bool:
+                raise TypeError("values of another type")
+            return cls(**{**fields, "fires": tuple(fires), "statistics": tuple(statistics)})
+        except (KeyError, TypeError, OverflowError, ConfigError) as error:
+            raise ArtifactError(
+                f"A stored recording reads {str(fields)[:200]}.", "Expected site, tokens and fires."
+            ) from error
 
 
 def _require(name: str, value: object, allowed: tuple[str, ...]) -> None:

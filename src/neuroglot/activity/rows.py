@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature
-from neuroglot.storage import check_free, load_tensors, save_tensors
+from neuroglot.storage import check_free, load_tensors, save_tensors, stored_texts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -58,10 +58,24 @@ class RowRecords:
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         for path in sorted(self.folder.glob("shard-*.safetensors")):
             tensors, _ = load_tensors(path, KIND)
+            self._check_shard(path, tensors)
             if self.kept == "masks":
                 bits = np.unpackbits(tensors["masks"].numpy(), axis=1, count=self.layout.neuron_count)
                 tensors["masks"] = torch.from_numpy(bits.astype(np.bool_))
             yield tensors
+
+    def _check_shard(self, path: Path, tensors: Mapping[str, Tensor]) -> None:
+        """Raise `ArtifactError` unless the shard is what this folder's header says."""
+        rows = len(tensors["row"]) if "row" in tensors and tensors["row"].dim() else 0
+        masks, counts = (rows, -(-self.layout.neuron_count // 8)), (rows, len(self.layout.layers))
+        kept = ("masks", torch.uint8, masks) if self.kept == "masks" else ("counts", torch.int64, counts)
+        expected = dict.fromkeys(("row", "language", "tokens"), (torch.int64, (rows,))) | {kept[0]: kept[1:]}
+        found = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+        if found == expected:
+            limits = ("row", len(self.ids)), ("language", len(self.languages)), ("tokens", torch.inf)
+            if not any(bool(((tensors[name] < 0) | (tensors[name] >= end)).any()) for name, end in limits):
+                return
+        raise ArtifactError(f"{path} holds {found}.", f"Expected {expected}, of rows and languages that there are.")
 
     @classmethod
     def open(cls, folder: Path | str) -> RowRecords:
@@ -69,8 +83,10 @@ class RowRecords:
         _, header = load_tensors(Path(folder) / "rows.safetensors", "row records")
         try:
             layout, recording = Layout.from_json(header["layout"]), Recording.from_json(header["recording"])
-            languages, ids = tuple(header["languages"]), tuple(header["ids"])
+            languages, ids = (stored_texts(header[name], name) for name in ("languages", "ids"))
             signature = Signature.from_json(header["signature"])
+            if header["kept"] not in get_args(Kept):
+                raise ArtifactError(f"{folder} keeps {str(header['kept'])[:80]}.", f"Expected {get_args(Kept)}.")
             return cls(Path(folder), layout, header["kept"], languages, ids, recording, signature)
         except (KeyError, TypeError) as error:
             raise ArtifactError(f"{folder} lacks {error}.", "Expected complete row records.") from error

@@ -43,11 +43,15 @@ class Sharing:
         shapes = tuple(getattr(self, name).shape for name in COUNTS)
         by_row = (rows, layers, languages + 1), (rows, layers, languages)
         expected = ((languages + 1, neurons), (languages, neurons), *by_row)
-        if shapes != expected or bool((self.histogram.sum(0) != rows).any()):
+        whole = not any(getattr(self, name).is_floating_point() for name in COUNTS)
+        if shapes != expected or not whole or bool((self.histogram.sum(0) != rows).any()) or self._is_negative():
             raise ArtifactError(
                 f"Sharing counts have the shapes {[list(shape) for shape in shapes]}.",
                 f"Expected {[list(shape) for shape in expected]}, each neuron's histogram adding up to {rows} rows.",
             )
+
+    def _is_negative(self) -> bool:
+        return any(bool((getattr(self, name) < 0).any()) for name in COUNTS)
 
     @property
     def rows(self) -> int:

@@ -18,7 +18,7 @@ from neuroglot.layout import Layout
 from neuroglot.metrics.score import Score, resampled_sums, scores_from
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors
+from neuroglot.storage import load_tensors, save_tensors, stored_counts, stored_texts
 
 KIND = "attribution"
 Among = Literal["any", "active"]
@@ -80,9 +80,12 @@ class Attribution:
             )
 
     def _add_up(self) -> bool:
+        top = self.values["top"]
+        if any(counts.is_floating_point() or bool((counts < 0).any()) for counts in (self.sizes, top)):
+            return False
         widths = torch.tensor([layer.width for layer in self.layout.layers])
         tops = torch.tensor(self.top_sizes)
-        return bool((self.sizes.sum(-1) == widths).all() and (self.values["top"].sum(-1) == tops).all())
+        return bool((self.sizes.sum(-1) == widths).all() and (top.sum(-1) == tops).all())
 
     @property
     def rows(self) -> int:
@@ -145,15 +148,28 @@ class Attribution:
         tensors, header = load_tensors(path, KIND)
         try:
             return cls(
-                Layout.from_json(header["layout"]), tuple(map(str, header["languages"])), str(header["data"]),
-                Recording.from_json(header["recording"]), float(header["top_share"]), bool(header["frozen_norm"]),
-                bool(header["contrastive"]), tensors.pop("sizes"), tensors, dict(header["dropped"]),
-                dict(header["collisions"]), dict(header["first_tokens"]), Signature.from_json(header["signature"]),
+                Layout.from_json(header["layout"]), stored_texts(header["languages"], "languages"), str(header["data"]),
+                Recording.from_json(header["recording"]), _share(header["top_share"]), _flag(header["frozen_norm"]),
+                _flag(header["contrastive"]), tensors.pop("sizes"), tensors,
+                stored_counts(header["dropped"], "dropped rows"), stored_counts(header["collisions"], "collisions"),
+                stored_counts(header["first_tokens"], "first tokens"), Signature.from_json(header["signature"]),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, ArtifactError):
                 raise
             raise ArtifactError(f"{path} lacks {error}.", f"Expected a complete {KIND}.") from error
+
+
+def _share(value: object) -> float:
+    if type(value) not in (int, float) or not 0 < value <= 1:  # type: ignore[operator]
+        raise ValueError(f"a share, {str(value)[:80]}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"yes or no, {str(value)[:80]}")
+    return value
 
 
 def mean_scores(by_row: Tensor) -> tuple[Tensor, Tensor]:

@@ -34,6 +34,8 @@ EXIT_CODES = """Begin with `neuroglot demo`, then `neuroglot analyze --help`. `n
 Exit codes: 0 done, 1 refused (bad input, unknown model, a file in the way),
 2 unknown command or option, 130 interrupted."""
 
+LONGEST_MESSAGE = 4000  # characters: names in a file may be of any length
+
 app = App(
     name="neuroglot",
     help="Find which neurons of a language model work for which language, and prove it by switching them off.",
@@ -89,7 +91,7 @@ def main() -> None:
     try:
         app(sys.argv[1:])
     except NeuroglotError as error:
-        print(f"neuroglot: {error}", file=sys.stderr)
+        print(f"neuroglot: {str(error)[:LONGEST_MESSAGE]}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt as stop:
         left = stop.args[0] if stop.args else "nothing half-written was left."

@@ -77,6 +77,10 @@ def _refuse_strangers(folder: Path, names: list[str], source: Source) -> None:
 def inside(folder: Path, name: str) -> Path:
     """The path of a file in the folder; a link out of it is refused, so that a corpus is what its folder shows."""
     path = folder / name
+    try:
+        path.resolve()
+    except (OSError, RuntimeError) as error:  # a link to itself
+        raise CorpusError(f"{str(path)[:200]!r} cannot be read: {error}.", "Expected is a file.") from error
     if not path.resolve().is_relative_to(folder.resolve()):
         raise CorpusError(
             f"{path} is a link to {path.resolve()}, outside the folder.",

@@ -13,7 +13,7 @@ from neuroglot.errors import CorpusError, MissingExtraError
 
 LINE = re.compile(r"(?P<kind>[STH])-(?P<id>[^\t]*)\t(?P<rest>.*)", re.DOTALL)
 TAGS = re.compile(r"(?:\s*__[A-Za-z-]+(?:_[A-Za-z]+)*__)+")  # at the start of a source: __de__, __deu_Latn__
-SUMMARY = re.compile(r"Generate \S+ with beam=\d+: BLEU4 = (?P<score>[\d.]+)")
+SUMMARY = re.compile(r"Generate \S+ with beam=\d+: BLEU4 = (?P<score>[0-9]+(?:\.[0-9]+)?)")
 KINDS = {"S": "source", "T": "reference", "H": "hypothesis"}
 
 
@@ -74,8 +74,8 @@ def detokenized(texts: Sequence[str], language: str) -> tuple[str, ...]:
 def _add(texts: dict[int, str], match: re.Match[str], where: str) -> None:
     """Put one line's text under its id; a hypothesis has its score before the text."""
     kind = KINDS[match["kind"]]
-    if not re.fullmatch("[0-9]+", match["id"]):
-        raise CorpusError(f"{where}: the {kind} has the id {match['id']!r}.", "Expected is a whole number.")
+    if not re.fullmatch("[0-9]{1,12}", match["id"]):
+        raise CorpusError(f"{where}: the {kind} has the id {match['id'][:40]!r}.", "Expected is a whole number.")
     place = int(match["id"])
     if place in texts:
         raise CorpusError(
@@ -103,10 +103,11 @@ def _check_complete(found: Mapping[str, Mapping[int, str]], path: Path) -> None:
                 "Expected is one a sentence.",
                 "Generate again; the log may have been cut off.",
             )
-    gaps = sorted(set(range(max(ids) + 1)) - ids)
+    gaps = max(ids) + 1 - len(ids)
     if gaps:
+        first = next(place for place in range(len(ids) + 1) if place not in ids)
         raise CorpusError(
-            f"{path}: {len(gaps)} sentences are missing, of ids 0 to {max(ids)} ({gaps[0]} first).",
+            f"{path}: {gaps} sentences are missing, of ids 0 to {max(ids)} ({first} first).",
             "Expected is every id.",
             "Join the shards of one test set, and generate without --skip-invalid-size-inputs-valid-test.",
         )

@@ -53,7 +53,7 @@ def code_of_name(name: str) -> str | None:
 
     try:
         return known_code(str(langcodes.find(name, language="en")))
-    except LookupError:
+    except (LookupError, UnicodeEncodeError):  # the latter of half a surrogate pair, which JSON can hold
         return None
 
 

@@ -60,7 +60,11 @@ def read_local(
     path: Path, languages: Sequence[str] | None, column: str | None = None
 ) -> tuple[str, str, Mapping[str, Column]]:
     """Name, licence and columns by language of a folder or a file, not yet aligned; raises as `load`."""
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:  # a name that is too long
+        raise CorpusError(f"{str(path)[:200]!r} cannot be read: {error.strerror or error}.") from error
+    if not there:
         raise CorpusError(f"There is no {str(path)!r}.", "Expected is a folder or a file.")
     if path.is_dir():
         layout, columns = read_folder(path, languages, column)

@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from neuroglot.inference.protocol import Answer, answer_of
-from neuroglot.storage import write_whole
+from neuroglot.storage import parse_json, write_whole
 
 FORMAT = "neuroglot-answer-1"
 
@@ -22,8 +22,8 @@ class Cache:
     def get(self, key: str) -> Answer | None:
         """The answer to a request, or None where there is none or its file is damaged."""
         try:
-            entry = json.loads(self._path(key).read_bytes()) if self.folder else None
-        except (OSError, ValueError, RecursionError):
+            entry = parse_json(self._path(key).read_bytes()) if self.folder and self._path(key).is_file() else None
+        except (OSError, ValueError):
             return None
         match entry:
             case [found, answer, check] if found == FORMAT and check == _check(key, answer):

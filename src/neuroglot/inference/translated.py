@@ -15,7 +15,7 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.inference.backend import Completion
 from neuroglot.signature import Signature
-from neuroglot.storage import FORMAT_VERSION, write_whole
+from neuroglot.storage import FORMAT_VERSION, parse_json, stored_texts, write_whole
 
 KIND = "translations"
 SHORT = 0.5  # of the usual ratio of lengths in a language; below, a translation may have been cut
@@ -108,15 +108,20 @@ class Translated:
     def load(cls, path: Path | str) -> Translated:
         """Read what `save` wrote; raises `ArtifactError` on any other file."""
         try:
-            header, *rows = (json.loads(line) for line in Path(path).read_text("utf-8").removesuffix("\n").split("\n"))
+            if not Path(path).is_file():
+                raise ValueError("no file")
+            header, *rows = (parse_json(line) for line in Path(path).read_text("utf-8").removesuffix("\n").split("\n"))
             if (header["neuroglot"], header["format"]) != (KIND, FORMAT_VERSION):
                 raise ValueError("of another kind or format")
             texts = {header["source"]: tuple(row["text"] for row in rows)}
-            ids = tuple(row["id"] for row in rows)
+            ids, into = tuple(row["id"] for row in rows), stored_texts(header["into"], "languages")
+            said = (header["corpus"], header["licence"], header["source"], *ids, *texts[header["source"]])
+            if not all(isinstance(text, str) for text in said) or type(header["dropped"]) is not int:
+                raise TypeError("values of another type")
             original = Corpus(header["corpus"], ids, texts, header["licence"], header["dropped"])
-            completions = {language: tuple(_read(row[language]) for row in rows) for language in header["into"]}
+            completions = {language: tuple(_read(row[language]) for row in rows) for language in into}
             return cls(original, completions, Signature.from_json(header["signature"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(f"{path} is no file of translations ({type(error).__name__}: {error}).") from error
 
 
@@ -126,4 +131,11 @@ def _written(completion: Completion | None) -> dict[str, Any] | None:
 
 
 def _read(found: dict[str, Any] | None) -> Completion | None:
-    return None if found is None else Completion(**{"text": None, **found})
+    if found is None:
+        return None
+    counts = [found.get(name) for name in ("prompt_tokens", "generated_tokens")]
+    if not all(isinstance(found.get(name), str | None) for name in ("text", "failure")):
+        raise TypeError("texts of another type")
+    if not all(count is None or (type(count) is int and count >= 0) for count in counts):
+        raise TypeError("counts of another type")
+    return Completion(**{"text": None, **found})

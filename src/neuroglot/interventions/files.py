@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
+from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.interventions.operators import OPERATORS, Step
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NeuronSet
@@ -97,8 +97,8 @@ class Steering:
             AttributeError,
             IndexError,
             RuntimeError,
-            ConfigError,
-            LayoutMismatchError,
+            ValueError,
+            OverflowError,
         ) as error:
             raise ArtifactError(f"{path} is damaged: {error}", "Expected a complete steering.") from error
         if not signed:
@@ -126,6 +126,8 @@ def _step(layout: Layout, place: int, described: Mapping[str, Any], tensors: Map
         raise IndexError(f"step {place} lists neurons out of range.")
     members[indices] = True
     neurons = NeuronSet(layout, members, Signature.from_json(described["neurons"]))
+    if value is not None and type(value) not in (int, float):
+        raise TypeError(f"the value {str(value)[:80]!r} is no number")
     if value is None:
         value = torch.zeros(layout.neuron_count)
         value[indices] = tensors[f"{place}.values"]

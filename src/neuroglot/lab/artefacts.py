@@ -3,15 +3,16 @@
 import json
 import platform
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuroglot.corpora.corpus import Corpus, Task
-from neuroglot.errors import ArtifactError
+from neuroglot.errors import ArtifactError, NeuroglotError
 from neuroglot.lab.config import LabConfig
-from neuroglot.storage import whole_folder
+from neuroglot.storage import parse_json, whole_folder
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "shipped"
 MODEL, HELD_OUT, TASKS = "model.safetensors", "held_out.jsonl", "tasks.jsonl"
+LAB_FOLDER = "A lab model is a folder that `neuroglot lab train` wrote."
 PACKAGES = ("torch", "transformers", "tokenizers", "babel", "num2words")
 
 
@@ -53,18 +55,21 @@ def header(corpus: "LabCorpus", config: LabConfig) -> dict[str, str]:
 
 def read_header(folder: Path = SHIPPED) -> dict[str, str]:
     """The metadata of a lab model's safetensors file."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(folder / MODEL, framework="pt") as file:
-        return file.metadata() or {}
+    if not (folder / MODEL).is_file():
+        raise ArtifactError(f"There is no {MODEL} in {folder}.", LAB_FOLDER)
+    try:
+        with safe_open(folder / MODEL, framework="pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(f"{folder / MODEL} is damaged or not safetensors ({error}).", LAB_FOLDER) from error
 
 
 def load(folder: Path = SHIPPED) -> "tuple[LlamaForCausalLM, PreTrainedTokenizerFast]":
     """A lab model in eval mode and its tokenizer; without a folder, the ones shipped in the package."""
     if not (folder / MODEL).is_file():
-        raise ArtifactError(
-            f"There is no {MODEL} in {folder}.", "A lab model is a folder that `neuroglot lab train` wrote."
-        )
+        raise ArtifactError(f"There is no {MODEL} in {folder}.", LAB_FOLDER)
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
     model = LlamaForCausalLM.from_pretrained(folder, local_files_only=True)
@@ -74,18 +79,20 @@ def load(folder: Path = SHIPPED) -> "tuple[LlamaForCausalLM, PreTrainedTokenizer
 def held_out(folder: Path = SHIPPED) -> Corpus:
     """The parallel documents that a lab model has not seen in training."""
     rows = list(_read_lines(folder / HELD_OUT))
-    languages = [key for key in rows[0] if key != "id"]
-    return to_corpus("lab/held-out", rows, {language: [row[language] for row in rows] for language in languages})
+    with _as_artifact_error(folder / HELD_OUT):
+        languages = [key for key in rows[0] if key != "id"]
+        return to_corpus("lab/held-out", rows, {language: [row[language] for row in rows] for language in languages})
 
 
 def tasks(folder: Path = SHIPPED) -> tuple[Task, ...]:
     """The questions that a lab model has not seen in training, by task."""
     by_task: dict[str, list[dict]] = {}
-    for row in _read_lines(folder / TASKS):
-        by_task.setdefault(row["task"], []).append(row)
-    return tuple(
-        Task(name, _part(name, rows, "prompts"), _part(name, rows, "answers")) for name, rows in by_task.items()
-    )
+    with _as_artifact_error(folder / TASKS):
+        for row in _read_lines(folder / TASKS):
+            by_task.setdefault(row["task"], []).append(row)
+        return tuple(
+            Task(name, _part(name, rows, "prompts"), _part(name, rows, "answers")) for name, rows in by_task.items()
+        )
 
 
 def _part(name: str, rows: list[dict], part: str) -> Corpus:
@@ -96,8 +103,10 @@ def to_corpus(name: str, rows: list[dict], texts: dict[str, list[str]]) -> Corpu
     """Rows of a JSONL file as a corpus."""
     from neuroglot.lab.questions import LICENCE
 
-    columns = {language: tuple(column) for language, column in texts.items()}
-    return Corpus(name, tuple(row["id"] for row in rows), columns, LICENCE)
+    columns, ids = {language: tuple(column) for language, column in texts.items()}, tuple(row["id"] for row in rows)
+    if not all(isinstance(text, str) for column in (ids, *columns.values()) for text in column):
+        raise TypeError("values that are no text")
+    return Corpus(name, ids, columns, LICENCE)
 
 
 def corpus_lines(corpus: Corpus) -> Iterator[dict]:
@@ -134,6 +143,17 @@ def _write_lines(path: Path, rows: Iterator[dict]) -> None:
 def _read_lines(path: Path) -> Iterator[dict]:
     if not path.is_file():
         raise ArtifactError(f"There is no {path.name} in {path.parent}.", "A lab model's folder holds its own texts.")
-    with path.open(encoding="utf-8") as file:
+    with _as_artifact_error(path), path.open(encoding="utf-8", newline="\n") as file:
         for line in file:
-            yield json.loads(line)
+            yield parse_json(line)
+
+
+@contextmanager
+def _as_artifact_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except NeuroglotError:
+        raise
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        problem = f"{type(error).__name__}: {str(error)[:200]}"
+        raise ArtifactError(f"{path} holds no texts of a lab model ({problem}).", LAB_FOLDER) from error

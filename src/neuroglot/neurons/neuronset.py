@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -109,7 +108,7 @@ class NeuronSet:
         tensors, header = load_tensors(path, KIND)
         try:
             layout, signature = Layout.from_json(header["layout"]), Signature.from_json(header["signature"])
-            indices = tensors["indices"].tolist()
+            indices = tensors["indices"]
         except (KeyError, AttributeError) as error:
             raise ArtifactError(f"{path} lacks {error}.", "Expected a complete neuron set.") from error
         if not _ascending(indices, layout.neuron_count):
@@ -121,6 +120,8 @@ class NeuronSet:
         return cls(layout, members, signature)
 
 
-def _ascending(indices: Sequence[int], end: int) -> bool:
-    bounded = all(isinstance(index, int) and 0 <= index < end for index in indices)
-    return bounded and all(a < b for a, b in pairwise(indices))
+def _ascending(indices: Tensor, end: int) -> bool:
+    if indices.dtype != torch.int64 or indices.dim() != 1:
+        return False
+    bounded = bool(((indices >= 0) & (indices < end)).all())
+    return bounded and bool((indices[1:] > indices[:-1]).all())

@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.signature import Signature
-from neuroglot.storage import write_whole
+from neuroglot.storage import is_plain, load_foreign, parse_json, write_whole
 
 Listed = Mapping[int, Sequence[int]]  # ascending neurons by layer
 
@@ -35,11 +34,7 @@ def load_released(
     en zh fr es vi id ja, the other five no ja. `stack` is needed where a layout has several. Raises `ArtifactError`
     where the file is anything else; `LayoutMismatchError` where languages, layers or widths do not fit.
     """
-    content = _content(path)
-    try:
-        stored = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise ArtifactError(f"{path} cannot be read safely ({error}).", "Expected list[K][L] of tensors.") from error
+    stored, content = load_foreign(path, "Expected list[K][L] of tensors.")
     if not isinstance(stored, list) or not stored or not all(isinstance(layers, list) for layers in stored):
         raise ArtifactError(f"{path} does not hold a list of lists.", "Expected list[K][L] of tensors.")
     if len(stored) != len(languages) or len(set(languages)) != len(languages):
@@ -82,8 +77,8 @@ def load_json(path: Path | str, layout: Layout, *, stack: str | None = None) -> 
     """
     content = _content(path)
     try:
-        stored = json.loads(content, object_pairs_hook=_each_once)
-    except (ValueError, RecursionError) as error:
+        stored = parse_json(content)
+    except ValueError as error:
         raise ArtifactError(f"{path} is not JSON ({error}).", "Expected {language: {layer: [neurons]}}.") from error
     if not isinstance(stored, dict) or not stored or not all(isinstance(one, dict) for one in stored.values()):
         raise ArtifactError(f"{path} does not list languages.", "Expected {language: {layer: [neurons]}}.")
@@ -143,7 +138,7 @@ def _as_sets(
 
 
 def _from_tensor(path: Path | str, part: object) -> list[int]:
-    if not isinstance(part, Tensor) or part.dtype != torch.int64 or part.dim() != 1 or part.layout != torch.strided:
+    if not isinstance(part, Tensor) or part.dtype != torch.int64 or part.dim() != 1 or not is_plain(part):
         raise ArtifactError(f"{path} holds something else than a line of int64 numbers.", "Expected neuron indices.")
     return _ascending(path, part.tolist())
 
@@ -157,19 +152,15 @@ def _ascending(path: Path | str, listed: object) -> list[int]:
 
 
 def _layer_number(path: Path | str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and text == str(int(text))):
-        raise ArtifactError(f"{path} names the layer {text!r}.", "Expected a number.")
+    if not re.fullmatch("0|[1-9][0-9]{0,8}", text):
+        raise ArtifactError(f"{path} names the layer {text[:80]!r}.", "Expected a number.")
     return int(text)
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) != len(pairs):
-        raise ValueError("a name stands twice")
-    return dict(pairs)
 
 
 def _content(path: Path | str) -> bytes:
     try:
+        if not Path(path).is_file():
+            raise ArtifactError(f"{path} is not a file.", "Expected a file of neuron sets.")
         return Path(path).read_bytes()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}.", "Expected a file of neuron sets.") from error

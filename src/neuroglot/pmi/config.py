@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
-from neuroglot.errors import ConfigError
+from neuroglot.corpora.yamlfiles import read_yaml
+from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.generation import Decoding
 from neuroglot.prompting import Setting, direct, filler, pivot, pmi, repeated, shuffled
 
 Control = Literal["pivot", "repeated", "shuffled", "filler"]
+TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,13 @@ class PmiConfig:
             value = getattr(self, name)
             object.__setattr__(self, name, (value,) if isinstance(value, str | int) else tuple(value))
         most = len([language for language in self.languages if language not in self.originals[:1]])
-        unknown = set(self.controls) - set(get_args(Control))
+        unknown = set(self.controls) - set(get_args(Control)) or len({*self.languages}) < len(self.languages)
         if not self.models or not self.originals or 0 not in self.parallel or unknown or self.rows < 1:
             raise ConfigError(
                 f"Got models {self.models}, originals {self.originals}, parallel {self.parallel}, controls "
                 f"{self.controls}, {self.rows} rows.",
-                f"Expected one or more of each, 0 among `parallel`, and controls of {', '.join(get_args(Control))}.",
+                f"Expected one or more of each, 0 among `parallel`, each language once, and controls of "
+                f"{', '.join(get_args(Control))}.",
             )
         if max(self.parallel) > most or min(self.parallel) < 0:
             raise ConfigError(
@@ -101,16 +102,29 @@ class PmiConfig:
     def load(cls, path: Path | str) -> PmiConfig:
         """The experiment in a YAML file; raises `ConfigError` on anything that is not one."""
         try:
-            stored = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path} could not be read: {error}.", "Expected a YAML file.") from error
-        known = {one.name for one in fields(cls)}
-        if not isinstance(stored, dict) or (unknown := set(stored) - known):
-            found = "no mapping" if not isinstance(stored, dict) else f"the key {sorted(unknown)[0]!r}"
-            raise ConfigError(f"{path} has {found}.", f"Expected keys of {', '.join(sorted(known))}.")
+            stored = read_yaml(Path(path))
+        except CorpusError as error:
+            raise ConfigError(f"{path} could not be read: {error.got}", error.expected, error.next_step) from error
+        known = {one.name: str(one.type) for one in fields(cls)}
+        if not isinstance(stored, dict) or (unknown := set(stored) - set(known)):
+            found = "no mapping" if not isinstance(stored, dict) else f"the key {sorted(map(str, unknown))[0]!r}"
+            raise ConfigError(f"{path} has {found[:80]}.", f"Expected keys of {', '.join(sorted(known))}.")
+        for name, value in stored.items():
+            _check_type(name, known[name], value)
         try:
             return cls(**stored)
         except TypeError as error:
             raise ConfigError(
                 f"{path} is not an experiment: {error}.", "Expected models, data, originals, languages."
             ) from error
+
+
+def _check_type(name: str, annotation: str, value: object) -> None:
+    """Raise `ConfigError` where a value, or one of a list, is not of the type that the field says."""
+    listed = annotation.startswith("tuple")
+    kind = annotation.removeprefix("tuple[").removesuffix(", ...]").removesuffix(" | None").replace("Control", "str")
+    allowed = TYPES[kind] + ((type(None),) if annotation.endswith("None") else ())
+    for one in value if listed and isinstance(value, list) else [value]:
+        if type(one) not in allowed:
+            many = " or a list of them" if listed else ""
+            raise ConfigError(f"{name} is {str(one)[:80]!r}.", f"Expected {kind}{many}.")

@@ -72,9 +72,14 @@ def write_index(folder: Path | str) -> tuple[Path, list[Run]]:
             f"{folder} holds no run folder.", "Expected folders with report.json and config.json.",
             "Make one: neuroglot demo --out runs/demo",
         )  # fmt: skip
-    if path.is_symlink() or (path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace")[:2000]):
+    if path.is_symlink() or (path.exists() and not (path.is_file() and MARK in _beginning(path))):
         raise ArtifactError(f"{path} was not written by neuroglot.", "", "Move it away.")
     return write_whole(path, index_page(runs, folder.resolve().name)), runs
+
+
+def _beginning(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(2000)
 
 
 def index_page(runs: list[Run], name: str) -> str:
@@ -109,8 +114,8 @@ def _run(folder: Path, path: Path) -> Run:
 
 def _read(place: Path, path: Path) -> Run:
     file, page = place / "report.json", place / "report.html"
-    if file.is_symlink() or file.stat().st_size > LARGEST:
-        return Run(path, problem=f"its report.json is a link, or larger than {LARGEST // 2**20} MiB")
+    if file.is_symlink() or not file.is_file() or file.stat().st_size > LARGEST:
+        return Run(path, problem=f"its report.json is no plain file, or larger than {LARGEST // 2**20} MiB")
     stored = parse_json(file.read_text(encoding="utf-8"))
     if stored["schema_version"] != SCHEMA_VERSION:
         return Run(path, problem=f"its report.json has schema {stored['schema_version']!r}, not {SCHEMA_VERSION}")

@@ -10,7 +10,7 @@ import transformers
 from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedModel
 
-from neuroglot.errors import ArtifactError
+from neuroglot.errors import ArtifactError, NeuroglotError
 from neuroglot.models.locating import require_family
 from neuroglot.models.view import view
 from neuroglot.specialization.compacting import Compacted, cut, parameter_count
@@ -84,8 +84,13 @@ def _narrowed(folder: Path, widths: tuple[int, ...], tensors: dict[str, Tensor],
     except Exception as error:  # transformers checks a config by running into what is wrong with it
         raise ArtifactError(f"{folder} has no config that can be read.", "Expected a compacted model.") from error
     auto_class = getattr(transformers, require_family(config.model_type, str(folder)).auto_class)
-    model: PreTrainedModel = auto_class.from_config(config, dtype=dtype, trust_remote_code=False).eval()
-    networks = list(feed_forwards(view(model)).values())
+    try:
+        model: PreTrainedModel = auto_class.from_config(config, dtype=dtype, trust_remote_code=False).eval()
+        networks = list(feed_forwards(view(model)).values())
+    except NeuroglotError:
+        raise
+    except Exception as error:  # numbers of the config that no model can have
+        raise ArtifactError(f"{folder} has a config of which no model can be made ({str(error)[:200]}).") from error
     if len(networks) != len(widths):
         raise ArtifactError(f"{folder} states {len(widths)} widths.", f"The model has {len(networks)} layers.")
     names = {module: name for name, module in model.named_modules()}

@@ -6,7 +6,7 @@ import copy
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -30,9 +30,10 @@ from neuroglot.specialization.translating import translate
 from neuroglot.storage import write_whole
 
 if TYPE_CHECKING:
-    pass
+    from transformers import PreTrainedModel
 
-SYSTEMS = ("continued", "specialized", "random", "magnitude", "baseline")
+SYSTEMS = ("continued", "specialized", "random", "magnitude", "lora", "baseline")
+LORA_RANK = 8
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,9 @@ def compare_specialization(config: ComparisonConfig, out: Path | str) -> Transla
     """Train, translate and score every system for every seed; what is in `out` already is taken from there.
 
     `continued`: trained on with all neurons. `specialized`: with each direction's own neurons. `random` and
-    `magnitude`: with as many neurons in each layer, drawn at random, or of the longest weight rows. `baseline`: not
-    trained on. All have the same start, batches and number of steps. Raises as the parts do.
+    `magnitude`: with as many neurons in each layer, drawn at random, or of the longest value vectors. `lora`: adapters
+    of rank 8 on all linear layers, with all neurons. `baseline`: not trained on. All have the same start, batches and
+    number of steps. Raises as the parts do.
     """
     out = Path(out)
     (metric,) = choose_metrics([config.metric], TextOptions(language=config.pivot)).values()
@@ -152,13 +154,15 @@ class _Experiment:
         masks = {
             "baseline": lambda: self.all_neurons,
             "continued": lambda: self.all_neurons,
+            "lora": lambda: self.all_neurons,
             "specialized": lambda: self.masks,
             "random": lambda: _random_like(self.masks, self.seed),
             "magnitude": lambda: _longest_like(self.masks, baseline),
         }[system]()
         if system == "baseline":
             return baseline, masks
-        model = view(copy.deepcopy(baseline.model))
+        start = copy.deepcopy(baseline.model)
+        model = view(_with_adapters(start) if system == "lora" else start)
         # the same seed: every system sees the same batches
         self._train(model, masks, self.config.continued_steps, self.config.continued_rate, self.seed + 1000)
         return model, masks
@@ -179,6 +183,14 @@ class _Experiment:
 
     def _pairs(self, model: ModelView, rows: Corpus) -> Pairs:
         return encode_pairs(model, self.tokenizer, rows, self.directions)
+
+
+def _with_adapters(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with low-rank adapters in all linear layers, which alone are trained."""
+    from peft import LoraConfig, get_peft_model
+
+    adapted: Any = get_peft_model(model, LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules="all-linear"))
+    return adapted
 
 
 def _parts(config: ComparisonConfig, seed: int) -> tuple[Corpus, Corpus, Corpus]:

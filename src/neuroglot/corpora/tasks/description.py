@@ -7,7 +7,7 @@ from typing import Any
 
 from neuroglot.corpora.folders import inside
 from neuroglot.corpora.languages import language_code
-from neuroglot.corpora.textfiles import read_text
+from neuroglot.corpora.yamlfiles import read_yaml
 from neuroglot.errors import CorpusError
 
 KEYS = ("name", "source", "rows", "prompt", "answer", "options", "verbalisers", "licence")
@@ -55,7 +55,7 @@ class Description:
 
 def read_description(path: Path) -> Description:
     """Reads and checks the file; raises `CorpusError` on an unknown key, a missing one, or a value of another kind."""
-    root = _mapping(_parse(path), path, "the file")
+    root = _mapping(read_yaml(path), path, "the file")
     unknown = [key for key in root if key not in KEYS]
     missing = [key for key in REQUIRED if key not in root]
     if unknown or missing or ("source" in root) == ("rows" in root):
@@ -80,26 +80,12 @@ def read_description(path: Path) -> Description:
     )
 
 
-def _parse(path: Path) -> object:
-    import yaml
-
-    try:
-        return yaml.safe_load(read_text(path))
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        if isinstance(error, CorpusError):
-            raise
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = str(getattr(error, "problem", None) or type(error).__name__)
-        raise CorpusError(
-            f"{where}: this is not YAML: {problem}.", "Expected is plain YAML.", "Mend the file."
-        ) from None
-
-
 def _source(value: object, path: Path) -> dict[str, Path]:
     if value is None:
         return {}
     fields = _mapping(value, path, "source") if isinstance(value, dict) else {TEXT: value}
+    if not fields:
+        raise CorpusError(f"{path}: 'source' is empty.", "Expected is a corpus for each field.", "Name one.")
     return {field: _beside(_string(name, path, f"source of {field!r}"), path) for field, name in fields.items()}
 
 

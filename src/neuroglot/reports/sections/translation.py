@@ -18,6 +18,7 @@ NAMES = {
     "specialized": "with each direction's own neurons",
     "random": "with as many random neurons",
     "magnitude": "with as many neurons of longest value vectors",
+    "lora": "with low-rank adapters, all neurons",
     "baseline": "not trained on",
 }
 
