@@ -14,8 +14,8 @@ from neuroglot.cli.options import (
     ModelName,
     ModelOptions,
     Overwrite,
-    require_rows,
 )
+from neuroglot.cli.refusing import require_rows
 from neuroglot.cli.tasks import read_task
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from neuroglot.cli.options import (
     ModelName,
     ModelOptions,
     RecordingOptions,
-    require_rows,
 )
+from neuroglot.cli.refusing import require_rows
 
 if TYPE_CHECKING:
     from neuroglot.metrics.alignment import Alignment

@@ -11,8 +11,8 @@ from neuroglot.cli.options import (
     Overwrite,
     RecordingOptions,
     Several,
-    require_model,
 )
+from neuroglot.cli.refusing import require_model
 
 if TYPE_CHECKING:
     from neuroglot.reports import Report

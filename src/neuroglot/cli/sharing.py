@@ -18,9 +18,8 @@ from neuroglot.cli.options import (
     Several,
     Site,
     Thresholds,
-    require_model,
-    require_rows,
 )
+from neuroglot.cli.refusing import require_model, require_rows
 
 SHARING_EXAMPLES = """Examples:
 

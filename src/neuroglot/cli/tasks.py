@@ -15,7 +15,7 @@ def read_task(
 ) -> "Task":
     """A task from files, or the one of the lab's that is named; raises `ConfigError` where that is none of them."""
     from neuroglot import lab
-    from neuroglot.cli.options import require_rows
+    from neuroglot.cli.refusing import require_rows
     from neuroglot.corpora import load_task
     from neuroglot.errors import ConfigError
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from neuroglot.cli.options import TEXTS, CorpusName, Flag, Json, Limit, ModelOptions, Several, require_rows
+from neuroglot.cli.options import TEXTS, CorpusName, Flag, Json, Limit, ModelOptions, Several
+from neuroglot.cli.refusing import require_rows
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus

@@ -18,8 +18,8 @@ from neuroglot.cli.options import (
     ModelOptions,
     Several,
     TaskOptions,
-    require_rows,
 )
+from neuroglot.cli.refusing import require_rows
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Task
