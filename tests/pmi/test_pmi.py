@@ -14,6 +14,7 @@ from neuroglot.metrics.prompt_comparison import PromptComparison
 from neuroglot.pmi import PmiConfig, compare_prompts, run_pmi
 from neuroglot.pmi.inputs import inputs_of
 from neuroglot.pmi.run import _prompt_sets
+from neuroglot.reports import Report
 
 CONFIG = PmiConfig(
     models=("lab",), data="lab", task="iso_date", originals=("de", "sw"), languages=("en", "fr"), parallel=(0, 2),
@@ -160,3 +161,17 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         (tmp_path / f"{code}.txt").write_text("a b\nc d\n")
     with pytest.raises(ConfigError, match="Expected a target"):
         inputs_of(replace(CONFIG, data=str(tmp_path)), "de")
+
+
+def test_the_report_has_both_panels_of_the_peak_figure(comparison) -> None:
+    (section,) = Report([comparison]).to_json()["sections"]
+    tables = {table["key"]: table["rows"] for table in section["tables"]}
+    assert {"score-by-setting", "activated-by-setting", "activated-by-layer", "activated-by-segment"} <= set(tables)
+    neurons = comparison.layout.neuron_count
+    for name, result in comparison.settings.items():
+        assert sum(row[2] for row in tables["peaks-by-layer"] if row[0] == name) == neurons // 5
+        steps = int(result.firing["steps"].tokens.sum())
+        ordered = sorted(result.neurons.tolist(), reverse=True)
+        for _, rank, rate in (row for row in tables["peaks-by-rank"] if row[0] == name):
+            assert rate == pytest.approx(ordered[rank - 1] / steps, rel=1e-5)
+    assert len(tables["activated-by-layer"]) == len(comparison.settings) * len(comparison.layout.layers)

@@ -13,11 +13,11 @@ from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
 from neuroglot.reports.labels import Labels, language_label
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.sections.peaks import TOP_SHARE, peak_figures
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import bracketed, number, percent
 from neuroglot.signature import Signature
 
-TOP_SHARE = 0.2
 ROLES = {"steps": "while answering", "forced": "with the reference as the answer"}
 
 
@@ -25,6 +25,7 @@ def prompting_section(comparison: PromptComparison) -> Section:
     """Scores, activated shares, the shift by layer, and costs, all settings beside the first."""
     sentence = f"{_score_sentence(comparison)} {_activation_sentence(comparison)}"
     drawn = [_score_figure(comparison), _activation_figure(comparison), _layer_figure(comparison)]
+    drawn += peak_figures(comparison)
     if comparison.segment_roles():
         drawn.append(_segment_figure(comparison))
     return Section(
