@@ -41,6 +41,13 @@ def load_result(path: Path, signature: Signature) -> SettingResult | None:
         )
     try:
         firing = {role: Counted(tensors[f"fired {role}"], tensors[f"tokens {role}"]) for role in header["roles"]}
-        return SettingResult(firing=firing, **{name: tensors[name] for name in PLAIN})
+        result = SettingResult(firing=firing, **{name: tensors[name] for name in PLAIN})
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"{path} lacks {error}.", "Expected a complete result.") from error
+    shape = result.score.shape[:2]
+    counted = [one for both in firing.values() for one in (both.fired, both.tokens)]
+    parts = [result.prompt_tokens, result.generated_tokens, *counted]
+    if result.score.dim() != 3 or any(part.shape[:2] != shape for part in parts):
+        shapes = ", ".join(str(list(part.shape)) for part in (result.score, *parts))
+        raise ArtifactError(f"{path} holds tensors of {shapes}.", "Expected the same rows and originals in all.")
+    return result

@@ -22,9 +22,7 @@ from neuroglot.storage import is_plain, load_foreign, whole_folder
 EXPECTED = "Expected a dict of bool row masks [N, D] named encoder.layers.0.fc1.weight and so on."
 
 
-def save_reference_masks(
-    folder: Path | str, masks: DirectionMasks, model_width: int, *, overwrite: bool = False
-) -> Path:
+def save_reference_masks(folder: Path | str, masks: DirectionMasks, model_width: int) -> Path:
     """Write one `{source}-{target}.pt` a direction into a new folder, N · D bytes a layer as in the reference.
 
     Raises `LayoutMismatchError` for layouts other than dense encoders and decoders, and `ArtifactError` where the
@@ -33,7 +31,7 @@ def save_reference_masks(
     names = _names(masks.layout)
     if model_width < 1:
         raise ConfigError(f"Got a model width of {model_width}.", "Expected D, the width of the residual stream.")
-    with whole_folder(folder, overwrite) as temporary:
+    with whole_folder(folder) as temporary:
         for direction, kept in zip(masks.directions, masks.kept, strict=True):
             rows = {
                 names[layer]: part[:, None].expand(-1, model_width).contiguous()
