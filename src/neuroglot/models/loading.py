@@ -29,7 +29,8 @@ def load(
     source = str(files("neuroglot") / "lab" / "shipped") if name == "lab" else name
     if name.startswith((".", "/")) and not Path(name).is_dir():
         raise UnsupportedModelError(
-            f"{name} is not a folder.", "Expected a model in the hub's layout, with config.json and weights."
+            f"The model {name!r} cannot be loaded: there is no such folder.",
+            "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
         )
     try:
         config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)

@@ -115,7 +115,7 @@ def _run(folder: Path, path: Path) -> Run:
 def _read(place: Path, path: Path) -> Run:
     file, page = place / "report.json", place / "report.html"
     if file.is_symlink() or not file.is_file() or file.stat().st_size > LARGEST:
-        return Run(path, problem=f"its report.json is no plain file, or larger than {LARGEST // 2**20} MiB")
+        return Run(path, problem=f"its report.json is a link, no plain file, or larger than {LARGEST // 2**20} MiB")
     stored = parse_json(file.read_text(encoding="utf-8"))
     if stored["schema_version"] != SCHEMA_VERSION:
         return Run(path, problem=f"its report.json has schema {stored['schema_version']!r}, not {SCHEMA_VERSION}")
