@@ -145,7 +145,7 @@ def test_a_run_goes_on_where_it_was_and_refuses_another(tmp_path: Path, monkeypa
         ("models: [lab]\ndata: lab\noriginals: [de]\nlanguages: [de, en]\nparallel: [0, 2]", "2 languages were to be"),
         ("models: [lab]\ndata: lab\noriginals: [de]\nlanguages: [en]\nparallel: [1]", "0 among"),
         ("models: [lab]\ndata: lab\noriginals: [de]\nlanguages: [en]\nparallel: [0]\ncontrols: [chess]", "chess"),
-        ("a: [", "could not be read"),
+        ("a: [", "is not YAML"),
     ],
 )  # fmt: skip
 def test_what_is_no_experiment_is_refused(tmp_path: Path, text: str, found: str) -> None:

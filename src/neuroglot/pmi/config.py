@@ -104,7 +104,7 @@ class PmiConfig:
         try:
             stored = read_yaml(Path(path))
         except CorpusError as error:
-            raise ConfigError(f"{path} could not be read: {error.got}", error.expected, error.next_step) from error
+            raise ConfigError(error.got, error.expected, error.next_step) from error
         known = {one.name: str(one.type) for one in fields(cls)}
         if not isinstance(stored, dict) or (unknown := set(stored) - set(known)):
             found = "no mapping" if not isinstance(stored, dict) else f"the key {sorted(map(str, unknown))[0]!r}"
