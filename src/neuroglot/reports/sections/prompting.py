@@ -144,7 +144,7 @@ def _layer_figure(comparison: PromptComparison) -> Figure:
     share_change = [[100 * (a - b) for a, b in zip(shares[name], shares[base])] for name in names]
     panel = Panel("", share_change or [[0.0] * len(layers)])
     hover = "<b>%{y}</b>, layer <b>%{x}</b><br>%{z:.3~g} percentage points"
-    unit = f"activated, percentage points against {base}"
+    unit = f"percentage points against {base}"
     labels = _labels(names or [base])
     short = Labels(tuple(layers), tuple(str(layer.index) for layer in comparison.layout.layers))
     spec = heat_maps([panel], labels, short, unit=unit, hover=hover, axis="layer", diverging=True)
