@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from neuroglot.activity.generated import record_generated, record_generation
+from neuroglot.activity.generated import record_generated, record_generation, record_generation_by_row
 from neuroglot.activity.recording import Recording
 from neuroglot.errors import ConfigError
 from neuroglot.generation import Decoding, generate
@@ -153,3 +153,25 @@ def modules_of_nonlinearities(model):
         for name, module in model.named_modules()
         if name.endswith(("mlp.act_fn", "mlp.gelu_impl"))
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("model_type", ["llama", "mixtral"])
+@pytest.mark.parametrize("tokens", ["all", "steps", "last"])
+def test_how_many_steps_are_counted_together_changes_nothing(model_type: str, tokens, monkeypatch) -> None:
+    located = view(tiny_model(model_type))
+    recording, decoding = Recording(tokens=tokens, statistics=("zeros", "maximum")), Decoding(max_new_tokens=11)
+    found = []
+    for together in (1, 2, 5, 100):
+        monkeypatch.setattr("neuroglot.activity.generated.STEPS_TOGETHER", together)
+        found.append(record_generation_by_row(located, TOKENIZER, CORPUS, recording, decoding))
+    (first, first_rows, generation), *others = found
+    assert max(len(ids) for column in generation.token_ids.values() for ids in column) > 8
+    for activity, rows, _ in others:
+        assert torch.equal(activity.fired, first.fired)
+        assert torch.equal(activity.tokens, first.tokens)
+        assert torch.equal(activity.reached, first.reached)
+        assert torch.equal(activity.statistics["zeros"], first.statistics["zeros"])
+        assert torch.equal(activity.maximum(), first.maximum())
+        assert torch.equal(rows.fired, first_rows.fired)
+        assert torch.equal(rows.tokens, first_rows.tokens)
+    assert int(first_rows.fired.sum()) == int(first.fired.sum())

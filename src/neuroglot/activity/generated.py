@@ -114,13 +114,22 @@ class GivenTexts:
         return cut(self.generation.read, len(self.generation.languages), self.token_budget)
 
 
+STEPS_TOGETHER = 8  # forwards of one token that are counted at once: a call costs more than a few rows
+
+
 class _Watch:
-    """Shows tallies of one recording each forward of `generate`: the prompts, then one token of each text at a time."""
+    """Shows tallies of one recording each forward of `generate`: the prompts, then one token of each text at a time.
+
+    Forwards of one token wait until there are some of them, except in models with experts, whose rows differ in number.
+    """
 
     def __init__(self, view: ModelView, tallies: Sequence[Tally], ends: list[int]) -> None:
         self.view, self.tallies, self.ends = view, tallies, torch.tensor(ends, dtype=torch.int64)
         self.recording = tallies[0].recording
         self.goes_on: Tensor | None = None  # which texts have not ended; None before the prompts are read
+        self.together = 1 if any(layer.experts > 1 for layer in view.layout.layers) else STEPS_TOGETHER
+        self.steps: list[Tensor] = []  # which texts count, by forward that waits
+        self.waiting: dict[Layer, list[Tensor]] = {}
 
     def around(self, batch: Batch, run: Callable[[], Tensor]) -> Tensor:
         """Generate for one batch with the taps in place."""
@@ -130,15 +139,42 @@ class _Watch:
             hooks.enter_context(self.view.tapping(self.recording.site, self._update))
             hooks.callback(model.register_forward_pre_hook(self._begin, with_kwargs=True).remove)
             hooks.callback(model.register_forward_hook(self._commit).remove)
-            return run()
+            continued = run()
+        self._count_waiting()
+        return continued
 
     def _update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
+        if self.steps:
+            self.waiting.setdefault(layer, []).append(activation)
+            return
         for tally in self.tallies:
             tally.update(layer, activation, routing)
 
     def _commit(self, *_: Any) -> None:
+        if self.steps:
+            if len(self.steps) == self.together:
+                self._count_waiting()
+            return
         for tally in self.tallies:
             tally.commit()
+
+    def _count_waiting(self) -> None:
+        """Count the forwards that wait as one, in which each text has as many positions."""
+        if not self.steps:
+            return
+        counts, waiting = torch.stack(self.steps, dim=1), self.waiting
+        self.steps, self.waiting = [], {}
+        self._show(counts)
+        for layer, activations in waiting.items():
+            self._update(layer, torch.stack(activations, dim=1).flatten(0, 1), None)
+        self._commit()
+
+    def _show(self, counts: Tensor) -> None:
+        """Begin a forward in which these positions count: `[B]` or `[B, T]`."""
+        selection = Selection.of(counts, torch.zeros_like(counts))
+        selected = dict.fromkeys((stack for stack, _ in self.view.layout.stacks), selection)
+        for tally in self.tallies:
+            tally.begin(replace(self.batch, times=1), selected)
 
     def _begin(self, _model: Any, arguments: tuple[Tensor, ...], named: dict[str, Any]) -> None:
         token_ids = (arguments[0] if arguments else named["input_ids"]).cpu()
@@ -147,14 +183,15 @@ class _Watch:
             selected = select(self.view, self.batch, self.recording)
             if self.recording.tokens == "generated":
                 selected = nothing_selected(selected)
+            for tally in self.tallies:
+                tally.begin(replace(self.batch, times=1), selected)
+            return
+        self.goes_on &= ~torch.isin(token_ids[:, -1], self.ends)
+        counts = self.goes_on & (self.recording.tokens in ("all", "generated", "steps"))
+        if self.together > 1:
+            self.steps.append(counts)
         else:
-            self.goes_on &= ~torch.isin(token_ids[:, -1], self.ends)
-            reads_new = self.recording.tokens in ("all", "generated", "steps")
-            counts = self.goes_on & reads_new
-            selection = Selection.of(counts, torch.zeros_like(counts))
-            selected = dict.fromkeys((stack for stack, _ in self.view.layout.stacks), selection)
-        for tally in self.tallies:
-            tally.begin(replace(self.batch, times=1), selected)
+            self._show(counts)
 
 
 def _require_no_sample(recording: Recording) -> None:
