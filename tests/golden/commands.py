@@ -53,7 +53,8 @@ COMMANDS: dict[str, list[str]] = {
         "{tmp}/record/activity.safetensors", "--language", "de", "--json",
     ],
     "generate": [
-        "generate", "lab", "--prompts", "{tmp}/prompts.tsv", "--max-new-tokens", "6", "--steer", "{tmp}/steer", "--json",
+        "generate", "lab", "--prompts", "{tmp}/prompts.tsv", "--max-new-tokens", "6", "--steer", "{tmp}/steer",
+        "--json",
     ],
     "export": ["export", "lab", "--ablate", "{tmp}/select-entropy/de.safetensors", "--json"],
     "translate": [
@@ -70,14 +71,17 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "specialize-select": ["specialize", "select", "{tmp}/specialize-collect/activity.safetensors", "--json"],
     "specialize-evaluate": [
-        "specialize", "evaluate", "{tmp}/translator", "--masks", "{tmp}/specialize-select", "--corpus", "{tmp}/prompts.tsv",
+        "specialize", "evaluate", "{tmp}/translator", "--masks", "{tmp}/specialize-select", "--corpus",
+        "{tmp}/prompts.tsv",
         "--beams", "1", "--max-new-tokens", "6", "--json",
     ],
     "specialize-compact": [
-        "specialize", "compact", "{tmp}/translator", "--masks", "{tmp}/specialize-select", "--direction", "en-de", "--json",
+        "specialize", "compact", "{tmp}/translator", "--masks", "{tmp}/specialize-select", "--direction", "en-de",
+        "--json",
     ],
     "specialize-train": [
-        "specialize", "train", "{tmp}/translator", "--masks", "{tmp}/specialize-select", "--corpus", "{tmp}/prompts.tsv",
+        "specialize", "train", "{tmp}/translator", "--masks", "{tmp}/specialize-select", "--corpus",
+        "{tmp}/prompts.tsv",
         "--steps", "2", "--batch", "4",
     ],
     "score": [
@@ -130,7 +134,8 @@ def outputs(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             try:
                 app(arguments)
             except SystemExit as stop:
-                assert not stop.code, printed.getvalue()
+                if stop.code:
+                    raise RuntimeError(printed.getvalue()) from stop
         yield name, _described(folder / name, printed.getvalue() if "--json" in arguments else "", str(folder))
 
 
@@ -185,4 +190,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
         text = json.dumps(dict(outputs(Path(temporary))), ensure_ascii=False, indent=0)
     STORED.write_bytes(gzip.compress(text.encode(), mtime=0))
-    print(f"{STORED}: {len(text):,} characters, {STORED.stat().st_size:,} bytes")
+    print(f"{STORED}: {len(text):,} characters, {STORED.stat().st_size:,} bytes")  # noqa: T201
