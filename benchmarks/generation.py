@@ -13,7 +13,7 @@ from benchmarks.models import SHAPES, SIZES, config_of, random_model
 from benchmarks.texts import lab_tokenizer
 from neuroglot.activity.generated import record_generation, record_generation_by_row
 from neuroglot.activity.recording import Recording
-from neuroglot.generation import Decoding, generate
+from neuroglot.generation.decoding import Decoding, generate
 
 
 def main() -> None:

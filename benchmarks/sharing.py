@@ -17,16 +17,16 @@ import neuroglot
 from benchmarks.interleaved import interleaved, line
 from benchmarks.models import POSITIONS, SHAPES, SIZES, config_of, random_model
 from benchmarks.texts import lab_tokenizer
-from neuroglot.activity.record_sharing import record_sharing
+from neuroglot.activity.record import record_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.selection import Selection
 from neuroglot.activity.tallies import SharingTally
 from neuroglot.attribution.recording import attribute
 from neuroglot.corpora import load_task
-from neuroglot.corpora.batches import pad
-from neuroglot.corpora.reading import Reading
-from neuroglot.corpora.tokenizing import Text
 from neuroglot.layout import Layout
+from neuroglot.tokens.batches import pad
+from neuroglot.tokens.reading import Reading
+from neuroglot.tokens.tokenizing import Text
 
 LANGUAGES, LAYERS, WIDTH = 10, 30, 16_384  # BLOOM-7B1 and the languages of the paper
 

@@ -20,8 +20,8 @@ import neuroglot
 from benchmarks.models import config_of, random_model
 from benchmarks.texts import lab_tokenizer, load_corpus
 from neuroglot.activity import passes, tallies
-from neuroglot.corpora import batches, reading
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.tokens import batches, reading
 
 EXAMPLES = 3  # in front of each prompt of the corpus with a shared beginning
 

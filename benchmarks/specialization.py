@@ -16,10 +16,10 @@ from transformers import M2M100Config, M2M100ForConditionalGeneration
 import neuroglot
 from benchmarks.interleaved import interleaved, line
 from benchmarks.texts import lab_tokenizer
-from neuroglot.specialization.directions import directions_of
-from neuroglot.specialization.gating import gating
-from neuroglot.specialization.masks import DirectionMasks
-from neuroglot.specialization.pairs import Pair, encode_pairs, labels, pad_pairs, translation_inputs
+from neuroglot.corpora.directions import directions_of
+from neuroglot.interventions.gating import gating
+from neuroglot.neurons.masks import DirectionMasks
+from neuroglot.tokens.pairs import Pair, encode_pairs, labels, pad_pairs, translation_inputs
 
 LANGUAGES = ("en", "de", "es", "fr", "ru", "sw", "hi")
 

@@ -12,8 +12,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import neuroglot
 from benchmarks.models import POSITIONS
-from neuroglot.activity.budget import automatic_token_budget
-from neuroglot.corpora.reading import Reading
+from neuroglot.activity.passes import automatic_token_budget
+from neuroglot.tokens.reading import Reading
 
 USER_BATCH = 16
 

@@ -13,10 +13,11 @@ import torch
 
 from neuroglot import models
 from neuroglot.corpora.parallel_inputs import from_task
-from neuroglot.pmi import PmiConfig, compare_prompts
+from neuroglot.lab import lab_questions
 from neuroglot.prompting import build_prompts
+from neuroglot.recipes.pmi_ import PmiConfig, compare_prompts
 from neuroglot.reports import Report
-from neuroglot.training import TuningConfig, lab_questions, pmi_mix, tune
+from neuroglot.training import TuningConfig, pmi_mix, tune
 
 CONFIG = PmiConfig(
     models=("lab",), data="lab", task="number_to_digits", originals=("de", "sw"),

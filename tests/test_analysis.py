@@ -115,7 +115,7 @@ def test_an_interrupted_run_leaves_nothing(folders, tmp_path, monkeypatch) -> No
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("neuroglot.analysis.ablation_matrix", interrupt)
+    monkeypatch.setattr("neuroglot.recipes.analysis.ablation_matrix", interrupt)
     with pytest.raises(KeyboardInterrupt):
         analyze(config_of(folders), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []

@@ -300,7 +300,7 @@ def test_an_interrupted_recording_says_how_to_go_on(run, model, tmp_path, monkey
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("neuroglot.activity.recorded.record", interrupt)
+    monkeypatch.setattr("neuroglot.activity.record.record", interrupt)
     code, _, err = run("record", str(model), "--corpus", "lab", "--out", str(tmp_path / "run"))
     assert code == 130
     assert f"interrupted; go on with --resume --out {tmp_path / 'run'}" in err
@@ -311,7 +311,7 @@ def test_an_interrupt_is_one_message_and_code_130(run, model, tmp_path, monkeypa
         raise KeyboardInterrupt
 
     write_texts(tmp_path / "texts")
-    monkeypatch.setattr("neuroglot.analysis.ablation_matrix", interrupt)
+    monkeypatch.setattr("neuroglot.recipes.analysis.ablation_matrix", interrupt)
     code, _, err = run("analyze", str(model), "--corpus", "texts", "--out", "run", "--device", "cpu")
     assert code == 130
     assert err.endswith("neuroglot: interrupted; nothing half-written was left.\n")  # behind bars of the libraries

@@ -10,7 +10,6 @@ import pytest
 import torch
 from cyclopts import App
 
-from neuroglot import pricing
 from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording
 from neuroglot.attribution.recording import attribute as run_attribution
@@ -23,16 +22,16 @@ from neuroglot.cli.scoreboard import scoreboard
 from neuroglot.cli.selecting import select
 from neuroglot.cli.sharing import sharing
 from neuroglot.corpora import Corpus, Task
-from neuroglot.deactivation import deactivate as run_deactivation
 from neuroglot.errors import CorpusError
-from neuroglot.evaluation import ablation_matrix
-from neuroglot.evidence import gather
+from neuroglot.experiments.deactivation import deactivate as run_deactivation
+from neuroglot.experiments.evaluation import ablation_matrix
+from neuroglot.experiments.scoreboard import compare_selectors, gather
 from neuroglot.metrics import ExactAnswer, NatsPerToken
 from neuroglot.models import ModelView, view
-from neuroglot.neurons.selecting_baselines import at_random
-from neuroglot.neurons.selectors import NEEDS
-from neuroglot.pricing import price as prices
-from neuroglot.scoreboard import compare_selectors
+from neuroglot.neurons.rules.scores import at_random
+from neuroglot.neurons.rules.table import NEEDS
+from neuroglot.recipes import prices as pricing
+from neuroglot.runs import price as prices
 from tests.families import tiny_model
 from tests.tiny import WORDS, tiny_tokenizer
 

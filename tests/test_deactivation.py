@@ -13,10 +13,10 @@ from transformers import PreTrainedModel
 from neuroglot import record_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.corpora import Corpus, Task
-from neuroglot.deactivation import deactivate
-from neuroglot.deactivation.types import at_random, members_by_type, of_equal_size, seed_of
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
-from neuroglot.interventions.ablating import ablating
+from neuroglot.experiments.deactivation import deactivate
+from neuroglot.experiments.deactivation_scoring import at_random, members_by_type, of_equal_size, seed_of
+from neuroglot.interventions.switching import ablating
 from neuroglot.layout import Layout
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.models import ModelView, view

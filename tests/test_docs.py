@@ -21,10 +21,10 @@ from cyclopts import App
 
 import neuroglot
 from neuroglot import Recording, ablation_matrix, cli, metrics, neurons, record, record_sharing, view
+from neuroglot.activity.translation import collect
 from neuroglot.corpora.parallel_inputs import from_corpora
-from neuroglot.generation import Decoding
+from neuroglot.generation.decoding import Decoding
 from neuroglot.layout import Layout
-from neuroglot.specialization.collecting import collect
 from tests.corpora import released_writing, writing
 from tests.families import tiny_model
 from tests.specialization import making

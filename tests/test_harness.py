@@ -19,9 +19,9 @@ from lm_eval.tasks import TaskManager
 
 from neuroglot.cli.harness import HARNESS_EXAMPLES, harness
 from neuroglot.errors import ArtifactError, ConfigError, InterventionError, LayoutMismatchError
-from neuroglot.harness import NeuroglotLM
-from neuroglot.interventions.files import Steering
+from neuroglot.experiments.harness import NeuroglotLM
 from neuroglot.interventions.operators import add, set_to
+from neuroglot.interventions.steering import Steering
 from neuroglot.models import ModelView, view
 from neuroglot.neurons import NeuronSet
 from tests.families import tiny_model

@@ -7,20 +7,24 @@ import neuroglot
 
 PACKAGE = Path(neuroglot.__file__).parent
 FLOORS = {
-    "errors": -1, "distribution": 0, "layout": 0, "signature": 0, "storage": 0, "progress": 0,
-    "models": 1, "corpora": 1,
-    "generation": 1.5, "activity": 2, "prompting": 2,
-    "neurons": 3, "inference": 3,
-    "interventions": 4, "metrics": 4,
-    "attribution": 5, "evaluation": 5, "lab": 5,
-    "reports": 6, "deactivation": 6,
-    "evidence": 6, "training": 6, "pricing": 7, "serving": 7, "specialization": 6,
-    "analysis": 7, "sharing": 7, "scoreboard": 7, "harness": 7, "hub": 7, "pmi": 7,
-    "cli": 8,
-    "__main__": 9,
+    "errors": 0, "distribution": 0.5, "layout": 0.5, "signature": 0.5, "storage": 0.6, "progress": 0.5,
+    "corpora": 1, "models": 1,
+    "prompting": 2,
+    "tokens": 3,
+    "generation": 4,
+    "activity": 5,
+    "neurons": 6,
+    "interventions": 7, "metrics": 7,
+    "attribution": 8, "lab": 8, "training": 8,
+    "experiments": 9,
+    "reports": 10,
+    "hub": 11, "runs": 11,
+    "recipes": 12,
+    "cli": 13,
+    "__main__": 14,
 }  # fmt: skip
 ARITHMETIC_ONLY = {"neurons", "metrics", "reports"}
-MODEL_SIDE = ("transformers.", "neuroglot.models.", "neuroglot.evaluation.", "neuroglot.activity.record.")
+MODEL_SIDE = ("transformers.", "neuroglot.models.", "neuroglot.experiments.evaluation.", "neuroglot.activity.record.")
 
 
 def imported(path: Path) -> list[str]:

@@ -12,11 +12,10 @@ from neuroglot.cli.ablation import ABLATE_EXAMPLES, ablate
 from neuroglot.cli.scoreboard import SCOREBOARD_EXAMPLES, scoreboard
 from neuroglot.cli.selecting import SELECT_EXAMPLES, select
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.evidence import gather
+from neuroglot.experiments.scoreboard import RANKABLE, compare_selectors, corpus_a_model, gather, over_models
 from neuroglot.metrics import NatsPerToken
 from neuroglot.models import view
 from neuroglot.neurons import SELECTORS, at_random
-from neuroglot.scoreboard import RANKABLE, compare_selectors, corpus_a_model, over_models
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 

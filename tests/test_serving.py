@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from neuroglot.cli import reporting
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.reports import Report
-from neuroglot.serving import HEADERS, ReportServer, checked_token, file_to_serve, is_loopback
+from neuroglot.runs.serving import HEADERS, ReportServer, checked_token, file_to_serve, is_loopback
 from tests.reports import making
 
 TOKEN = "a token of more than sixteen"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
-from neuroglot.sharing import SharingConfig, compare_models, study_sharing
+from neuroglot.recipes.sharing_ import SharingConfig, compare_models, study_sharing
 
 
 def parallel_texts(folder: Path) -> Path:

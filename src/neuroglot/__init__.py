@@ -21,30 +21,30 @@ if TYPE_CHECKING:
     from neuroglot.activity.generated import record_generation as record_generation
     from neuroglot.activity.record import record as record
     from neuroglot.activity.record import record_several as record_several
-    from neuroglot.activity.record_sharing import record_sharing as record_sharing
+    from neuroglot.activity.record import record_sharing as record_sharing
     from neuroglot.activity.recording import Recording as Recording
     from neuroglot.activity.rows import record_rows as record_rows
     from neuroglot.activity.sharing import Sharing as Sharing
-    from neuroglot.analysis import AnalysisConfig as AnalysisConfig
-    from neuroglot.analysis import analyze as analyze
     from neuroglot.attribution.attribution import Attribution as Attribution
     from neuroglot.attribution.recording import attribute as attribute
     from neuroglot.corpora.corpus import Corpus as Corpus
     from neuroglot.corpora.corpus import Task as Task
-    from neuroglot.deactivation.deactivating import deactivate as deactivate
     from neuroglot.errors import NeuroglotError as NeuroglotError
-    from neuroglot.evaluation import ablation_matrix as ablation_matrix
-    from neuroglot.evaluation import evaluate as evaluate
-    from neuroglot.generation import generate as generate
+    from neuroglot.experiments.deactivation import deactivate as deactivate
+    from neuroglot.experiments.evaluation import ablation_matrix as ablation_matrix
+    from neuroglot.experiments.evaluation import evaluate as evaluate
+    from neuroglot.generation.decoding import generate as generate
     from neuroglot.models.view import ModelView as ModelView
     from neuroglot.models.view import view as view
     from neuroglot.neurons.neuronset import NeuronSet as NeuronSet
+    from neuroglot.recipes.analysis import AnalysisConfig as AnalysisConfig
+    from neuroglot.recipes.analysis import analyze as analyze
     from neuroglot.reports.report import Report as Report
 
 _ROOMS = {"corpora", "hub", "interventions", "lab", "metrics", "models", "neurons", "prompting", "training"}
 _HOMES = {
     "Activity": "activity.activity",
-    "AnalysisConfig": "analysis",
+    "AnalysisConfig": "recipes.analysis",
     "Attribution": "attribution.attribution",
     "Corpus": "corpora.corpus",
     "ModelView": "models.view",
@@ -54,17 +54,17 @@ _HOMES = {
     "Report": "reports.report",
     "Sharing": "activity.sharing",
     "Task": "corpora.corpus",
-    "ablation_matrix": "evaluation",
-    "analyze": "analysis",
+    "ablation_matrix": "experiments.evaluation",
+    "analyze": "recipes.analysis",
     "attribute": "attribution.recording",
-    "deactivate": "deactivation.deactivating",
-    "evaluate": "evaluation",
-    "generate": "generation",
+    "deactivate": "experiments.deactivation",
+    "evaluate": "experiments.evaluation",
+    "generate": "generation.decoding",
     "record": "activity.record",
     "record_generation": "activity.generated",
     "record_rows": "activity.rows",
     "record_several": "activity.record",
-    "record_sharing": "activity.record_sharing",
+    "record_sharing": "activity.record",
     "view": "models.view",
 }
 

@@ -13,8 +13,7 @@ import torch
 
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.checkpoints import Checkpoints
-from neuroglot.activity.record import record
-from neuroglot.activity.recorded import record_into
+from neuroglot.activity.record import record, record_into
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.tallies import ActivityTally
 from neuroglot.errors import ArtifactError, ConfigError

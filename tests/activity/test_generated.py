@@ -8,7 +8,7 @@ import torch
 from neuroglot.activity.generated import record_generated, record_generation, record_generation_by_row
 from neuroglot.activity.recording import Recording
 from neuroglot.errors import ConfigError
-from neuroglot.generation import Decoding, generate
+from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.models import view
 from neuroglot.models.checks import available_sites
 from tests.families import TINY_CONFIGS, tiny_model

@@ -7,17 +7,16 @@ import torch
 
 from neuroglot.activity import passes
 from neuroglot.activity import record as recording_module
-from neuroglot.activity.record import record, record_several
-from neuroglot.activity.record_sharing import record_sharing
+from neuroglot.activity.record import record, record_several, record_sharing
 from neuroglot.activity.recording import Recording
-from neuroglot.corpora import reading
-from neuroglot.corpora.batches import by_language, pad
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.corpora.reading import Reading
-from neuroglot.corpora.tokenizing import tokenize
 from neuroglot.errors import ConfigError, InterventionError, MemoryLimitError
 from neuroglot.models import view
 from neuroglot.models.checks import available_sites
+from neuroglot.tokens import reading
+from neuroglot.tokens.batches import by_language, pad
+from neuroglot.tokens.reading import Reading
+from neuroglot.tokens.tokenizing import tokenize
 from tests.families import TINY_CONFIGS, tiny_model
 from tests.tiny import WORDS, tiny_corpus, tiny_tokenizer
 

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from neuroglot.activity.record import record
-from neuroglot.activity.record_sharing import record_several_sharings, record_sharing
+from neuroglot.activity.record import record, record_several_sharings, record_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.errors import ConfigError, CorpusError, LayoutMismatchError
 from neuroglot.models import view

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroglot.activity.activity import Activity
-from neuroglot.activity.measures import count_true
 from neuroglot.activity.record import record, record_several
 from neuroglot.activity.recording import HISTOGRAM_EDGES, Recording
+from neuroglot.activity.tallies import count_true
 from neuroglot.errors import ConfigError
 from neuroglot.models import view
 from neuroglot.models.checks import available_sites

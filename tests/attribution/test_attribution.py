@@ -9,11 +9,10 @@ import torch
 
 from neuroglot.activity.recording import Recording
 from neuroglot.attribution.attribution import Attribution, mean_scores
-from neuroglot.attribution.recording import attribute
-from neuroglot.attribution.tallies import TypesTally
+from neuroglot.attribution.recording import TypesTally, attribute
 from neuroglot.attribution.unembedding import TARGETS_KEPT, Unembedding
 from neuroglot.errors import ArtifactError, ConfigError, InterventionError
-from neuroglot.metrics.score import resampled_sums
+from neuroglot.metrics.metrics import resampled_sums
 from neuroglot.models import view
 from neuroglot.neurons.categories import CATEGORIES
 from tests.attribution import oracle

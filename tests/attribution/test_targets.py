@@ -3,10 +3,10 @@
 import pytest
 
 from neuroglot.attribution.recording import attribute
-from neuroglot.attribution.targets import COLLISION, ENDED, NO_TOKEN, SHARED, find_targets, first_behind
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.models import view
+from neuroglot.tokens.targets import COLLISION, ENDED, NO_TOKEN, SHARED, find_targets, first_behind
 from tests.attribution.making_tasks import tiny_task
 from tests.families import tiny_model
 from tests.tiny import tiny_tokenizer

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neuroglot.corpora.parallel_inputs import ParallelInputs, ParallelItem, audit_released, read_released
-from neuroglot.corpora.parallel_inputs.checking import places, requested, truncated
+from neuroglot.corpora.parallel_inputs.items import places, requested, truncated
 from neuroglot.errors import ConfigError, CorpusError
 from tests.corpora.released_writing import request, rte, sentences, translation, write
 

@@ -16,18 +16,18 @@ from neuroglot.activity.rows import RowRecords
 from neuroglot.activity.sharing import Sharing
 from neuroglot.attribution.attribution import EXTREMES, SUMS, Attribution
 from neuroglot.attribution.scores import top_size
-from neuroglot.interventions.files import Steering
+from neuroglot.corpora.directions import Direction
+from neuroglot.experiments import prompts as stored
 from neuroglot.interventions.operators import Step
+from neuroglot.interventions.steering import Steering
 from neuroglot.layout import Layout
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
-from neuroglot.metrics.prompt_comparison import Counted, SettingResult
+from neuroglot.metrics.prompts import Counted, SettingResult
 from neuroglot.neurons import released
+from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.pmi import stored
+from neuroglot.neurons.released import load_reference_masks, save_reference_masks
 from neuroglot.signature import Signature
-from neuroglot.specialization.directions import Direction
-from neuroglot.specialization.masks import DirectionMasks
-from neuroglot.specialization.reference_files import load_reference_masks, save_reference_masks
 from neuroglot.storage import save_tensors
 
 LAYOUT = Layout((("decoder", (4, (2, 3), 0, 2)),))

@@ -14,14 +14,14 @@ from neuroglot.cli.scoring import _texts
 from neuroglot.corpora.generate_log import read_generate_log
 from neuroglot.corpora.parallel_inputs import audit_released, read_released
 from neuroglot.corpora.tasks import load as load_task
-from neuroglot.inference.backend import Completion
-from neuroglot.inference.cache import Cache
-from neuroglot.inference.protocol import Answer, key_of, parse, says_over_length
-from neuroglot.inference.translated import Translated
+from neuroglot.generation.backend import Completion
+from neuroglot.generation.endpoint import Cache
+from neuroglot.generation.protocol import Answer, key_of, parse, says_over_length
+from neuroglot.generation.translation import Translated
 from neuroglot.lab import artefacts as lab
-from neuroglot.pmi import PmiConfig
-from neuroglot.reports.runs import find_runs, index_table, write_index
-from neuroglot.serving import file_to_serve
+from neuroglot.recipes.pmi_ import PmiConfig
+from neuroglot.runs.index import find_runs, index_table, write_index
+from neuroglot.runs.serving import file_to_serve
 from neuroglot.signature import Signature
 from tests.corpora import released_writing, task_writing, writing
 from tests.fuzzing import artefacts

@@ -96,7 +96,7 @@ WITHOUT_OUT = {"align", "generate", "specialize-evaluate", "score", "identify"}
 def write_inputs(folder: Path) -> None:
     """Small files of the lab's held-out texts, and an experiment."""
     from neuroglot import corpora
-    from neuroglot.specialization.scratch import TranslatorConfig, new_translator
+    from neuroglot.lab.translator import TranslatorConfig, new_translator
 
     texts = corpora.load("lab", languages=["en", "de", "sw"])
     for name, rows in {"texts": range(24), "others": range(30, 44), "prompts": range(50, 56)}.items():

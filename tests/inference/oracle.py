@@ -4,8 +4,8 @@ import random
 
 import torch
 
-from neuroglot.generation import Decoding
-from neuroglot.inference.backend import Completion
+from neuroglot.generation.backend import Completion
+from neuroglot.generation.decoding import Decoding
 from tests.families import tiny_model
 from tests.tiny import WORDS
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from neuroglot.errors import ArtifactError
-from neuroglot.generation import Decoding
-from neuroglot.inference.cache import Cache
-from neuroglot.inference.endpoint import Endpoint
-from neuroglot.inference.protocol import Answer, key_of
+from neuroglot.generation.decoding import Decoding
+from neuroglot.generation.endpoint import Cache, Endpoint
+from neuroglot.generation.protocol import Answer, key_of
 from tests.inference.server import Reply, asked, said, serving, shout
 
 pytest.importorskip("httpx")

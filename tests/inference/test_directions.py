@@ -6,9 +6,9 @@ import pytest
 from transformers import MBart50Tokenizer, MBartTokenizer, NllbTokenizer, PreTrainedTokenizerBase
 
 from neuroglot.errors import ConfigError
-from neuroglot.inference.directions import direction_of
-from neuroglot.inference.local import LocalBackend
+from neuroglot.generation.local import LocalBackend
 from neuroglot.models import view
+from neuroglot.tokens.language_tokens import direction_of
 from tests.families import tiny_model
 from tests.inference.oracle import NEW, ending, one_by_one
 from tests.tiny import tiny_tokenizer

@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 
 from neuroglot.errors import ConfigError, MissingExtraError
-from neuroglot.generation import Decoding
-from neuroglot.inference.backend import Completion
-from neuroglot.inference.cache import Cache
-from neuroglot.inference.endpoint import Endpoint
-from neuroglot.inference.retrying import Retrying
+from neuroglot.generation.backend import Completion
+from neuroglot.generation.decoding import Decoding
+from neuroglot.generation.endpoint import Cache, Endpoint, Retrying
 from tests.inference.server import Reply, Server, asked, said, serving, shout
 
 pytest.importorskip("httpx")

@@ -3,9 +3,9 @@
 import pytest
 
 from neuroglot.errors import ConfigError
-from neuroglot.generation import Decoding
-from neuroglot.inference.backend import Completion
-from neuroglot.inference.local import LocalBackend
+from neuroglot.generation.backend import Completion
+from neuroglot.generation.decoding import Decoding
+from neuroglot.generation.local import LocalBackend
 from neuroglot.models import view
 from tests.families import TINY_CONFIGS, tiny_model
 from tests.inference.oracle import NEW, ending, one_by_one, prompts

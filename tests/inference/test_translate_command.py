@@ -9,7 +9,7 @@ from cyclopts import App
 from neuroglot import corpora
 from neuroglot.cli.translating import TRANSLATE_EXAMPLES, translate
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
-from neuroglot.inference.translated import Translated
+from neuroglot.generation.translation import Translated
 from tests.inference.oracle import ending
 from tests.inference.server import Reply, Server, asked, said, serving
 from tests.tiny import tiny_tokenizer

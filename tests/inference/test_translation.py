@@ -10,13 +10,11 @@ from hypothesis import strategies as st
 
 from neuroglot.corpora import Corpus
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
-from neuroglot.generation import Decoding
-from neuroglot.inference import translation
-from neuroglot.inference.asking import prompts_for, stop_for
-from neuroglot.inference.backend import Completion
-from neuroglot.inference.local import LocalBackend
-from neuroglot.inference.translated import Translated
-from neuroglot.inference.translation import translate
+from neuroglot.generation import translation
+from neuroglot.generation.backend import Completion, prompts_for, stop_for
+from neuroglot.generation.decoding import Decoding
+from neuroglot.generation.local import LocalBackend
+from neuroglot.generation.translation import Translated, translate
 from neuroglot.models import view
 from neuroglot.signature import Signature
 from tests.inference.oracle import NEW, ending

@@ -7,9 +7,9 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from neuroglot.errors import ConfigError, MissingExtraError
-from neuroglot.generation import Decoding
-from neuroglot.inference.backend import Completion
-from neuroglot.inference.vllm import VllmBackend
+from neuroglot.generation.backend import Completion
+from neuroglot.generation.decoding import Decoding
+from neuroglot.generation.vllm import VllmBackend
 from tests.tiny import tiny_tokenizer
 
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}{{ ' w9' }}"

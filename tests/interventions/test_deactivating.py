@@ -10,8 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from neuroglot.errors import InterventionError, LayoutMismatchError
-from neuroglot.interventions.ablating import ablating
-from neuroglot.interventions.deactivating import deactivating
+from neuroglot.interventions.switching import ablating, deactivating
 from neuroglot.models import ModelView, view
 from neuroglot.neurons import NeuronSet
 from tests.families import tiny_model

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from neuroglot.errors import ConfigError, InterventionError, LayoutMismatchError
-from neuroglot.interventions.ablating import ablating
 from neuroglot.interventions.operators import (
     OPERATORS,
     Step,
@@ -18,6 +17,7 @@ from neuroglot.interventions.operators import (
     two_set_scaling,
 )
 from neuroglot.interventions.steering import steering
+from neuroglot.interventions.switching import ablating
 from neuroglot.models import ModelView, view
 from neuroglot.neurons import NeuronSet
 from tests.families import tiny_model

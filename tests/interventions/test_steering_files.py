@@ -13,11 +13,9 @@ from neuroglot.activity.recording import Recording
 from neuroglot.cli.generation import export, generate
 from neuroglot.cli.steering import steer
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
-from neuroglot.interventions.ablating import ablating
-from neuroglot.interventions.files import KIND, Steering
-from neuroglot.interventions.operators import add, language_arithmetic, multiply, set_to, two_set_scaling
-from neuroglot.interventions.steering import steering
-from neuroglot.interventions.values import values_of
+from neuroglot.interventions.operators import add, language_arithmetic, multiply, set_to, two_set_scaling, values_of
+from neuroglot.interventions.steering import KIND, Steering, steering
+from neuroglot.interventions.switching import ablating
 from neuroglot.models import load, view
 from neuroglot.neurons import NeuronSet
 from neuroglot.storage import load_tensors, save_tensors

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.errors import InterventionError
-from neuroglot.generation import Decoding, generate
+from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.interventions.operators import Step, add, multiply, set_to
 from neuroglot.interventions.steering import steering
 from neuroglot.models import ModelView, view

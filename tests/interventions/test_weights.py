@@ -10,8 +10,8 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedModel
 
 from neuroglot.errors import ArtifactError, LayoutMismatchError, UnsupportedModelError
-from neuroglot.interventions.ablating import ablating
-from neuroglot.interventions.weights import RECORD, fold
+from neuroglot.interventions.folding import RECORD, fold
+from neuroglot.interventions.switching import ablating
 from neuroglot.models import ModelView, view
 from neuroglot.neurons import NeuronSet
 from tests.families import family_named, forward_inputs, tiny_model

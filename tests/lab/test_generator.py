@@ -115,7 +115,7 @@ def test_a_phrasebook_with_a_missing_phrase_is_refused():
 
 def test_without_babel_the_message_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "num2words", None)
-    from neuroglot.lab.numbers import number_words
+    from neuroglot.lab.cldr import number_words
 
     number_words.cache_clear()
     with pytest.raises(MissingExtraError, match=r"pip install 'neuroglot\[lab\]'"):

@@ -3,8 +3,8 @@
 import pytest
 
 from neuroglot.errors import ConfigError
+from neuroglot.lab.cldr import LARGEST, number_words
 from neuroglot.lab.languages import LANGUAGES
-from neuroglot.lab.numbers import LARGEST, number_words
 
 # Known values, typed in by hand from grammars, not computed.
 KNOWN = {

@@ -3,7 +3,7 @@
 import pytest
 
 from neuroglot.lab import LabConfig, generate, load, tasks
-from neuroglot.lab.tokenizer import train_tokenizer
+from neuroglot.lab.config import train_tokenizer
 
 
 @pytest.fixture(scope="module")

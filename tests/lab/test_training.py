@@ -9,8 +9,7 @@ import torch
 
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.lab import LabConfig, held_out, load, read_header, tasks, train
-from neuroglot.lab.batches import Text, collate, packed
-from neuroglot.lab.training import rate_factor
+from neuroglot.lab.training import Text, collate, packed, rate_factor
 
 TINY = LabConfig(
     documents=30, questions=6, held_out_documents=8, held_out_questions=4, vocabulary=600,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.paired import PairedTest, binomial_two_sided, mcnemar, over_draws, paired_difference
+from neuroglot.metrics.bootstrap import PairedTest, binomial_two_sided, mcnemar, over_draws, paired_difference
 
 
 @pytest.mark.parametrize("pairs", range(11))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.translation_comparison import TranslationComparison
+from neuroglot.metrics.translation import TranslationComparison
 from neuroglot.signature import Signature
 
 DIRECTIONS = ("en-de", "de-en")

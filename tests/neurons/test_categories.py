@@ -18,7 +18,7 @@ from neuroglot.neurons.categories import (
     repetition_histogram,
     shares_among,
 )
-from neuroglot.neurons.change import SharingChange
+from neuroglot.neurons.comparing import SharingChange
 from neuroglot.signature import Signature
 from tests.oracles import categories
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
-from neuroglot.neurons.peaks import find_peaks, shares_by_layer, thinned_ranks
+from neuroglot.neurons.comparing import find_peaks, shares_by_layer, thinned_ranks
 
 LAYOUT = Layout((("decoder", (6, 4)),))
 

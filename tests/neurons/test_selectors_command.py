@@ -8,10 +8,10 @@ from cyclopts import App
 
 from neuroglot.cli.selecting import SELECT_EXAMPLES, select
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.evidence import gather
+from neuroglot.experiments.scoreboard import gather
 from neuroglot.models import load
 from neuroglot.neurons import NeuronSet
-from neuroglot.neurons.selectors import NEEDS, SELECTORS
+from neuroglot.neurons.rules.table import NEEDS, SELECTORS
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from neuroglot.errors import ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
 from neuroglot.neurons import NeuronSet, by_entropy
-from neuroglot.neurons.selecting_baselines import at_random, by_magnitude
-from neuroglot.neurons.selecting_common import ranked
-from neuroglot.neurons.selecting_penalty import by_owner_count, by_penalised_entropy
-from neuroglot.neurons.selecting_rates import by_coverage, by_percentile
-from neuroglot.neurons.selectors import SELECTORS, describe_selectors
+from neuroglot.neurons.rules.common import ranked
+from neuroglot.neurons.rules.rates import by_coverage, by_owner_count, by_penalised_entropy, by_percentile
+from neuroglot.neurons.rules.scores import at_random, by_magnitude
+from neuroglot.neurons.rules.table import SELECTORS, describe_selectors
 from tests.neurons.selectors_oracle import (
     LAYERS,
     LAYOUT,

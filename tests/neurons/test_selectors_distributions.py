@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroglot.errors import ConfigError
-from neuroglot.neurons import selecting_overlap
-from neuroglot.neurons.selecting_moments import by_mean_difference
-from neuroglot.neurons.selecting_overlap import by_overlap, partings
+from neuroglot.neurons.rules import responses
+from neuroglot.neurons.rules.responses import by_overlap, partings
+from neuroglot.neurons.rules.scores import by_mean_difference
 from tests.neurons.selectors_oracle import (
     BINS,
     NEURONS,
@@ -95,7 +95,7 @@ def test_overlap_of_a_number_equals_the_loops(seed: int, languages: int, count: 
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     histogram = sparse_histogram(4, 1)
     whole = partings(histogram)
-    monkeypatch.setattr(selecting_overlap, "CHUNK", 3)
+    monkeypatch.setattr(responses, "OVERLAP_CHUNK", 3)
     parts = partings(histogram)
     torch.testing.assert_close(whole[1], parts[1])
     assert torch.equal(whole[2], parts[2])

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroglot.errors import ConfigError, LayoutMismatchError
-from neuroglot.neurons import NeuronSet, selecting_responses
-from neuroglot.neurons.selecting_responses import average_precision, by_average_precision, by_probe, probe_weights
-from neuroglot.neurons.selecting_scores import by_scores
-from neuroglot.neurons.selecting_sets import by_consistency, exclusive, shared
+from neuroglot.neurons import NeuronSet
+from neuroglot.neurons.rules import responses as responses_module
+from neuroglot.neurons.rules.responses import average_precision, by_average_precision, by_probe, probe_weights
+from neuroglot.neurons.rules.scores import by_scores
+from neuroglot.neurons.rules.sets import by_consistency, exclusive, shared
 from tests.neurons import selectors_oracle as oracle
 from tests.neurons.selectors_oracle import LAYERS, LAYOUT, NEURONS, plain, top
 
@@ -82,7 +83,7 @@ def test_equal_precisions_give_the_first_neurons_and_never_one_twice() -> None:
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     responses, labels = labelled(20, 3, 0)
     whole = average_precision(responses, labels == 1), probe_weights(responses, labels, 3)
-    monkeypatch.setattr(selecting_responses, "CHUNK", 3)
+    monkeypatch.setattr(responses_module, "CHUNK", 3)
     torch.testing.assert_close(whole[0], average_precision(responses, labels == 1))
     torch.testing.assert_close(whole[1], probe_weights(responses, labels, 3), equal_nan=True)
 

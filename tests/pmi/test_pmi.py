@@ -10,10 +10,8 @@ import torch
 
 from neuroglot import models
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.metrics.prompt_comparison import PromptComparison
-from neuroglot.pmi import PmiConfig, compare_prompts, run_pmi
-from neuroglot.pmi.inputs import inputs_of
-from neuroglot.pmi.run import _prompt_sets
+from neuroglot.metrics.prompts import PromptComparison
+from neuroglot.recipes.pmi_ import PmiConfig, _prompt_sets, compare_prompts, inputs_of, run_pmi
 from neuroglot.reports import Report
 
 CONFIG = PmiConfig(
@@ -130,7 +128,7 @@ def test_a_run_goes_on_where_it_was_and_refuses_another(tmp_path: Path, monkeypa
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     kept = sorted(path.name for path in (tmp_path / "run" / "settings").iterdir())
     assert kept == ["lab-direct-de.safetensors", "lab-pmi-1-de.safetensors"]
-    monkeypatch.setattr("neuroglot.pmi.run.measure", None)  # nothing is measured again
+    monkeypatch.setattr("neuroglot.recipes.pmi_.measure", None)  # nothing is measured again
     again = run_pmi(config, tmp_path / "run")
     assert again.to_json()["sections"] == report["sections"]
     assert PmiConfig(**json.loads((tmp_path / "run" / "config.json").read_text())) == config

@@ -11,8 +11,7 @@ from neuroglot.activity.text_means import TextMeans
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.layout import Layout
 from neuroglot.metrics.ablation import AblationMatrix
-from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
-from neuroglot.metrics.results import Evaluation
+from neuroglot.metrics.metrics import Evaluation, ExactAnswer, NatsPerToken
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.texts import TopTexts, top_texts
 from neuroglot.signature import Signature

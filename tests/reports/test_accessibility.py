@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from neuroglot.reports import Report
-from neuroglot.reports.runs import write_index
+from neuroglot.runs.index import write_index
 from tests.reports import making
 from tests.reports.browsing import explore, needs_browser, opened, scrolled_through
 from tests.reports.test_runs import run_folder

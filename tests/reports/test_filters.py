@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from neuroglot.reports import Report
-from neuroglot.reports.names import filterable
+from neuroglot.reports.wording import filterable
 from tests.reports import making
 from tests.reports.browsing import drawn, needs_browser, opened, scrolled_through
 from tests.reports.test_attribution_section import attribution

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from neuroglot.errors import ArtifactError
 from neuroglot.reports import Report
-from neuroglot.reports.runs import find_runs, index_table, write_index
-from neuroglot.serving import ReportServer
+from neuroglot.runs.index import find_runs, index_table, write_index
+from neuroglot.runs.serving import ReportServer
 from tests.reports import making
 from tests.reports.browsing import needs_browser
 

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroglot.metrics.ablation import Headline
-from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
-from neuroglot.metrics.score import Score
+from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken, Score
 from neuroglot.reports.wording import harm_sentence, joined, multiple, number
 
 HARM, LITTLE, RANDOM = Score(0.08, 0.07, 0.09), Score(0.01, 0.009, 0.011), Score(0.02, 0.015, 0.025)

@@ -11,10 +11,10 @@ from torch.nn import Module
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directions import directions_of
 from neuroglot.layout import Layout
 from neuroglot.models.view import ModelView, view
-from neuroglot.specialization.directions import directions_of
-from neuroglot.specialization.masks import DirectionMasks
+from neuroglot.neurons.masks import DirectionMasks
 from tests.families import VOCABULARY, tiny_model
 from tests.oracles import modules_of
 from tests.tiny import tiny_corpus

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from neuroglot.activity import translation as collecting
+from neuroglot.activity.translation import collect
 from neuroglot.errors import ConfigError
 from neuroglot.models.view import ModelView
-from neuroglot.specialization import collecting
-from neuroglot.specialization.collecting import collect
-from neuroglot.specialization.pairs import encode_pairs, pad_pairs
+from neuroglot.tokens.pairs import encode_pairs, pad_pairs
 from tests.families import START
 from tests.oracles import DOWN_PROJECTIONS, modules_of
 from tests.specialization.making import located, texts, translation_tokenizer

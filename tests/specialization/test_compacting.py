@@ -8,9 +8,15 @@ import torch
 from torch import nn
 
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError, UnsupportedModelError
-from neuroglot.specialization.compacted_files import WEIGHTS, load_compacted, save_compacted
-from neuroglot.specialization.compacting import compact, measure, parameter_count
-from neuroglot.specialization.gating import Semantics, gating
+from neuroglot.interventions.compacting import (
+    WEIGHTS,
+    compact,
+    load_compacted,
+    measure,
+    parameter_count,
+    save_compacted,
+)
+from neuroglot.interventions.gating import Semantics, gating
 from neuroglot.storage import load_tensors, save_tensors
 from tests.specialization.making import (
     DECODERS,

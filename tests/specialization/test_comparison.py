@@ -9,18 +9,18 @@ import torch
 
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.models import view
-from neuroglot.reports import Report
-from neuroglot.specialization.comparison import (
+from neuroglot.experiments.specialization import (
     SYSTEMS,
     ComparisonConfig,
     _longest_like,
     _random_like,
     compare_specialization,
 )
-from neuroglot.specialization.masks import DirectionMasks
-from neuroglot.specialization.scratch import TranslatorConfig, new_translator
-from neuroglot.specialization.training import last_checkpoint
+from neuroglot.lab.translator import TranslatorConfig, new_translator
+from neuroglot.models import view
+from neuroglot.neurons.masks import DirectionMasks
+from neuroglot.reports import Report
+from neuroglot.training.gated import last_checkpoint
 
 SMALL = TranslatorConfig(hidden=16, layers=1, heads=2, ffn=24, vocabulary=300, dropout=0.0)
 
@@ -46,7 +46,7 @@ def test_every_system_is_trained_scored_and_kept(config: ComparisonConfig, tmp_p
     assert all(counts.shape[:3] == (2, 5, 4) for counts in found.systems.values())
     answers = json.loads((tmp_path / "run" / "seed-0" / "continued.json").read_text())
     assert {name: len(column) for name, column in answers.items()} == dict.fromkeys(found.directions, 5)
-    monkeypatch.setattr("neuroglot.specialization.comparison.train_specialized", None)  # nothing is trained again
+    monkeypatch.setattr("neuroglot.experiments.specialization.train_specialized", None)  # nothing is trained again
     again = compare_specialization(config, tmp_path / "run")
     for name, counts in found.systems.items():
         assert torch.equal(counts, again.systems[name])
@@ -63,7 +63,7 @@ def test_controls_have_as_many_neurons_in_every_layer(config: ComparisonConfig) 
     model, tokenizer = new_translator(corpus, SMALL, seed=3)
     located = view(model)
     kept = torch.rand(2, located.layout.neuron_count) < 0.6
-    from neuroglot.specialization.directions import directions_of
+    from neuroglot.corpora.directions import directions_of
 
     masks = DirectionMasks(located.layout, directions_of(("en", "de")), kept)
     for control in (_random_like(masks, 0), _longest_like(masks, located)):
@@ -97,9 +97,9 @@ def test_too_few_rows_and_missing_checkpoints_are_refused(config: ComparisonConf
 
 def test_mixed_batches_are_dealt_by_length_and_lose_no_draw() -> None:
     from neuroglot.corpora.corpus import Corpus as Texts
-    from neuroglot.specialization.directions import directions_of
-    from neuroglot.specialization.pairs import encode_pairs
-    from neuroglot.specialization.sampling import sampled
+    from neuroglot.corpora.directions import directions_of
+    from neuroglot.tokens.mixtures import sampled
+    from neuroglot.tokens.pairs import encode_pairs
     from tests.specialization.making import located, translation_tokenizer
 
     rows = [" ".join(["w1"] * (1 + (7 * row) % 23)) for row in range(40)]

@@ -3,10 +3,10 @@
 import pytest
 from transformers import MBart50Tokenizer, MBartTokenizer, NllbTokenizer, T5Tokenizer
 
+from neuroglot.corpora.directions import Direction, directions_of
 from neuroglot.errors import ConfigError, CorpusError, UnsupportedModelError
-from neuroglot.specialization.directions import Direction, directions_of
-from neuroglot.specialization.pairs import IGNORED, batches_by_direction, encode_pairs, labels, translation_inputs
-from neuroglot.specialization.tagging import tagging_of
+from neuroglot.tokens.pairs import IGNORED, batches_by_direction, encode_pairs, labels, translation_inputs
+from neuroglot.tokens.tagging import tagging_of
 from tests.specialization.making import located, texts, translation_tokenizer
 
 

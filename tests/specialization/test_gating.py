@@ -7,9 +7,9 @@ from torch.nn.functional import cross_entropy
 from transformers import M2M100Config, M2M100ForConditionalGeneration, PreTrainedModel
 
 from neuroglot.errors import ConfigError, InterventionError, LayoutMismatchError, UnsupportedModelError
+from neuroglot.interventions.gating import Semantics, gating
+from neuroglot.models.feedforward import feed_forwards
 from neuroglot.models.view import ModelView, view
-from neuroglot.specialization.feedforward import feed_forwards
-from neuroglot.specialization.gating import Semantics, gating
 from tests.families import TINY_CONFIGS, VOCABULARY, forward_inputs, tiny_model
 from tests.specialization.making import DECODERS, PAIRS, located, random_masks, row_masked, up_projections
 

@@ -5,9 +5,9 @@ from itertools import permutations
 import pytest
 import torch
 
+from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError
-from neuroglot.specialization.directions import Direction
-from neuroglot.specialization.groups import FAMILIES, RESOURCES, cluster_by_family, means_by_group
+from neuroglot.neurons.language_groups import FAMILIES, RESOURCES, cluster_by_family, means_by_group
 
 # BLEU of the published NS system, the ten languages of most text (its README's table: 29.9, 33.0 and their mean)
 EN_TO_X = {"de": 34.3, "nl": 24.5, "fr": 42.7, "es": 24.4, "ru": 24.4, "cs": 27.0, "hi": 41.5, "bn": 33.1, "ar": 20.7}

@@ -5,13 +5,13 @@ import os
 import pytest
 import torch
 
+from neuroglot.corpora.directions import Direction, directions_of
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
+from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.neurons.released import load_reference_masks, save_reference_masks
 from neuroglot.signature import Signature
-from neuroglot.specialization.directions import Direction, directions_of
-from neuroglot.specialization.masks import DirectionMasks
-from neuroglot.specialization.reference_files import load_reference_masks, save_reference_masks
 from neuroglot.storage import save_tensors
 from tests.specialization.making import random_masks
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroglot.activity.activity import Activity
+from neuroglot.activity.translation import RECORDING
+from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
+from neuroglot.neurons.rules.by_direction import Coverage, select_masks
 from neuroglot.signature import Signature
-from neuroglot.specialization.collecting import RECORDING
-from neuroglot.specialization.directions import Direction
-from neuroglot.specialization.selecting import Coverage, select_masks
 
 TOY = [10, 0, 5, 3, 1, 1]
 

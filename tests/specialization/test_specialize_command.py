@@ -8,12 +8,12 @@ import sacrebleu
 from cyclopts import App
 
 from neuroglot.cli.specialization import specialize_app
+from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
-from neuroglot.specialization.compacted_files import load_compacted
-from neuroglot.specialization.directions import Direction
-from neuroglot.specialization.evaluating import score_translations
-from neuroglot.specialization.masks import DirectionMasks
-from neuroglot.specialization.pairs import encode_pairs
+from neuroglot.experiments.translations import score_translations
+from neuroglot.interventions.compacting import load_compacted
+from neuroglot.neurons.masks import DirectionMasks
+from neuroglot.tokens.pairs import encode_pairs
 from tests.specialization.making import located, texts, translation_tokenizer
 
 

@@ -9,12 +9,12 @@ import torch
 from transformers import TrainerCallback, TrainingArguments
 
 from neuroglot.errors import ArtifactError, ConfigError, InterventionError
+from neuroglot.interventions.gating import Semantics, gating
 from neuroglot.models.view import ModelView
-from neuroglot.specialization.gating import Semantics, gating
-from neuroglot.specialization.masks import DirectionMasks
-from neuroglot.specialization.pairs import IGNORED, Pairs, encode_pairs
-from neuroglot.specialization.sampling import sampled, shares
-from neuroglot.specialization.training import MASKS_FILE, collator, train_specialized
+from neuroglot.neurons.masks import DirectionMasks
+from neuroglot.tokens.mixtures import sampled, shares
+from neuroglot.tokens.pairs import IGNORED, Pairs, encode_pairs
+from neuroglot.training.gated import MASKS_FILE, collator, train_specialized
 from tests.specialization.making import located, random_masks, texts, translation_tokenizer, up_projections
 from tests.specialization.test_gating import inputs_of, logits, token_ids
 

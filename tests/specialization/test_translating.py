@@ -4,11 +4,11 @@ import pytest
 import torch
 from transformers import MBart50Tokenizer, MBartTokenizer, PreTrainedModel
 
+from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError
-from neuroglot.specialization.directions import Direction
-from neuroglot.specialization.pairs import encode_pairs
-from neuroglot.specialization.tagging import decoder_tokens_given, prompt
-from neuroglot.specialization.translating import translate
+from neuroglot.experiments.translations import translate
+from neuroglot.tokens.pairs import encode_pairs
+from neuroglot.tokens.tagging import decoder_tokens_given, prompt
 from tests.families import START
 from tests.specialization.making import located, random_masks, row_masked, texts, translation_tokenizer
 

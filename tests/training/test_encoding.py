@@ -3,8 +3,8 @@
 import pytest
 
 from neuroglot.errors import ConfigError
+from neuroglot.tokens.examples import IGNORED, encode
 from neuroglot.training import Example
-from neuroglot.training.encoding import IGNORED, encode
 from tests.prompting.tokenizers import CHATML, tokenizer
 from tests.tiny import tiny_tokenizer
 

@@ -6,9 +6,8 @@ import pytest
 
 from neuroglot import lab
 from neuroglot.errors import ConfigError, CorpusError
-from neuroglot.lab.questions import QUESTIONS
-from neuroglot.training import lab_questions
-from neuroglot.training.lab_questions import refuse_held_out
+from neuroglot.lab import lab_questions
+from neuroglot.lab.questions import QUESTIONS, refuse_held_out
 
 
 @pytest.mark.parametrize("name", list(QUESTIONS))

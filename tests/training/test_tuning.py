@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from neuroglot.errors import ArtifactError, ConfigError, UnsupportedModelError
+from neuroglot.tokens.examples import encode
 from neuroglot.training import Lora, TuningConfig, examples_hash, tune
 from neuroglot.training import tuning as tuning_module
-from neuroglot.training.encoding import encode
 from neuroglot.training.trainer import new_trainer
 from tests.families import tiny_model
 from tests.tiny import tiny_tokenizer

@@ -13,16 +13,16 @@ from torch import Tensor
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.passes import Pass
 from neuroglot.activity.recording import Recording
-from neuroglot.activity.row_counts import RowCounts, RowCountsTally
+from neuroglot.activity.rows import RowCounts, RowCountsTally
 from neuroglot.activity.selection import Selection, nothing_selected, select
 from neuroglot.activity.tallies import ActivityTally, Tally
-from neuroglot.corpora.batches import TOKEN_BUDGET, Batch, by_language, by_row
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ConfigError
-from neuroglot.generation import Decoding, Generation, end_tokens, generate
+from neuroglot.generation.decoding import Decoding, Generation, end_tokens, generate
 from neuroglot.layout import Layer
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
+from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, by_language, by_row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

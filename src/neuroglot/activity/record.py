@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from neuroglot import distribution
 from neuroglot.activity.activity import Activity
-from neuroglot.activity.budget import automatic_token_budget
 from neuroglot.activity.checkpoints import SAVE_SECONDS, Checkpoints
-from neuroglot.activity.passes import Pass, can_share_prefixes
+from neuroglot.activity.generated import GivenTexts
+from neuroglot.activity.passes import Pass, automatic_token_budget, can_share_prefixes
 from neuroglot.activity.recording import Recording
-from neuroglot.activity.tallies import ActivityTally, Tally
+from neuroglot.activity.sharing import Sharing
+from neuroglot.activity.tallies import ActivityTally, SharingTally, Tally
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.corpora.reading import Reading
-from neuroglot.corpora.tokenizing import context_limit
 from neuroglot.errors import ConfigError
+from neuroglot.generation.decoding import Generation
 from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature, versions
+from neuroglot.storage import check_free
+from neuroglot.tokens.batches import TOKEN_BUDGET
+from neuroglot.tokens.reading import Reading
+from neuroglot.tokens.tokenizing import context_limit
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -153,3 +159,157 @@ def _job(view: ModelView, reading: Reading, tallies: Sequence[Tally]) -> Signatu
         | Signature.of(counted=counted, token_budget=reading.token_budget, shared_prefixes=reading.share_prefixes)
         | versions()
     )
+
+
+def record_sharing(
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    recording: Recording | None = None,
+    *,
+    token_budget: int | None = None,
+    run_folder: Path | str | None = None,
+    resume: bool = False,
+    save_seconds: float = SAVE_SECONDS,
+) -> Sharing:
+    """Count in how many languages every neuron fires on the same parallel row.
+
+    A neuron fires on a text at its last token, as in the paper, or with `tokens="all"` at one token or more. The other
+    options are those of `record`. Source: Wang et al. 2024 (Sharing Matters), §3. Raises `ConfigError` for fewer than
+    two languages, several thresholds, or other statistics.
+    """
+    (sharing,) = record_several_sharings(
+        view,
+        tokenizer,
+        corpus,
+        [recording or Recording.sharing_matters()],
+        token_budget=token_budget,
+        run_folder=run_folder,
+        resume=resume,
+        save_seconds=save_seconds,
+    )
+    return sharing
+
+
+def record_several_sharings(
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    recordings: Sequence[Recording],
+    *,
+    token_budget: int | None = None,
+    run_folder: Path | str | None = None,
+    resume: bool = False,
+    save_seconds: float = SAVE_SECONDS,
+) -> tuple[Sharing, ...]:
+    """Several thresholds, sites or tokens in one pass; each equals what `record_sharing` gives alone."""
+    require_tokens_of_a_corpus(recordings)
+    _require_defined(recordings, corpus.languages)
+    languages, device = len(corpus.languages), view.model.device
+    tallies = [SharingTally(view.layout, languages, recording, len(corpus), device) for recording in recordings]
+    reading = read_corpus(
+        view, tokenizer, corpus, tallies, order="row",
+        token_budget=token_budget, run_folder=run_folder, resume=resume, save_seconds=save_seconds,
+    )  # fmt: skip
+    return tuple(
+        _sharing(view, corpus.languages, tally, reading.rows, recorded_signature(view, reading, tally.recording))
+        for tally in tallies
+    )
+
+
+def record_generated_sharing(
+    view: ModelView, generation: Generation, recordings: Sequence[Recording], *, token_budget: int = TOKEN_BUDGET
+) -> tuple[Sharing, ...]:
+    """The same over generated texts: their `generated` tokens, their `prompt`, `all`, or the `last` of the prompt."""
+    _require_defined(recordings, generation.languages)
+    languages, rows = len(generation.languages), len(generation.ids)
+    tallies = [SharingTally(view.layout, languages, recording, rows, view.model.device) for recording in recordings]
+    Pass(view, GivenTexts(generation, token_budget, order="row"), tallies).run()
+    return tuple(
+        _sharing(view, generation.languages, tally, range(rows), generation.signature | tally.recording.signature)
+        for tally in tallies
+    )
+
+
+def _sharing(
+    view: ModelView, languages: tuple[str, ...], tally: SharingTally, rows: Sequence[int], signature: Signature
+) -> Sharing:
+    histogram, fired, by_row, active = (total.cpu() for total in tally.totals.values())
+    kept = list(rows)
+    return Sharing(view.layout, languages, tally.recording, histogram, fired, by_row[kept], active[kept], signature)
+
+
+def _require_defined(recordings: Sequence[Recording], languages: tuple[str, ...]) -> None:
+    for recording in recordings:
+        if len(recording.fires) != 1 or recording.statistics or len(languages) < 2:
+            raise ConfigError(
+                f"Sharing was asked for {recording.signature} in {len(languages)} language(s).",
+                "It is defined for one threshold, no other statistics, and two languages or more.",
+            )
+
+
+FILE = "activity.safetensors"
+CHECKPOINTS = "unfinished"
+
+
+def record_into(
+    out: Path | str,
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    recording: Recording,
+    *,
+    resume: bool = False,
+    token_budget: int | None = None,
+    save_seconds: float = SAVE_SECONDS,
+) -> Activity:
+    """Record into the folder `out` as `activity.safetensors`; what is counted before that lies in `out/unfinished`.
+
+    Killed at any moment, it goes on with `resume`, and the file is the same to the last byte as without the
+    interruption. A finished folder is read back. Raises `ArtifactError` where `out` holds something and `resume` is not
+    set, and `ConfigError` where it holds another job.
+    """
+    out = Path(out)
+    if resume and (out / FILE).is_file():
+        finished = _same_job(Activity.load(out / FILE), view, corpus, recording)
+        _clean(out)
+        return finished
+    if not resume:
+        check_free(out)
+        distribution.wait_for_all()  # before another process has written anything
+    activity = record(
+        view,
+        tokenizer,
+        corpus,
+        recording,
+        token_budget=token_budget,
+        run_folder=out / CHECKPOINTS,
+        resume=resume,
+        save_seconds=save_seconds,
+    )
+    if distribution.rank() == 0:
+        activity.save(out / FILE)
+        _clean(out)
+    distribution.wait_for_all()
+    return activity
+
+
+def _clean(out: Path) -> None:
+    """Remove what is needed no more, with what a killed process was just writing."""
+    if distribution.rank() == 0:
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+        for unfinished in out.glob(f".{FILE}.*"):
+            unfinished.unlink()
+
+
+def _same_job(finished: Activity, view: ModelView, corpus: Corpus, recording: Recording) -> Activity:
+    wanted = model_signature(view.model) | Signature.of(corpus_hash=corpus.hash) | recording.signature
+    found = finished.signature.to_json()
+    differing = [key for key, value in wanted.fields if found.get(key) != value]
+    if differing or finished.languages != corpus.languages or finished.recording != recording:
+        raise ConfigError(
+            f"The run folder holds a finished recording of another job ({', '.join(differing) or 'its options'}).",
+            "Expected the same model, corpus and options.",
+            "Name another folder.",
+        )
+    return finished

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from neuroglot.activity.recording import Recording
-from neuroglot.corpora.batches import Batch
 from neuroglot.models.inputs import counted_by_stack
 from neuroglot.models.view import ModelView
+from neuroglot.tokens.batches import Batch
 
 SAMPLED_EVERY = 32  # one position in so many enters histograms
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from neuroglot.activity.artifact import load_recorded, save_recorded
+from neuroglot.activity.activity import load_recorded, save_recorded
 from neuroglot.activity.recording import Recording
 from neuroglot.errors import ArtifactError
 from neuroglot.layout import Layout

@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor
 
-from neuroglot.activity.budget import automatic_token_budget
-from neuroglot.activity.passes import Pass
+from neuroglot.activity.passes import Pass, automatic_token_budget
 from neuroglot.activity.record import recorded_signature
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.selection import Selection
-from neuroglot.corpora.batches import Batch
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.corpora.reading import Reading
-from neuroglot.corpora.tokenizing import context_limit
 from neuroglot.errors import ConfigError, MemoryLimitError
 from neuroglot.layout import Layer, Layout
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature
+from neuroglot.tokens.batches import Batch
+from neuroglot.tokens.reading import Reading
+from neuroglot.tokens.tokenizing import context_limit
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

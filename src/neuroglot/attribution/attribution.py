@@ -15,7 +15,7 @@ from neuroglot.activity.recording import Recording
 from neuroglot.attribution.scores import GROUPS, top_size
 from neuroglot.errors import ArtifactError
 from neuroglot.layout import Layout
-from neuroglot.metrics.score import Score, resampled_sums, scores_from
+from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.signature import Signature
 from neuroglot.storage import load_tensors, save_tensors, stored_counts, stored_texts

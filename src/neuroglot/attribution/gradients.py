@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from neuroglot.corpora.batches import Batch, by_length
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.corpora.tokenizing import context_limit, tokenize
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layer
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.progress import track
+from neuroglot.tokens.batches import Batch, by_length
+from neuroglot.tokens.tokenizing import context_limit, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

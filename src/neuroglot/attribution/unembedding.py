@@ -10,10 +10,10 @@ from torch import Tensor
 
 from neuroglot.attribution.frozen_norm import FrozenNorm
 from neuroglot.attribution.scores import projections, value_norms
-from neuroglot.attribution.targets import Target
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layer
 from neuroglot.models.view import ModelView
+from neuroglot.tokens.targets import Target
 
 TARGETS_KEPT = 64  # whose projections are kept for later batches: labels repeat, other answers rarely do
 

@@ -66,9 +66,9 @@ def ablate(
     seed:
         Seed of the random sets.
     """
-    from neuroglot import pricing
     from neuroglot.cli.running import print_price, write_run
-    from neuroglot.evaluation import ablation_matrix
+    from neuroglot.experiments.evaluation import ablation_matrix
+    from neuroglot.recipes import prices as pricing
     from neuroglot.reports import Report
     from neuroglot.storage import check_free
 

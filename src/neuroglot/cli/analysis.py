@@ -38,9 +38,9 @@ def demo(*, out: Path = Path("neuroglot-demo"), json: Json = False) -> None:
     out:
         Run folder for report.html, report.json and the artefacts; that of an earlier run is replaced.
     """
-    from neuroglot.analysis import AnalysisConfig
-    from neuroglot.analysis import analyze as run
     from neuroglot.cli.running import print_report
+    from neuroglot.recipes.analysis import AnalysisConfig
+    from neuroglot.recipes.analysis import analyze as run
 
     print_report(run(AnalysisConfig(ablation_rows=DEMO_ROWS), out, overwrite=True), out, json)
 
@@ -83,11 +83,12 @@ def analyze(
     seed:
         Seed of the split of rows and of the random sets.
     """
-    from neuroglot import lab, pricing
-    from neuroglot.analysis import AnalysisConfig
-    from neuroglot.analysis import analyze as run
+    from neuroglot import lab
     from neuroglot.cli.running import print_price, print_report
-    from neuroglot.scoreboard import held_out
+    from neuroglot.experiments.scoreboard import held_out
+    from neuroglot.recipes import prices as pricing
+    from neuroglot.recipes.analysis import AnalysisConfig
+    from neuroglot.recipes.analysis import analyze as run
     from neuroglot.storage import check_free
 
     config = AnalysisConfig(

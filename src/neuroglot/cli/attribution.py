@@ -60,10 +60,10 @@ def attribute(
     fires:
         A neuron, whose type this tells, fires where its value is greater.
     """
-    from neuroglot import pricing
     from neuroglot.activity.recording import Recording
     from neuroglot.attribution.recording import attribute
     from neuroglot.cli.running import print_price, write_run
+    from neuroglot.recipes import prices as pricing
     from neuroglot.reports import Report
     from neuroglot.storage import check_free
 

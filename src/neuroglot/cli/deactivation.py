@@ -61,9 +61,9 @@ def deactivate(
     seed:
         Seed of the random sets.
     """
-    from neuroglot import pricing
     from neuroglot.cli.running import print_price, write_run
-    from neuroglot.deactivation import deactivate as run
+    from neuroglot.experiments.deactivation import deactivate as run
+    from neuroglot.recipes import prices as pricing
     from neuroglot.reports import Report
     from neuroglot.storage import check_free
 

@@ -13,8 +13,8 @@ from neuroglot.cli.options import OUTPUT, CorpusOptions, Json, ModelName, ModelO
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus
-    from neuroglot.generation import Generation
-    from neuroglot.interventions.files import Steering
+    from neuroglot.generation.decoding import Generation
+    from neuroglot.interventions.steering import Steering
     from neuroglot.models import ModelView
     from neuroglot.neurons import NeuronSet
 
@@ -77,7 +77,7 @@ def generate(
         they are.
     """
     from neuroglot.cli.running import print_json
-    from neuroglot.generation import Decoding
+    from neuroglot.generation.decoding import Decoding
     from neuroglot.storage import write_whole
 
     decoding = Decoding(max_new_tokens, temperature, top_p, beams, seed)
@@ -121,7 +121,7 @@ def export(
         Folder for the checkpoint, its tokenizer and neuroglot.json; must not exist.
     """
     from neuroglot.cli.running import print_json
-    from neuroglot.interventions.weights import fold
+    from neuroglot.interventions.folding import fold
     from neuroglot.neurons import NeuronSet
     from neuroglot.storage import check_free
 
@@ -157,10 +157,9 @@ def _generated(
 ) -> Iterator[dict[str, str]]:
     from contextlib import ExitStack
 
-    from neuroglot.generation import generate
-    from neuroglot.interventions.ablating import ablating
-    from neuroglot.interventions.files import Steering
-    from neuroglot.interventions.steering import steering
+    from neuroglot.generation.decoding import generate
+    from neuroglot.interventions.steering import Steering, steering
+    from neuroglot.interventions.switching import ablating
     from neuroglot.neurons import NeuronSet
 
     steered = None if steer is None else Steering.load(steer, view.layout)

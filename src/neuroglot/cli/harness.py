@@ -22,6 +22,6 @@ def harness(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) ->
     arguments:
         Arguments of `lm_eval`, such as `run`, `ls` or `validate` with their options.
     """
-    from neuroglot.harness import run
+    from neuroglot.experiments.harness import run
 
     run(arguments)

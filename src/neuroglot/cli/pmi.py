@@ -30,6 +30,6 @@ def pmi(config: Path, /, *, out: Path, json: Json = False) -> None:
     out:
         Run folder for report.html, report.json, config.json and the settings' results.
     """
-    from neuroglot.pmi import PmiConfig, run_pmi
+    from neuroglot.recipes.pmi_ import PmiConfig, run_pmi
 
     print_report(run_pmi(PmiConfig.load(config), out), out, json)

@@ -74,11 +74,11 @@ def record(
         What else is kept of the same values: mean and variance (`moments`), mean absolute value (`magnitude`),
         `maximum`, how often a value is exactly 0 (`zeros`), and a `histogram` of every 32nd token.
     """
-    from neuroglot import pricing
-    from neuroglot.activity.recorded import record_into
+    from neuroglot.activity.record import record_into
     from neuroglot.activity.recording import Recording
     from neuroglot.cli.running import print_json, print_price
     from neuroglot.distribution import rank, sharing_the_job
+    from neuroglot.recipes import prices as pricing
     from neuroglot.storage import check_free
 
     recording = Recording(site, tokens, fires, special_tokens, statistics)

@@ -38,7 +38,7 @@ def report(
     """
     from rich.console import Console
 
-    from neuroglot.reports.runs import index_table, write_index
+    from neuroglot.runs.index import index_table, write_index
 
     path, runs = write_index(folder)
     Console().print(index_table(runs).to_rich())
@@ -48,7 +48,7 @@ def report(
 
 
 def _serve(folder: Path, host: str, port: int, token: str | None) -> None:
-    from neuroglot.serving import ReportServer, is_loopback
+    from neuroglot.runs.serving import ReportServer, is_loopback
 
     with ReportServer(folder, host, port, token) as server:
         if not is_loopback(host):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neuroglot.pricing import Price
     from neuroglot.reports import Report
+    from neuroglot.runs.price import Price
 
 
 def write_run(

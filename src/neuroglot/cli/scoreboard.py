@@ -64,11 +64,12 @@ def scoreboard(
     seed:
         Seed of the split of rows and of the random sets.
     """
-    from neuroglot import pricing
     from neuroglot.cli.running import print_price, write_run
-    from neuroglot.neurons.selecting_common import Size
+    from neuroglot.experiments.scoreboard import RANKABLE, compare_selectors, corpus_a_model, held_out, over_models
+    from neuroglot.neurons.rules.common import Size
+    from neuroglot.recipes import prices as pricing
     from neuroglot.reports import Report
-    from neuroglot.scoreboard import RANKABLE, compare_selectors, corpus_a_model, held_out, over_models
+    from neuroglot.runs.price import together
     from neuroglot.storage import check_free
 
     check_free(out, overwrite)
@@ -81,7 +82,7 @@ def scoreboard(
             pricing.price_scoreboard(*loading.load(model), *rows, names, random_draws, reading.recording)
             for (model, _), rows in zip(pairs, parts, strict=True)
         ]
-        print_price(pricing.together(prices), json)
+        print_price(together(prices), json)
         return
 
     def work(folder: Path) -> "Report":

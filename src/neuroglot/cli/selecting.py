@@ -106,11 +106,11 @@ def select(
     seed:
         Seed of the draw (random).
     """
-    from neuroglot import pricing
     from neuroglot.cli.running import print_price
-    from neuroglot.evidence import gather
-    from neuroglot.neurons.selecting_common import Size
-    from neuroglot.neurons.selectors import selector_named
+    from neuroglot.experiments.scoreboard import gather
+    from neuroglot.neurons.rules.common import Size
+    from neuroglot.neurons.rules.table import selector_named
+    from neuroglot.recipes import prices as pricing
     from neuroglot.storage import check_free
 
     if listing:
@@ -141,7 +141,7 @@ def select(
 
 def _list(json: bool) -> None:
     from neuroglot.cli.running import print_json
-    from neuroglot.neurons.selectors import describe_selectors
+    from neuroglot.neurons.rules.table import describe_selectors
 
     rows = describe_selectors()
     if json:

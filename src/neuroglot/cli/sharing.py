@@ -64,9 +64,9 @@ def sharing(
     thresholds:
         A neuron fires where its value is greater than this; the first is the main one.
     """
-    from neuroglot import pricing
     from neuroglot.cli.running import print_price, print_report
-    from neuroglot.sharing import SharingConfig, prompts_of, study_sharing
+    from neuroglot.recipes import prices as pricing
+    from neuroglot.recipes.sharing_ import SharingConfig, prompts_of, study_sharing
     from neuroglot.storage import check_free
 
     require_rows(limit)
@@ -111,7 +111,7 @@ def compare(
         A neuron fires where its value is greater than this.
     """
     from neuroglot.cli.running import print_report
-    from neuroglot.sharing import SharingConfig, compare_models
+    from neuroglot.recipes.sharing_ import SharingConfig, compare_models
 
     require_rows(limit)
     for model in (before, after):

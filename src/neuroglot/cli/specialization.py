@@ -23,7 +23,7 @@ from neuroglot.cli.options import (
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus
-    from neuroglot.specialization.directions import Direction
+    from neuroglot.corpora.directions import Direction
 
 COLLECT_EXAMPLES = """Examples:
 
@@ -68,7 +68,7 @@ class DirectionOptions:
     """The language that stands on one side of most directions."""
 
     def of(self, corpus: Corpus) -> tuple[Direction, ...]:
-        from neuroglot.specialization.directions import as_direction, directions_of
+        from neuroglot.corpora.directions import as_direction, directions_of
 
         if self.directions is not None:
             return tuple(map(as_direction, self.directions))
@@ -106,8 +106,8 @@ def collect(
     resume:
         Go on with the job in the run folder.
     """
+    from neuroglot.activity.translation import collect as collected
     from neuroglot.cli.running import print_json
-    from neuroglot.specialization.collecting import collect as collected
     from neuroglot.storage import check_free
 
     if not resume:
@@ -165,7 +165,7 @@ def select(
     """
     from neuroglot.activity.activity import Activity
     from neuroglot.cli.running import print_json
-    from neuroglot.specialization.selecting import Coverage, select_masks
+    from neuroglot.neurons.rules.by_direction import Coverage, select_masks
 
     asked = {"en2x_enc": en2x_enc, "en2x_dec": en2x_dec, "x2en_enc": x2en_enc, "x2en_dec": x2en_dec}
     given = {name: percent for name, percent in asked.items() if percent is not None}
@@ -213,10 +213,9 @@ def evaluate(
         Positions a batch, read and written, beams and all.
     """
     from neuroglot.cli.running import print_json
-    from neuroglot.specialization.evaluating import score_translations
-    from neuroglot.specialization.masks import DirectionMasks
-    from neuroglot.specialization.pairs import encode_pairs
-    from neuroglot.specialization.translating import translate
+    from neuroglot.experiments.translations import score_translations, translate
+    from neuroglot.neurons.masks import DirectionMasks
+    from neuroglot.tokens.pairs import encode_pairs
 
     chosen, parallel = DirectionMasks.load(masks), texts.load(corpus)
     view, tokenizer = loading.load(model)
@@ -256,13 +255,12 @@ def compact(
     direction:
         Such as `en-de`.
     out:
-        Folder to write; `neuroglot.specialization.compacted_files.load_compacted` reads it.
+        Folder to write; `neuroglot.interventions.compacting.load_compacted` reads it.
     """
     from neuroglot.cli.running import print_json
-    from neuroglot.specialization.compacted_files import save_compacted
-    from neuroglot.specialization.compacting import compact as compacted
-    from neuroglot.specialization.compacting import timed
-    from neuroglot.specialization.masks import DirectionMasks
+    from neuroglot.interventions.compacting import compact as compacted
+    from neuroglot.interventions.compacting import save_compacted, timed
+    from neuroglot.neurons.masks import DirectionMasks
     from neuroglot.storage import check_free
 
     check_free(out, overwrite)

@@ -62,10 +62,10 @@ def train(
         Seed of the order of rows and of dropout.
     """
     from neuroglot.errors import ConfigError
-    from neuroglot.specialization.masks import DirectionMasks
-    from neuroglot.specialization.pairs import encode_pairs
-    from neuroglot.specialization.training import MASKS_FILE, last_checkpoint, train_specialized
+    from neuroglot.neurons.masks import DirectionMasks
     from neuroglot.storage import check_free
+    from neuroglot.tokens.pairs import encode_pairs
+    from neuroglot.training.gated import MASKS_FILE, last_checkpoint, train_specialized
 
     if min(steps, batch, save_steps) < 1:
         raise ConfigError(f"Got {steps} steps, {batch} rows, {save_steps} steps to save.", "Expected 1 up of each.")
@@ -130,8 +130,8 @@ def compare(
         A text metric by name.
     """
     from neuroglot.cli.running import print_report
+    from neuroglot.experiments.specialization import ComparisonConfig, compare_specialization
     from neuroglot.reports import Report
-    from neuroglot.specialization.comparison import ComparisonConfig, compare_specialization
 
     config = ComparisonConfig(
         corpus, languages, languages[0], seeds=seeds, steps=steps, continued_steps=continued_steps, batch=batch,

@@ -84,8 +84,8 @@ def steer(
         Steering file whose steps go before these.
     """
     from neuroglot.cli.running import print_json
-    from neuroglot.interventions.files import Steering
     from neuroglot.interventions.operators import two_set_scaling
+    from neuroglot.interventions.steering import Steering
     from neuroglot.neurons import NeuronSet
 
     _check_fitting(operator, value=value, activity=activity, source=source, weakened=weakened, alpha=alpha)
@@ -111,7 +111,7 @@ def _given(
 ) -> Given:
     from neuroglot.activity.activity import Activity
     from neuroglot.errors import ConfigError
-    from neuroglot.interventions.values import values_of
+    from neuroglot.interventions.operators import values_of
 
     if (value is None) == (activity is None) or (activity is None) != (language is None):
         raise ConfigError(

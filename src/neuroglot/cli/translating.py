@@ -13,9 +13,9 @@ from neuroglot.cli.refusing import require_rows
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus
-    from neuroglot.generation import Decoding
-    from neuroglot.inference.backend import Backend
-    from neuroglot.inference.translated import Translated
+    from neuroglot.generation.backend import Backend
+    from neuroglot.generation.decoding import Decoding
+    from neuroglot.generation.translation import Translated
 
 TRANSLATE_EXAMPLES = """Examples:
 
@@ -51,8 +51,7 @@ class EndpointOptions:
 
     def open(self, cache: Path, keep_truncated: bool) -> Backend:
         """The endpoint, its answers kept in the folder `cache`."""
-        from neuroglot.inference.cache import Cache
-        from neuroglot.inference.endpoint import Endpoint
+        from neuroglot.generation.endpoint import Cache, Endpoint
 
         assert self.endpoint is not None
         assert self.endpoint_model is not None
@@ -86,7 +85,7 @@ class DecodingOptions:
     """Seed of drawn tokens."""
 
     def decoding(self) -> Decoding:
-        from neuroglot.generation import Decoding
+        from neuroglot.generation.decoding import Decoding
 
         return Decoding(self.max_new_tokens, self.temperature, self.top_p, self.beams, self.seed)
 
@@ -130,7 +129,7 @@ def translate(
         Go on with the job in the run folder, and try failures once more.
     """
     from neuroglot import corpora
-    from neuroglot.inference.translation import translate
+    from neuroglot.generation.translation import translate
     from neuroglot.storage import check_free
 
     decoding = generating.decoding()
@@ -161,8 +160,8 @@ def _backend(
     model: str | None, loading: ModelOptions, remote: EndpointOptions, keep_truncated: bool, out: Path
 ) -> Backend:
     from neuroglot.errors import ConfigError
-    from neuroglot.inference.local import LocalBackend
-    from neuroglot.inference.translation import ANSWERS
+    from neuroglot.generation.local import LocalBackend
+    from neuroglot.generation.translation import ANSWERS
 
     given = (model is not None, remote.endpoint is not None, remote.endpoint_model is not None)
     if given == (False, True, True):

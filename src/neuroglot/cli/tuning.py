@@ -217,7 +217,7 @@ def _prompt_sets(corpus: str, original: tuple[str, ...], texts: MixOptions) -> l
 
 def _read_task(corpus: str, texts: MixOptions, needed: tuple[str, ...] | None) -> Task:
     from neuroglot.cli.tasks import read_task
-    from neuroglot.training import lab_questions
+    from neuroglot.lab import lab_questions
 
     if corpus != "lab":
         return read_task(corpus, texts.task, needed, texts.on_missing, texts.limit)

@@ -10,11 +10,23 @@ from neuroglot.lab.config import LabConfig
 
 if TYPE_CHECKING:
     from neuroglot.lab.generator import LabCorpus, generate
+    from neuroglot.lab.questions import lab_questions
     from neuroglot.lab.training import train
 
-__all__ = ["SHIPPED", "LabConfig", "LabCorpus", "generate", "held_out", "load", "read_header", "tasks", "train"]
+__all__ = [
+    "SHIPPED",
+    "LabConfig",
+    "LabCorpus",
+    "generate",
+    "held_out",
+    "lab_questions",
+    "load",
+    "read_header",
+    "tasks",
+    "train",
+]
 
-_HOMES = {"generate": "generator", "LabCorpus": "generator", "train": "training"}
+_HOMES = {"generate": "generator", "LabCorpus": "generator", "lab_questions": "questions", "train": "training"}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,14 +4,15 @@ A question's slots belong by their hash to training or to the held-out side, as 
 or a sum that is asked on the held-out side is nowhere in the training text written out with its answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 
 from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.lab import cldr
+from neuroglot.lab.cldr import LARGEST, number_words
 from neuroglot.lab.languages import LANGUAGES, phrasebook
-from neuroglot.lab.numbers import LARGEST, number_words
 from neuroglot.lab.phrasebook import SIZES
 from neuroglot.lab.sentences import Slots, draw_day, draw_number, draw_sided, draw_sum
 
@@ -120,3 +121,32 @@ QUESTIONS: dict[str, Question] = {
     ),
     "translate_date": Question("translation", "day", draw_day, **translation(lambda s, g: cldr.day(s[0], "long", g))),
 }
+
+
+def lab_questions(name: str, rows: int, seed: int = 0) -> Task:
+    """`rows` new questions of one of the lab's tasks, fewer where it has no more; needs the extra `lab`.
+
+    They are of the side on which the lab model was trained, and drawn by another seed than its own. Raises
+    `ConfigError` on an unknown name, and `CorpusError` should a question be one of those that are held out.
+    """
+    from neuroglot.lab import tasks
+
+    if name not in QUESTIONS or rows < 1:
+        raise ConfigError(
+            f"{rows} questions of the lab's task {name!r} were asked for.",
+            f"Expected is one of {', '.join(QUESTIONS)}.",
+        )
+    task = make_task(name, rows, Random(f"{seed}/tuning/{name}"), held_out=False)
+    refuse_held_out(task, tasks())
+    return task
+
+
+def refuse_held_out(task: Task, held_out: Iterable[Task]) -> None:
+    """Raise `CorpusError` where a prompt is, in any language, one of the held-out tasks'."""
+    for other in held_out:
+        for language in set(task.languages) & set(other.languages):
+            shared = set(task.prompts.texts[language]) & set(other.prompts.texts[language])
+            if shared:
+                raise CorpusError(
+                    f"{task.name!r} has the held-out question {min(shared)!r}.", "Expected are other questions."
+                )

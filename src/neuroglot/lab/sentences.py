@@ -11,8 +11,8 @@ from random import Random
 from zlib import crc32
 
 from neuroglot.lab import cldr
+from neuroglot.lab.cldr import LARGEST, number_words
 from neuroglot.lab.languages import phrasebook
-from neuroglot.lab.numbers import LARGEST, number_words
 from neuroglot.lab.phrasebook import SIZES
 
 Slots = tuple

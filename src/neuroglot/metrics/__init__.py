@@ -8,12 +8,12 @@ from neuroglot.metrics.identification import LanguageForcing as LanguageForcing
 from neuroglot.metrics.identification import identify as identify
 from neuroglot.metrics.identification import language_forcing as language_forcing
 from neuroglot.metrics.metrics import BitsPerByte as BitsPerByte
+from neuroglot.metrics.metrics import Evaluation as Evaluation
 from neuroglot.metrics.metrics import ExactAnswer as ExactAnswer
 from neuroglot.metrics.metrics import Metric as Metric
 from neuroglot.metrics.metrics import NatsPerToken as NatsPerToken
 from neuroglot.metrics.metrics import Predictions as Predictions
-from neuroglot.metrics.results import Evaluation as Evaluation
-from neuroglot.metrics.score import Score as Score
-from neuroglot.metrics.score import interval as interval
-from neuroglot.metrics.score import resampled_sums as resampled_sums
-from neuroglot.metrics.score import scores_from as scores_from
+from neuroglot.metrics.metrics import Score as Score
+from neuroglot.metrics.metrics import interval as interval
+from neuroglot.metrics.metrics import resampled_sums as resampled_sums
+from neuroglot.metrics.metrics import scores_from as scores_from

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuroglot.metrics.metrics import Metric
-from neuroglot.metrics.score import RESAMPLES, Score, resampled_sums, scores_from
+from neuroglot.metrics.metrics import RESAMPLES, Metric, Score, resampled_sums, scores_from
 from neuroglot.signature import Signature
 
 

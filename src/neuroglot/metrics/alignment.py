@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
-from neuroglot.metrics.score import Score, resampled_sums, scores_from
+from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
 from neuroglot.signature import Signature
 
 TIE = 1e-6  # cosines that differ by less are equal: states are sums of float32

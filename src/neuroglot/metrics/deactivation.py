@@ -12,8 +12,8 @@ from torch import Tensor
 
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.layout import Layout
-from neuroglot.metrics.paired import PairedTest, mcnemar, over_draws
-from neuroglot.metrics.score import RESAMPLES, Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import PairedTest, mcnemar, over_draws
+from neuroglot.metrics.metrics import RESAMPLES, Score, resampled_sums, scores_from
 from neuroglot.signature import Signature
 from neuroglot.storage import load_tensors, save_tensors, stored_counts, stored_texts
 

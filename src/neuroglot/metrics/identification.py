@@ -13,7 +13,7 @@ from torch import Tensor
 
 from neuroglot.corpora.languages import known_code, language_code, language_name
 from neuroglot.errors import ConfigError, MissingExtraError
-from neuroglot.metrics.score import Score, resampled_sums, scores_from
+from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
 from neuroglot.signature import Signature
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
-from neuroglot.metrics.metrics import Metric
-from neuroglot.metrics.score import Score, scores_from
+from neuroglot.metrics.metrics import Metric, Score, scores_from
 from neuroglot.signature import Signature
 
 

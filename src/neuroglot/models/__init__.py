@@ -1,8 +1,8 @@
 """Where the neurons of a model are."""
 
-from neuroglot.models.describing import describe_families as describe_families
 from neuroglot.models.families import FAMILIES as FAMILIES
 from neuroglot.models.families import Family as Family
+from neuroglot.models.families import describe_families as describe_families
 from neuroglot.models.loading import load as load
 from neuroglot.models.loading import model_signature as model_signature
 from neuroglot.models.view import ModelView as ModelView

@@ -1,5 +1,8 @@
 """How alike neuron sets are, beside what chance would give, and how stable a selection is."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -7,8 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuroglot.errors import ConfigError
+from neuroglot.activity.sharing import Sharing
+from neuroglot.errors import ConfigError, LayoutMismatchError
+from neuroglot.layout import Layout
+from neuroglot.neurons.categories import active_shares_by_row, layer_shares_by_row
 from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.neurons.rules.common import require_share
+from neuroglot.signature import Signature
 
 
 def jaccard(first: NeuronSet, second: NeuronSet) -> float:
@@ -89,3 +97,83 @@ def stability(
         language: {name: torch.tensor(values, dtype=torch.float64) for name, values in kinds.items()}
         for language, kinds in found.items()
     }
+
+
+SAME = ("corpus_hash", "rows", "site", "tokens", "fires", "special_tokens")
+
+
+@dataclass(frozen=True, eq=False)
+class SharingChange:
+    """Two sharings, row by row; raises `LayoutMismatchError` unless models are built alike and read the same rows.
+
+    The number of rows and the languages must be equal, because fewer languages make more neurons all-shared.
+    """
+
+    before: Sharing
+    after: Sharing
+
+    def __post_init__(self) -> None:
+        self.before.layout.require_same(self.after.layout, "The second model")
+        ours, theirs = self.before.signature.to_json(), self.after.signature.to_json()
+        differing = [key for key in SAME if ours.get(key) != theirs.get(key)]
+        if differing or self.before.languages != self.after.languages:
+            raise LayoutMismatchError(
+                f"The two models differ in {', '.join(differing) or 'the languages that they read'}.",
+                "Expected the same rows, languages and definition of firing, so that rows can be paired.",
+                "A context or a tokenizer of another length drops other rows: read rows that both can hold.",
+            )
+
+    @property
+    def category_shares(self) -> Tensor:
+        """Change of each category's share of the layer's neurons, row by row: `[R, L, 4]`, after less before."""
+        return layer_shares_by_row(self.after) - layer_shares_by_row(self.before)
+
+    @property
+    def active_shares(self) -> Tensor:
+        """Change of the share of the layer's neurons that fire in each language, row by row: `[R, L, G]`."""
+        return active_shares_by_row(self.after) - active_shares_by_row(self.before)
+
+
+@dataclass(frozen=True, eq=False)
+class Peaks:
+    """The neurons of highest count: their number by layer `[L]`, and counts in falling order, `[kept]`, int64."""
+
+    neurons: NeuronSet
+    counts: Tensor
+
+    @property
+    def by_layer(self) -> list[int]:
+        return self.neurons.counts_by_layer()
+
+
+def find_peaks(counts: Tensor, layout: Layout, top_share: float = 0.2) -> Peaks:
+    """The floor(`top_share` · N) neurons of highest count among all layers, from `[N]`, but none with count 0.
+
+    Of equal counts the neuron that comes first in the layout. Source: PMI, Mu et al. 2024, the top-p% figure, whose
+    lower panel shows `by_layer` (there labelled as activations). A partial sort: seconds less than ordering all.
+    Raises `ConfigError` for a share outside (0, 1].
+    """
+    require_share("top_share", top_share)
+    kept = min(math.floor(top_share * len(counts)), int((counts > 0).sum()))
+    members = torch.zeros(len(counts), dtype=torch.bool)
+    if kept:
+        bar = torch.kthvalue(counts, len(counts) - kept + 1).values
+        members = counts > bar
+        ties = (counts == bar).nonzero()[:, 0]
+        members[ties[: kept - int(members.sum())]] = True
+    rule = Signature.of(rule="highest counts", top_share=top_share)
+    ordered = torch.sort(counts[members], descending=True).values
+    return Peaks(NeuronSet(layout, members, rule), ordered)
+
+
+def thinned_ranks(peaks: Peaks, points: int = 200) -> list[tuple[int, int]]:
+    """Some ranks (from 1) with their counts, for a curve: the first, the last, and others evenly between."""
+    total = len(peaks.counts)
+    places = sorted({round(place * (total - 1) / max(points - 1, 1)) for place in range(points)}) if total else []
+    return [(place + 1, int(peaks.counts[place])) for place in places]
+
+
+def shares_by_layer(counts: Mapping[str, Tensor], tokens: Mapping[str, int], layout: Layout) -> dict[str, Tensor]:
+    """Share of pairs of token and neuron that fired, by layer: counts `[N]` by setting → `[L]`, float64."""
+    widths = torch.tensor([layer.width for layer in layout.layers], dtype=torch.float64)
+    return {name: layout.sum_by_layer(one).double() / (widths * tokens[name]) for name, one in counts.items()}

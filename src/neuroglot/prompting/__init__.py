@@ -1,9 +1,9 @@
 """Prompts that show an input in several languages, the controls beside them, and where each language stands in them."""
 
 from neuroglot.prompting.building import PromptSet, build_prompts, choose_demonstrations
-from neuroglot.prompting.ordering import LanguageSearch, search_languages
 from neuroglot.prompting.prompt import Prompt, Span
 from neuroglot.prompting.settings import (
+    LanguageSearch,
     Setting,
     comparison,
     direct,
@@ -13,10 +13,11 @@ from neuroglot.prompting.settings import (
     pivot,
     pmi,
     repeated,
+    search_languages,
     shuffled,
 )
+from neuroglot.prompting.spans import TokenSpans, token_spans
 from neuroglot.prompting.templates import TEMPLATES, Form, Line, Template
-from neuroglot.prompting.tokens import TokenSpans, token_spans
 
 __all__ = [
     "TEMPLATES",

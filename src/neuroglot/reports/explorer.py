@@ -24,9 +24,9 @@ from neuroglot.activity.sharing import Sharing
 from neuroglot.layout import Layout
 from neuroglot.neurons.categories import CATEGORIES, rows_by_category
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.reports.labels import definition_of_fires, language_label, layer_labels
 from neuroglot.reports.tables import Column, Table
 from neuroglot.reports.texts import TopTexts
+from neuroglot.reports.wording import definition_of_fires, language_label, layer_labels
 
 MOST_BYTES = 5_900_000
 ONE_BYTE, TWO_BYTES = 254, 65_534  # what stands for 1; the next whole number stands for no share

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from neuroglot.metrics.score import Score
-from neuroglot.reports.labels import Labels
-from neuroglot.reports.parts import Spec
-from neuroglot.reports.pieces import axis_key, domain, escaped, numbers, panel_title, reference, thinned
+from neuroglot.metrics.metrics import Score
+from neuroglot.reports.parts import Spec, axis_key, domain, escaped, numbers, panel_title, reference, thinned
+from neuroglot.reports.wording import Labels
 
 SYMBOLS = {
     "own": "circle", "other": "diamond", "random": "square-open", "on": "line-ns-open", "observed": "circle",

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from neuroglot.reports.labels import Labels
-from neuroglot.reports.parts import Spec
-from neuroglot.reports.pieces import axis_key, domain, escaped, numbers, panel_title, reference, thinned
+from neuroglot.reports.parts import Spec, axis_key, domain, escaped, numbers, panel_title, reference, thinned
+from neuroglot.reports.wording import Labels
 
 WRITTEN_IN_CELLS = 12  # rows and columns up to which there is room for values in the cells
 SCALE_HEIGHT, TITLE_HEIGHT = 56, 26  # pixels of the colour scale with its name, and of a panel's title

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroglot.reports.explorer import explorer_data
-from neuroglot.reports.names import filterable
 from neuroglot.reports.parts import Figure, Plot, Section
 from neuroglot.reports.texts import TopTexts
+from neuroglot.reports.wording import filterable
 
 if TYPE_CHECKING:
     from jinja2 import Environment

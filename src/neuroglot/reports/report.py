@@ -18,24 +18,22 @@ from neuroglot.attribution.attribution import Attribution
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.deactivation import Deactivation
-from neuroglot.metrics.prompt_comparison import PromptComparison
-from neuroglot.metrics.results import Evaluation
+from neuroglot.metrics.metrics import Evaluation
+from neuroglot.metrics.prompts import PromptComparison
 from neuroglot.metrics.scoreboard import Scoreboard
-from neuroglot.metrics.translation_comparison import TranslationComparison
-from neuroglot.neurons.change import SharingChange
+from neuroglot.metrics.translation import TranslationComparison
+from neuroglot.neurons.comparing import SharingChange
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.parts import Section
 from neuroglot.reports.sections.ablation import ablation_section, task_section
-from neuroglot.reports.sections.activity import activity_section
 from neuroglot.reports.sections.attribution import attribution_section
 from neuroglot.reports.sections.change import change_section
 from neuroglot.reports.sections.deactivation import deactivation_section
-from neuroglot.reports.sections.evaluation import evaluation_section, evaluations_section
+from neuroglot.reports.sections.evaluation import activity_section, evaluation_section, evaluations_section
 from neuroglot.reports.sections.prompting import prompting_section
 from neuroglot.reports.sections.scoreboard import scoreboard_section
 from neuroglot.reports.sections.sets import sets_section, single_set_section
-from neuroglot.reports.sections.sharing import sharing_section
-from neuroglot.reports.sections.sharings import sharings_section
+from neuroglot.reports.sections.sharing import sharing_section, sharings_section
 from neuroglot.reports.sections.translation import translation_section
 from neuroglot.reports.texts import TopTexts
 from neuroglot.storage import write_whole
@@ -187,7 +185,7 @@ class Report:
 
     def print(self, console: Console | None = None) -> None:
         """The sentences that matter and a table or two."""
-        from neuroglot.reports.text import print_report
+        from neuroglot.reports.texts import print_report
 
         print_report(self.title, self.notes, self.sections, console)
 
@@ -195,6 +193,6 @@ class Report:
         return json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
     def _plain_text(self) -> str:
-        from neuroglot.reports.text import plain_text
+        from neuroglot.reports.texts import plain_text
 
         return plain_text(self.title, self.notes, self.sections)

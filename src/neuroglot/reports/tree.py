@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from neuroglot.reports.labels import Labels
-from neuroglot.reports.parts import Spec
-from neuroglot.reports.pieces import escaped
+from neuroglot.reports.parts import Spec, escaped
+from neuroglot.reports.wording import Labels
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """Tuning a model on prompts and their answers: the mix of settings, its exports, and supervised fine-tuning."""
 
-from neuroglot.training.examples import Example, examples_hash, pmi_mix
+from neuroglot.prompting.examples import Example, examples_hash, pmi_mix
 from neuroglot.training.exports import save_llama_factory, save_openai, save_trl
-from neuroglot.training.lab_questions import lab_questions
 from neuroglot.training.tuning import Tuned, tune
 from neuroglot.training.types import Lora, TuningConfig
 
@@ -12,7 +11,6 @@ __all__ = [
     "Tuned",
     "TuningConfig",
     "examples_hash",
-    "lab_questions",
     "pmi_mix",
     "save_llama_factory",
     "save_openai",

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from neuroglot.errors import ConfigError
+from neuroglot.prompting.examples import Example
 from neuroglot.storage import write_whole
-from neuroglot.training.examples import Example
 
 
 def save_llama_factory(examples: Sequence[Example], path: Path | str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroglot.errors import ConfigError, MissingExtraError
-from neuroglot.training.encoding import Encoded
+from neuroglot.tokens.examples import Encoded
 from neuroglot.training.types import Lora, TuningConfig
 
 if TYPE_CHECKING:

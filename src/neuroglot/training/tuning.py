@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from neuroglot.errors import ArtifactError, UnsupportedModelError
 from neuroglot.models.loading import model_signature
+from neuroglot.prompting.examples import Example, examples_hash
 from neuroglot.signature import versions
 from neuroglot.storage import check_free, whole_folder, write_whole
-from neuroglot.training.encoding import Encoded, encode
-from neuroglot.training.examples import Example, examples_hash
+from neuroglot.tokens.examples import Encoded, encode
 from neuroglot.training.trainer import new_trainer, require
 from neuroglot.training.types import TuningConfig
 

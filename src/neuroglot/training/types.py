@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from neuroglot.errors import ConfigError
+from neuroglot.tokens.examples import End, Unfit
 
-End = Literal["eos", "newline", "none"]
-Unfit = Literal["refuse", "drop"]
 Save = Literal["merged", "adapter"]
 Tracker = Literal["none", "wandb", "tensorboard"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.paired import binomial_two_sided
+from neuroglot.metrics.bootstrap import binomial_two_sided
 from neuroglot.metrics.texts import TextOptions, Texts, score_texts
 from neuroglot.metrics.texts.answers import answer_words_mlqa, answer_words_squad
 

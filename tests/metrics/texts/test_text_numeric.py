@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.metrics.texts import TextOptions, Texts, score_texts
-from neuroglot.metrics.texts.numeric import SEPARATORS, read_answer
+from neuroglot.metrics.texts.answers import SEPARATORS, read_answer
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rouge_score.tokenize import tokenize
 
 from neuroglot.metrics.texts import Texts, score_texts
-from neuroglot.metrics.texts.rouge import MultilingualTokenizer
+from neuroglot.metrics.texts.overlap import MultilingualTokenizer
 
 WORDS = MultilingualTokenizer().tokenize
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.texts import TextOptions, Texts, score_texts
-from neuroglot.metrics.texts.sari import sari_parts
+from neuroglot.metrics.texts.overlap import sari_parts
 
 
 def divide(part: float, whole: float) -> float:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from neuroglot.corpora.folders import inside
 from neuroglot.corpora.languages import language_name
-from neuroglot.corpora.parallel_inputs.checking import marked, places, requested, truncated, visible
-from neuroglot.corpora.parallel_inputs.items import EXCLUDING, Fault
+from neuroglot.corpora.loading import inside
+from neuroglot.corpora.parallel_inputs.items import EXCLUDING, Fault, marked, places, requested, truncated, visible
 from neuroglot.corpora.parallel_inputs.released import Released
 from neuroglot.corpora.textfiles import parse_json, read_lines
 from neuroglot.errors import CorpusError

@@ -8,15 +8,18 @@ from typing import Any, get_args
 
 from neuroglot.corpora.columns import OnMissing
 from neuroglot.corpora.corpus import Task
-from neuroglot.corpora.folders import names_in
+from neuroglot.corpora.loading import names_in
 from neuroglot.corpora.tasks.described import read_described
-from neuroglot.corpora.tasks.editing import EXAMPLE as MZSRE_EXAMPLE
-from neuroglot.corpora.tasks.editing import FILES as MZSRE_FILES
-from neuroglot.corpora.tasks.editing import read_editing
-from neuroglot.corpora.tasks.facts import read_facts
-from neuroglot.corpora.tasks.inference import FILES as XNLI_FILES
-from neuroglot.corpora.tasks.inference import read_inference
-from neuroglot.corpora.tasks.questions import read_mgsm, read_xquad
+from neuroglot.corpora.tasks.mpararel import read_facts
+from neuroglot.corpora.tasks.readers import (
+    MZSRE_EXAMPLE,
+    MZSRE_FILES,
+    XNLI_FILES,
+    read_editing,
+    read_inference,
+    read_mgsm,
+    read_xquad,
+)
 from neuroglot.errors import ConfigError, CorpusError
 
 

@@ -3,9 +3,9 @@
 from neuroglot.metrics.texts.metric import TextMetric as TextMetric
 from neuroglot.metrics.texts.metric import TextOptions as TextOptions
 from neuroglot.metrics.texts.metric import Texts as Texts
+from neuroglot.metrics.texts.scoring import TEXT_METRICS as TEXT_METRICS
 from neuroglot.metrics.texts.scoring import Comparison as Comparison
+from neuroglot.metrics.texts.scoring import Definition as Definition
 from neuroglot.metrics.texts.scoring import TextScore as TextScore
+from neuroglot.metrics.texts.scoring import choose_metrics as choose_metrics
 from neuroglot.metrics.texts.scoring import score_texts as score_texts
-from neuroglot.metrics.texts.table import TEXT_METRICS as TEXT_METRICS
-from neuroglot.metrics.texts.table import Definition as Definition
-from neuroglot.metrics.texts.table import choose_metrics as choose_metrics

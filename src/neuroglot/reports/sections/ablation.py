@@ -13,15 +13,21 @@ import torch
 from torch import Tensor
 
 from neuroglot.metrics.ablation import AblationMatrix, Headline
-from neuroglot.metrics.metrics import BitsPerByte, NatsPerToken
-from neuroglot.metrics.score import RESAMPLES, Score, resampled_sums, scores_from
+from neuroglot.metrics.metrics import RESAMPLES, BitsPerByte, NatsPerToken, Score, resampled_sums, scores_from
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
-from neuroglot.reports.labels import language_label, language_labels
 from neuroglot.reports.parts import INTERVALS, Figure, KeyNumber, Plot, Section, Spec
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import bracketed, harm_sentence, in_unit, multiple, number
+from neuroglot.reports.wording import (
+    bracketed,
+    harm_sentence,
+    in_unit,
+    language_label,
+    language_labels,
+    multiple,
+    number,
+)
 from neuroglot.signature import Signature
 
 CONDITIONS = {

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from neuroglot.metrics.score import Score
+from neuroglot.metrics.metrics import Score
 from neuroglot.neurons.categories import CATEGORIES
-from neuroglot.neurons.change import SharingChange
+from neuroglot.neurons.comparing import SharingChange
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
-from neuroglot.reports.labels import common_signature, definition_of_fires, layer_labels
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
-from neuroglot.reports.sections.sharing_behaviour import exact, mean_scores, overall_by_row
+from neuroglot.reports.sections.sharing import exact, mean_scores, overall_by_row
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import bracketed, number
+from neuroglot.reports.wording import bracketed, common_signature, definition_of_fires, layer_labels, number
 from neuroglot.signature import Signature
 
 UNIT = "percentage points of the layer's neurons"

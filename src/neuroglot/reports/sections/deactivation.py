@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation, TypeEffect
-from neuroglot.metrics.score import Score
+from neuroglot.metrics.metrics import Score
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
-from neuroglot.reports.labels import Labels, language_labels, layer_labels
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import bracketed, joined, number, plural
+from neuroglot.reports.wording import Labels, bracketed, joined, language_labels, layer_labels, number, plural
 
 NATS = "nats"
 OFF, RANDOM = "the type's neurons off", "as many random ones off (mean)"

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neuroglot.metrics.prompt_comparison import Difference, PromptComparison
-from neuroglot.metrics.score import Score
-from neuroglot.neurons.comparing import jaccard
-from neuroglot.neurons.peaks import find_peaks
+from neuroglot.metrics.metrics import Score
+from neuroglot.metrics.prompts import Difference, PromptComparison
+from neuroglot.neurons.comparing import find_peaks, jaccard
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
-from neuroglot.reports.labels import Labels, language_label
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
-from neuroglot.reports.sections.peaks import TOP_SHARE, peak_figures
+from neuroglot.reports.sections.sets import TOP_SHARE, peak_figures
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import bracketed, number, percent
+from neuroglot.reports.wording import Labels, bracketed, language_label, number, percent
 from neuroglot.signature import Signature
 
 ROLES = {"steps": "while answering", "forced": "with the reference as the answer"}

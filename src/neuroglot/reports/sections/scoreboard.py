@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from neuroglot.metrics.scoreboard import Scoreboard, Standing
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
-from neuroglot.reports.labels import Labels
 from neuroglot.reports.parts import Figure, Plot, Section
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import bracketed, joined, number, plural
+from neuroglot.reports.wording import Labels, bracketed, joined, number, plural
 from neuroglot.signature import Signature
 
 CONDITIONS = {

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from neuroglot.metrics.score import Score
-from neuroglot.neurons.comparing import overlap_matrix
+import numpy as np
+
+from neuroglot.metrics.metrics import Score
+from neuroglot.metrics.prompts import PromptComparison
+from neuroglot.neurons.comparing import find_peaks, overlap_matrix, thinned_ranks
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import WRITTEN_IN_CELLS, Panel, heat_maps
-from neuroglot.reports.labels import common_signature, language_label, language_labels, layer_labels
 from neuroglot.reports.parts import Figure, Plot, Section
-from neuroglot.reports.sections.tree import tree_figure
 from neuroglot.reports.tables import Column, Table
-from neuroglot.reports.wording import joined, number, percent, plural
+from neuroglot.reports.tree import Join, average_linkage, dendrogram
+from neuroglot.reports.wording import (
+    Labels,
+    common_signature,
+    joined,
+    language_label,
+    language_labels,
+    layer_labels,
+    number,
+    percent,
+    plural,
+)
 
 SHARE = "share of the layer's neurons"
 
@@ -161,3 +173,94 @@ def _layers_figure(sets: Mapping[str, NeuronSet]) -> Figure:
 
 def _exact(values: list[int]) -> list[Score]:
     return [Score(float(value), float(value), float(value)) for value in values]
+
+
+TOP_SHARE = 0.2
+RANKS = 12
+
+
+def peak_figures(comparison: PromptComparison) -> list[Figure]:
+    """The two panels of PMI's top-p% figure (Mu et al. 2024): neurons by layer, and counts by rank."""
+    settings = Labels(tuple(comparison.settings), tuple(comparison.settings))
+    peaks = {
+        name: find_peaks(result.neurons, comparison.layout, TOP_SHARE) for name, result in comparison.settings.items()
+    }
+    layers = [f"{layer.stack} {layer.index}" for layer in comparison.layout.layers]
+    counts = [[float(count) for count in one.by_layer] for one in peaks.values()]
+    columns = Labels(tuple(layers), tuple(str(layer.index) for layer in comparison.layout.layers))
+    hover = "<b>%{y}</b>, layer <b>%{x}</b><br>%{z:,} neurons"
+    spec = heat_maps([Panel("", counts)], settings, columns, unit="neurons", hover=hover, axis="layer")
+    heads = (Column("setting"), Column("layer"), Column(f"neurons among the most active {TOP_SHARE:.0%}"))
+    rows = [(name, layers[place], int(row[place])) for name, row in zip(peaks, counts) for place in range(len(layers))]
+    by_layer = Figure(
+        "peaks-by-layer", f"Where the most active {TOP_SHARE:.0%} of neurons lie",
+        "How to read it: a row is a setting, a column a layer; a cell is how many of the neurons that fire most, of "
+        "all layers together, are in it.", "Heat map of the most active neurons by layer.",
+        (Plot(spec, Table.of("peaks-by-layer", "Most active neurons by layer", heads, rows)),),
+    )  # fmt: skip
+    return [by_layer, _rank_figure(comparison, settings)]
+
+
+def _rank_figure(comparison: PromptComparison, settings: Labels) -> Figure:
+    """Counts of the neuron of each rank, as a share of the steps, so that settings that write more are comparable."""
+    rates: dict[str, list[tuple[int, float]]] = {}
+    for name, result in comparison.settings.items():
+        steps = max(1, int(result.firing["steps"].tokens.sum()))
+        peaks = find_peaks(result.neurons, comparison.layout, TOP_SHARE)
+        rates[name] = [(rank, count / steps) for rank, count in thinned_ranks(peaks, RANKS)]
+    width = max(map(len, rates.values()))
+    ranks = next(column for column in rates.values() if len(column) == width)
+    labels = Labels(tuple(f"rank {rank:,}" for rank, _ in ranks), tuple(f"{rank:,}" for rank, _ in ranks))
+    nan = float("nan")
+    values = [[rate for _, rate in column] + [nan] * (width - len(column)) for column in rates.values()]
+    hover = "<b>%{y}</b>, <b>%{x}</b><br>fires at %{z:.3~g} of the steps"
+    spec = heat_maps([Panel("", values)], settings, labels, unit="share of steps", hover=hover, axis="rank")
+    heads = (Column("setting"), Column("rank"), Column("fires", "share of steps"))
+    rows = [(name, rank, rate) for name, column in rates.items() for rank, rate in column]
+    caption = (
+        "How to read it: neurons stand in the order of how often they fire, the first one left; a steeper fall to the "
+        "right is firing that is more focused."
+    )
+    table = Table.of("peaks-by-rank", "How often the most active neurons fire", heads, rows)
+    title = "How often the most active neurons fire, by rank"
+    return Figure("peaks-by-rank", title, caption, "Heat map of firing by rank.", (Plot(spec, table),))
+
+
+UNIT = "1 − Jaccard index"
+
+
+def tree_figure(codes: Sequence[str], overlap: Sequence[Sequence[float]]) -> Figure | None:
+    """Average linkage of languages by 1 − Jaccard index of their sets; None below three languages.
+
+    A language without neurons shares none and stands at distance 1 from all.
+    """
+    if len(codes) < 3:
+        return None
+    shared = np.array([[0.0 if math.isnan(value) else value for value in row] for row in overlap])
+    joins = average_linkage(1 - shared)
+    spec = dendrogram(joins, language_labels(codes), unit=UNIT)
+    columns = (Column("group"), Column("joins"), Column("distance", UNIT), Column("languages together"))
+    rows = [
+        (_named(join.first, codes), _named(join.second, codes), join.distance, len(join.first + join.second))
+        for join in joins
+    ]
+    caption = (
+        "How to read it: two branches join at the mean distance of their languages; the further left, the more neurons "
+        "they share. 1 is no neuron in common; the axis need not begin at 0. Filters leave the tree whole."
+    )
+    plot = Plot(spec, Table.of("language-tree", "Tree of languages by shared neurons", columns, rows))
+    alternative = f"Tree of {len(codes)} languages. {_first_join(joins, codes)}"
+    return Figure("language-tree", "Languages that share neurons", caption, alternative, (plot,))
+
+
+def _named(leaves: Sequence[int], codes: Sequence[str]) -> str:
+    return ", ".join(codes[leaf] for leaf in leaves)
+
+
+def _first_join(joins: Sequence[Join], codes: Sequence[str]) -> str:
+    first = joins[0]
+    if first.distance >= 1:
+        return "No two languages share a neuron."
+    return (
+        f"First to join: {_named(first.first, codes)} and {_named(first.second, codes)}, at {number(first.distance)}."
+    )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neuroglot.metrics.score import Score
-from neuroglot.metrics.translation_comparison import TranslationComparison
+from neuroglot.metrics.metrics import Score
+from neuroglot.metrics.translation import TranslationComparison
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
-from neuroglot.reports.labels import Labels
 from neuroglot.reports.parts import Figure, Plot, Section
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import bracketed, number, plural
+from neuroglot.reports.wording import Labels, bracketed, number, plural
 
 NAMES = {
     "continued": "trained on with all neurons",

@@ -1,0 +1,119 @@
+"""The bridge to lm-eval: `--model neuroglot` runs any of its tasks with neurons steered or switched off."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuroglot.errors import ConfigError, InterventionError, MissingExtraError
+from neuroglot.interventions.operators import set_to
+from neuroglot.interventions.steering import Steering, steering
+from neuroglot.interventions.switching import ablating
+from neuroglot.models.loading import model_signature
+from neuroglot.models.view import view
+from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.signature import Signature, versions
+
+try:
+    from lm_eval.api.registry import register_model
+    from lm_eval.models.huggingface import HFLM
+except ModuleNotFoundError as error:
+    raise MissingExtraError(
+        f"The bridge to lm-eval needs {str(error.name).partition('.')[0]!r}, which is not installed.",
+        "Everything else works without it.",
+        "Run: pip install 'neuroglot[harness]'",
+    ) from error
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STAMP = "neuroglot"  # key in a cache of responses; those of lm-eval are hexadecimal digests
+
+
+@register_model("neuroglot")
+class NeuroglotLM(HFLM):
+    """lm-eval's `hf` model under an intervention; all its other arguments are those of `hf`.
+
+    * `steer`: a file that `neuroglot steer` wrote; its scope holds.
+    * `ablate`: a neuron set file; these neurons are off at all tokens, whatever the steering makes of them.
+
+    `pretrained` may be `lab`. Without either file it is `hf`. Raises `ArtifactError` for other files,
+    `UnsupportedModelError` for a model whose neurons are not known, `LayoutMismatchError` for neurons of another one,
+    `InterventionError` where a scope of prompt or generated tokens meets a task of likelihoods, and `ConfigError` for a
+    cache of responses (`--use_cache`) that another model or intervention filled.
+    """
+
+    def __init__(
+        self, pretrained: Any, steer: Path | str | None = None, ablate: Path | str | None = None, **options: Any
+    ) -> None:
+        steered = None if steer is None else Steering.load(steer)  # files are read before any weight
+        ablated = None if ablate is None else NeuronSet.load(ablate)
+        shipped = str(files("neuroglot") / "lab" / "shipped")
+        super().__init__(shipped if pretrained == "lab" else pretrained, **options)
+        self.view, self.steered, self.ablated = view(self.model), steered, ablated
+        with self._changed():  # refuses what does not fit before any request
+            pass
+
+    @property
+    def signature(self) -> Signature:
+        """Model, intervention and versions: what can change a response, beside lm-eval's own options."""
+        steered = Signature() if self.steered is None else self.steered.signature
+        off = None if self.ablated is None else str(set_to(self.ablated).signature)
+        return model_signature(self.view.model) | steered | Signature.of(ablated=off) | versions()
+
+    @contextmanager
+    def _changed(self) -> Iterator[None]:
+        with ExitStack() as changes:  # the last has the last word
+            if self.steered is not None:
+                changes.enter_context(steering(self.view, self.steered))
+            if self.ablated is not None:
+                changes.enter_context(ablating(self.view, self.ablated))
+            yield
+
+    def _model_call(self, *inputs: Any, **named: Any) -> Tensor:
+        """The forward behind all likelihoods, and behind `batch_size=auto`."""
+        if self.steered is not None and self.steered.scope != "all":
+            raise InterventionError(
+                f"The steering acts on {self.steered.scope!r} tokens, and a likelihood was asked for.",
+                "Prompt and generated tokens are told apart in generation only.",
+                "Build it with --scope all; for tasks that generate, state the batch size instead of auto.",
+            )
+        with self._changed():
+            return super()._model_call(*inputs, **named)
+
+    def _model_generate(self, *inputs: Any, **named: Any) -> Tensor:
+        """The generation of a batch, padded on the left; scopes are told by the cache, which counts the padding too."""
+        with self._changed():
+            return super()._model_generate(*inputs, **named)
+
+    def get_model_info(self) -> dict[str, Any]:
+        """What lm-eval writes beside its results, with the signature."""
+        return super().get_model_info() | {"neuroglot": str(self.signature)}
+
+    def set_cache_hook(self, cache_hook: Any) -> None:
+        """Refuse a cache of responses that was filled otherwise: lm-eval finds them by the request alone."""
+        responses, own = cache_hook.dbdict, str(self.signature)
+        if responses is not None:
+            found = responses.get(STAMP, own if len(responses) == 0 else "another model")
+            if found != own:
+                raise ConfigError(
+                    f"The cache of responses is of {found}.", f"Expected {own}.", "Name another one with --use_cache."
+                )
+            responses[STAMP] = own
+        super().set_cache_hook(cache_hook)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """lm-eval's command line with these arguments, in a process in which the model `neuroglot` is known."""
+    from lm_eval.__main__ import cli_evaluate
+
+    given = sys.argv
+    sys.argv = ["lm_eval", *arguments]
+    try:
+        cli_evaluate()
+    finally:
+        sys.argv = given

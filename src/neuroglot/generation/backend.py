@@ -1,0 +1,140 @@
+"""What all backends have in common: prompts in, one completion a prompt out; a failure is named and is never a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.languages import language_name
+from neuroglot.errors import ConfigError
+from neuroglot.generation.decoding import Decoding
+from neuroglot.signature import Signature
+
+Prompt = str | Sequence[Mapping[str, str]]
+ROLES = ("system", "developer", "user", "assistant")
+FAILURES = ("timeout", "connection", "over_length", "empty", "truncated", "malformed", "too_large", "filtered")
+HTTP_FAILURE = re.compile(r"http \d{3}")
+# How a generation ended, in the words of the OpenAI protocol and of vLLM, and what that makes of its text.
+FINISHES = {"stop": None, "length": "truncated", "content_filter": "filtered"}
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The text that a model gave to one prompt, or the name of the failure: one of `FAILURES`, or `http 500`.
+
+    Tokens are those of the prompt and the generated ones; None where the backend does not say.
+    """
+
+    text: str | None
+    failure: str | None = None
+    prompt_tokens: int | None = None
+    generated_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        known = self.failure is None or self.failure in FAILURES or bool(HTTP_FAILURE.fullmatch(self.failure))
+        if not known or (self.text is None) == (self.failure is None):
+            raise ConfigError(f"Got {self}.", f"Expected either a text or a failure: {', '.join(FAILURES)}, http NNN.")
+
+
+class Backend(Protocol):
+    """Anything that completes prompts; `chat` says whether it is best given messages rather than plain text."""
+
+    @property
+    def chat(self) -> bool: ...
+
+    @property
+    def signature(self) -> Signature: ...
+
+    def complete(self, prompts: Sequence[Prompt], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
+        """One completion a prompt, in order; a text ends before the first of the strings `stop`."""
+        ...
+
+
+def judged(
+    text: str, finish: object, prompt_tokens: int | None, generated_tokens: int | None, keep_truncated: bool
+) -> Completion:
+    """A completion that ended by itself and says something; everything else is a failure.
+
+    `keep_truncated` takes the text of a generation that reached its longest length.
+    """
+    failure = FINISHES.get(finish, "malformed") if isinstance(finish, str) else "malformed"
+    failure = None if failure == "truncated" and keep_truncated else failure
+    failure = "empty" if failure is None and not text.strip() else failure
+    return Completion(None if failure else text, failure, prompt_tokens, generated_tokens)
+
+
+def check_prompts(prompts: Sequence[Prompt]) -> None:
+    """Raise `ConfigError` where a prompt is neither a text nor a list of messages."""
+    if isinstance(prompts, str):
+        raise ConfigError("One text was given as prompts.", "Expected is a list of prompts.", "Put it into a list.")
+    for place, prompt in enumerate(prompts):
+        sound = bool(prompt.strip()) if isinstance(prompt, str) else _are_messages(prompt)
+        if not sound:
+            raise ConfigError(
+                f"Prompt {place + 1} is {str(prompt)[:80]!r}.",
+                f"Expected is a text, or messages {{'role': ..., 'content': ...}}; roles are {', '.join(ROLES)}.",
+            )
+
+
+def check_stop(stop: Sequence[str]) -> None:
+    """Raise `ConfigError` for an empty stop string, or a text instead of a list."""
+    if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
+        raise ConfigError(f"stop={stop!r} was given.", "Expected is a list of texts that are not empty.")
+
+
+def _are_messages(prompt: object) -> bool:
+    return (
+        isinstance(prompt, Sequence)
+        and bool(prompt)
+        and all(
+            isinstance(message, Mapping)
+            and set(message) == {"role", "content"}
+            and message["role"] in ROLES
+            and isinstance(message["content"], str)
+            for message in prompt
+        )
+    )
+
+
+def cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:
+    """The text before the first stop string in it, and whether there was one."""
+    places = [place for end in stop if (place := text.find(end)) >= 0]
+    return (text[: min(places)], True) if places else (text, False)
+
+
+def prompts_for(
+    texts: Sequence[str], source: str, target: str, demonstrations: Corpus | None = None, chat: bool = True
+) -> list[Prompt]:
+    """One prompt a text: a conversation where `chat`, else lines `Language: text`, the last one left open."""
+    pairs = [] if demonstrations is None else list(zip(*(demonstrations.texts[g] for g in (source, target))))
+    return [(_messages if chat else _lines)(text, source, target, pairs) for text in texts]
+
+
+def stop_for(texts: Sequence[str], source: str, chat: bool = True) -> tuple[str, ...]:
+    """Where the answer to such a prompt ends: plain text at the line's end, or, where texts have several lines, at the
+    next one of the source language.
+    """
+    if chat:
+        return ()
+    return (f"\n{language_name(source)}:",) if any("\n" in text.strip() for text in texts) else ("\n",)
+
+
+def _messages(text: str, source: str, target: str, pairs: Sequence[Sequence[str]]) -> Prompt:
+    messages = []
+    for asked, answer in [*pairs, (text, "")]:
+        content = f"{_instruction(source, target)} Give only the translation.\n\n{asked}"
+        messages += [{"role": "user", "content": content}, {"role": "assistant", "content": answer}]
+    return messages[:-1]
+
+
+def _lines(text: str, source: str, target: str, pairs: Sequence[Sequence[str]]) -> str:
+    names = language_name(source), language_name(target)
+    shown = [f"{names[0]}: {asked.strip()}\n{names[1]}: {answer.strip()}" for asked, answer in pairs]
+    return "\n\n".join([_instruction(source, target), *shown, f"{names[0]}: {text.strip()}\n{names[1]}:"])
+
+
+def _instruction(source: str, target: str) -> str:
+    return f"Translate this text from {language_name(source)} into {language_name(target)}."

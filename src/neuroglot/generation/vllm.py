@@ -1,0 +1,95 @@
+"""Completions by vLLM, which is installed apart (pip install vllm); nothing of it is imported before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from neuroglot.errors import ConfigError, MissingExtraError
+from neuroglot.generation.backend import Completion, Prompt, check_prompts, check_stop, judged
+from neuroglot.generation.decoding import Decoding
+from neuroglot.signature import Signature, versions
+
+
+@dataclass(frozen=True, eq=False)
+class VllmBackend:
+    """A decoder in vLLM; `options` go to `vllm.LLM`, such as `{"tensor_parallel_size": 2}`.
+
+    vLLM batches by itself. Neurons can neither be recorded nor changed there. Raises `MissingExtraError` without vllm,
+    and `ConfigError` for `trust_remote_code`.
+    """
+
+    model: str
+    revision: str | None = None
+    dtype: str = "auto"
+    keep_truncated: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    engine: Any = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.options.get("trust_remote_code"):
+            raise ConfigError("trust_remote_code was asked for.", "Code that comes with a model is never run.")
+        engine = _library().LLM(model=self.model, revision=self.revision, dtype=self.dtype, **self.options)
+        object.__setattr__(self, "engine", engine)
+
+    @property
+    def chat(self) -> bool:
+        return self.engine.get_tokenizer().chat_template is not None
+
+    @property
+    def signature(self) -> Signature:
+        own = {"model": self.model, "revision": self.revision, "dtype": self.dtype}
+        options = ",".join(f"{name}={value}" for name, value in sorted(self.options.items())) or None
+        kept = Signature.of(keep_truncated=self.keep_truncated, options=options, vllm=_library().__version__)
+        return Signature.of(backend="vllm", **own) | kept | versions()
+
+    def complete(self, prompts: Sequence[Prompt], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
+        """One completion a prompt, in order; see `Backend`. Raises `ConfigError` for beams."""
+        check_prompts(prompts)
+        check_stop(stop)
+        if decoding.beams > 1:
+            raise ConfigError(f"{decoding.beams} beams were asked of vLLM.", "Expected one.", "Take transformers.")
+        token_ids = [self._token_ids(prompt) for prompt in prompts]
+        room = self.engine.llm_engine.model_config.max_model_len - decoding.max_new_tokens
+        fitting = [place for place, ids in enumerate(token_ids) if len(ids) <= room]
+        asked = [{"prompt_token_ids": token_ids[place]} for place in fitting]
+        outputs = self.engine.generate(asked, _sampling(decoding, stop), use_tqdm=False) if asked else []
+        done = {place: self._completion(output) for place, output in zip(fitting, outputs, strict=True)}
+        return [done.get(place) or Completion(None, "over_length", len(ids)) for place, ids in enumerate(token_ids)]
+
+    def _token_ids(self, prompt: Prompt) -> list[int]:
+        tokenizer = self.engine.get_tokenizer()
+        if isinstance(prompt, str):
+            return list(tokenizer(prompt, truncation=False)["input_ids"])
+        if not self.chat:
+            raise ConfigError("Messages were given to a model without a chat template.", "Expected are plain texts.")
+        messages = [dict(message) for message in prompt]
+        return list(tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
+
+    def _completion(self, output: Any) -> Completion:
+        best = output.outputs[0]
+        counts = len(output.prompt_token_ids), len(best.token_ids)
+        return judged(best.text, best.finish_reason, *counts, self.keep_truncated)
+
+
+def _sampling(decoding: Decoding, stop: Sequence[str]) -> Any:
+    return _library().SamplingParams(
+        temperature=decoding.temperature,
+        top_p=decoding.top_p,
+        max_tokens=decoding.max_new_tokens,
+        seed=decoding.seed,
+        stop=list(stop) or None,
+    )
+
+
+def _library() -> Any:
+    try:
+        import vllm
+    except ImportError as error:
+        raise MissingExtraError(
+            "The package 'vllm' is not installed.",
+            "It needs a GPU; the model runs without it in transformers.",
+            "Run pip install 'neuroglot[vllm]'.",
+        ) from error
+    return vllm

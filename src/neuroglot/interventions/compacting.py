@@ -1,0 +1,270 @@
+"""Compaction: a model of one direction from which the neurons that it does not keep are cut out."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, get_args
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import AutoConfig, PreTrainedModel
+
+from neuroglot.corpora.directions import Direction
+from neuroglot.errors import ArtifactError, ConfigError, NeuroglotError, UnsupportedModelError
+from neuroglot.interventions.gating import Semantics
+from neuroglot.models.feedforward import FeedForward, bias_of, feed_forwards
+from neuroglot.models.inputs import forward_inputs
+from neuroglot.models.locating import require_family, text_config
+from neuroglot.models.view import ModelView, view
+from neuroglot.neurons.masks import DirectionMasks
+from neuroglot.storage import load_tensors, save_tensors, stored_texts, whole_folder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, eq=False)
+class Compacted:
+    """A model with narrower feed-forward layers, and what that saved.
+
+    `widths [L]` are the neurons left in each layer. They differ by layer, which no config can say: transformers cannot
+    load the model, and `view` refuses it; `save_compacted` and `load_compacted` keep it on disk.
+    """
+
+    model: PreTrainedModel
+    direction: Direction
+    semantics: Semantics
+    widths: tuple[int, ...]
+    parameters: int
+    parameters_removed: int
+
+
+def compact(
+    view: ModelView, masks: DirectionMasks, direction: Direction | str, semantics: Semantics = "activation"
+) -> Compacted:
+    """A copy of the model that computes, without masks, what it computes under `gating` for one direction.
+
+    Rows of the up projections and value vectors of all other neurons are cut out. With `weight row` what they wrote
+    all the time, Σ act(b_i) v_i, goes into the bias of the down projection, which is made where there was none. The
+    model itself is not touched. Raises `UnsupportedModelError` for networks that are not built as the table says, and
+    for quantised weights and adapters.
+    """
+    view.layout.require_same(masks.layout, "The masks")
+    kept, networks = masks[direction].members, feed_forwards(view)
+    for network in networks.values():
+        for module in (*network.up, network.down):
+            _require_plain(module)
+    twin, paths = copy.deepcopy(view.model), {module: name for name, module in view.model.named_modules()}
+    for layer, members in view.layout.by_layer(kept):
+        network = networks[layer]
+        same = [twin.get_submodule(paths[module]) for module in (*network.up, network.down)]
+        cut(FeedForward(tuple(same[:-1]), network.activation, same[-1], network.gated), members, semantics)
+    before, after = parameter_count(view.model), parameter_count(twin)
+    widths = tuple(masks[direction].counts_by_layer())
+    return Compacted(twin, masks.directions[masks.place(direction)], semantics, widths, after, before - after)
+
+
+@torch.no_grad()
+def cut(network: FeedForward, members: Tensor, semantics: Semantics) -> None:
+    """Leave the `members [N]` of one network, whose weights are changed in place."""
+    members = members.to(bias_of(network.down).device)
+    if semantics == "weight row":
+        _add_constant(network, ~members)
+    for module in network.up:
+        _keep(module, members.repeat(network.halves), outputs=True)
+    _keep(network.down, members, outputs=False)
+
+
+def _add_constant(network: FeedForward, removed: Tensor) -> None:
+    """Put what the removed neurons write at every token into the bias of the down projection."""
+    down: Any = network.down
+    value_vectors = down.weight if type(down).__name__ == "Conv1D" else down.weight.T
+    constant = network.without_weights()[removed].double() @ value_vectors[removed].double()
+    if down.bias is not None or bool(constant.any()):
+        down.bias = nn.Parameter((bias_of(down).double() + constant).to(down.weight.dtype))
+
+
+def _keep(module: Any, members: Tensor, *, outputs: bool) -> None:
+    """Leave these columns of a projection's outputs or inputs; Conv1D keeps its weight as `[inputs, outputs]`."""
+    is_conv1d = type(module).__name__ == "Conv1D"
+    dimension = 1 if is_conv1d == outputs else 0
+    places = members.nonzero()[:, 0]
+    module.weight = _parameter(module.weight.index_select(dimension, places), module.weight)
+    if outputs and module.bias is not None:
+        module.bias = _parameter(module.bias[places], module.bias)
+    names = ("nx", "nf") if is_conv1d else ("in_features", "out_features")
+    setattr(module, names[outputs], len(places))
+
+
+def _parameter(values: Tensor, before: Tensor) -> nn.Parameter:
+    return nn.Parameter(values.clone(), requires_grad=before.requires_grad)
+
+
+def _require_plain(module: nn.Module) -> None:
+    plain = isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+    weight = getattr(module, "weight", None)
+    if not plain or type(weight) is not nn.Parameter or not weight.is_floating_point() or weight.is_meta:
+        raise UnsupportedModelError(
+            f"A projection is a {type(module).__name__} with weights as {type(weight).__name__}.",
+            "Expected plain linear layers in memory.",
+            "Load the model unquantised on one device, and merge its adapters.",
+        )
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Parameters of a model, shared ones once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a forward costs: `seconds` (median), `parameters`, their `bytes`, and peak bytes on an accelerator."""
+
+    seconds: float
+    parameters: int
+    bytes: int
+    peak_bytes: int | None
+
+    def to_json(self) -> dict[str, float | int | None]:
+        return asdict(self)
+
+
+def measure(model: PreTrainedModel, inputs: Mapping[str, Any], repeats: int = 5) -> Cost:
+    """The cost of `model(**inputs)`, after one forward that does not count; raises `ConfigError` for no repeats."""
+    if repeats < 1:
+        raise ConfigError(f"Got repeats={repeats}.", "Expected one or more.")
+    device, seconds = model.device, []
+    with torch.inference_mode():
+        for _ in range(repeats + 1):
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+                torch.cuda.reset_peak_memory_stats(device)
+            started = time.perf_counter()
+            model(**inputs)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            seconds.append(time.perf_counter() - started)
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    size = sum(parameter.nbytes for parameter in model.parameters())
+    return Cost(median(seconds[1:]), parameter_count(model), size, peak)
+
+
+def timed(view: ModelView, model: PreTrainedModel, rows: int = 8, length: int = 32, repeats: int = 5) -> Cost:
+    """The cost of a forward of so many rows of so many tokens, in `view`'s own model or one cut from it.
+
+    The tokens are the first of the vocabulary: the same work whatever they are.
+    """
+    device, vocabulary = model.device, text_config(view.model).vocab_size
+    token_ids = (torch.arange(rows * length, device=device) % vocabulary).reshape(rows, length)
+    return measure(model, forward_inputs(view, token_ids, torch.ones_like(token_ids, dtype=torch.bool)), repeats)
+
+
+KIND, WEIGHTS = "compacted model", "compacted.safetensors"
+DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float16, torch.bfloat16, torch.float32)}
+
+
+def save_compacted(
+    compacted: Compacted,
+    folder: Path | str,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write a new folder that `load_compacted` reads; transformers cannot, because widths differ by layer.
+
+    Raises `ArtifactError` where the folder is not free.
+    """
+    model: Any = compacted.model
+    header = {
+        "direction": [compacted.direction.source, compacted.direction.target],
+        "semantics": compacted.semantics,
+        "widths": list(compacted.widths),
+        "parameters_removed": compacted.parameters_removed,
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }
+    with whole_folder(folder, overwrite) as temporary:
+        for part in (model.config, getattr(model, "generation_config", None), tokenizer):
+            if part is not None:
+                part.save_pretrained(temporary)
+        save_tensors(temporary / WEIGHTS, KIND, _each_once(model.state_dict()), header)
+    return Path(folder)
+
+
+def load_compacted(folder: Path | str) -> Compacted:
+    """The compacted model in a folder, in eval mode on the CPU; code that comes with a config is never run.
+
+    Raises `ArtifactError` where the folder holds anything else, and `UnsupportedModelError` for unknown architectures.
+    """
+    tensors, header = load_tensors(Path(folder) / WEIGHTS, KIND)
+    try:
+        direction, semantics = Direction(*stored_texts(header["direction"], "languages")), header["semantics"]
+        dtype, (removed, *widths) = DTYPES[header["dtype"]], _whole(header["parameters_removed"], *header["widths"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{folder} lacks {error}.", "Expected a complete compacted model.") from error
+    if semantics not in get_args(Semantics):
+        raise ArtifactError(f"{folder} has the semantics {semantics!r}.", f"Expected one of {get_args(Semantics)}.")
+    model = _narrowed(Path(folder), tuple(widths), tensors, dtype)
+    return Compacted(model, direction, semantics, tuple(widths), parameter_count(model), removed)
+
+
+def _whole(*values: object) -> list[int]:
+    numbers = [value for value in values if type(value) is int and value >= 0]
+    if len(numbers) < len(values):
+        raise ValueError("whole numbers as widths")
+    return numbers
+
+
+def _narrowed(folder: Path, widths: tuple[int, ...], tensors: dict[str, Tensor], dtype: torch.dtype) -> PreTrainedModel:
+    """A model of the config in the folder, cut to these widths, with these weights."""
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # transformers checks a config by running into what is wrong with it
+        raise ArtifactError(f"{folder} has no config that can be read.", "Expected a compacted model.") from error
+    auto_class = getattr(transformers, require_family(config.model_type, str(folder)).auto_class)
+    try:
+        model: PreTrainedModel = auto_class.from_config(config, dtype=dtype, trust_remote_code=False).eval()
+        networks = list(feed_forwards(view(model)).values())
+    except NeuroglotError:
+        raise
+    except Exception as error:  # numbers of the config that no model can have
+        raise ArtifactError(f"{folder} has a config of which no model can be made ({str(error)[:200]}).") from error
+    if len(networks) != len(widths):
+        raise ArtifactError(f"{folder} states {len(widths)} widths.", f"The model has {len(networks)} layers.")
+    names = {module: name for name, module in model.named_modules()}
+    for network, width in zip(networks, widths, strict=True):
+        _shrink(network, width, f"{names[network.down]}.bias" in tensors)
+    _load(model, tensors, folder)
+    return model
+
+
+def _shrink(network: FeedForward, width: int, has_bias: bool) -> None:
+    bias = bias_of(network.down)
+    full = len(bias_of(network.up[0])) // network.halves
+    cut(network, torch.arange(full) < width, "activation")
+    if has_bias and network.down.bias is None:
+        network.down.bias = nn.Parameter(bias)
+
+
+def _load(model: PreTrainedModel, tensors: dict[str, Tensor], folder: Path) -> None:
+    """Give the model its weights, of which those it shares stand in the file once."""
+    expected = _each_once(model.state_dict())
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if found != {name: tuple(tensor.shape) for name, tensor in expected.items()}:
+        differing = sorted(set(found.items()) ^ {(name, tuple(tensor.shape)) for name, tensor in expected.items()})
+        raise ArtifactError(
+            f"{folder} has other weights than its config says: {differing[0][0]}.", "Expected the same."
+        )
+    model.load_state_dict(tensors, strict=False)
+
+
+def _each_once(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    places: dict[int, str] = {}
+    for name, tensor in weights.items():
+        places.setdefault(tensor.data_ptr() or id(tensor), name)
+    return {name: weights[name] for name in places.values()}

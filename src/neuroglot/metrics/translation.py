@@ -1,0 +1,85 @@
+"""TranslationComparison: systems that translate the same rows in the same directions, over several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from neuroglot.errors import ConfigError
+from neuroglot.metrics.metrics import RESAMPLES, Score, resampled_sums, scores_from
+from neuroglot.signature import Signature
+
+
+@dataclass(frozen=True, eq=False)
+class TranslationComparison:
+    """Counts of a text metric by system, `[S, R, D, C]` for S seeds, R rows, D directions; the first is the base.
+
+    `overlap [S, L]`: mean intersection over union of the masks of each two directions into or out of the pivot, in the
+    `layers`. `removed [S, L]`: the mean share of neurons that a direction's mask removes.
+    """
+
+    metric: str
+    unit: str
+    value: Callable[[Tensor], Tensor]
+    directions: tuple[str, ...]
+    systems: Mapping[str, Tensor]
+    layers: tuple[str, ...]
+    overlap: Tensor
+    removed: Tensor
+    signature: Signature
+
+    def __post_init__(self) -> None:
+        shapes = {tuple(counts.shape) for counts in self.systems.values()}
+        if len(shapes) != 1 or next(iter(shapes))[2] != len(self.directions):
+            raise ConfigError(f"Systems have counts {sorted(shapes)}.", f"Expected {len(self.directions)} directions.")
+
+    @property
+    def base(self) -> str:
+        return next(iter(self.systems))
+
+    @property
+    def seeds(self) -> int:
+        return int(self.systems[self.base].shape[0])
+
+    def scores(self) -> dict[str, Score]:
+        """The mean over directions and seeds, with intervals over rows and seeds."""
+        return {name: self._score(*self._values(counts)) for name, counts in self.systems.items()}
+
+    def differences(self, to: str | None = None) -> dict[str, Score]:
+        """Every other system less the base, or less another; rows and seeds are resampled alike in both."""
+        base = self._values(self.systems[to or self.base])
+        return {
+            name: self._score(*(mine - theirs for mine, theirs in zip(self._values(counts), base)))
+            for name, counts in self.systems.items()
+            if name != (to or self.base)
+        }
+
+    def by_direction(self, name: str) -> dict[str, Score]:
+        """One system's score in each direction."""
+        value, resamples = self._by_direction(self.systems[name])
+        return dict(zip(self.directions, scores_from(value, resamples), strict=True))
+
+    def by_seed(self, name: str) -> list[float]:
+        """One system's mean over directions, seed by seed."""
+        values: list[float] = self.value(self.systems[name].sum(1)).mean(1).tolist()
+        return values
+
+    def _by_direction(self, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean over seeds: `[D]`, and of resampled rows and seeds `[resamples, D]`."""
+        by_seed = self.value(resampled_sums(counts.transpose(0, 1)))  # [resamples, S, D]
+        generator = torch.Generator().manual_seed(3)
+        drawn = torch.randint(self.seeds, (RESAMPLES, self.seeds, 1), generator=generator)
+        resamples = by_seed.gather(1, drawn.expand_as(by_seed)).mean(1)
+        return self.value(counts.sum(1)).mean(0), resamples
+
+    def _values(self, counts: Tensor) -> tuple[Tensor, Tensor]:
+        value, resamples = self._by_direction(counts)
+        return value.mean()[None], resamples.mean(1)[:, None]
+
+    @staticmethod
+    def _score(value: Tensor, resamples: Tensor) -> Score:
+        (score,) = scores_from(value, resamples)
+        return score

@@ -1,0 +1,120 @@
+"""DirectionMasks: which neurons each direction of translation keeps; one bit a neuron on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuroglot.corpora.directions import PIVOT, Direction, as_direction
+from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
+from neuroglot.layout import Layout
+from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
+from neuroglot.signature import Signature
+from neuroglot.storage import load_tensors, save_tensors, stored_texts
+
+KIND = "direction masks"
+
+
+@dataclass(frozen=True, eq=False)
+class DirectionMasks:
+    """The neurons that each of G directions keeps, `kept` bool `[G, N]` in layout order; all others are removed.
+
+    Raises `LayoutMismatchError` for tensors of another form and `ConfigError` for directions named twice.
+    """
+
+    layout: Layout
+    directions: tuple[Direction, ...]
+    kept: Tensor
+    signature: Signature = NO_PROVENANCE
+
+    def __post_init__(self) -> None:
+        expected = (len(self.directions), self.layout.neuron_count)
+        if self.kept.dtype != torch.bool or self.kept.shape != expected:
+            raise LayoutMismatchError(
+                f"Masks are {self.kept.dtype} {list(self.kept.shape)}.", f"Expected bool {list(expected)}."
+            )
+        if not self.directions or len(set(self.directions)) != len(self.directions):
+            raise ConfigError(f"Masks are of {', '.join(map(str, self.directions))}.", "Expected each direction once.")
+
+    def place(self, direction: Direction | str) -> int:
+        """Where a direction stands; raises `ConfigError` where it has no mask."""
+        direction = as_direction(direction)
+        if direction not in self.directions:
+            raise ConfigError(
+                f"There is no mask of {direction}.",
+                f"There are those of {', '.join(map(str, self.directions))}.",
+                "A mask of a zero-shot direction is put together by with_zero_shot.",
+            )
+        return self.directions.index(direction)
+
+    def __getitem__(self, direction: Direction | str) -> NeuronSet:
+        """The neurons that the direction keeps."""
+        place = self.place(direction)
+        origin = self.signature | Signature.of(direction=str(self.directions[place]))
+        return NeuronSet(self.layout, self.kept[place], origin)
+
+    def sizes(self) -> Tensor:
+        """Neurons kept in each layer: `[G, L]`, int64."""
+        return self.layout.sum_by_layer(self.kept.long())
+
+    def sparsity(self) -> Tensor:
+        """Share of each layer's neurons that is removed, 1 − |S|/N: `[G, L]`, float64."""
+        return 1 - self.sizes().double() / torch.tensor([layer.width for layer in self.layout.layers])
+
+    def overlap(self) -> Tensor:
+        """Intersection over union of each two directions' neurons by layer: `[L, G, G]`, float64; NaN of two empty."""
+        by_layer = []
+        for _, part in self.layout.by_layer(self.kept.double()):
+            both, size = part @ part.T, part.sum(1)
+            by_layer.append(both / (size[:, None] + size - both))
+        return torch.stack(by_layer)
+
+    def with_zero_shot(self, directions: Sequence[Direction | str], pivot: str = PIVOT) -> DirectionMasks:
+        """And masks of these directions past the pivot: the encoder's part of x→pivot, the decoder's of pivot→y.
+
+        A model without an encoder has the decoder's part only. Raises `ConfigError` where one of the two is missing, or
+        a direction has a mask already.
+        """
+        chosen, in_encoder = [as_direction(direction) for direction in directions], encoder_neurons(self.layout)
+        kept = [self.kept]
+        for direction in chosen:
+            into, out_of = self[Direction(direction.source, pivot)], self[Direction(pivot, direction.target)]
+            kept.append(torch.where(in_encoder, into.members, out_of.members)[None])
+        return DirectionMasks(self.layout, (*self.directions, *chosen), torch.cat(kept), self.signature)
+
+    def save(self, path: Path | str) -> Path:
+        """Write one safetensors file with a JSON header: G rows of N bits."""
+        header = {
+            "layout": self.layout.to_json(),
+            "directions": [[direction.source, direction.target] for direction in self.directions],
+            "signature": self.signature.to_json(),
+        }
+        return save_tensors(path, KIND, {"kept": torch.from_numpy(np.packbits(self.kept.numpy(), axis=1))}, header)
+
+    @classmethod
+    def load(cls, path: Path | str) -> DirectionMasks:
+        """The masks in a file; raises `ArtifactError` where the file is anything else."""
+        tensors, header = load_tensors(path, KIND)
+        try:
+            layout, signature = Layout.from_json(header["layout"]), Signature.from_json(header["signature"])
+            directions = tuple(Direction(*stored_texts(pair, "languages")) for pair in header["directions"])
+            packed = tensors["kept"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ArtifactError(f"{path} lacks {error}.", "Expected complete direction masks.") from error
+        expected = (len(directions), -(-layout.neuron_count // 8))
+        if packed.dtype != torch.uint8 or packed.shape != expected:
+            raise ArtifactError(
+                f"{path} holds {packed.dtype} {list(packed.shape)}.", f"Expected {list(expected)} bytes."
+            )
+        bits = np.unpackbits(packed.numpy(), axis=1, count=layout.neuron_count)
+        return cls(layout, directions, torch.from_numpy(bits.astype(np.bool_)), signature)
+
+
+def encoder_neurons(layout: Layout) -> Tensor:
+    """Which neurons are of an encoder: bool `[N]`."""
+    return torch.cat([torch.full((layer.width,), layer.stack.startswith("encoder")) for layer in layout.layers])

@@ -1,0 +1,191 @@
+"""Price: steps of a job with their tokens, counted, and their time, measured on a few rows and scaled by tokens."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from rich.filesize import decimal
+
+from neuroglot.activity.passes import LARGEST_BUDGET
+from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.errors import CorpusError
+from neuroglot.experiments.evaluation import LOGIT_BUDGET
+from neuroglot.models.loading import model_signature
+from neuroglot.models.locating import text_config
+from neuroglot.models.view import ModelView
+from neuroglot.reports.tables import Column, Table
+from neuroglot.tokens.batches import TOKEN_BUDGET
+from neuroglot.tokens.tokenizing import context_limit, nothing_fits
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SAMPLED_ROWS = 500  # are tokenised where there are more
+ENOUGH_SECONDS = 0.5  # of a timed run that fills a batch: what it costs to begin says little then
+MOST_SECONDS = 5.0  # of one that does not
+
+
+def prompts_or_text(data: Corpus | Task) -> Iterable[Corpus]:
+    """What is read of a task without its answers, or of parallel text."""
+    return [data.prompts if isinstance(data, Task) else data]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a job: the model reads the texts that `read` gives of the `data`, so many `times`.
+
+    `run` does the same with fewer rows, to be timed, and reads them `timed` times. Where tokens are `written`, so many
+    are generated for each text instead, one after another.
+    """
+
+    name: str
+    data: Corpus | Task
+    run: Callable[[Any], object]
+    times: int = 1
+    timed: int = 1
+    read: Callable[[Any], Iterable[Corpus]] = prompts_or_text
+    written: int = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one step costs; `tokens` are those of one time, `exact` or scaled from a sample of rows."""
+
+    step: str
+    tokens: int
+    exact: bool
+    times: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a job would cost beside loading the model; bytes are those beyond the model's own."""
+
+    models: tuple[str, ...]
+    device: str
+    lines: tuple[Line, ...]
+    kept_bytes: int
+    batch_bytes: int
+    disk_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        return sum(line.seconds for line in self.lines)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is known and what is a guess."""
+        exact = all(line.exact for line in self.lines)
+        counted = "counted exactly" if exact else f"estimated from {SAMPLED_ROWS} rows of each corpus"
+        return (
+            f"Tokens are {counted}; equal texts and shared beginnings may be read once, and make them fewer.",
+            f"Time is estimated from short runs of each step on {self.device}; loading the model comes on top.",
+            "Memory and disk are estimated, memory beyond the model's own.",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"seconds": self.seconds, "notes": self.notes}
+
+    def tables(self) -> tuple[Table, Table]:
+        columns = [Column(name) for name in ("step", "tokens", "times", "tokens in all", "time, about")]
+        steps = [
+            (line.step, line.tokens, line.times, line.tokens * line.times, _duration(line.seconds))
+            for line in self.lines
+        ]
+        needed = [
+            ("time", _duration(self.seconds)),
+            ("memory for what is kept", decimal(self.kept_bytes)),
+            ("memory for a batch", decimal(self.batch_bytes)),
+            ("disk", decimal(self.disk_bytes)),
+        ]
+        return (
+            Table.of("steps", f"What {', '.join(self.models)} would read on {self.device}", columns, steps),
+            Table.of("needed", "What the job would need", [Column("what"), Column("about")], needed),
+        )
+
+
+def price(
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, steps: Sequence[Step], kept_bytes: int, disk_bytes: int
+) -> Price:
+    """The price of a job of these steps. Raises `CorpusError` where no row of one fits into the model's context."""
+    limit = context_limit(tokenizer, text_config(view.model))
+    lines = tuple(_line(tokenizer, step, limit) for step in steps)
+    model = str(dict(model_signature(view.model).fields)["model"])
+    return Price((model,), view.model.device.type, lines, kept_bytes, _batch_bytes(view), disk_bytes)
+
+
+def together(prices: Sequence[Price]) -> Price:
+    """The price of jobs one after another, into one report."""
+    first = prices[0]
+    return Price(
+        tuple(model for one in prices for model in one.models),
+        first.device,
+        tuple(replace(line, step=f"{one.models[0]}: {line.step}") for one in prices for line in one.lines),
+        max(one.kept_bytes for one in prices),
+        max(one.batch_bytes for one in prices),
+        max(one.disk_bytes for one in prices),
+    )
+
+
+def _line(tokenizer: PreTrainedTokenizerBase, step: Step, limit: int | None) -> Line:
+    rows = len(step.data)
+    order = random.Random(0).sample(range(rows), min(rows, SAMPLED_ROWS))  # every beginning of it is a random sample
+    sampled = _tokens(tokenizer, step, step.data.take(order), limit)
+    if not sampled:
+        raise nothing_fits(step.data.name, limit)
+    tokens = round(sampled * rows / len(order))
+    seconds = _seconds_a_token(tokenizer, step, order, limit) * tokens * step.times / step.timed
+    return Line(step.name, tokens, len(order) == rows, step.times, seconds)
+
+
+def _tokens(tokenizer: PreTrainedTokenizerBase, step: Step, data: Corpus | Task, limit: int | None) -> int:
+    """Tokens of the data once, without rows that are longer than the model's context."""
+    if step.written:
+        return step.written * len(data) * len(data.languages)
+    return sum(_tokens_of(tokenizer, corpus, limit) for corpus in step.read(data))
+
+
+def _tokens_of(tokenizer: PreTrainedTokenizerBase, corpus: Corpus, limit: int | None) -> int:
+    columns = [tokenizer(list(column), verbose=False)["input_ids"] for column in corpus.texts.values()]
+    rows = [list(map(len, row)) for row in zip(*columns, strict=True)]
+    return sum(sum(row) for row in rows if limit is None or max(row) <= limit)
+
+
+def _seconds_a_token(
+    tokenizer: PreTrainedTokenizerBase, step: Step, order: Sequence[int], limit: int | None
+) -> float:  # fmt: skip
+    """Run the step on more and more rows, until one run fills a batch or is long; the first only warms up."""
+    rows, warm = 1, False
+    while True:
+        part, start = step.data.take(order[:rows]), perf_counter()
+        try:
+            step.run(part)
+        except CorpusError:  # none of these few rows can be read
+            if rows == len(order):
+                raise
+        else:
+            seconds, tokens = perf_counter() - start, _tokens(tokenizer, step, part, limit)
+            full = seconds >= MOST_SECONDS or (seconds >= ENOUGH_SECONDS and tokens >= TOKEN_BUDGET)
+            if warm and tokens and (full or rows == len(order)):
+                return seconds / tokens
+            warm = True
+        rows = min(4 * rows, len(order))
+
+
+def _batch_bytes(view: ModelView) -> int:
+    """What a batch needs: a layer's activations at each position, and logits, in float32; a rule of thumb."""
+    config = text_config(view.model)
+    widest = max(layer.width // layer.experts for layer in view.layout.layers)
+    positions = TOKEN_BUDGET if view.model.device.type == "cpu" else LARGEST_BUDGET
+    logits = min(LOGIT_BUDGET, positions * int(config.vocab_size))
+    return 4 * positions * (3 * widest + 8 * int(config.hidden_size)) + 8 * logits
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))

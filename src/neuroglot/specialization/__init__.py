@@ -1,1 +1,0 @@
-"""Neuron Specialization (Tan et al. 2024): each direction of translation has neurons of its own."""

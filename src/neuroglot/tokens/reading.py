@@ -1,0 +1,91 @@
+"""Reading: one pass over a corpus as batches in a fixed order, a window of rows in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Literal
+
+from neuroglot.corpora.corpus import Corpus
+from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, by_language, by_row
+from neuroglot.tokens.tokenizing import Text, encode, fits, nothing_fits
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+WINDOW_CHARACTERS = 2**21  # of text that is held as tokens at once: enough to sort by length, little to keep
+MIN_PREFIX = 32  # tokens; shorter beginnings cost more to keep than to compute again
+
+
+@dataclass(eq=False)
+class Reading:
+    """The batches of a corpus: always the same, whatever has been read of it before and by which process.
+
+    `order` is `language` (batches of one language, padded least) or `row` (all languages of a row in one batch). Rows
+    with a text of more than `max_tokens` are left out in all languages; `dropped` lists them once they were met.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    corpus: Corpus
+    max_tokens: int | None
+    order: Literal["language", "row"] = "language"
+    token_budget: int = TOKEN_BUDGET
+    share_prefixes: bool = False
+    equal_once: bool = True
+    dropped: list[int] = field(default_factory=list)
+
+    @property
+    def texts(self) -> int:
+        """How many texts there are to read, those of dropped rows included."""
+        return len(self.corpus) * len(self.corpus.languages)
+
+    @property
+    def together(self) -> int:
+        """How many texts must stay in one batch."""
+        return len(self.corpus.languages) if self.order == "row" else 1
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows that were read, once all were; raises `CorpusError` where none was."""
+        left_out = set(self.dropped)
+        if len(left_out) == len(self.corpus):
+            raise nothing_fits(self.corpus.name, self.max_tokens)
+        return [row for row in range(len(self.corpus)) if row not in left_out]
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.dropped.clear()
+        for window in self._windows():
+            texts = list(self._fitting(window))
+            if not texts:
+                continue
+            languages = len(self.corpus.languages)
+            if self.order == "row":
+                yield from by_row(texts, languages, self.token_budget)
+            else:
+                min_prefix = MIN_PREFIX if self.share_prefixes else None
+                yield from by_language(texts, languages, self.token_budget, min_prefix, self.equal_once)
+
+    def _windows(self) -> Iterator[range]:
+        """Ranges of rows with about `WINDOW_CHARACTERS` of text each."""
+        start, characters = 0, 0
+        for row, texts in enumerate(zip(*self.corpus.texts.values(), strict=True)):
+            characters += sum(map(len, texts))
+            if characters >= WINDOW_CHARACTERS:
+                yield range(start, row + 1)
+                start, characters = row + 1, 0
+        if start < len(self.corpus):
+            yield range(start, len(self.corpus))
+
+    def _fitting(self, window: range) -> Iterator[Text]:
+        part = self.corpus.take(window)
+        columns = [
+            encode(self.tokenizer, part, language, first_row=window.start, to_score=False)
+            for language in part.languages
+        ]
+        rows: list[Sequence[Text]] = list(zip(*columns, strict=True))
+        self.dropped.extend(row[0].row for row in rows if not fits(row, self.max_tokens))
+        kept = (row for row in rows if fits(row, self.max_tokens))
+        yield from chain.from_iterable(
+            [replace(text, language=place) for place, text in enumerate(row)] for row in kept
+        )
