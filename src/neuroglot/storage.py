@@ -7,8 +7,9 @@ import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from neuroglot.errors import ArtifactError
+from neuroglot.errors import ArtifactError, ConfigError
 
 FORMAT_VERSION = "1"
 HEADER_LIMIT = 16 * 2**20  # characters of JSON that a header may hold
@@ -123,6 +124,40 @@ def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[s
     if foreign := sorted({str(tensor.dtype) for tensor in tensors.values() if tensor.dtype not in DTYPES}):
         raise ArtifactError(f"{path} holds {', '.join(foreign)}.", "Expected whole numbers, floats and booleans.")
     return tensors, header
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a long step keeps what it has done, so that a killed job goes on; without a folder nothing is kept.
+
+    What lies there is of the same job: whoever hands it on sees to that. `save_seconds` is the least time between two
+    savings of what grows, such as counts.
+    """
+
+    folder: Path | None = None
+    save_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.save_seconds < 0:
+            raise ConfigError(f"Got {self.save_seconds:g} seconds between savings.", "Expected no negative time.")
+
+    def below(self, name: str) -> "Kept":
+        """The same for a part of the step."""
+        return self if self.folder is None else replace(self, folder=self.folder / name)
+
+    def once(self, name: str, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """The tensors called `name`, made and kept unless they are there; a damaged file is made again."""
+        if self.folder is None:
+            return dict(make())
+        path = self.folder / f"{name}.safetensors"
+        with suppress(ArtifactError):
+            return load_tensors(path, "kept")[0]
+        made = {key: tensor.detach().cpu() for key, tensor in make().items()}
+        save_tensors(path, "kept", made, {})
+        return made
+
+
+NOTHING_KEPT = Kept()
 
 
 def parse_json(text: str | bytes) -> Any:

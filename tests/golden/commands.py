@@ -47,7 +47,7 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "align": ["align", "lab", "--corpus", "{tmp}/texts.tsv", "--limit", "12", "--json"],
     "attribute": ["attribute", "lab", *TASK],
-    "deactivate": ["deactivate", "lab", *TASK, "--draws", "2"],
+    "deactivate": ["deactivate", "lab", *TASK, "--random-draws", "2"],
     "steer": [
         "steer", "add", "--neurons", "{tmp}/select-entropy/de.safetensors", "--activity",
         "{tmp}/record/activity.safetensors", "--language", "de", "--json",

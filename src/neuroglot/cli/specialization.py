@@ -115,7 +115,7 @@ def collect(
     parallel = texts.load(corpus)
     activity = collected(
         *loading.load(model), parallel, between.of(parallel), like_reference=like_reference,
-        token_budget=token_budget, run_folder=out, resume=resume, save_seconds=save_seconds,
+        token_budget=token_budget,
     )  # fmt: skip
     file = activity.save(out / "activity.safetensors")
     if json:

@@ -52,6 +52,21 @@ def load(
     return view(model.eval()), tokenizer
 
 
+def require_known(name: str, revision: str | None = None) -> None:
+    """Raise `UnsupportedModelError` for a model whose config is not there or of no known family; reads no weights."""
+    if name == "lab":
+        return
+    try:
+        config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise UnsupportedModelError(
+            f"The model {name!r} cannot be found: {_first_line(error)}",
+            "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
+            "Check the spelling; a hub id needs a network or a filled cache.",
+        ) from error
+    require_family(config.model_type, name)
+
+
 def _move(model: PreTrainedModel, device: str) -> None:
     try:
         model.to(torch.device(device))  # type: ignore[arg-type]

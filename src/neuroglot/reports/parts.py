@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -149,3 +149,12 @@ class Section:
             "tables": [table.to_json() for table in self.all_tables()],
             "signature": self.signature.to_json(),
         }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Section:
+        """What `to_json` kept of a section; raises `KeyError` or `TypeError` on anything else."""
+        tables = tuple(Table.from_json(table) for table in stored["tables"])
+        return cls(
+            stored["key"], stored["title"], stored["sentence"], Signature.from_json(stored["signature"]),
+            tuple(stored["remarks"]), tables=tables,
+        )  # fmt: skip

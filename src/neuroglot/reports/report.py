@@ -15,8 +15,9 @@ import torch
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.sharing import Sharing
 from neuroglot.attribution.attribution import Attribution
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
+from neuroglot.metrics.alignment import Alignment
 from neuroglot.metrics.deactivation import Deactivation
 from neuroglot.metrics.metrics import Evaluation
 from neuroglot.metrics.prompts import PromptComparison
@@ -26,6 +27,7 @@ from neuroglot.neurons.comparing import SharingChange
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.parts import Section
 from neuroglot.reports.sections.ablation import ablation_section, task_section
+from neuroglot.reports.sections.alignment import alignment_section
 from neuroglot.reports.sections.attribution import attribution_section
 from neuroglot.reports.sections.change import change_section
 from neuroglot.reports.sections.deactivation import deactivation_section
@@ -36,7 +38,7 @@ from neuroglot.reports.sections.sets import sets_section, single_set_section
 from neuroglot.reports.sections.sharing import sharing_section, sharings_section
 from neuroglot.reports.sections.translation import translation_section
 from neuroglot.reports.texts import TopTexts
-from neuroglot.storage import write_whole
+from neuroglot.storage import parse_json, write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,6 +48,8 @@ Sets = NeuronSet | Mapping[str, NeuronSet]
 Several = tuple[Evaluation, ...] | tuple[Sharing, ...]
 Result = (
     Activity
+    | Alignment
+    | Section
     | Attribution
     | Sharing
     | SharingChange
@@ -68,7 +72,9 @@ _SECTIONS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Section]], ...] = 
     (lambda result: isinstance(result, TranslationComparison), translation_section),
     (lambda result: isinstance(result, Deactivation), deactivation_section),
     (lambda result: isinstance(result, Attribution), attribution_section),
+    (lambda result: isinstance(result, Section), lambda section: section),
     (lambda result: isinstance(result, SharingChange), change_section),
+    (lambda result: isinstance(result, Alignment), alignment_section),
     (lambda result: isinstance(result, Sharing), sharing_section),
     (lambda result: isinstance(result, tuple) and _are(result, Sharing), sharings_section),
     (lambda result: isinstance(result, Mapping) and bool(result) and _are(result.values(), NeuronSet), sets_section),
@@ -148,6 +154,27 @@ class Report:
             for place, result in enumerate(ordered)
             if not any(_same_counts(result, one) for one in ordered[:place])
         )
+
+    @classmethod
+    def load(cls, path: Path | str) -> Report:
+        """The report in a `report.json`: its sentences, tables and signatures, without figures.
+
+        Raises `ArtifactError` if the file is none.
+        """
+        path = Path(path)
+        try:
+            stored = parse_json(path.read_text(encoding="utf-8"))
+            sections = tuple(Section.from_json(part) for part in stored["sections"])
+            report = cls.__new__(cls)
+            report.title, report.notes, report.texts, report.results = stored["title"], tuple(stored["notes"]), None, ()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ArtifactError(
+                f"{path} is not a report ({error}).", "Expected report.json of a run folder."
+            ) from error
+        if sections:
+            sections = (replace(sections[0], headline=stored["headline"]), *sections[1:])
+        report.__dict__["sections"] = sections
+        return report
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:

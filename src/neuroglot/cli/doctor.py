@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from neuroglot.cli.options import Json
+from neuroglot.cli.commands import Json
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -37,7 +37,7 @@ def doctor(*, json: Json = False) -> None:
 
     The exit code is 0 when neuroglot can be used, and 1 when not. What is missing but optional is only named.
     """
-    from neuroglot.cli.running import print_json
+    from neuroglot.cli.printing import print_json
 
     checks = [check for look in LOOKS for check in _looked(look)]
     usable = all(check.state != "broken" for check in checks)
