@@ -3,14 +3,16 @@
 import io
 import json
 import os
+import re
 import shutil
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from glob import escape as glob_escape
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import torch
@@ -32,73 +34,76 @@ DTYPES = frozenset((
 def write_whole(path: Path | str, content: bytes | str) -> Path:
     """Write a file so that a reader sees the old one or the new one, never a part."""
     path = Path(path)
-    with _as_artifact_error(path):
+    with as_artifact_error(path):
         data = content.encode() if isinstance(content, str) else content
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = _beside(path)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
             os.replace(temporary, path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
     return path
 
 
 @contextmanager
-def whole_folder(path: Path | str, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary folder that becomes `path` when the block ends without an exception, and is removed otherwise.
+def whole_folder(path: Path | str) -> Iterator[Path]:
+    """A temporary folder whose files become those of `path` when the block ends without an exception.
 
-    Raises `ArtifactError` where `path` exists and is not an empty folder, unless `overwrite`.
+    Raises `ArtifactError` if `path` exists and is not an empty folder.
     """
     path = Path(path)
-    check_free(path, overwrite)
-    with _as_artifact_error(path):
+    check_free(path)
+    with as_artifact_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        temporary = _beside(path)
+        temporary.mkdir()
     try:
         yield temporary
-        with _as_artifact_error(path):
-            os.chmod(temporary, 0o755)
-            _put_in_place(temporary, path)
+        with as_artifact_error(path):
+            if path.exists():  # it stays the folder that it is: a mount point, say
+                for part in temporary.iterdir():
+                    shutil.move(part, path / part.name)
+                temporary.rmdir()
+            else:
+                os.replace(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def _put_in_place(new: Path, path: Path) -> None:
-    """Make `new` the folder `path`; the one that was there goes only once the new one stands, and stays otherwise."""
-    old = new.with_name(f"{new.name}.old")
-    try:
-        if path.exists():
-            os.replace(path, old)
-        os.replace(new, path)
-    finally:
-        if old.exists() and not path.exists():
-            os.replace(old, path)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def check_free(path: Path | str, overwrite: bool = False) -> None:
-    """Raise `ArtifactError` where writing to the folder `path` would lose something, unless `overwrite`.
-
-    With `overwrite` a folder is replaced, but only one that neuroglot wrote: a wrong path must not cost a home folder.
-    """
+def check_free(path: Path | str) -> None:
+    """Raise `ArtifactError` unless `path` is a new name or an empty folder."""
     path = Path(path)
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return
-    if not overwrite:
-        raise ArtifactError(
-            f"{path} exists already.",
-            "Expected a new or an empty folder.",
-            "Name another one; `analyze` also takes --overwrite, and `record` --resume.",
-        )
-    if not (path / "config.json").is_file():
-        raise ArtifactError(f"{path} is not a run folder: it has no config.json.", "", "Remove it yourself.")
+    if path.is_symlink() and not path.exists():
+        raise ArtifactError(f"{path} is a link to nothing.", "Expected a folder or a free name.")
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise ArtifactError(f"{path} exists already.", "Expected a new or an empty folder.", "Name another one.")
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name beside `path` for what is being written; those that killed processes left there are removed."""
+    host = re.sub(r"\W", "", gethostname())  # a process of another machine, on a shared disk, cannot be asked after
+    start = f".{path.name[:150]}.{host[:40]}-"
+    for left in path.parent.glob(f"{glob_escape(start)}*~"):
+        owner = left.name.removeprefix(start).removesuffix("~")
+        if owner.isdigit() and not _is_running(int(owner)):
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink(missing_ok=True)
+    return path.with_name(f"{start}{os.getpid()}~")
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
 
 
 def save_tensors(path: Path | str, kind: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Path:
@@ -250,10 +255,16 @@ def _header(path: Path, kind: str, metadata: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _as_artifact_error(path: Path) -> Iterator[None]:
+def as_artifact_error(path: Path) -> Iterator[None]:
+    """Say in one sentence that a place cannot be written."""
     try:
         yield
     except OSError as error:
-        raise ArtifactError(f"{path} cannot be written: {error.strerror}.", "", "Name a place that can be.") from error
+        said = error.strerror or type(error).__name__
+        raise ArtifactError(f"{path} cannot be written: {said}.", "", "Free the place, or name another one.") from error
+    except SafetensorError as error:
+        raise ArtifactError(
+            f"{path} cannot be written: {error}.", "", "Free the place, or name another one."
+        ) from error
     except UnicodeEncodeError as error:
         raise ArtifactError(f"{path} cannot be written: its text holds half a surrogate pair.") from error

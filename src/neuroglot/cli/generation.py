@@ -125,10 +125,10 @@ def export(
     from neuroglot.neurons import NeuronSet
     from neuroglot.storage import check_free
 
-    check_free(out, overwrite)
+    check_free(out)
     neurons = NeuronSet.load(ablate)
     view, tokenizer = loading.load(model)
-    fold(view, neurons, out, tokenizer, overwrite=overwrite)
+    fold(view, neurons, out, tokenizer)
     if json:
         print_json({"out": str(out), "neurons": len(neurons), "of": view.layout.neuron_count})
         return

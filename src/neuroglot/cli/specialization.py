@@ -263,11 +263,11 @@ def compact(
     from neuroglot.neurons.masks import DirectionMasks
     from neuroglot.storage import check_free
 
-    check_free(out, overwrite)
+    check_free(out)
     view, tokenizer = loading.load(model)
     small = compacted(view, DirectionMasks.load(masks), direction, semantics)
     before, after = timed(view, view.model), timed(view, small.model)
-    save_compacted(small, out, tokenizer, overwrite=overwrite)
+    save_compacted(small, out, tokenizer)
     if json:
         print_json({"out": str(out), "widths": small.widths, "before": before.to_json(), "after": after.to_json()})
         return

@@ -173,8 +173,6 @@ def save_compacted(
     compacted: Compacted,
     folder: Path | str,
     tokenizer: PreTrainedTokenizerBase | None = None,
-    *,
-    overwrite: bool = False,
 ) -> Path:
     """Write a new folder that `load_compacted` reads; transformers cannot, because widths differ by layer.
 
@@ -188,7 +186,7 @@ def save_compacted(
         "parameters_removed": compacted.parameters_removed,
         "dtype": str(model.dtype).removeprefix("torch."),
     }
-    with whole_folder(folder, overwrite) as temporary:
+    with whole_folder(folder) as temporary:
         for part in (model.config, getattr(model, "generation_config", None), tokenizer):
             if part is not None:
                 part.save_pretrained(temporary)

@@ -32,8 +32,6 @@ def fold(
     neurons: NeuronSet,
     out: Path | str,
     tokenizer: PreTrainedTokenizerBase | None = None,
-    *,
-    overwrite: bool = False,
 ) -> Path:
     """Save a checkpoint that, loaded by transformers, computes what the model computes under `ablating` at 0.
 
@@ -46,7 +44,7 @@ def fold(
     view.layout.require_same(neurons.layout, "The neuron set")
     _require_plain(view.model)
     weights = _folded(view, neurons)
-    with whole_folder(out, overwrite) as folder:
+    with whole_folder(out) as folder:
         with _config_kept(view.model):
             view.model.save_pretrained(folder, state_dict=weights)
         if tokenizer is not None:

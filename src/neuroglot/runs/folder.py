@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from neuroglot.errors import ArtifactError
-from neuroglot.storage import parse_json, write_whole
+from neuroglot.storage import as_artifact_error, parse_json, write_whole
 
 MARKER = "neuroglot-run.json"
 UNFINISHED = ".unfinished"
 FORMAT = 1
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG, errno.ENAMETOOLONG}
 
 
 @dataclass(frozen=True)
@@ -159,20 +158,6 @@ class RunFolder:
             self.unfinished.rmdir()
             for folder in new:
                 folder.rmdir()
-
-
-@contextmanager
-def as_artifact_error(path: Path) -> Iterator[None]:
-    """Say in one sentence that a place cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in FULL | {errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.EBUSY, errno.ENOENT}:
-            raise
-        said = error.strerror or type(error).__name__
-        raise ArtifactError(
-            f"{error.filename or path} cannot be written: {said}.", "", "Free the place, or name another one."
-        ) from error
 
 
 @contextmanager

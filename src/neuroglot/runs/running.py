@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from neuroglot import distribution
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ArtifactError, ConfigError, NeuroglotError
 from neuroglot.reports import Report
 from neuroglot.runs.files import FILE
-from neuroglot.runs.folder import RunFolder, as_artifact_error
+from neuroglot.runs.folder import RunFolder
 from neuroglot.runs.identity import Identity
 from neuroglot.runs.price import Price
 from neuroglot.runs.recipe import Recipe
 from neuroglot.runs.run import Run
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 
 
 def run_recipe(recipe: Recipe, out: Path | None, *, resume: bool = False, overwrite: bool = False) -> Report:
@@ -99,7 +102,7 @@ def _noting(recipe: Recipe, folder: RunFolder, identity: Identity) -> Iterator[N
 def _keeping(folder: RunFolder, run: Run) -> Iterator[None]:
     """After an error or an interrupt keep what the job can go on from, or leave nothing."""
     try:
-        with as_artifact_error(folder.path):
+        with _full_disk_is_said(folder.path):
             yield
     except BaseException as error:
         if not run.is_worth_keeping:
@@ -107,6 +110,21 @@ def _keeping(folder: RunFolder, run: Run) -> Iterator[None]:
         elif isinstance(error, KeyboardInterrupt):
             error.args = (f"go on with --resume --out {folder.path}.",)
         raise
+
+
+@contextmanager
+def _full_disk_is_said(path: Path) -> Iterator[None]:
+    """Libraries that write checkpoints raise what they like where the disk is full."""
+    try:
+        yield
+    except NeuroglotError:
+        raise
+    except Exception as error:
+        if "no space left" not in str(error).lower() and getattr(error, "errno", None) not in FULL:
+            raise
+        raise ArtifactError(
+            f"{path} cannot be written: {error}.", "", "Free the disk, and go on with resume (--resume)."
+        ) from error
 
 
 def _job(recipe: Recipe, identity: Identity) -> dict[str, Any]:
