@@ -6,7 +6,7 @@ import signal
 import sys
 from types import FrameType
 
-INTERRUPTED, TERMINATED, HUNG_UP = 130, 143, 129
+INTERRUPTED = 130  # exit code; other signals give 128 and their number
 
 
 class Stopped(KeyboardInterrupt):
@@ -21,23 +21,28 @@ def _stop(number: int, _: FrameType | None) -> None:
     raise stopped
 
 
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code; an interrupt is one sentence."""
+    try:
+        from neuroglot.cli import run_app
+
+        run_app(arguments)
+    except KeyboardInterrupt as stop:
+        print(f"neuroglot: interrupted; {stop or 'no partial output was left.'}", file=sys.stderr)  # noqa: T201
+        return getattr(stop, "code", INTERRUPTED)
+    return 0
+
+
 def main() -> None:
-    """Run the command line."""
-    code = INTERRUPTED
+    """The program: other signals that ask a process to end are handled like Ctrl-C."""
     try:
         for name in ("SIGTERM", "SIGHUP"):  # the latter is not on Windows
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
                 signal.signal(number, _stop)
-        from neuroglot.cli import run_app
-
-        run_app(sys.argv[1:])
-        return
-    except KeyboardInterrupt as stop:
-        code = getattr(stop, "code", INTERRUPTED)
-        said = str(stop) or "no partial output was left."
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the end is not interrupted again
-    print(f"neuroglot: interrupted; {said}", file=sys.stderr)  # noqa: T201
+        code = run(sys.argv[1:])
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interpreter's own end is not interrupted
     sys.exit(code)
 
 

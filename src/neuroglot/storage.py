@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from glob import escape as glob_escape
+from itertools import count
 from pathlib import Path
 from socket import gethostname
 from typing import Any
@@ -29,6 +30,8 @@ LARGEST_VIEW = 2**28  # elements of a foreign tensor: a view of one number can b
 DTYPES = frozenset((
     torch.bool, torch.uint8, torch.int32, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64
 ))  # fmt: skip
+
+_numbers = count()  # of what this process has written, in any of its threads
 
 
 def write_whole(path: Path | str, content: bytes | str) -> Path:
@@ -90,10 +93,10 @@ def _beside(path: Path) -> Path:
     host = re.sub(r"\W", "", gethostname())  # a process of another machine, on a shared disk, cannot be asked after
     start = f".{path.name[:150]}.{host[:40]}-"
     for left in path.parent.glob(f"{glob_escape(start)}*~"):
-        owner = left.name.removeprefix(start).removesuffix("~")
+        owner = left.name.removeprefix(start).partition("-")[0]
         if owner.isdigit() and not _is_running(int(owner)):
             shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink(missing_ok=True)
-    return path.with_name(f"{start}{os.getpid()}~")
+    return path.with_name(f"{start}{os.getpid()}-{next(_numbers)}~")
 
 
 def _is_running(process: int) -> bool:

@@ -5,7 +5,7 @@ import sys
 
 from cyclopts import App, Group
 
-from neuroglot.cli.commands import usage_of
+from neuroglot.cli.commands import summary_of, usage_of
 from neuroglot.cli.doctor import DOCTOR_EXAMPLES, doctor
 from neuroglot.cli.harness import HARNESS_EXAMPLES, harness
 from neuroglot.cli.lazy import attribute_of
@@ -43,7 +43,7 @@ for _command, _recipe in all_recipes().items():
     _parent.command(
         f"neuroglot.cli.lazy:{attribute_of(_command)}",
         name=_second or _first,
-        help=_recipe.__doc__,
+        help=summary_of(_recipe),
         group=None if _second else GROUPS[_recipe.group],
         usage=usage_of(_recipe),
         help_epilogue=f"Examples:\n{_recipe.examples}",

@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from cyclopts import Group, Parameter
 
-from neuroglot.runs.recipe import Recipe, option_types
+from neuroglot.runs.recipe import Recipe
 
 HEADINGS = ("Texts", "Model", "Neurons")  # groups of flags that several commands share, below their own
 OUTPUT = Group("Output", sort_key=99)
@@ -57,8 +57,14 @@ def command_of(recipe: type[Recipe]) -> Callable[..., None]:
 
     command.__signature__ = signature  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    command.__doc__ = recipe.__doc__
+    command.__doc__ = summary_of(recipe)
     return command
+
+
+def summary_of(recipe: type[Recipe]) -> str:
+    """A recipe's docstring with each paragraph on one line, so that a terminal of any width wraps it well."""
+    paragraphs = inspect.cleandoc(recipe.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def usage_of(recipe: type[Recipe]) -> str:
@@ -108,11 +114,11 @@ def options_in(path: Path, recipe: type[Recipe]) -> dict[str, Any]:
 
 def _own_parameters(recipe: type[Recipe]) -> Iterator[inspect.Parameter]:
     """Positional options first, as Python wants it; then required ones, then the recipe's own, then shared ones."""
-    texts = help_of(recipe)
+    texts, types = help_of(recipe), get_type_hints(recipe)  # bounds are the recipe's to check
     for field in sorted(fields(recipe), key=lambda field: _rank(recipe, field)):
         required = field.default is MISSING
         text = texts[field.name] + (" [required]" if required else "")
-        annotation, default = option_types(recipe)[field.name], None if required else field.default
+        annotation, default = (types[field.name] | None, None) if required else (types[field.name], field.default)
         described = {"help": text, **_heading_of(recipe, field.name)}
         yield _parameter(field.name, annotation, default, described, field.name in recipe.positional)
 

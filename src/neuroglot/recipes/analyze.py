@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from neuroglot.recipes.options import FIND, Natural, OnCorpus, OnModel, OnNeurons, Positive, Seeded
+from neuroglot.recipes.options import FIND, Natural, OnCorpus, OnModel, OnNeurons, Positive, Seeded, Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +55,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Seeded):
     neuroglot analyze bigscience/bloom-560m --corpus mgsm/ --out run --dry-run"""
     positional = ("model",)
 
-    top_share: float = 0.05
+    top_share: Share = 0.05
     """Share of all neurons to select as language-specific, those of lowest entropy."""
 
     filter_quantile: float = 0.95
@@ -64,7 +64,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Seeded):
     owner_quantile: float = 0.95
     """Quantile of all firing rates that a neuron must pass in a language to belong to it."""
 
-    selection_share: float = 0.5
+    selection_share: Share = 0.5
     """Share of the rows on which neurons are selected."""
 
     ablation_rows: Positive = 50
@@ -76,7 +76,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Seeded):
     task_rows: Positive = 60
     """Rows of such a task."""
 
-    task_top_share: float = 0.2
+    task_top_share: Share = 0.2
     """Share of neurons for tasks: an exact answer changes only where probabilities change much, so a wider set."""
 
     random_draws: Positive = 5
@@ -162,7 +162,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Seeded):
 
         return tuple(task.select(languages) for task in lab.tasks())
 
-    def _selected(self, activity: Activity, top_share: float) -> dict[str, NeuronSet]:
+    def _selected(self, activity: Activity, top_share: Share) -> dict[str, NeuronSet]:
         from neuroglot.neurons import by_entropy
 
         return by_entropy(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from neuroglot.recipes.options import PROVE, OnModel, OnTask, SiteName
+from neuroglot.recipes.options import PROVE, OnModel, OnTask, Share, SiteName
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,7 +36,7 @@ class Attribute(OnModel, OnTask):
     neuroglot attribute ./my-model --corpus my_task.yaml --contrastive --frozen-norm --out run"""
     positional = ("model",)
 
-    top_share: float = 0.0488
+    top_share: Share = 0.0488
     """Share of a layer's neurons, those of highest contribution, that is told apart by category."""
 
     frozen_norm: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from neuroglot.recipes.options import PROVE, OnModel, OnTask, Positive, Seeded
+from neuroglot.recipes.options import PROVE, OnModel, OnTask, Positive, Seeded, Share
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -43,7 +43,7 @@ class Deactivate(OnModel, OnTask, Seeded):
     level: Literal["row", "corpus"] = "row"
     """The categories of each `row`, or one set a category for the whole `corpus`."""
 
-    corpus_share: float = 0.5
+    corpus_share: Share = 0.5
     """At the level `corpus`, the share of rows on which a neuron must be of a category."""
 
     scope: Literal["all", "last", "prompt", "answer"] = "all"

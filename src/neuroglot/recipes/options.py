@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Le
 
 from neuroglot.runs.recipe import Recipe
 
@@ -25,6 +25,7 @@ OnMissing = Literal["refuse", "drop"]
 SiteName = Literal["post_act", "write"]
 Positive = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
+Share = Annotated[float, Gt(0), Le(1)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from neuroglot.recipes.options import (
     OnNeurons,
     Positive,
     Seeded,
+    Share,
     note_data,
     read_corpus,
 )
@@ -49,7 +50,7 @@ class Scoreboard(OnDevice, OnColumn, OnNeurons, Seeded):
     count: Positive | None = None
     """Number of neurons a language."""
 
-    top_share: float | None = None
+    top_share: Share | None = None
     """The same as a share of all neurons; 1 % by default."""
 
     selectors: tuple[str, ...] | None = None

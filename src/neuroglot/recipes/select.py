@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from neuroglot.recipes.options import FIND, OnCorpus, OnModel, OnNeurons, Positive
+from neuroglot.recipes.options import FIND, OnCorpus, OnModel, OnNeurons, Positive, Share
 from neuroglot.runs.recipe import option_types
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Select(OnModel, OnCorpus, OnNeurons):
     selector: str
     """The rule by which neurons are selected."""
 
-    top_share: float | None = None
+    top_share: Share | None = None
     """Share of all neurons to select; 1 %, or what the selector's source has, by default."""
 
     count: Positive | None = None

@@ -143,8 +143,8 @@ def _checked(recipe: type[Recipe], name: str, value: Any) -> Any:
         first = error.errors()[0]
         where = "".join(f"[{part}]" for part in first["loc"] if isinstance(part, int))
         raise ConfigError(
-            f"The option {name}{where} of the recipe {recipe.command!r} is {str(first['input'])[:80]!r}.",
-            f"Expected: {first['msg'].removeprefix('Input should be ').strip()}.",
+            f"{name}{where} of {recipe.command!r} is {first['input']!r:.80}.",
+            f"Expected {first['msg'].removeprefix('Input should be ')}.",
         ) from None
 
 

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from neuroglot import distribution
-from neuroglot.errors import ArtifactError, ConfigError, NeuroglotError
+from neuroglot.errors import (
+    ArtifactError,
+    ConfigError,
+    CorpusError,
+    LayoutMismatchError,
+    MissingExtraError,
+    NeuroglotError,
+    UnsupportedModelError,
+)
 from neuroglot.reports import Report
 from neuroglot.runs.files import FILE
 from neuroglot.runs.folder import RunFolder
@@ -19,6 +27,7 @@ from neuroglot.runs.price import Price
 from neuroglot.runs.recipe import Recipe
 from neuroglot.runs.run import Run
 
+REFUSALS = (ConfigError, CorpusError, LayoutMismatchError, MissingExtraError, UnsupportedModelError)  # no use to go on
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 
 
@@ -105,7 +114,7 @@ def _keeping(folder: RunFolder, run: Run) -> Iterator[None]:
         with _full_disk_is_said(folder.path):
             yield
     except BaseException as error:
-        if not run.is_worth_keeping:
+        if isinstance(error, REFUSALS) or not run.is_worth_keeping:
             folder.discard()
         elif isinstance(error, KeyboardInterrupt):
             error.args = (f"go on with --resume --out {folder.path}.",)

@@ -5,14 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from cyclopts import App
 
 from neuroglot import ablation_matrix
-from neuroglot.cli.ablation import ABLATE_EXAMPLES, ablate
-from neuroglot.cli.scoreboard import SCOREBOARD_EXAMPLES, scoreboard
-from neuroglot.cli.selecting import SELECT_EXAMPLES, select
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.experiments.scoreboard import RANKABLE, compare_selectors, corpus_a_model, gather, over_models
+from neuroglot.experiments.scoreboard import RANKABLE, compare_selectors, gather, over_models
 from neuroglot.metrics import NatsPerToken
 from neuroglot.models import view
 from neuroglot.neurons import SELECTORS, at_random
@@ -79,26 +75,6 @@ def test_bad_names_and_numbers_are_refused() -> None:
         compare_selectors(located, TOKENIZER, *some_rows(), count=5, selectors=("lape",))
     with pytest.raises(ConfigError, match="Every selector refused"):
         compare_selectors(located, TOKENIZER, *some_rows(), count=10**6, selectors=("random", "entropy"))
-    assert corpus_a_model(("a", "b"), ("c",)) == [("a", "c"), ("b", "c")]
-    assert corpus_a_model(("a", "b"), ("c", "d")) == [("a", "c"), ("b", "d")]
-    for models, corpora in (((), ("c",)), (("a", "b", "c"), ("d", "e"))):
-        with pytest.raises(ConfigError, match="Expected one corpus"):
-            corpus_a_model(models, corpora)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.chdir(tmp_path)
-    tiny_model("llama").save_pretrained("model")
-    TOKENIZER.save_pretrained("model")
-    Path("texts").mkdir()
-    for language, column in CORPUS.texts.items():
-        Path("texts", f"{language}.txt").write_text("\n".join(column) + "\n")
-    app = App()
-    app.command(scoreboard, help_epilogue=SCOREBOARD_EXAMPLES)
-    app.command(ablate, help_epilogue=ABLATE_EXAMPLES)
-    app.command(select, help_epilogue=SELECT_EXAMPLES)
-    return lambda *words: app(words, result_action="return_value", exit_on_error=False)
 
 
 def test_the_command_writes_a_report_of_several_models(run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +87,7 @@ def test_the_command_writes_a_report_of_several_models(run, capsys: pytest.Captu
     (section,) = report["sections"]
     assert section["key"] == "scoreboard"
     assert len(section["tables"][0]["rows"]) == 2
-    assert json.loads(Path("run/config.json").read_text())["models"] == ["model", "model"]
+    assert json.loads(Path("run/recipe.json").read_text())["models"] == ["model", "model"]
     with pytest.raises(ArtifactError, match="run"):
         run("scoreboard", "model", "--corpus", "texts", "--count", "4", "--out", "run")
 
@@ -128,6 +104,6 @@ def test_selected_neurons_are_switched_off(run, capsys: pytest.CaptureFixture[st
         run("ablate", "model", "--corpus", "texts", "--neurons", "sets", "--languages", "fr", "--out", "no")
     with pytest.raises(ConfigError, match="holds no neuron set of any language"):
         run("ablate", "model", "--corpus", "texts", "--neurons", "texts", "--out", "no")
-    with pytest.raises(ConfigError, match="--limit 0"):
+    with pytest.raises(ConfigError, match="limit"):
         run("ablate", "model", "--corpus", "texts", "--neurons", "sets", "--limit", "0", "--out", "no")
     assert not Path("no").exists()

@@ -4,41 +4,26 @@ import json
 from pathlib import Path
 
 import pytest
-from cyclopts import App
 
 from neuroglot.attribution.attribution import Attribution
-from neuroglot.cli.attribution import attribute
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.reports import report
-from neuroglot.reports.sections.attribution import attribution_section
 
 OPTIONS = ("--task", "greater", "--languages", "en", "de", "sw", "--limit", "12", "--device", "cpu")
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.chdir(tmp_path)
-    if not any(section is attribution_section for _, section in report._SECTIONS):
-        entry = (lambda result: isinstance(result, Attribution), attribution_section)
-        monkeypatch.setattr(report, "_SECTIONS", (*report._SECTIONS, entry))
-    app = App()
-    app.command(attribute)
-    return lambda *words: app(["attribute", *words], result_action="return_value", exit_on_error=False)
-
-
 def test_it_ends_with_a_report(run, capsys: pytest.CaptureFixture[str]) -> None:
-    run("lab", "--corpus", "lab", "--out", "run", "--frozen-norm", *OPTIONS)
+    run("attribute", "lab", "--corpus", "lab", "--out", "run", "--frozen-norm", *OPTIONS)
     assert "Report: run/report.html" in capsys.readouterr().out
-    names = ["attribution.safetensors", "config.json", "report.html", "report.json"]
+    names = ["attribution.safetensors", "neuroglot-run.json", "recipe.json", "report.html", "report.json"]
     assert sorted(path.name for path in Path("run").iterdir()) == names
     found = Attribution.load("run/attribution.safetensors")
     assert (found.languages, found.rows, found.frozen_norm) == (("en", "de", "sw"), 12, True)
     data = json.loads(Path("run/report.json").read_text())
     assert [section["key"] for section in data["sections"]] == ["attribution"]
-    assert json.loads(Path("run/config.json").read_text())["limit"] == 12
-    with pytest.raises(ArtifactError, match="exists already"):
-        run("lab", "--corpus", "lab", "--out", "run", *OPTIONS)
-    run("lab", "--corpus", "lab", "--out", "run", "--overwrite", *OPTIONS)
+    assert json.loads(Path("run/recipe.json").read_text())["limit"] == 12
+    with pytest.raises(ArtifactError, match="holds a finished run"):
+        run("attribute", "lab", "--corpus", "lab", "--out", "run", *OPTIONS)
+    run("attribute", "lab", "--corpus", "lab", "--out", "run", "--overwrite", *OPTIONS)
 
 
 def test_a_task_of_ones_own_is_read(run, tmp_path: Path) -> None:
@@ -46,7 +31,7 @@ def test_a_task_of_ones_own_is_read(run, tmp_path: Path) -> None:
     folder.mkdir()
     for language, word in (("de", "Summe"), ("en", "Sum")):
         (folder / f"mgsm_{language}.tsv").write_text("".join(f"{word} {n} + 1?\t{n + 1}\n" for n in range(6)))
-    run("lab", "--corpus", str(folder), "--out", "run", "--device", "cpu")
+    run("attribute", "lab", "--corpus", str(folder), "--out", "run", "--device", "cpu")
     assert Attribution.load("run/attribution.safetensors").languages == ("de", "en")
 
 
@@ -58,7 +43,7 @@ def test_a_task_of_ones_own_is_read(run, tmp_path: Path) -> None:
         ("--corpus", "lab", "--task", "greater", "--contrastive"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_and_nothing_is_left(run, words: tuple[str, ...], tmp_path: Path) -> None:
+def test_what_is_wrong_is_said_and_nothing_is_left(run, words: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError):
-        run("lab", *words, "--out", "run", "--device", "cpu")
-    assert not list(tmp_path.iterdir())
+        run("attribute", "lab", *words, "--out", "run", "--device", "cpu")
+    assert not Path("run").exists()

@@ -8,19 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from cyclopts import App
 
 from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording
 from neuroglot.attribution.recording import attribute as run_attribution
-from neuroglot.cli.ablation import ablate
-from neuroglot.cli.analysis import analyze
-from neuroglot.cli.attribution import attribute
-from neuroglot.cli.deactivation import deactivate
-from neuroglot.cli.recording import record as record_command
-from neuroglot.cli.scoreboard import scoreboard
-from neuroglot.cli.selecting import select
-from neuroglot.cli.sharing import sharing
+from neuroglot.cli import app
 from neuroglot.corpora import Corpus, Task
 from neuroglot.errors import CorpusError
 from neuroglot.experiments.deactivation import deactivate as run_deactivation
@@ -30,7 +22,12 @@ from neuroglot.metrics import ExactAnswer, NatsPerToken
 from neuroglot.models import ModelView, view
 from neuroglot.neurons.rules.scores import at_random
 from neuroglot.neurons.rules.table import NEEDS
-from neuroglot.recipes import prices as pricing
+from neuroglot.recipes.ablate import Ablate, _Inputs
+from neuroglot.recipes.attribute import Attribute
+from neuroglot.recipes.deactivate import Deactivate
+from neuroglot.recipes.record import Record
+from neuroglot.recipes.scoreboard import Scoreboard
+from neuroglot.recipes.steps import gathering
 from neuroglot.runs import price as prices
 from tests.families import tiny_model
 from tests.tiny import WORDS, tiny_tokenizer
@@ -73,7 +70,10 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prices, "ENOUGH_SECONDS", 0.0)
 
 
-def require_same(located: ModelView, price: pricing.Price, job: Callable[[], object]) -> None:
+RECORD = Record(model="model", corpus="texts", statistics=("moments",))
+
+
+def require_same(located: ModelView, price: prices.Price, job: Callable[[], object]) -> None:
     with tokens_read(located) as seen:
         job()
     assert all(line.exact and line.seconds > 0 for line in price.lines)
@@ -87,7 +87,7 @@ def located() -> ModelView:
 
 def test_a_recording_reads_what_was_priced(located: ModelView) -> None:
     corpus, recording = texts(8, 4), Recording(statistics=("moments",))
-    price = pricing.price_recording(located, TOKENIZER, corpus, recording)
+    price = RECORD.price((located, TOKENIZER, corpus))
     require_same(located, price, lambda: record(located, TOKENIZER, corpus, recording))
     neurons = located.layout.neuron_count
     networks = len(located.layout.network_widths)
@@ -98,7 +98,8 @@ def test_a_recording_reads_what_was_priced(located: ModelView) -> None:
 @pytest.mark.parametrize("need", NEEDS)
 def test_a_selection_reads_what_was_priced(located: ModelView, need: str) -> None:
     corpus = texts(8, 4)
-    price = pricing.price_selection(located, TOKENIZER, corpus, (need,), Recording())  # type: ignore[arg-type]
+    steps, kept = gathering(located, TOKENIZER, corpus, (need,), Recording())  # type: ignore[arg-type]
+    price = prices.price(located, TOKENIZER, steps, kept, 0)
     require_same(located, price, lambda: gather(located, TOKENIZER, corpus, (need,), Recording()))  # type: ignore[arg-type]
     assert price.kept_bytes > 0
 
@@ -108,15 +109,21 @@ def test_an_ablation_reads_what_was_priced(located: ModelView, draws: int) -> No
     corpus = texts(5, 4)
     sets = at_random(record(located, TOKENIZER, corpus), count=3)
     for data, metric in ((corpus, NatsPerToken()), (a_task(), ExactAnswer())):
-        price = pricing.price_ablation(located, TOKENIZER, data, draws)  # type: ignore[arg-type]
+        recipe = Ablate(model="model", corpus="texts", neurons=Path("sets"), random_draws=draws)
+        price = recipe.price(_Inputs(located, TOKENIZER, data, metric, sets))  # type: ignore[arg-type]
         require_same(
             located, price, lambda: ablation_matrix(located, TOKENIZER, data, sets, metric, draws=draws)  # type: ignore[arg-type]  # noqa: B023
         )  # fmt: skip
 
 
-def test_a_scoreboard_reads_what_was_priced(located: ModelView) -> None:
+def test_a_scoreboard_reads_what_was_priced(located: ModelView, monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
     rows, others = texts(8, 4), texts(5, 4, seed=1)
-    price = pricing.price_scoreboard(located, TOKENIZER, rows, others, SELECTORS, 2, Recording())
+    located.model.save_pretrained("model")
+    TOKENIZER.save_pretrained("model")
+    recipe = Scoreboard(models=("model",), corpus=("texts",), selectors=SELECTORS, random_draws=2, device="cpu")
+    monkeypatch.setattr("neuroglot.experiments.scoreboard.held_out", lambda *_: (rows, others))
+    price = recipe.price([("model", rows)])
     require_same(
         located,
         price,
@@ -126,10 +133,11 @@ def test_a_scoreboard_reads_what_was_priced(located: ModelView) -> None:
 
 def test_an_attribution_and_a_deactivation_read_what_was_priced(located: ModelView) -> None:
     task = a_task()
-    price = pricing.price_attribution(located, TOKENIZER, task, top_share=0.1)
+    price = Attribute(model="model", corpus="own", top_share=0.1).price((located, TOKENIZER, task))
     require_same(located, price, lambda: run_attribution(located, TOKENIZER, task, top_share=0.1))
     for options in ({"level": "row", "value": "zero"}, {"level": "corpus", "value": "mean", "corpus_share": 0.2}):
-        price = pricing.price_deactivation(located, TOKENIZER, task, draws=2, **options)
+        recipe = Deactivate(model="model", corpus="own", random_draws=2, **options)  # type: ignore[arg-type]
+        price = recipe.price((located, TOKENIZER, task))
         with tokens_read(located) as seen:
             run_deactivation(located, TOKENIZER, task, draws=2, **options)  # type: ignore[arg-type]
         types, scoring = price.lines
@@ -142,7 +150,7 @@ def test_more_rows_than_the_sample_are_scaled_and_said_to_be(
     located: ModelView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prices, "SAMPLED_ROWS", 10)
-    price = pricing.price_recording(located, TOKENIZER, texts(200, 4), Recording())
+    price = RECORD.price((located, TOKENIZER, texts(200, 4)))
     (line,) = price.lines
     assert (line.tokens, line.exact) == (200 * 3 * 5, False)
     assert "estimated from 10 rows" in price.notes[0]
@@ -152,11 +160,11 @@ def test_rows_beyond_the_context_do_not_count(located: ModelView) -> None:
     short, tokenizer = texts(6, 4), tiny_tokenizer()
     tokenizer.model_max_length = 5
     long = Corpus("texts", short.ids, {**short.texts, "zh": (*short.texts["zh"][:5], " ".join(WORDS[:9]))})
-    price = pricing.price_recording(located, tokenizer, long, Recording())
+    price = RECORD.price((located, tokenizer, long))
     assert price.lines[0].tokens == 5 * 3 * 5
     tokenizer.model_max_length = 4
     with pytest.raises(CorpusError, match="more than 4 tokens"):
-        pricing.price_recording(located, tokenizer, short, Recording())
+        RECORD.price((located, tokenizer, short))
 
 
 ON_TEXTS = ("model", "--corpus", "texts")
@@ -164,6 +172,8 @@ ON_A_TASK = ("lab", "--corpus", "lab", "--task", "sum", "--languages", "de", "en
 COMMANDS = {
     "record": ON_TEXTS,
     "sharing": (*ON_TEXTS, "--new-tokens", "2"),
+    "compare": ("model", *ON_TEXTS),
+    "align": ON_TEXTS,
     "analyze": ON_TEXTS,
     "select": (*ON_TEXTS, "--selector", "entropy"),
     "ablate": (*ON_TEXTS, "--neurons", "sets"),
@@ -185,10 +195,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, located: ModelView) -> 
         Path("texts", f"{language}.txt").write_text("".join(f"{text}\n" for text in column))
     for language, neurons in at_random(record(located, TOKENIZER, corpus), count=3).items():
         neurons.save(Path("sets", f"{language}.safetensors"))
-    app = App()
-    for command in (record_command, sharing, analyze, select, ablate, scoreboard, attribute, deactivate):
-        app.command(command)
-    return lambda *words: app(words, result_action="return_value", exit_on_error=False)
+    return lambda *words: app(list(words), result_action="return_value", exit_on_error=False)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

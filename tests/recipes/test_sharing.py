@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
-from neuroglot.recipes.sharing_ import SharingConfig, compare_models, study_sharing
+from neuroglot.recipes.compare import Compare
+from neuroglot.recipes.sharing import Sharing
 
 
 def parallel_texts(folder: Path) -> Path:
@@ -19,8 +20,8 @@ def parallel_texts(folder: Path) -> Path:
 
 def test_a_study_shows_every_reading(tmp_path: Path) -> None:
     corpus = parallel_texts(tmp_path / "texts")
-    config = SharingConfig(corpora=(str(corpus), "lab"), limit=3, languages=("en", "de"), new_tokens=3)
-    report = study_sharing(config, tmp_path / "run")
+    recipe = Sharing(model="lab", corpus=(str(corpus), "lab"), limit=3, languages=("en", "de"), new_tokens=3)
+    report = recipe.run(tmp_path / "run")
     keys = [section.key for section in report.sections]
     assert sorted(keys) == sorted([
         *(f"sharing{suffix}" for suffix in ("", "-2", "-3", "-4", "-5", "-6")),
@@ -29,14 +30,15 @@ def test_a_study_shows_every_reading(tmp_path: Path) -> None:
     stored = json.loads((tmp_path / "run" / "report.json").read_text())
     assert len(stored["sections"]) == len(keys)
     files = {path.name for path in (tmp_path / "run").iterdir()}
-    assert files == {"report.html", "report.json", "config.json", "sharing-1.safetensors", "sharing-2.safetensors"}
-    with pytest.raises(ArtifactError, match="exists already"):
-        study_sharing(config, tmp_path / "run")
+    recorded = {f"{name}-{number}.safetensors" for name in ("sharing", "generated") for number in (1, 2)}
+    assert files == {"report.html", "report.json", "recipe.json", "neuroglot-run.json"} | recorded
+    with pytest.raises(ArtifactError, match="holds a finished run"):
+        recipe.run(tmp_path / "run")
 
 
 def test_a_model_compared_with_itself_does_not_change(tmp_path: Path) -> None:
-    config = SharingConfig(corpora=("lab",), limit=5, languages=("en", "de", "zh"))
-    report = compare_models(config, "lab", tmp_path / "run")
+    recipe = Compare(before="lab", after="lab", corpus="lab", limit=5, languages=("en", "de", "zh"))
+    report = recipe.run(tmp_path / "run")
     (section,) = report.sections
     assert "neither clearly more nor clearly fewer" in section.sentence
     changes = [row[2:] for table in section.all_tables() for row in table.rows]
@@ -46,11 +48,11 @@ def test_a_model_compared_with_itself_does_not_change(tmp_path: Path) -> None:
 def test_what_a_study_cannot_do_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     out = tmp_path / "run"
     with pytest.raises(ConfigError, match="two languages"):
-        study_sharing(SharingConfig(languages=("en",), limit=2), out)
+        Sharing(model="lab", corpus="lab", languages=("en",), limit=2).run(out)
     with pytest.raises(CorpusError):
-        study_sharing(SharingConfig(corpora=("nowhere",)), out)
-    with pytest.raises(ConfigError, match="compared on one"):
-        compare_models(SharingConfig(corpora=("lab", "lab")), "lab", out)
+        Sharing(model="lab", corpus=("nowhere",)).run(out)
+    with pytest.raises(ConfigError, match="corpus"):
+        Compare(before="lab", after="lab", corpus=("lab", "lab"))  # type: ignore[arg-type]
     assert not out.exists()
 
 
@@ -60,10 +62,10 @@ def test_what_a_study_cannot_do_is_refused_before_anything_is_written(tmp_path: 
 def test_real_tasks_give_a_report_and_say_what_was_left_out(
     tmp_path: Path, real_data: Callable[[str], Path], source: str, languages: tuple[str, ...] | None, rows: int
 ) -> None:
-    config = SharingConfig(
-        corpora=(str(real_data(source)),), languages=languages, on_missing="drop", limit=rows, thresholds=(0.0, 0.5)
-    )
-    report = study_sharing(config, tmp_path / "run")
+    report = Sharing(
+        model="lab", corpus=(str(real_data(source)),), languages=languages, on_missing="drop", limit=rows,
+        fires=(0.0, 0.5),
+    ).run(tmp_path / "run")  # fmt: skip
     assert dict(report.sections[0].signature.fields)["rows"] == rows
     if source == "mpararel":
         assert any("left out" in note for note in report.notes)
