@@ -41,7 +41,7 @@ class Run:
         A file that cannot be read is made again.
         """
         path = self.files / name
-        if path.exists():
+        if distribution.from_first(path.exists()):
             try:
                 return kind.load(path)
             except ArtifactError:

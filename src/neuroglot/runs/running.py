@@ -68,7 +68,8 @@ def _in_folder(recipe: Recipe, folder: RunFolder, resume: bool, overwrite: bool)
         stored, resume = None, False
     identity = Identity(str(folder.path), None if stored is None else stored["identity"])
     inputs = recipe.read(identity)
-    if resume and folder.job is None and folder.marker is not None:
+    is_done = resume and folder.job is None and folder.marker is not None
+    if distribution.from_first(is_done):
         return _finished(recipe, folder, identity)
     if folder.job is None or not resume:
         folder.begin()
@@ -85,6 +86,8 @@ def _beside(recipe: Recipe, folder: RunFolder) -> Report:
     """The same in a process that is not the first: it shares the work, and writes nothing but its checkpoints."""
     identity = Identity()
     inputs = recipe.read(identity)
+    if distribution.from_first(False):
+        return Report.load(folder.path / "report.json")
     distribution.wait_for_all()  # until the first process has made the folder
     return recipe.work(Run(folder.files, folder.state, identity), inputs)
 
