@@ -152,8 +152,7 @@ def _texts(corpus: str, source: str | None, column: str | None, limit: int | Non
     from neuroglot import corpora
 
     require_rows(limit)
-    texts = corpora.load(corpus, languages=None if source is None else [source], column=column)
-    return texts if limit is None else texts.take(range(min(limit, len(texts))))
+    return corpora.load(corpus, languages=None if source is None else [source], column=column).head(limit)
 
 
 def _backend(

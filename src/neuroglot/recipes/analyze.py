@@ -136,7 +136,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Seeded):
             *(scoring(view, tokenizer, task, 1) for task in tasks.values()),
         ]
         for task in list(tasks.values())[: self.ablated_tasks]:  # which ones is known only when all are scored
-            some = task.take(range(min(len(task), self.task_rows)))
+            some = task.head(self.task_rows)
             steps.append(scoring(view, tokenizer, some, conditions(some, self.random_draws)))
         return price(view, tokenizer, steps, kept, kept + REPORT_BYTES)
 
@@ -194,7 +194,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Seeded):
         mastered = [name for name, accuracy in accuracies.items() if min(accuracy) >= MASTERED]
         mastered.sort(key=lambda name: sum(accuracies[name]))
         for name in mastered[: self.ablated_tasks]:
-            some = inputs.tasks[name].take(range(min(len(inputs.tasks[name]), self.task_rows)))
+            some = inputs.tasks[name].head(self.task_rows)
             sets = self._selected(activity, self.task_top_share)
             yield self._ablated(run, inputs, some, sets, ExactAnswer())
 
@@ -213,7 +213,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Seeded):
         fitting = MOST_BYTES // (4 * len(rows.languages) * inputs.view.layout.neuron_count)
         if not any(map(len, sets.values())) or not fitting:
             return None
-        rows = rows.take(range(min(len(rows), TEXT_ROWS, fitting)))
+        rows = rows.head(min(TEXT_ROWS, fitting))
         plain = replace(self.recording, fires=self.recording.fires[:1])
         means = record_text_means(*inputs[:2], rows, plain, quantities=("fired",), kept=run.kept("texts"))
         return None if dict(means.signature.fields)["rows_dropped"] else top_texts(means, rows, sets)

@@ -169,7 +169,7 @@ def read_corpus(
     from neuroglot import corpora
 
     rows = corpora.load(corpus, languages=languages, on_missing=options.on_missing, column=column)
-    return rows if options.limit is None else rows.take(range(min(options.limit, len(rows))))
+    return rows.head(options.limit)
 
 
 def read_task(
@@ -192,7 +192,7 @@ def read_task(
     if name not in tasks:
         raise ConfigError(f"The lab's task {name!r} was asked for.", f"Expected task to be one of {', '.join(tasks)}.")
     task = tasks[name] if languages is None else tasks[name].select(languages)
-    return task if limit is None else task.take(range(min(limit, len(task))))
+    return task.head(limit)
 
 
 def note_data(identity: Identity, data: Corpus | Task, what: str = "data") -> None:
