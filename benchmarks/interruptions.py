@@ -82,10 +82,12 @@ def interrupted(folder: Path, jobs: list[str], count: int, drawn: random.Random)
 
 
 def words(name: str, sets: Path) -> list[str]:
+    """The arguments of a job."""
     return [word.format(sets=sets) for word in JOBS[name]]
 
 
 def start(arguments: list[str], out: Path, *more: str) -> subprocess.Popen[str]:
+    """A process that does a job."""
     return subprocess.Popen(
         [sys.executable, "-m", "neuroglot", *arguments, "--out", str(out), *more], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -94,6 +96,7 @@ def start(arguments: list[str], out: Path, *more: str) -> subprocess.Popen[str]:
 
 
 def finish(arguments: list[str], out: Path, *more: str) -> None:
+    """Do a job to its end."""
     process = start(arguments, out, *more)
     _, said = process.communicate()
     if process.returncode:
@@ -120,6 +123,7 @@ def one_kill(arguments: list[str], out: Path, number: signal.Signals, delay: flo
 
 
 def differences(expected: Path, found: Path) -> list[str]:
+    """The files that are not the same, byte for byte."""
     names = {path.relative_to(folder) for folder in (expected, found) for path in folder.rglob("*") if path.is_file()}
     return [
         f"{name} differs" for name in sorted(names)
