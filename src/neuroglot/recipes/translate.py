@@ -96,7 +96,7 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
 
         translated = self._translated(self._with_answers(inputs, run), run.kept("windows"))
         translated.save(run.files / TRANSLATIONS)
-        corpus = translated.to_corpus()
+        corpus = _translated_rows(translated)
         _save(corpus, run.files / CORPUS)
         section = translated_section(translated, len(corpus))
         return Report([section], title=f"{corpus.name} in {', '.join(corpus.languages)}")
@@ -132,6 +132,7 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
         """The model or the endpoint, noted."""
         from neuroglot.generation.endpoint import Endpoint
         from neuroglot.generation.local import LocalBackend
+        from neuroglot.generation.protocol import secret
 
         if self.model is not None:
             return LocalBackend(*self.load_model(identity, self.model), keep_truncated=self.keep_truncated)
@@ -141,6 +142,7 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
             self.endpoint, self.endpoint_model, self.key_variable, chat=not self.completions,
             keep_truncated=self.keep_truncated, concurrency=self.concurrency, timeout=self.timeout,
         )  # fmt: skip
+        secret(self.key_variable)  # refuses before anything is asked
         identity.note("endpoint", endpoint.signature)
         return endpoint
 
@@ -160,6 +162,20 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
             inputs.backend, inputs.texts, self.into, self.decoding, demonstrations=inputs.demonstrations,
             prompted=self.prompted, kept=kept,
         )  # fmt: skip
+
+
+def _translated_rows(translated: Translated) -> Corpus:
+    """The rows that were translated into every language; if none was, but may be later, the answers are kept."""
+    from neuroglot.errors import CorpusError, EndpointError
+
+    try:
+        return translated.to_corpus()
+    except CorpusError as error:
+        asked = (completion for column in translated.completions.values() for completion in column)
+        if not any(completion is not None and completion.may_pass for completion in asked):
+            raise
+        next_step = "Go on with resume (--resume), which asks once more for what failed."
+        raise EndpointError(error.got, error.expected, next_step) from error
 
 
 def _save(corpus: Corpus, path: Path) -> None:
