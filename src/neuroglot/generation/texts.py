@@ -81,6 +81,8 @@ class GeneratedTexts:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.is_file():
+        raise ArtifactError(f"{path} is not a file.", EXPECTED)
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError) as error:
