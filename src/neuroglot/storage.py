@@ -153,6 +153,10 @@ class Kept:
         """The same for a part of the step."""
         return self if self.folder is None else replace(self, folder=self.folder / name)
 
+    def file(self, name: str) -> Path | None:
+        """Where a step may keep a file of its own; None without a folder."""
+        return None if self.folder is None else self.folder / name
+
     def once(self, name: str, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """The tensors called `name`, made and kept unless they are there; a damaged file is made again."""
         if self.folder is None:

@@ -56,23 +56,13 @@ app.command(report, group=GROUPS[HELP], help_epilogue=REPORT_EXAMPLES)
 app.command(doctor, group=GROUPS[HELP], help_epilogue=DOCTOR_EXAMPLES)
 _OLD = True
 if _OLD:  # until they are recipes
-    from neuroglot.cli.generation import export, generate
-    from neuroglot.cli.identifying import identify
     from neuroglot.cli.lab import train as lab_train
-    from neuroglot.cli.pmi import pmi
-    from neuroglot.cli.scoring import score
-    from neuroglot.cli.specialization import collect, compact, evaluate
-    from neuroglot.cli.specialization import select as masks
     from neuroglot.cli.specialized_training import compare, train
-    from neuroglot.cli.steering import steer
-    from neuroglot.cli.translating import translate
     from neuroglot.cli.tuning import tune
 
-    for _function in (export, generate, identify, pmi, score, steer, translate, tune):
-        app.command(_function)
-    for _function in (compact, evaluate, collect, compare, train):
+    app.command(tune)
+    for _function in (compare, train):
         app["specialize"].command(_function)
-    app["specialize"].command(masks, name="select")
     app["lab"].command(lab_train, name="train")
 app.register_install_completion_command(help="Install shell completion for bash, zsh or fish.")
 for _name in ("--help", "--version", "--install-completion"):

@@ -89,7 +89,7 @@ def run_job(job: Recipe, *, out: Path | None, resume: bool, overwrite: bool, dry
     from neuroglot.errors import ConfigError
 
     out = out or job.default_out
-    if out is None and job.keeping == "folder":
+    if out is None and job.keeping == "folder" and not dry_run:
         raise ConfigError(f"No run folder was named for {job.command!r}.", "Expected --out FOLDER.")
     with sharing_the_job():
         if dry_run:
@@ -138,12 +138,17 @@ def _run_parameters(recipe: type[Recipe]) -> Iterator[inspect.Parameter]:
 def _parameter(
     name: str, annotation: Any, default: Any, described: dict[str, Any], is_positional: bool = False
 ) -> inspect.Parameter:
-    """One parameter with the habits of this command line: no --no-flag, several values behind one flag."""
-    habits: dict[str, Any] = {"negative": ""}
+    """One parameter with the habits of this command line: --no-flag only for what is on, several values behind a flag.
+
+    Defaults are shown as one would type them.
+    """
+    habits: dict[str, Any] = {} if default is True else {"negative": ""}
     if isinstance(default, bool) or default in (None, ()):
-        habits["show_default"] = False
+        habits["show_default"] = default is True
     elif isinstance(default, tuple):
         habits["show_default"] = _joined
+    elif isinstance(default, str) and not default.isprintable():
+        habits["show_default"] = repr
     if _is_several(annotation):
         habits["consume_multiple"] = True
     return inspect.Parameter(

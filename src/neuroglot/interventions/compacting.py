@@ -178,6 +178,13 @@ def save_compacted(
 
     Raises `ArtifactError` where the folder is not free.
     """
+    with whole_folder(folder) as temporary:
+        write_compacted(compacted, temporary, tokenizer)
+    return Path(folder)
+
+
+def write_compacted(compacted: Compacted, folder: Path, tokenizer: PreTrainedTokenizerBase | None = None) -> None:
+    """Write the files of `save_compacted` into a folder that is there."""
     model: Any = compacted.model
     header = {
         "direction": [compacted.direction.source, compacted.direction.target],
@@ -186,12 +193,10 @@ def save_compacted(
         "parameters_removed": compacted.parameters_removed,
         "dtype": str(model.dtype).removeprefix("torch."),
     }
-    with whole_folder(folder) as temporary:
-        for part in (model.config, getattr(model, "generation_config", None), tokenizer):
-            if part is not None:
-                part.save_pretrained(temporary)
-        save_tensors(temporary / WEIGHTS, KIND, _each_once(model.state_dict()), header)
-    return Path(folder)
+    for part in (model.config, getattr(model, "generation_config", None), tokenizer):
+        if part is not None:
+            part.save_pretrained(folder)
+    save_tensors(folder / WEIGHTS, KIND, _each_once(model.state_dict()), header)
 
 
 def load_compacted(folder: Path | str) -> Compacted:

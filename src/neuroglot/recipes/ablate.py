@@ -48,7 +48,8 @@ class Ablate(OnModel, OnCorpus, OnTask, Seeded):
     neurons were selected on."""
 
     neurons: Path
-    """Folder with a neuron set a language, `xx.safetensors`, as `neuroglot select` writes it."""
+    """Run folder of `neuroglot select` or `neuroglot analyze`, or any folder with a neuron set a language,
+    `xx.safetensors`."""
 
     random_draws: Positive = 5
     """Random sets, as large in every layer, for each language's set."""
@@ -90,8 +91,9 @@ def load_sets(identity: Identity, folder: Path, languages: tuple[str, ...] | Non
     """The neuron sets of these languages, or of all in the folder, noted; raises `ConfigError` if one is missing."""
     from neuroglot.errors import ConfigError
     from neuroglot.neurons import NeuronSet
+    from neuroglot.recipes.artefacts import neuron_files
 
-    files = {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+    files = neuron_files(folder)
     wanted = tuple(files) if languages is None else languages
     missing = [language for language in wanted if language not in files]
     if missing or not wanted:

@@ -5,6 +5,7 @@ once, here, with its help.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
 
     from neuroglot.activity.recording import Recording
     from neuroglot.corpora import Corpus, Task
+    from neuroglot.corpora.directions import Direction
+    from neuroglot.corpora.parallel_inputs import ParallelInputs
+    from neuroglot.generation.decoding import Decoding
     from neuroglot.models import ModelView
+    from neuroglot.neurons.masks import DirectionMasks
     from neuroglot.runs.identity import Identity
+    from neuroglot.runs.run import Run
+    from neuroglot.storage import Kept
 
 FIND, PROVE, USE, HELP = "Find", "Prove", "Use", "Help"  # groups of commands, as `neuroglot --help` lists them
 
@@ -66,7 +73,17 @@ class OnModel(OnDevice):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnLanguages(Recipe):
+class Limited(Recipe):
+    """How many rows are read."""
+
+    heading: ClassVar[str] = "Texts"
+
+    limit: Positive | None = None
+    """Read so many rows, the first ones; all by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnLanguages(Limited):
     """Which languages are read, and how many rows."""
 
     heading: ClassVar[str] = "Texts"
@@ -77,12 +94,9 @@ class OnLanguages(Recipe):
     on_missing: OnMissing = "refuse"
     """What to do where a language lacks a text: `refuse` to read, or `drop` the whole row."""
 
-    limit: Positive | None = None
-    """Read so many rows, the first ones; all by default."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class OnColumn(OnLanguages):
+class OnColumn(Recipe):
     """Which column of a corpus is read."""
 
     heading: ClassVar[str] = "Texts"
@@ -92,14 +106,21 @@ class OnColumn(OnLanguages):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnCorpus(OnColumn):
-    """Which parallel corpus is read."""
+class OnTexts(Limited, OnColumn):
+    """Which corpus is read, in one language or several."""
 
     heading: ClassVar[str] = "Texts"
 
     corpus: str
     """A folder of line-aligned `xx.txt` files, a TSV, CSV, JSONL or Parquet file with a column a language, a folder in
-    the layout of MGSM, MSVAMP or XQuAD, or a data set id of the hub."""
+    the layout of MGSM, MSVAMP or XQuAD, the run folder of `neuroglot translate`, or a data set id of the hub."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnCorpus(OnTexts, OnLanguages):
+    """Which parallel corpus is read."""
+
+    heading: ClassVar[str] = "Texts"
 
     def load_corpus(self, identity: Identity, languages: tuple[str, ...] | None = None) -> Corpus:
         """The corpus in the languages that are asked for, noted."""
@@ -155,6 +176,23 @@ class OnNeurons(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Counted(Recipe):
+    """How a long count is cut into batches and saved."""
+
+    token_budget: Positive | None = None
+    """Padded tokens a batch; by the device's memory if not given. Batches that do not fit are halved."""
+
+    save_seconds: Annotated[float, Ge(0)] = 30.0
+    """How often the counts are saved."""
+
+    def kept_in(self, run: Run) -> Kept:
+        """Where the counts are kept until the run is finished."""
+        from dataclasses import replace
+
+        return replace(run.kept("counts"), save_seconds=self.save_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Seeded(Recipe):
     """What is drawn at random."""
 
@@ -162,13 +200,131 @@ class Seeded(Recipe):
     """Seed of all that is drawn at random."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Writing(Recipe):
+    """How long a text may become."""
+
+    heading: ClassVar[str] = "Decoding"
+
+    max_new_tokens: Positive = 64
+    """Longest text that is generated, in tokens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searching(Writing):
+    """How many texts are followed at once."""
+
+    heading: ClassVar[str] = "Decoding"
+
+    beams: Positive = 1
+    """Beams to search; more than one only without sampling."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded(Searching, Seeded):
+    """How the next token is chosen."""
+
+    heading: ClassVar[str] = "Decoding"
+
+    temperature: Annotated[float, Ge(0)] = 0.0
+    """0 takes the likeliest token; above, tokens are drawn."""
+
+    top_p: Annotated[float, Gt(0), Le(1)] = 1.0
+    """Draw from the likeliest tokens that together have this probability."""
+
+    @property
+    def decoding(self) -> Decoding:
+        from neuroglot.generation.decoding import Decoding
+
+        return Decoding(self.max_new_tokens, self.temperature, self.top_p, self.beams, self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnPivot(Recipe):
+    """Which language stands on one side of most directions."""
+
+    heading: ClassVar[str] = "Texts"
+
+    pivot: str = "en"
+    """The language that stands on one side of most directions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnDirections(OnPivot):
+    """Between which languages is translated."""
+
+    heading: ClassVar[str] = "Texts"
+
+    directions: tuple[str, ...] | None = None
+    """Such as `en-de de-en`; by default out of the pivot into every other language, and back."""
+
+    def directions_in(self, corpus: Corpus) -> tuple[Direction, ...]:
+        """The directions that are asked for of a corpus."""
+        from neuroglot.corpora.directions import as_direction, directions_of
+
+        if self.directions is None:
+            return directions_of(corpus.languages, self.pivot)
+        return tuple(map(as_direction, self.directions))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnMasks(Recipe):
+    """Which neurons each direction keeps."""
+
+    heading: ClassVar[str] = "Neurons"
+
+    masks: Path
+    """Run folder of `neuroglot specialize select`, or its masks.safetensors."""
+
+    semantics: Literal["activation", "weight row"] = "activation"
+    """What a removed neuron does: it writes nothing (`activation`), or, its weights being zero, what its bias makes of
+    it (`weight row`, as in the released code)."""
+
+    def load_masks(self, identity: Identity) -> DirectionMasks:
+        """The masks, noted."""
+        from neuroglot.neurons.masks import DirectionMasks
+        from neuroglot.recipes.artefacts import MASKS, artefact
+
+        return identity.file("masks", artefact(self.masks, MASKS), DirectionMasks.load)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnEndpoint(Recipe):
+    """A server to ask instead of a model."""
+
+    heading: ClassVar[str] = "Endpoint"
+
+    endpoint: str | None = None
+    """Address of a server with the OpenAI protocol, up to `/v1`, to ask instead of a model."""
+
+    endpoint_model: str | None = None
+    """What the endpoint calls the model."""
+
+    key_variable: str | None = None
+    """Name of the environment variable that holds the endpoint's key; none is sent by default."""
+
+    completions: bool = False
+    """Ask for completions of plain text, instead of chat."""
+
+    concurrency: Positive = 8
+    """Requests at once."""
+
+    timeout: Annotated[float, Gt(0)] = 120.0
+    """Seconds until a request is given up; it is sent again."""
+
+    answers: Path | None = None
+    """Folder that keeps the endpoint's answers for later jobs, which then ask for what failed only; without it they are
+    kept until the run is finished."""
+
+
 def read_corpus(
     options: OnLanguages, corpus: str, languages: tuple[str, ...] | None, column: str | None = None
 ) -> Corpus:
     """The rows of a corpus that the options ask for."""
     from neuroglot import corpora
+    from neuroglot.recipes.artefacts import corpus_source
 
-    rows = corpora.load(corpus, languages=languages, on_missing=options.on_missing, column=column)
+    rows = corpora.load(corpus_source(corpus), languages=languages, on_missing=options.on_missing, column=column)
     return rows.head(options.limit)
 
 
@@ -195,7 +351,7 @@ def read_task(
     return task.head(limit)
 
 
-def note_data(identity: Identity, data: Corpus | Task, what: str = "data") -> None:
+def note_data(identity: Identity, data: Corpus | Task | ParallelInputs, what: str = "data") -> None:
     """Note in the run's identity which rows were read."""
     from neuroglot.signature import Signature
 

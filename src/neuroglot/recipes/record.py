@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from annotated_types import Ge
-
-from neuroglot.recipes.options import FIND, OnCorpus, OnModel, OnNeurons, Positive
+from neuroglot.recipes.options import FIND, Counted, OnCorpus, OnModel, OnNeurons
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,7 +26,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record(OnModel, OnCorpus, OnNeurons):
+class Record(OnModel, OnCorpus, OnNeurons, Counted):
     """Count how often each neuron fires in each language; killed at any moment, it goes on with --resume.
 
     Started by a launcher such as torchrun, the processes share the rows of the corpus.
@@ -48,12 +46,6 @@ class Record(OnModel, OnCorpus, OnNeurons):
     """What else is kept of the same values: mean and variance (`moments`), mean absolute value (`magnitude`),
     `maximum`, how often a value is exactly 0 (`zeros`), and a `histogram` of every 32nd token."""
 
-    token_budget: Positive | None = None
-    """Padded tokens a batch; by the device's memory if not given. Batches that do not fit are halved."""
-
-    save_seconds: Annotated[float, Ge(0)] = 30.0
-    """How often the counts are saved."""
-
     def read(self, identity: Identity) -> _Inputs:
         self.with_statistics  # noqa: B018 (refuses options that do not fit each other)
         corpus = self.load_corpus(identity)
@@ -66,16 +58,14 @@ class Record(OnModel, OnCorpus, OnNeurons):
         return replace(self.recording, statistics=self.statistics)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
-        from dataclasses import replace
-
         from neuroglot.activity.activity import Activity
         from neuroglot.activity.record import record
+        from neuroglot.recipes.artefacts import ACTIVITY
         from neuroglot.reports import Report
 
-        kept = replace(run.kept("counts"), save_seconds=self.save_seconds)
         activity = run.once(
-            "activity.safetensors", Activity,
-            lambda: record(*inputs, self.with_statistics, token_budget=self.token_budget, kept=kept),
+            ACTIVITY, Activity,
+            lambda: record(*inputs, self.with_statistics, token_budget=self.token_budget, kept=self.kept_in(run)),
         )  # fmt: skip
         return Report([activity], title=f"Activity of {dict(activity.signature.fields)['model']}")
 

@@ -9,6 +9,7 @@ from neuroglot.recipes.options import (
     PROVE,
     OnColumn,
     OnDevice,
+    OnLanguages,
     OnNeurons,
     Positive,
     Seeded,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scoreboard(OnDevice, OnColumn, OnNeurons, Seeded):
+class Scoreboard(OnDevice, OnLanguages, OnColumn, OnNeurons, Seeded):
     """Rank all selectors: each picks as many neurons a language on half of the rows, to be switched off on others."""
 
     command = "scoreboard"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from neuroglot.activity.record import record_generated_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.tallies import ActivityTally, SharingTally
 from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.corpora.directions import Direction
 from neuroglot.experiments.evaluation import evaluate
 from neuroglot.experiments.scoreboard import STATISTICS, TEXT_MEANS, gather
 from neuroglot.generation.decoding import Decoding, generate
@@ -73,6 +74,21 @@ def writing(
     return Step(f"writing on {corpus.name}", corpus, run, written=new_tokens)
 
 
+def by_direction(corpus: Corpus, directions: Sequence[Direction]) -> Corpus:
+    """Source and target of each direction as one text, whose tokens are those that a translating model reads."""
+    texts = {
+        str(direction): tuple(map(" ".join, zip(corpus.texts[direction.source], corpus.texts[direction.target])))
+        for direction in directions
+    }
+    return replace(corpus, texts=texts)
+
+
+def same_rows(corpus: Corpus, part: Corpus) -> Corpus:
+    """The rows of a corpus whose ids a part has."""
+    rows = {row_id: row for row, row_id in enumerate(corpus.ids)}
+    return corpus.take(rows[row_id] for row_id in part.ids)
+
+
 def conditions(data: Corpus | Task, draws: int) -> int:
     """No neurons off, each language's, and as many random ones."""
     return 1 + len(data.languages) * (1 + draws)
@@ -86,6 +102,11 @@ def with_options(task: Task) -> Iterable[Corpus]:
 def with_answer(task: Task) -> Iterable[Corpus]:
     """Each prompt with its right answer."""
     return [_joined(task.prompts, task.answers)]
+
+
+def weight_bytes(view: ModelView) -> int:
+    """What the model's weights take, shared ones once."""
+    return sum(parameter.nbytes for parameter in view.model.parameters())
 
 
 def activity_bytes(view: ModelView, corpus: Corpus, recording: Recording) -> int:

@@ -110,7 +110,8 @@ class KeyNumber:
 class Section:
     """What is said about one result: one computed sentence, then figures, tables and the signature of all of it.
 
-    `summary` is the small table that a terminal shows; `headline` goes into the JSON as it is.
+    A terminal shows the small table `summary` and the `lines`, such as texts, as they are; `headline` goes into the
+    JSON as it is.
     """
 
     key: str
@@ -123,6 +124,7 @@ class Section:
     summary: Table | None = None
     key_numbers: tuple[KeyNumber, ...] = ()
     headline: dict[str, Any] | None = None
+    lines: tuple[str, ...] = ()
 
     @property
     def summary_says_all(self) -> bool:

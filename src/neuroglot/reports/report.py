@@ -16,14 +16,17 @@ from neuroglot.activity.activity import Activity
 from neuroglot.activity.sharing import Sharing
 from neuroglot.attribution.attribution import Attribution
 from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.alignment import Alignment
 from neuroglot.metrics.deactivation import Deactivation
+from neuroglot.metrics.identification import LanguageForcing
 from neuroglot.metrics.metrics import Evaluation
 from neuroglot.metrics.prompts import PromptComparison
 from neuroglot.metrics.scoreboard import Scoreboard
 from neuroglot.metrics.translation import TranslationComparison
 from neuroglot.neurons.comparing import SharingChange
+from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.parts import Section
 from neuroglot.reports.sections.ablation import ablation_section, task_section
@@ -32,6 +35,9 @@ from neuroglot.reports.sections.attribution import attribution_section
 from neuroglot.reports.sections.change import change_section
 from neuroglot.reports.sections.deactivation import deactivation_section
 from neuroglot.reports.sections.evaluation import activity_section, evaluation_section, evaluations_section
+from neuroglot.reports.sections.generation import generation_section
+from neuroglot.reports.sections.identification import identification_section
+from neuroglot.reports.sections.masks import masks_section
 from neuroglot.reports.sections.prompting import prompting_section
 from neuroglot.reports.sections.scoreboard import scoreboard_section
 from neuroglot.reports.sections.sets import sets_section, single_set_section
@@ -60,6 +66,9 @@ Result = (
     | Scoreboard
     | PromptComparison
     | TranslationComparison
+    | LanguageForcing
+    | GeneratedTexts
+    | DirectionMasks
     | Several
 )
 
@@ -72,6 +81,8 @@ _SECTIONS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Section]], ...] = 
     (lambda result: isinstance(result, TranslationComparison), translation_section),
     (lambda result: isinstance(result, Deactivation), deactivation_section),
     (lambda result: isinstance(result, Attribution), attribution_section),
+    (lambda result: isinstance(result, LanguageForcing), identification_section),
+    (lambda result: isinstance(result, GeneratedTexts), generation_section),
     (lambda result: isinstance(result, Section), lambda section: section),
     (lambda result: isinstance(result, SharingChange), change_section),
     (lambda result: isinstance(result, Alignment), alignment_section),
@@ -79,6 +90,7 @@ _SECTIONS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Section]], ...] = 
     (lambda result: isinstance(result, tuple) and _are(result, Sharing), sharings_section),
     (lambda result: isinstance(result, Mapping) and bool(result) and _are(result.values(), NeuronSet), sets_section),
     (lambda result: isinstance(result, NeuronSet), single_set_section),
+    (lambda result: isinstance(result, DirectionMasks), masks_section),
     (lambda result: isinstance(result, Activity), activity_section),
     (lambda result: isinstance(result, tuple) and _are(result, Evaluation), evaluations_section),
     (lambda result: isinstance(result, Evaluation), evaluation_section),
@@ -97,7 +109,8 @@ def _kind(result: Any) -> int:
     raise ConfigError(
         f"A report was given {type(result).__name__}.",
         "It shows Activity, Sharing, SharingChange, NeuronSet, neuron sets by language, AblationMatrix, "
-        "Scoreboard, PromptComparison, TranslationComparison, Deactivation, Attribution and Evaluation.",
+        "Scoreboard, PromptComparison, TranslationComparison, Deactivation, Attribution, LanguageForcing, "
+        "GeneratedTexts, DirectionMasks and Evaluation.",
     )
 
 

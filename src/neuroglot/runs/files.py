@@ -28,6 +28,6 @@ def load_recipe(path: Path, recipes: dict[str, type[Recipe]]) -> Recipe:
     """The recipe in a file or a run folder; raises `ConfigError` if it names none."""
     stored = read_options(path)
     name = stored.get(RECIPE)
-    if name not in recipes:
-        raise ConfigError(f"{path} names the recipe {name!r}.", f"Expected recipe: one of {', '.join(recipes)}.")
+    if not isinstance(name, str) or name not in recipes:
+        raise ConfigError(f"{path} names the recipe {str(name)[:80]!r}.", f"Expected recipe: one of {', '.join(recipes)}.")
     return recipes[name].from_json(stored)

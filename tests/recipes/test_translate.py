@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from cyclopts import App
 
 from neuroglot import corpora
-from neuroglot.cli.translating import TRANSLATE_EXAMPLES, translate
-from neuroglot.errors import ArtifactError, ConfigError, CorpusError
+from neuroglot.cli import app
+from neuroglot.errors import ArtifactError, ConfigError, EndpointError
 from neuroglot.generation.translation import Translated
 from tests.inference.oracle import ending
 from tests.inference.server import Reply, Server, asked, said, serving
@@ -24,8 +23,6 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     Path("texts").mkdir()
     Path("texts", "de.txt").write_text("eins\nzwei\ndrei\n")
     Path("texts", "sw.txt").write_text("moja\nmbili\ntatu\n")
-    app = App()
-    app.command(translate, help_epilogue=TRANSLATE_EXAMPLES)
     return lambda *words: app(["translate", *words], result_action="return_value", exit_on_error=False)
 
 
@@ -40,46 +37,79 @@ def half_failing(body, attempt) -> Reply:
     return Reply({}, 400) if (text, language, attempt) == ("zwei", "fr", 1) else Reply(said(f"{text} ({language})"))
 
 
-def test_an_endpoint_translates_and_a_resumed_job_asks_for_failures_only(run, monkeypatch, capsys) -> None:
+def test_an_endpoint_translates_and_kept_answers_are_not_asked_for_again(run, monkeypatch, capsys) -> None:
     monkeypatch.setenv("OWN_KEY", SECRET)
+    given = ("--key-variable", "OWN_KEY", "--answers", "answers")
     with serving(half_failing) as server:
-        run(*words(server, "--key-variable", "OWN_KEY"))
+        run(*words(server, *given))
         out = capsys.readouterr().out
         assert "fr: failures: 1 http 400;" in out
         assert "es: failures: none;" in out
-        assert "2 rows in 3 languages, 1 left out" in out
+        assert "2 rows of texts from German (de) into Spanish (es) and French (fr), 1 left out." in " ".join(
+            out.split()
+        )
         assert corpora.load("run/corpus.jsonl").texts["fr"] == ("eins (fr)", "drei (fr)")
-        with pytest.raises(ArtifactError, match="exists"):
-            run(*words(server))
+        with pytest.raises(ArtifactError, match="holds a finished run"):
+            run(*words(server, *given))
+        run(*words(server, *given, "--resume"))  # is finished
         assert len(server.requests) == 6
-        run(*words(server, "--key-variable", "OWN_KEY", "--resume"))
+        run(*words(server, *given, "--overwrite"))
         assert len(server.requests) == 7
     corpus = corpora.load("run/corpus.jsonl")
     assert corpus.ids == ("1", "2", "3")
     assert corpus.texts["es"] == ("eins (es)", "zwei (es)", "drei (es)")
     assert corpus.languages == ("de", "es", "fr")
-    files = [path for path in Path("run").rglob("*") if path.is_file()]
-    assert len(files) == 2 + 6
-    assert not any("secret" in path.read_text() for path in files)
+    files = [path for folder in ("run", "answers") for path in Path(folder).rglob("*") if path.is_file()]
+    assert sorted(path.name for path in files if path.parent.name == "run") == [
+        "corpus.jsonl", "neuroglot-run.json", "recipe.json", "report.html", "report.json", "translations.jsonl",
+    ]  # fmt: skip
+    assert len(files) == 6 + 6
+    assert not any("very-secret" in path.read_text() for path in files)
 
 
-def test_answers_outlive_translations_that_were_not_saved(run) -> None:
+def test_other_commands_read_the_run_folder_as_a_corpus(run) -> None:
     with serving(half_failing) as server:
         run(*words(server))
-        Path("run/translations.jsonl").unlink()
-        with pytest.raises(ArtifactError, match="exists"):  # a folder that holds what another program wrote
-            run(*words(server, "--resume"))
-        Path("run/corpus.jsonl").unlink()
-        run(*words(server, "--resume"))
-        assert len(server.requests) == 7
+        given = ("--corpus", "run", "--source", "fr", "--into", "ru", "--limit", "1", "--out", "again")
+        run(*given, "--endpoint", server.url, "--endpoint-model", "tiny")
+        assert asked(server.requests[-1][2]).endswith("eins (fr)")
+    assert corpora.load("again/corpus.jsonl").languages == ("fr", "ru")
+
+
+def test_a_job_that_broke_goes_on_and_asks_only_for_what_failed(run) -> None:
+    def refusing(body, attempt) -> Reply:  # the job ends at the last text
+        return (
+            Reply({}, 404) if asked(body).endswith("drei") and "into French" in asked(body) else half_failing(body, 2)
+        )
+
+    with serving(refusing) as server:
+        with pytest.raises(EndpointError, match="404"):
+            run(*words(server, "--concurrency", "1"))
+        assert [path.name for path in Path("run").iterdir()] == [".unfinished"]
+        first = len(server.requests)
+        server.reply = half_failing
+        run(*words(server, "--concurrency", "1", "--resume"))
+        assert (first, len(server.requests)) == (6, 7)
+    assert corpora.load("run/corpus.jsonl").texts["fr"] == ("eins (fr)", "zwei (fr)", "drei (fr)")
 
 
 def test_the_counts_as_json(run, capsys) -> None:
     with serving(half_failing) as server:
         run(*words(server, "--json"))
-    failures = {"es": {}, "fr": {"http 400": 1}}
-    counts = {"rows": 2, "left_out": 1, "failures": failures, "perhaps_cut": {"es": 0, "fr": 0}}
-    assert json.loads(capsys.readouterr().out) == {"out": "run", **counts}
+    printed = json.loads(capsys.readouterr().out)
+    (section,) = printed["report"]["sections"]
+    (table,) = section["tables"]
+    assert table["columns"] == ["language", "translated", "perhaps cut", "failed: http 400"]
+    assert (printed["out"], table["rows"]) == ("run", [["es", 3, 0, 0], ["fr", 2, 0, 1]])
+
+
+def test_a_dry_run_asks_nothing(run, capsys) -> None:
+    with serving(half_failing) as server:
+        run(*words(server, "--dry-run", "--json"))
+        assert server.requests == []
+    price = json.loads(capsys.readouterr().out)
+    assert "would be asked 6 times" in price["notes"][0]
+    assert not Path("run").exists()
 
 
 def test_a_local_model_translates(run, capsys) -> None:
@@ -120,7 +150,10 @@ def test_several_languages_need_a_source_and_a_corpus_of_failures_is_none(run) -
     with serving(lambda body, attempt: Reply({}, 400)) as server:
         with pytest.raises(ConfigError, match="--source"):
             run(*(word for word in words(server) if word not in ("--source", "de")))
-        with pytest.raises(CorpusError, match="http 400"):
+        with pytest.raises(EndpointError, match="http 400.*--resume"):
             run(*words(server))
-    assert not Path("run/corpus.jsonl").exists()
-    assert Path("run/translations.jsonl").exists()
+        asked_for = len(server.requests)
+        server.reply = half_failing
+        run(*words(server, "--resume"))
+        assert len(server.requests) == 2 * asked_for
+    assert Path("run/corpus.jsonl").exists()
