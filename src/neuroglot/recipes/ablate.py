@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from neuroglot.recipes.options import PROVE, OnCorpus, OnModel, OnTask, Positive, Seeded
+from neuroglot.recipes.options import PROVE, Controlled, OnCorpus, OnModel, OnTask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ablate(OnModel, OnCorpus, OnTask, Seeded):
+class Ablate(OnModel, OnCorpus, OnTask, Controlled):
     """Switch off each language's neurons and score every language, beside random neurons: the ablation matrix."""
 
     command = "ablate"
@@ -50,9 +50,6 @@ class Ablate(OnModel, OnCorpus, OnTask, Seeded):
     neurons: Path
     """Run folder of `neuroglot select` or `neuroglot analyze`, or any folder with a neuron set a language,
     `xx.safetensors`."""
-
-    random_draws: Positive = 5
-    """Random sets, as large in every layer, for each language's set."""
 
     def read(self, identity: Identity) -> _Inputs:
         sets = load_sets(identity, self.neurons, self.languages)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from neuroglot.recipes.options import FIND, Natural, OnCorpus, OnModel, OnNeurons, Positive, Seeded, Share
+from neuroglot.recipes.options import FIND, Controlled, Natural, OnCorpus, OnModel, OnNeurons, Positive, Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ class Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Analyze(OnModel, OnCorpus, OnNeurons, Seeded):
+class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
     """Find the language neurons of a model with a parallel corpus, and switch them off.
 
     Neurons are selected on some rows and switched off on others, so that no effect is measured where the neurons were
@@ -78,9 +78,6 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Seeded):
 
     task_top_share: Share = 0.2
     """Share of neurons for tasks: an exact answer changes only where probabilities change much, so a wider set."""
-
-    random_draws: Positive = 5
-    """Random sets of equal size for each language's set."""
 
     def read(self, identity: Identity) -> Inputs:
         from neuroglot.experiments.evaluation import require_decoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from neuroglot.recipes.options import FIND, OnDevice, OnLanguages, SiteName, note_data
+from neuroglot.recipes.options import FIND, OnDevice, OnLanguages, OnSite, note_data
 from neuroglot.recipes.sharing import over_long, prompts_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare(OnDevice, OnLanguages):
+class Compare(OnDevice, OnLanguages, OnSite):
     """Compare how two models share neurons between languages, for example before and after alignment."""
 
     command = "compare"
@@ -43,14 +43,10 @@ class Compare(OnDevice, OnLanguages):
     corpus: str
     """A task or parallel text, as in `neuroglot sharing`."""
 
-    site: SiteName = "post_act"
-    """Where a neuron is read: `post_act`, output of the nonlinearity, or `write`, input of the down projection."""
-
     fires: float = 0.0
     """A neuron fires where its value is greater than this."""
 
     special_tokens: bool = True
-    """Count tokens that the tokenizer adds, such as `<s>`."""
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.models.loading import require_known

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from neuroglot.recipes.options import PROVE, OnModel, OnTask, Positive, Seeded, Share
+from neuroglot.recipes.options import PROVE, Controlled, OnModel, OnTask, Positive, Share
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -25,7 +25,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deactivate(OnModel, OnTask, Seeded):
+class Deactivate(OnModel, OnTask, Controlled):
     """Switch off all-shared, partial-shared, specific and non-activated neurons, and see which answers change.
 
     Each category stands beside random sets with as many neurons in every layer. The categories depend on how many

@@ -151,22 +151,29 @@ class OnTask(OnLanguages):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnNeurons(Recipe):
-    """What is read of a neuron, and when it fires."""
+class OnSite(Recipe):
+    """Where a neuron is read."""
 
     heading: ClassVar[str] = "Neurons"
 
     site: SiteName = "post_act"
     """Where a neuron is read: `post_act`, output of the nonlinearity, or `write`, input of the down projection."""
 
+    special_tokens: bool = False
+    """Count tokens that the tokenizer adds, such as `<s>`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnNeurons(OnSite):
+    """What is read of a neuron, and when it fires."""
+
+    heading: ClassVar[str] = "Neurons"
+
     tokens: Literal["all", "last"] = "all"
     """Read `all` tokens, or the `last` one of each text."""
 
     fires: tuple[float, ...] = (0.0,)
     """A neuron fires where its value is greater than this; where several are given, the first is the main one."""
-
-    special_tokens: bool = False
-    """Count tokens that the tokenizer adds, such as `<s>`."""
 
     @property
     def recording(self) -> Recording:
@@ -198,6 +205,14 @@ class Seeded(Recipe):
 
     seed: int = 0
     """Seed of all that is drawn at random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Controlled(Seeded):
+    """What stands beside each language's neurons."""
+
+    random_draws: Positive = 5
+    """Random sets, as large in every layer, for each language's set."""
 
 
 @dataclass(frozen=True, kw_only=True)

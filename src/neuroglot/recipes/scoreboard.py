@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from neuroglot.recipes.options import (
     PROVE,
+    Controlled,
     OnColumn,
     OnDevice,
     OnLanguages,
     OnNeurons,
     Positive,
-    Seeded,
     Share,
     note_data,
     read_corpus,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scoreboard(OnDevice, OnLanguages, OnColumn, OnNeurons, Seeded):
+class Scoreboard(OnDevice, OnLanguages, OnColumn, OnNeurons, Controlled):
     """Rank all selectors: each picks as many neurons a language on half of the rows, to be switched off on others."""
 
     command = "scoreboard"
@@ -59,9 +59,6 @@ class Scoreboard(OnDevice, OnLanguages, OnColumn, OnNeurons, Seeded):
 
     ablation_rows: Positive = 50
     """How many of the rows that were not used for selection are scored."""
-
-    random_draws: Positive = 5
-    """Random sets, as large in every layer, for each language's set."""
 
     def read(self, identity: Identity) -> list[tuple[str, Corpus]]:
         from neuroglot.errors import ConfigError

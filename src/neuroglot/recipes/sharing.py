@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from neuroglot.recipes.options import FIND, Natural, OnLanguages, OnModel, SiteName, note_data
+from neuroglot.recipes.options import FIND, Natural, OnLanguages, OnModel, OnSite, note_data
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -30,7 +30,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sharing(OnModel, OnLanguages):
+class Sharing(OnModel, OnLanguages, OnSite):
     """Sort neurons into all-shared, partial-shared, specific and non-activated, row by row (Sharing Matters).
 
     For each corpus: the last token of each prompt at every threshold, all tokens, and what the model says next. Source:
@@ -52,14 +52,10 @@ class Sharing(OnModel, OnLanguages):
     new_tokens: Natural = 0
     """Let the model go on from each prompt by so many tokens, and read those as well."""
 
-    site: SiteName = "post_act"
-    """Where a neuron is read: `post_act`, output of the nonlinearity, or `write`, input of the down projection."""
-
     fires: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
     """A neuron fires where its value is greater than this; the first threshold is the main one."""
 
     special_tokens: bool = True
-    """Count tokens that the tokenizer adds, such as `<s>`."""
 
     def read(self, identity: Identity) -> _Inputs:
         read = [prompts_of(self, source) for source in self.corpus]

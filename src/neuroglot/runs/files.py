@@ -29,5 +29,7 @@ def load_recipe(path: Path, recipes: dict[str, type[Recipe]]) -> Recipe:
     stored = read_options(path)
     name = stored.get(RECIPE)
     if not isinstance(name, str) or name not in recipes:
-        raise ConfigError(f"{path} names the recipe {str(name)[:80]!r}.", f"Expected recipe: one of {', '.join(recipes)}.")
+        raise ConfigError(
+            f"{path} names the recipe {str(name)[:80]!r}.", f"Expected recipe: one of {', '.join(recipes)}."
+        )
     return recipes[name].from_json(stored)
