@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.runs.folder import MARKER
 
 ACTIVITY, MASKS, STEERING = "activity.safetensors", "masks.safetensors", "steering.safetensors"
 GENERATED, CORPUS, TRANSLATIONS = "generated.jsonl", "corpus.jsonl", "translations.jsonl"
@@ -41,6 +40,8 @@ def neuron_file(path: Path) -> Path:
 
 def corpus_source(corpus: str) -> str:
     """The corpus that was named, or that of the run folder of `neuroglot translate`."""
+    from neuroglot.runs.folder import MARKER
+
     folder = Path(corpus)
     is_run = (folder / MARKER).is_file() and (folder / CORPUS).is_file()
     return str(folder / CORPUS) if is_run else corpus
