@@ -15,7 +15,7 @@ from neuroglot.experiments.translations import score_translations, translate
 from neuroglot.interventions.compacting import load_compacted
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.neurons.rules.by_direction import Coverage, select_masks
-from neuroglot.recipes import SpecializeEvaluate
+from neuroglot.recipes import SpecializeCollect, SpecializeEvaluate
 from neuroglot.tokens.pairs import encode_pairs
 from tests.specialization.making import located, random_masks, texts, translation_tokenizer
 
@@ -78,6 +78,19 @@ def test_from_texts_to_a_small_model(run) -> None:  # type: ignore[no-untyped-de
     assert small.widths == tuple(masks["en-de"].counts_by_layer())
     report = json.loads(Path("small/report.json").read_text())
     assert f"→ {small.parameters:,}," in report["sections"][0]["sentence"]
+
+
+def test_what_is_priced_is_what_is_read(run, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("neuroglot.runs.price.ENOUGH_SECONDS", 0.0)
+    price = SpecializeCollect(model="model", corpus="texts", directions=("en-de", "fr-en"), device="cpu").estimate()
+    words = {language: sum(len(text.split()) for text in column) for language, column in texts().texts.items()}
+    tags_and_ends = 4 * 2 * len(texts())  # two to a text, on both sides, in two directions
+    assert price.lines[0].tokens == 2 * words["en"] + words["de"] + words["fr"] + tags_and_ends
+    random_masks(located("m2m_100").layout).save("masks.safetensors")
+    price = SpecializeEvaluate(
+        model="model", corpus="texts", masks=Path("masks.safetensors"), directions=("en-de",), beams=1, max_new_tokens=7
+    ).estimate()
+    assert [line.tokens for line in price.lines] == [7 * len(texts())] * 2
 
 
 def test_translations_are_kept_beside_their_references(run) -> None:  # type: ignore[no-untyped-def]

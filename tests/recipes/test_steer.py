@@ -21,6 +21,7 @@ from neuroglot.interventions.steering import Steering
 from neuroglot.models import load, view
 from neuroglot.neurons import NeuronSet
 from neuroglot.recipes import Export, Generate, Steer
+from neuroglot.recipes.artefacts import STEERING
 from neuroglot.signature import Signature
 from tests.families import tiny_model
 from tests.interventions.test_steering import logits, some
@@ -151,6 +152,19 @@ def test_a_run_folder_stands_for_its_one_set_or_is_refused(files) -> None:
     with pytest.raises(ArtifactError, match="holds no steering.safetensors"):
         Generate(model="model", prompt="w1", steer=Path("model")).run()
     assert not any(Path(name).exists() for name in ("two", "four"))
+
+
+def test_a_job_without_a_model_says_which_files_it_reads_and_writes(files, capsys) -> None:
+    job = Steer(operator="add", neurons=Path("b.safetensors"), activity=Path("recorded"), language="de")
+    price, read = job.estimate(), [Path("b.safetensors"), Path("recorded/activity.safetensors")]
+    assert price.files == (*((str(path), "read", path.stat().st_size) for path in read), (STEERING, "written", None))
+    assert (price.lines, price.models) == ((), ())
+    job.run("out")
+    assert price.disk_bytes >= Path("out", STEERING).stat().st_size
+    command("steer", "set", "--neurons", "b.safetensors", "--value", "0", "--dry-run")
+    printed = capsys.readouterr().out
+    assert "b.safetensors" in printed
+    assert "No model reads text" in printed
 
 
 def test_neurons_of_another_model_are_refused_before_anything_is_generated(files) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price
     from neuroglot.runs.run import Run
+    from neuroglot.tokens.pairs import Pairs
 
 
 class _Inputs(NamedTuple):
@@ -64,9 +65,18 @@ class SpecializeCollect(OnModel, OnCorpus, OnDirections, Counted):
         from neuroglot.activity.translation import RECORDING, collect
         from neuroglot.recipes.steps import REPORT_BYTES, activity_bytes, by_direction, same_rows
         from neuroglot.runs.price import Step, price
+        from neuroglot.tokens.pairs import encode_pairs
 
         view, tokenizer, corpus, directions = inputs
         both = by_direction(corpus, directions)
         size = activity_bytes(view, both, RECORDING)
-        step = Step("counting", both, lambda part: collect(view, tokenizer, same_rows(corpus, part), directions))
+        step = Step(
+            "counting", both, lambda part: collect(view, tokenizer, same_rows(corpus, part), directions),
+            tokens=lambda part: _tokens(encode_pairs(view, tokenizer, same_rows(corpus, part), directions)),
+        )  # fmt: skip
         return price(view, tokenizer, [step], size, 2 * size + REPORT_BYTES)
+
+
+def _tokens(pairs: Pairs) -> int:
+    """What the encoder and the decoder read, tags and ends included."""
+    return sum(len(pair.token_ids) + len(pair.target_ids) for pair in pairs.pairs)

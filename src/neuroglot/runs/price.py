@@ -42,7 +42,7 @@ class Step:
     """A part of a job: the model reads the texts that `read` gives of the `data`, so many `times`.
 
     `run` does the same with fewer rows, to be timed, and reads them `timed` times. Where tokens are `written`, so many
-    are generated for each text instead, one after another.
+    are generated for each text instead, one after another. `tokens` counts what is read if it is not the texts alone.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Step:
     timed: int = 1
     read: Callable[[Any], Iterable[Corpus]] = prompts_or_text
     written: int = 0
+    tokens: Callable[[Any], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,8 @@ def _line(tokenizer: PreTrainedTokenizerBase, step: Step, limit: int | None) -> 
 
 def _tokens(tokenizer: PreTrainedTokenizerBase, step: Step, data: Corpus | Task, limit: int | None) -> int:
     """Tokens of the data once, without rows that are longer than the model's context."""
+    if step.tokens is not None:
+        return step.tokens(data)
     if step.written:
         return step.written * len(data) * len(data.languages)
     return sum(_tokens_of(tokenizer, corpus, limit) for corpus in step.read(data))
