@@ -36,8 +36,9 @@ from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature, versions
 from neuroglot.tokens.batches import Batch
-from neuroglot.tokens.reading import Reading
-from neuroglot.tokens.targets import Targets, find_targets
+from neuroglot.tokens.examples import Unfit
+from neuroglot.tokens.questions import Targets, find_targets, read_questions
+from neuroglot.tokens.reading import GivenTexts
 from neuroglot.tokens.tokenizing import context_limit
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class TypesTally:
 
 
 class ScoresTally:
-    """What is kept of both scores by group, `KEPT`: each `[R, G, L, 6]`, over the rows of `targets.task`."""
+    """What is kept of both scores by group, `KEPT`: each `[R, G, L, 6]`, over the rows of `targets.questions`."""
 
     maxima: frozenset[str] = frozenset()
 
@@ -101,7 +102,7 @@ class ScoresTally:
         self.recording = Recording(site="write", tokens="last", special_tokens=special_tokens)
         self.types, self.targets, self.unembedding, self.top_share = types, targets, unembedding, top_share
         self.places = {layer: place for place, layer in enumerate(view.layout.layers)}
-        shape = len(targets.task), types.languages, len(self.places), len(GROUPS)
+        shape = len(targets.questions.rows), types.languages, len(self.places), len(GROUPS)
         dtypes = {name: torch.int32 if name in COUNTS else torch.float32 for name in KEPT}
         self.totals = {name: torch.zeros(shape, dtype=dtypes[name], device=view.model.device) for name in KEPT}
         self.pending: dict[Layer, dict[str, Tensor]] = {}
@@ -111,7 +112,7 @@ class ScoresTally:
         """Look up the batch's targets, each different one once."""
         self.shape, self.selected, self.pending = batch.token_ids.shape, dict(selected), {}
         self.rows = torch.tensor([text.row for text in batch.texts[:: self.types.languages]])
-        wanted = [self.targets.of[text.row][text.language] for text in batch.texts]
+        wanted = [self.targets.of_rows[text.row][text.language] for text in batch.texts]
         self.distinct = list(dict.fromkeys(wanted))
         places = {target: place for place, target in enumerate(self.distinct)}
         self.target_places = torch.tensor([places[target] for target in wanted])
@@ -161,7 +162,6 @@ def by_text(values: Tensor, selection: Selection, shape: torch.Size, layer: Laye
 
 
 TOP_SHARE = 0.0488  # 800 of BLOOMZ-7B1's 16,384 neurons a layer, as in the paper's code
-TOO_LONG = "a prompt is longer than the model's context"
 
 
 def attribute(
@@ -173,6 +173,7 @@ def attribute(
     top_share: float = TOP_SHARE,
     frozen_norm: bool = False,
     contrastive: bool = False,
+    unfit: Unfit = "drop",
     token_budget: int | None = None,
 ) -> Attribution:
     """Score every neuron's contribution to the answer, by the type that it has on the same parallel row.
@@ -185,26 +186,29 @@ def attribute(
 
     Source: Wang et al. 2024 (Sharing Matters), §5. Where we differ: the paper's code takes u from the input embedding
     and gives an empty type the score 0, where ours is left out. Models that normalise or gate what a network writes
-    before they add it are scored without that. Raises `ConfigError` for what is not defined, `CorpusError` where no row
-    is left.
+    before they add it are scored without that. Rows that are `unfit` (`tokens.examples`) are dropped and counted, or
+    refused. Raises `ConfigError` for what is not defined, `CorpusError` for rows to refuse or if none is left.
     """
     recording = recording or Recording.sharing_matters()
     _require_defined(view, task, recording, top_share)
-    targets = find_targets(tokenizer, task, contrastive)
+    limit = context_limit(tokenizer, text_config(view.model))
+    questions = read_questions(tokenizer, task, limit, unfit)
+    targets = find_targets(questions, contrastive)
+    questions = targets.questions
     unembedding = Unembedding(view, find_frozen_norm(view) if frozen_norm else None)
     types = TypesTally(len(task.languages), recording)
     scores = ScoresTally(view, types, targets, unembedding, top_share)
-    limit = context_limit(tokenizer, text_config(view.model))
-    reading = Reading(tokenizer, targets.task.prompts, limit, "row", token_budget or automatic_token_budget(view))
+    budget = token_budget or automatic_token_budget(view)
+    reading = GivenTexts(questions.prompts, len(task.languages), budget, order="row")
     _AttributionPass(view, reading, [types, scores], scores=scores).run()
-    dropped = {**task.dropped, **targets.dropped, **({TOO_LONG: len(reading.dropped)} if reading.dropped else {})}
-    kept = {name: total.cpu()[reading.rows] for name, total in scores.totals.items()}
+    signature = _signature(view, task, recording, len(questions.rows))
+    kept = {name: total.cpu() for name, total in scores.totals.items()}
     _require_finite(kept["contribution_sum"])
     return Attribution(
         view.layout, task.languages, task.name, recording, top_share, frozen_norm, contrastive,
-        sizes=kept.pop("sizes"), values=kept, dropped=dropped, collisions=targets.collisions,
-        first_tokens=targets.first_tokens(reading.rows),
-        signature=_signature(view, task, recording, len(reading.rows)) | _options(top_share, frozen_norm, contrastive),
+        sizes=kept.pop("sizes"), values=kept, dropped=questions.dropped,
+        collisions=targets.collisions, first_tokens=targets.first_tokens(),
+        signature=signature | _options(top_share, frozen_norm, contrastive),
     )  # fmt: skip
 
 

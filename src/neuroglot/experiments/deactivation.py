@@ -32,8 +32,9 @@ from neuroglot.models.view import ModelView
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.progress import track
 from neuroglot.signature import Signature, versions
-from neuroglot.tokens.answers import Questions, read_questions
 from neuroglot.tokens.batches import Batch
+from neuroglot.tokens.examples import Unfit
+from neuroglot.tokens.questions import Questions, read_questions
 from neuroglot.tokens.tokenizing import context_limit
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def deactivate(
     equal_size: bool = False,
     by_generation: bool = False,
     seed: int = 0,
+    unfit: Unfit = "drop",
     token_budget: int | None = None,
 ) -> Deactivation:
     """Switch off the neurons of each type in turn and score the answers, beside random sets of the same size.
@@ -132,15 +134,15 @@ def deactivate(
       right one has strictly the highest log-probability, summed and per token. `by_generation` also generates, which
       needs the level `corpus` and the scope `all`: a generated text has positions that no row's mask knows beforehand.
 
-    Rows that cannot be scored in one language are left out in all and counted by reason. Source: Wang et al. 2024
-    (Sharing Matters), who switch the types off but release no code for it; scope, value and controls we found stated
-    nowhere, so that the defaults are our choice. Raises `ConfigError` for options that contradict each other and models
-    that are no decoders, `CorpusError` where no row can be scored.
+    Rows that are `unfit` in one language (`tokens.examples`) are dropped in all and counted by reason, or refused.
+    Source: Wang et al. 2024 (Sharing Matters), who switch the types off but release no code for it; scope, value and
+    controls we found stated nowhere, so that the defaults are our choice. Raises `ConfigError` for options that
+    contradict each other and models that are no decoders, `CorpusError` for rows to refuse or if none is left.
     """
     recording = recording or Recording.sharing_matters()
     plan = Plan(recording, level, corpus_share, scope, value, tuple(types), draws, equal_size, by_generation, seed)
     plan.check(view, task)
-    questions = _questions(view, tokenizer, task, by_generation)
+    questions = _questions(view, tokenizer, task, by_generation, unfit)
     budget = token_budget or automatic_token_budget(view)
     run = Run(view, tokenizer, task, questions, plan, budget)
     with view.evaluating():
@@ -155,15 +157,17 @@ def deactivate(
         ids,
         **counts,
         signature=signature,
-        dropped=questions.dropped,
+        dropped=dict(questions.dropped),
     )
 
 
-def _questions(view: ModelView, tokenizer: PreTrainedTokenizerBase, task: Task, by_generation: bool) -> Questions:
+def _questions(
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, task: Task, by_generation: bool, unfit: Unfit
+) -> Questions:
     limit = context_limit(tokenizer, text_config(view.model))
-    questions = read_questions(tokenizer, task, limit)
+    questions = read_questions(tokenizer, task, limit, unfit)
     if by_generation and limit is not None:
-        return read_questions(tokenizer, task, limit - longest_answer(questions))
+        return read_questions(tokenizer, task, limit - longest_answer(questions), unfit)
     return questions
 
 

@@ -25,8 +25,8 @@ from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.rates import at_random_like
-from neuroglot.tokens.answers import Questions
 from neuroglot.tokens.batches import Batch
+from neuroglot.tokens.questions import Questions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -10,20 +10,19 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction, as_direction
 from neuroglot.errors import ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.models.inputs import forward_inputs
 from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, pad
+from neuroglot.tokens.examples import IGNORED, examples
 from neuroglot.tokens.tagging import Tags, decoder_tokens_given, end_token, prompt, tagging_of
-from neuroglot.tokens.tokenizing import Text, context_limit, nothing_fits, tokenize
+from neuroglot.tokens.tokenizing import Text, context_limit, nothing_fits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-IGNORED = -100  # a label that no loss counts
 
 
 @dataclass(frozen=True)
@@ -140,20 +139,19 @@ def _as_two_texts(
 def _as_one_text(
     tokenizer: PreTrainedTokenizerBase, corpus: Corpus, directions: Sequence[Direction], limit: int | None
 ) -> tuple[list[Pair], tuple[str, ...]]:
-    read, answers = {}, {}
-    for direction in directions:
-        read[str(direction)] = tuple(prompt(direction, text) for text in corpus.texts[direction.source])
-        answers[str(direction)] = tuple(f" {text}" for text in corpus.texts[direction.target])
-    task = Task(corpus.name, Corpus(corpus.name, corpus.ids, read), Corpus(corpus.name, corpus.ids, answers))
-    tokenized, end = tokenize(tokenizer, task, None if limit is None else limit - 1), end_token(tokenizer)
-    return [_ended(text, end) for text in tokenized.texts], tokenized.dropped
-
-
-def _ended(text: Text, end: int) -> Pair:
-    """A text up to its last asked token, and the end token, which is asked for too."""
-    cut = text.cut(max(place for place, asked in enumerate(text.scored) if asked) + 1)
-    scored = (*cut.scored, True)
-    return Pair(cut.row, cut.language, (*cut.token_ids, end), _none(scored), scored, 0, ())
+    end_token(tokenizer)  # refuses a tokenizer without one
+    items = [
+        (prompt(direction, source), f" {target}")
+        for row in range(len(corpus))
+        for direction in directions
+        for source, target in [(corpus.texts[direction.source][row], corpus.texts[direction.target][row])]
+    ]
+    encoded = examples(tokenizer, items, end="eos", max_tokens=limit, row_size=len(directions))
+    if not encoded.kept:
+        raise nothing_fits(corpus.name, limit)
+    pairs = [Pair(text.row, text.language, text.token_ids, text.special, text.scored, 0, ()) for text in encoded.texts]
+    kept = set(encoded.kept)
+    return pairs, tuple(row_id for row, row_id in enumerate(corpus.ids) if row not in kept)
 
 
 def _none(values: Sequence[Any]) -> tuple[bool, ...]:
