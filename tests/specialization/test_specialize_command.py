@@ -10,10 +10,9 @@ from cyclopts import App
 from neuroglot.cli.specialization import specialize_app
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
-from neuroglot.experiments.translations import score_translations
+from neuroglot.experiments.translations import Translations, score_translations
 from neuroglot.interventions.compacting import load_compacted
 from neuroglot.neurons.masks import DirectionMasks
-from neuroglot.tokens.pairs import encode_pairs
 from tests.specialization.making import located, texts, translation_tokenizer
 
 
@@ -74,20 +73,14 @@ def test_bad_input_leaves_nothing(run) -> None:  # type: ignore[no-untyped-def]
     assert not Path("run").exists()
 
 
-def test_scores_are_sacrebleus_for_the_rows_that_fit() -> None:
-    view, tokenizer, corpus = located("m2m_100"), translation_tokenizer(), texts(6)
-    tokenizer.model_max_length = 11
-    pairs = encode_pairs(view, tokenizer, corpus, ["en-de"])
-    assert pairs.dropped
-    rows = [corpus.ids.index(row_id) for row_id in pairs.ids]
+def test_scores_are_sacrebleus_for_the_rows_that_were_translated() -> None:
+    corpus, direction = texts(6), Direction("en", "de")
+    rows = [0, 1, 2, 4]
     references = [corpus.texts["de"][row] for row in rows]
-    hypotheses = [f"{reference.split()[0]} w1 {reference}" for reference in references]
-    direction = Direction("en", "de")
-    (found,) = score_translations({direction: hypotheses}, corpus, pairs, ["chrf++"])[direction]
-    expected = sacrebleu.corpus_chrf(hypotheses, [references], word_order=2).score
-    assert found.score.value == pytest.approx(expected)
-    assert found.rows == len(rows)
+    hypotheses = tuple(f"{reference.split()[0]} w1 {reference}" for reference in references)
+    translations = Translations(tuple(corpus.ids[row] for row in rows), {direction: hypotheses}, {"over_length": 2})
+    (score,) = score_translations(translations, corpus, ["chrf++"])[direction]
+    assert score.score.value == pytest.approx(sacrebleu.corpus_chrf(list(hypotheses), [references], word_order=2).score)
+    assert score.rows == len(rows)
     with pytest.raises(CorpusError, match="'en-de'"):
-        score_translations({direction: hypotheses}, corpus, pairs, baseline={})
-    with pytest.raises(CorpusError, match=pairs.ids[0]):
-        score_translations({direction: hypotheses}, corpus.take([corpus.ids.index(pairs.dropped[0])]), pairs)
+        score_translations(translations, corpus, baseline=Translations(translations.ids, {}, {}))

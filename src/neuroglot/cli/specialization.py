@@ -213,21 +213,21 @@ def evaluate(
         Positions a batch, read and written, beams and all.
     """
     from neuroglot.cli.running import print_json
-    from neuroglot.experiments.translations import score_translations, translate
+    from neuroglot.experiments.translations import score_translations, translate_directions
+    from neuroglot.generation.decoding import Decoding
     from neuroglot.neurons.masks import DirectionMasks
-    from neuroglot.tokens.pairs import encode_pairs
 
     chosen, parallel = DirectionMasks.load(masks), texts.load(corpus)
     view, tokenizer = loading.load(model)
-    pairs = encode_pairs(view, tokenizer, parallel, between.of(parallel))
+    decoding = Decoding(max_new_tokens, beams=beams)
     masked, plain = (
-        translate(
-            view, tokenizer, pairs, used, semantics=semantics, max_new_tokens=max_new_tokens, beams=beams,
+        translate_directions(
+            view, tokenizer, parallel, between.of(parallel), used, semantics=semantics, decoding=decoding,
             token_budget=token_budget,
         )
         for used in (chosen, None)
     )  # fmt: skip
-    scores = score_translations(masked, parallel, pairs, metrics, baseline=plain)
+    scores = score_translations(masked, parallel, metrics, baseline=plain)
     if json:
         print_json({str(direction): [score.to_json() for score in column] for direction, column in scores.items()})
         return

@@ -1,4 +1,8 @@
-"""Translation of a corpus into other languages, by a translation model or by asking any other backend in a prompt."""
+"""Translation of a corpus into other languages, by a translation model or by asking any other backend in a prompt.
+
+`Translated` holds a translation or a failure for each text and is saved as it goes on; `translate` is the one way to
+get it, with or without a gate around each direction.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -13,11 +18,13 @@ from types import MappingProxyType
 from typing import Any
 
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.languages import language_code
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
-from neuroglot.generation.backend import Backend, Completion, prompts_for, stop_for
+from neuroglot.generation.backend import Backend, Completion
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.local import LocalBackend
+from neuroglot.prompting.translating import translation_prompts, translation_stop, translation_turns
 from neuroglot.signature import Signature
 from neuroglot.storage import FORMAT_VERSION, check_free, parse_json, stored_texts, write_whole
 
@@ -151,6 +158,7 @@ WINDOW = 256  # texts that a backend is given at once
 SAVE_SECONDS = 30.0
 
 Ask = Callable[[Sequence[str]], list[Completion]]
+Gate = Callable[[Direction], AbstractContextManager[object]]  # what is in force while a direction is translated
 
 
 def translate(
@@ -162,17 +170,19 @@ def translate(
     source: str | None = None,
     demonstrations: Corpus | None = None,
     prompted: bool = False,
+    gate: Gate | None = None,
     folder: Path | str | None = None,
     resume: bool = False,
     save_seconds: float = SAVE_SECONDS,
 ) -> Translated:
     """Every text in `source` (the only language by default) in the languages `into`; failures are kept as such.
 
-    A translation model (`direction_of`) reads the bare texts, unless `prompted`; other backends are asked, in a
-    conversation where `backend.chat`, with all rows of `demonstrations` as examples. In a `folder`, translations are
-    saved every `save_seconds` and when the call ends, by an error too; `resume` takes them up again, and tries failures
-    once more. Raises `ConfigError` for languages or demonstrations that do not fit, and `ArtifactError` where the
-    folder holds something, or with `resume` another job.
+    A translation model (`tokens.language_tokens`) reads the bare texts, unless `prompted`; other backends are asked
+    (`prompting.translating`), in a conversation if `backend.chat`, with all rows of `demonstrations` as examples.
+    `gate(direction)` is entered while a direction is translated. In a `folder`, translations are saved every
+    `save_seconds` and when the call ends, by an error too; `resume` takes them up again, and tries failures once more.
+    Raises `ConfigError` for languages or demonstrations that do not fit, and `ArtifactError` if the folder holds
+    something, or with `resume` another job.
     """
     decoding = decoding or Decoding(max_new_tokens=512)
     original = _original(corpus, source)
@@ -180,9 +190,12 @@ def translate(
     translators = _translators(backend, original, targets, prompted)
     examples = _examples(demonstrations, original, targets, bool(translators))
     asks = {
-        target: _ask(translators.get(target, backend), original, target, decoding, examples, target in translators)
+        target: _gated(
+            _ask(translators.get(target, backend), original, target, decoding, examples, target in translators),
+            Direction(original.languages[0], target), gate,
+        )
         for target in targets
-    }
+    }  # fmt: skip
     manner = "translation model" if translators else "messages" if backend.chat else "text"
     signature = _signature(backend, original, targets, decoding, examples, manner)
     path = None if folder is None else Path(folder) / FILE
@@ -214,12 +227,12 @@ def _translators(backend: Backend, original: Corpus, targets: Sequence[str], pro
     """The backend for each target language where it is a translation model, else nothing."""
     if prompted or not isinstance(backend, LocalBackend):
         return {}
-    found = {target: backend.towards(original.languages[0], target) for target in targets}
-    translators = {target: translator for target, translator in found.items() if translator is not None}
-    silent = [each for each in translators.values() if each.direction and not each.direction.says_target]
+    towards = {target: backend.towards(Direction(original.languages[0], target)) for target in targets}
+    translators = {target: translator for target, translator in towards.items() if translator is not None}
+    silent = [each for each in translators.values() if each.told and not each.told.convention.says_target]
     if silent and len(targets) > 1:
         raise ConfigError(
-            f"Translation into {', '.join(targets)} was asked for.", "The model translates into one language only."
+            f"Translation into {', '.join(targets)} was asked for.", "Expected one language: the model has one only."
         )
     return translators
 
@@ -228,7 +241,10 @@ def _examples(
     demonstrations: Corpus | None, original: Corpus, targets: Sequence[str], by_translators: bool
 ) -> Corpus | None:
     if demonstrations is not None and by_translators:
-        raise ConfigError("Demonstrations were given to a translation model.", "It reads none.", "Leave them out.")
+        raise ConfigError(
+            "Demonstrations were given to a translation model.", "Expected none, because it reads none.",
+            "Leave them out, or ask it in a prompt (prompted=True).",
+        )  # fmt: skip
     return None if demonstrations is None else demonstrations.select([*original.languages, *targets])
 
 
@@ -239,8 +255,18 @@ def _ask(
     source = original.languages[0]
     if bare:
         return lambda texts: backend.complete(texts, decoding)
-    stop = stop_for(original.texts[source], source, backend.chat)
-    return lambda texts: backend.complete(prompts_for(texts, source, target, examples, backend.chat), decoding, stop)
+    if backend.chat:
+        return lambda texts: backend.complete(translation_turns(texts, source, target, examples), decoding)
+    stop = translation_stop(original.texts[source], source)
+    return lambda texts: backend.complete(translation_prompts(texts, source, target, examples), decoding, stop)
+
+
+def _gated(ask: Ask, direction: Direction, gate: Gate | None) -> Ask:
+    def asked(texts: Sequence[str]) -> list[Completion]:
+        with nullcontext() if gate is None else gate(direction):
+            return ask(texts)
+
+    return asked
 
 
 def _signature(
