@@ -141,7 +141,7 @@ def held_out(corpus: Corpus, rows: int, seed: int) -> tuple[Corpus, Corpus]:
     if rows < 1:
         raise ConfigError(f"Got {rows} rows to score.", "Expected one or more.")
     selection_rows, others = corpus.split(0.5, seed)
-    return selection_rows, others.take(range(min(rows, len(others))))
+    return selection_rows, others.head(rows)
 
 
 def corpus_a_model(models: Sequence[str], corpora: Sequence[str]) -> list[tuple[str, str]]:

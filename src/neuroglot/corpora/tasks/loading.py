@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from neuroglot.corpora.columns import OnMissing
-from neuroglot.corpora.corpus import Task
+from neuroglot.corpora.corpus import Task, require_limit
 from neuroglot.corpora.loading import names_in
 from neuroglot.corpora.tasks.described import read_described
 from neuroglot.corpora.tasks.mpararel import read_facts
@@ -100,8 +100,7 @@ def load(
     """
     if on_missing not in get_args(OnMissing):
         raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected is 'refuse' or 'drop'.")
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-        raise ConfigError(f"limit={limit!r} was given.", "Expected is a number of rows, 1 or more, or None for all.")
+    require_limit(limit)
     path = Path(source).expanduser()
     layout = _layout(path)
     unknown = [name for name in options if name not in layout.options]
@@ -111,7 +110,7 @@ def load(
             f"Its options are {', '.join(layout.options)}." if layout.options else "It has no options.",
         )
     task = layout.read(path, languages, on_missing, **options)
-    return task if limit is None else task.take(range(min(limit, len(task))))
+    return task.head(limit)
 
 
 def is_task(source: str | Path) -> bool:
