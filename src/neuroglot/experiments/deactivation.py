@@ -15,7 +15,7 @@ from neuroglot.activity.recording import Recording
 from neuroglot.corpora.corpus import Task
 from neuroglot.errors import ConfigError
 from neuroglot.experiments.deactivation_scoring import (
-    Scope,
+    OffTokens,
     Scorer,
     at_random,
     generated_right,
@@ -52,7 +52,7 @@ class Plan:
     recording: Recording
     level: Level
     corpus_share: float
-    scope: Scope
+    scope: OffTokens
     value: Value
     types: tuple[str, ...]
     draws: int
@@ -63,7 +63,7 @@ class Plan:
     def check(self, view: ModelView, task: Task) -> None:
         """Raise `ConfigError` where the options do not fit each other, the model or the task."""
         require_decoder(view)
-        choices = {"level": get_args(Level), "scope": get_args(Scope), "value": get_args(Value)}
+        choices = {"level": get_args(Level), "scope": get_args(OffTokens), "value": get_args(Value)}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 expected = ", ".join(map(repr, allowed))
@@ -104,7 +104,7 @@ def deactivate(
     recording: Recording | None = None,
     level: Level = "row",
     corpus_share: float = 0.5,
-    scope: Scope = "all",
+    scope: OffTokens = "all",
     value: Value = "zero",
     types: Sequence[str] = CATEGORIES,
     draws: int = 5,

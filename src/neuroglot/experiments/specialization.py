@@ -199,9 +199,9 @@ def _parts(config: ComparisonConfig, seed: int) -> tuple[Corpus, Corpus, Corpus]
     held = config.validation_rows + config.test_rows
     if config.data == "lab":
         from neuroglot.lab.config import LabConfig
-        from neuroglot.lab.generator import generate
+        from neuroglot.lab.generator import make_corpus
 
-        made = generate(LabConfig(seed, config.rows, 1, held, 1))
+        made = make_corpus(LabConfig(seed, config.rows, 1, held, 1))
         train, rest = made.train.select(config.languages), made.held_out.select(config.languages)
     else:
         whole = corpora.load(config.data, languages=config.languages)

@@ -14,7 +14,7 @@ from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.generation.backend import Completion
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.local import LocalBackend
-from neuroglot.generation.translation import Gate, translate
+from neuroglot.generation.translation import DirectionGate, translate
 from neuroglot.interventions.gating import Semantics, gating
 from neuroglot.metrics.texts import TextOptions, Texts, TextScore, score_texts
 from neuroglot.models.view import ModelView
@@ -69,7 +69,9 @@ def translate_directions(
     return _whole_rows(corpus, {direction: columns[direction] for direction in chosen})
 
 
-def _gate(view: ModelView, masks: DirectionMasks, directions: Sequence[Direction], semantics: Semantics) -> Gate:
+def _gate(
+    view: ModelView, masks: DirectionMasks, directions: Sequence[Direction], semantics: Semantics
+) -> DirectionGate:
     for direction in directions:
         masks.place(direction)  # refuses a direction without a mask
 

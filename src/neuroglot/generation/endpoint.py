@@ -111,7 +111,7 @@ def _check(key: str, values: object) -> str:
     return hashlib.sha256(json.dumps([key, values]).encode()).hexdigest()
 
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 Body = Mapping[str, Any]
 Outcome = Answer | str  # a string is the name of a failure
 ENDS_THE_JOB = {401: "The endpoint refuses the key", 404: "The endpoint has no such address or model"}
@@ -275,7 +275,7 @@ class Endpoint:
         return bytes(content)
 
 
-def _run(job: Coroutine[Any, Any, Result]) -> Result:
+def _run(job: Coroutine[Any, Any, _Result]) -> _Result:
     """The result of a coroutine, in a notebook too, where a loop is running already."""
     try:
         asyncio.get_running_loop()

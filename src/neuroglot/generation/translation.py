@@ -29,7 +29,7 @@ from neuroglot.signature import Signature
 from neuroglot.storage import FORMAT_VERSION, check_free, parse_json, stored_texts, write_whole
 
 KIND = "translations"
-SHORT = 0.5  # of the usual ratio of lengths in a language; below, a translation may have been cut
+CUT_BELOW = 0.5  # of the usual ratio of lengths in a language; below, a translation may have been cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Translated:
             if completion and completion.text is not None
         }
         usual = median(ratios.values()) if ratios else 0.0
-        return [row_id for row_id, ratio in ratios.items() if ratio < SHORT * usual]
+        return [row_id for row_id, ratio in ratios.items() if ratio < CUT_BELOW * usual]
 
     def to_corpus(self) -> Corpus:
         """Original and translations of the rows without any failure; `dropped` counts the others too.
@@ -158,7 +158,7 @@ WINDOW = 256  # texts that a backend is given at once
 SAVE_SECONDS = 30.0
 
 Ask = Callable[[Sequence[str]], list[Completion]]
-Gate = Callable[[Direction], AbstractContextManager[object]]  # what is in force while a direction is translated
+DirectionGate = Callable[[Direction], AbstractContextManager[object]]  # around a direction
 
 
 def translate(
@@ -170,7 +170,7 @@ def translate(
     source: str | None = None,
     demonstrations: Corpus | None = None,
     prompted: bool = False,
-    gate: Gate | None = None,
+    gate: DirectionGate | None = None,
     folder: Path | str | None = None,
     resume: bool = False,
     save_seconds: float = SAVE_SECONDS,
@@ -261,7 +261,7 @@ def _ask(
     return lambda texts: backend.complete(translation_prompts(texts, source, target, examples), decoding, stop)
 
 
-def _gated(ask: Ask, direction: Direction, gate: Gate | None) -> Ask:
+def _gated(ask: Ask, direction: Direction, gate: DirectionGate | None) -> Ask:
     def asked(texts: Sequence[str]) -> list[Completion]:
         with nullcontext() if gate is None else gate(direction):
             return ask(texts)

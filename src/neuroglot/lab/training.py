@@ -13,7 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from neuroglot.lab.artefacts import write_artefacts
 from neuroglot.lab.config import LabConfig, train_tokenizer
-from neuroglot.lab.generator import LabCorpus, generate
+from neuroglot.lab.generator import LabCorpus, make_corpus
 from neuroglot.storage import check_free
 from neuroglot.tokens.examples import examples
 from neuroglot.tokens.tokenizing import Text, token_ids_of
@@ -99,7 +99,7 @@ def train(config: LabConfig, out: Path, on_step: OnStep | None = None) -> Path:
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)  # another number of threads adds in another order, which changes the weights
     try:
-        corpus = generate(config)
+        corpus = make_corpus(config)
         tokenizer = train_tokenizer(tokenizer_texts(corpus), config.vocabulary)
         texts = training_texts(corpus, tokenizer)
         config = replace(config, steps=affordable_steps(config, tokenizer, texts, started))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 End = Literal["eos", "newline", "none"]
 Unfit = Literal["refuse", "drop"]
-Tokens = tuple[list[int], list[int]]  # of one text: ids, and flags of those that the tokenizer added
+Encoded = tuple[list[int], list[int]]  # of one text: ids, and flags of those that the tokenizer added
 
 IGNORED = -100  # label of a token that the loss leaves out
 SHARED = "prompt and answer share a token"
@@ -89,7 +89,7 @@ def examples(
     return Examples(tuple(_numbered(rows, kept)), kept, dict(dropped))
 
 
-def _joined(prompt: Tokens, whole: Tokens, eos: int | None, max_tokens: int | None, answer_bytes: int) -> Text | str:
+def _joined(prompt: Encoded, whole: Encoded, eos: int | None, max_tokens: int | None, answer_bytes: int) -> Text | str:
     """Prompt and answer as one text whose answer is scored, or why it is unfit."""
     behind = appended(whole[1])  # the whole tells: a prompt without text is special tokens only
     start, length = len(prompt[0]) - behind, len(whole[0]) - behind
@@ -117,9 +117,9 @@ def _numbered(rows: Sequence[Sequence[Text | str]], kept: Sequence[int]) -> list
     ]
 
 
-def _tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: Sequence[bool]) -> list[Tokens]:
+def _tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], special: Sequence[bool]) -> list[Encoded]:
     """The tokens of each text; a text that comes again, as a prompt with several answers does, is read once."""
-    tokens: dict[tuple[str, bool], Tokens] = {}
+    tokens: dict[tuple[str, bool], Encoded] = {}
     for added in (True, False):
         distinct = list(dict.fromkeys(text for text, flag in zip(texts, special, strict=True) if flag == added))
         encoding = token_ids_of(tokenizer, distinct, special_tokens=added) if distinct else {}

@@ -110,7 +110,7 @@ def language_tokens(tokenizer: Any, tags: Tags) -> Convention:
     )
 
 
-def marked_or_prefixed(tokenizer: Any, tags: Tags) -> Convention:
+def with_mark_or_prefix(tokenizer: Any, tags: Tags) -> Convention:
     """MADLAD-400's `<2de>` before the source text if the tokenizer has such marks, else the words `translate English to
     German: `, as T5 was trained (Raffel et al. 2020, appendix D).
     """
@@ -126,7 +126,7 @@ def marked_or_prefixed(tokenizer: Any, tags: Tags) -> Convention:
     return Convention(sources, lambda _, texts: [ids + end for ids in _ids(tokenizer, texts)])
 
 
-def marked(tokenizer: Any, tags: Tags) -> Convention:
+def with_mark(tokenizer: Any, tags: Tags) -> Convention:
     """Marian's mark of the target language, such as `>>deu<<`, before the source text; none in a model of one pair,
     which must be asked for that pair, as far as its tokenizer says which it is.
     """
@@ -149,10 +149,10 @@ def marked(tokenizer: Any, tags: Tags) -> Convention:
 CONVENTIONS: dict[str, Callable[[Any, Tags], Convention]] = {
     "m2m_100": language_tokens,
     "mbart": language_tokens,
-    "marian": marked,
-    "t5": marked_or_prefixed,
-    "mt5": marked_or_prefixed,
-    "umt5": marked_or_prefixed,
+    "marian": with_mark,
+    "t5": with_mark_or_prefix,
+    "mt5": with_mark_or_prefix,
+    "umt5": with_mark_or_prefix,
 }
 
 

@@ -43,8 +43,8 @@ def drawn(
     Example i is of the part `parts[i]`, counted from 0. Each batch is of one part, or, `mixed`, each of its examples is
     of a part of its own. The `stated` shares, 1 in sum, replace those of the temperature. The draws of 8 mixed batches
     are dealt to them by `lengths`, if given, because parts differ in length and padding costs time. Within a part
-    every example comes once before any comes again. Raises `ConfigError` for a temperature below 1, a part without examples,
-    other shares, or no batch.
+    every example comes once before any comes again. Raises `ConfigError` for a temperature below 1, a part without
+    examples, other shares, or no batch.
     """
     if batches < 1 or batch_size < 1:
         raise ConfigError(f"Got {batches} batches of {batch_size} examples.", "Expected one or more of each.")
