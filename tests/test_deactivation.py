@@ -358,7 +358,7 @@ def test_rows_that_cannot_be_scored_are_left_out_in_all_languages() -> None:
     result = deactivate(view(tiny_model("llama")), tiny_tokenizer(), broken, draws=1)
     assert result.ids == ("row0", "row2", "row4")
     assert result.dropped == {
-        "was bad": 2, "prompt and answer share a token": 1, "longer than the model's context": 1,
+        "was bad": 2, "prompt and answer share a token": 1, "too many tokens": 1,
     }  # fmt: skip
     whole = deactivate(view(tiny_model("llama")), tiny_tokenizer(), task, draws=1)
     torch.testing.assert_close(

@@ -74,3 +74,24 @@ def test_the_public_names_are_all_there() -> None:
     assert len(neuroglot.__all__) >= 20
     for name in neuroglot.__all__:
         assert getattr(neuroglot, name) is not None
+
+
+def public_names(path: Path) -> set[str]:
+    """Classes, functions and aliases of a module; constants, in capitals, are the module's own."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return {name for name in names if not name.startswith("_") and not name.isupper()}
+
+
+def test_no_public_name_of_what_is_read_and_written_stands_for_two_things() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in SOURCES:
+        if room(path) in {"corpora", "prompting", "tokens", "generation", "activity"}:
+            for name in public_names(path) - {"log"}:
+                homes.setdefault(name, []).append(str(path.relative_to(PACKAGE)))
+    assert len(homes) > 250
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}

@@ -12,7 +12,7 @@ from typing import Any
 from neuroglot import corpora
 from neuroglot.corpora.generate_log import read_generate_log
 from neuroglot.corpora.parallel_inputs import audit_released, read_released
-from neuroglot.corpora.tasks import load as load_task
+from neuroglot.corpora.tasks import load_task
 from neuroglot.generation.backend import Completion
 from neuroglot.generation.endpoint import Cache
 from neuroglot.generation.protocol import Answer, key_of, parse, says_over_length

@@ -26,10 +26,13 @@ def ending(model_type: str):
 
 
 def one_by_one(
-    model, tokenizer, texts: list, decoding: Decoding = NEW, keep_truncated: bool = False, **options
+    model, tokenizer, texts: list, decoding: Decoding = NEW, keep_truncated: bool = False, begin: tuple[int, ...] = ()
 ) -> list[Completion]:
-    """Each prompt, a text or tokens, alone and without padding; what does not end is a failure."""
+    """Each prompt, a text or tokens, alone and without padding; what does not end is a failure. A decoder beside an
+    encoder goes on behind `begin`, or its own start.
+    """
     completions = []
+    options = {"decoder_input_ids": torch.tensor([begin]), "decoder_start_token_id": begin[0]} if begin else {}
     for prompt in texts:
         read = tokenizer(prompt)["input_ids"] if isinstance(prompt, str) else prompt
         sequence = model.generate(
@@ -37,7 +40,7 @@ def one_by_one(
             num_beams=decoding.beams, use_cache=model.config.model_type not in ("t5", "mt5"),
             max_new_tokens=decoding.max_new_tokens, pad_token_id=0, **options,
         )[0].tolist()  # fmt: skip
-        new = sequence[1:] if model.config.is_encoder_decoder else sequence[len(read) :]
+        new = sequence[max(1, len(begin)) :] if model.config.is_encoder_decoder else sequence[len(read) :]
         ends = model.generation_config.eos_token_id
         ends = [ends] if isinstance(ends, int) else ends
         written = []

@@ -9,18 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroglot.corpora import Corpus
+from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.generation import translation
-from neuroglot.generation.backend import Completion, prompts_for, stop_for
+from neuroglot.generation.backend import Completion
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.local import LocalBackend
 from neuroglot.generation.translation import Translated, translate
 from neuroglot.models import view
+from neuroglot.prompting.translating import translation_prompts, translation_stop
 from neuroglot.signature import Signature
 from neuroglot.storage import Kept
 from tests.inference.oracle import NEW, ending
-from tests.inference.test_directions import nllb_tokenizer
 from tests.tiny import tiny_tokenizer
+from tests.tokens.test_language_tokens import nllb_model, nllb_tokenizer
 
 TEXTS = ("eins", "zwei", "drei", "vier", "fünf")
 CORPUS = Corpus("numbers", tuple("abcde"), {"de": TEXTS}, "CC0", dropped=2)
@@ -85,23 +87,25 @@ def test_plain_text_ends_with_the_open_line() -> None:
     assert asked == "German: eins\nSpanish:"
     assert backend.stops == {("\n",)}
     assert found.to_corpus().texts["es"] == tuple(text.upper() for text in TEXTS)
-    assert stop_for(["one\ntwo"], "de", chat=False) == ("\nGerman:",)
-    assert stop_for(["one\n"], "de", chat=False) == ("\n",)
-    assert prompts_for(["x"], "de", "fr", chat=False)[0].count("\n\n") == 1
+    assert translation_stop(["one\ntwo"], "de") == ("\nGerman:",)
+    assert translation_stop(["one\n"], "de") == ("\n",)
+    assert translation_prompts(["x"], "de", "fr")[0].count("\n\n") == 1
 
 
 def test_a_translation_model_reads_the_bare_texts() -> None:
-    located, tokenizer = view(ending("m2m_100")), nllb_tokenizer()
+    located, tokenizer = view(nllb_model()), nllb_tokenizer()
     corpus = Corpus("letters", ("a", "b"), {"de": ("ein haus", "zwei")})
     backend = LocalBackend(located, tokenizer, keep_truncated=True)
     found = translate(backend, corpus, ["en", "zh-Hans"], NEW)
     for target in ("en", "zh-Hans"):
-        assert list(found.completions[target]) == backend.towards("de", target).complete(corpus.texts["de"], NEW)
+        assert list(found.completions[target]) == backend.towards(Direction("de", target)).complete(
+            corpus.texts["de"], NEW
+        )
     assert found.completions["en"] != found.completions["zh-Hans"]
     assert dict(found.signature.fields)["manner"] == "translation model"
     asked = translate(backend, corpus, ["en"], NEW, prompted=True)
     assert list(asked.completions["en"]) == backend.complete(
-        prompts_for(corpus.texts["de"], "de", "en", chat=False), NEW, ("\n",)
+        translation_prompts(corpus.texts["de"], "de", "en"), NEW, ("\n",)
     )  # fmt: skip
     assert dict(asked.signature.fields)["manner"] == "text"
     with pytest.raises(ConfigError, match="reads none"):
@@ -112,7 +116,7 @@ def test_a_model_of_one_pair_translates_into_one_language() -> None:
     backend = LocalBackend(view(ending("marian")), tiny_tokenizer(), keep_truncated=True)
     corpus = Corpus("words", ("a",), {"de": ("w1 w2",)})
     assert translate(backend, corpus, ["fr"], NEW).is_complete
-    with pytest.raises(ConfigError, match="one language only"):
+    with pytest.raises(ConfigError, match="Expected one language"):
         translate(backend, corpus, ["fr", "es"], NEW)
 
 

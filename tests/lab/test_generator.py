@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from neuroglot.errors import ConfigError, MissingExtraError
-from neuroglot.lab import LabConfig, generate
+from neuroglot.lab import LabConfig, make_corpus
 from neuroglot.lab.cldr import COUNTRIES, country
 from neuroglot.lab.languages import LANGUAGES, phrasebook
 from neuroglot.lab.phrasebook import Phrasebook
@@ -19,7 +19,7 @@ SMALL = LabConfig(documents=200, questions=40, held_out_documents=60, held_out_q
 
 @pytest.fixture(scope="module")
 def corpus():
-    return generate(SMALL)
+    return make_corpus(SMALL)
 
 
 def everything(corpus):
@@ -30,8 +30,8 @@ def everything(corpus):
 
 
 def test_same_seed_same_texts_other_seed_others(corpus):
-    assert everything(generate(SMALL)) == everything(corpus)
-    other = generate(LabConfig(seed=1, documents=200, questions=40, held_out_documents=60, held_out_questions=20))
+    assert everything(make_corpus(SMALL)) == everything(corpus)
+    other = make_corpus(LabConfig(seed=1, documents=200, questions=40, held_out_documents=60, held_out_questions=20))
     assert not set(everything(other)) & set(everything(corpus))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from neuroglot.errors import ArtifactError
-from neuroglot.lab import SHIPPED, LabConfig, generate, held_out, load, read_header, tasks
+from neuroglot.lab import SHIPPED, LabConfig, held_out, load, make_corpus, read_header, tasks
 
 LARGEST_FILE = 8 * 2**20  # bytes
 
@@ -41,7 +41,7 @@ def test_the_corpus_can_be_made_again():
 
     if any(version(name) != versions[name] for name in ("babel", "num2words")):
         pytest.skip("another Babel or num2words: CLDR's names change between releases")
-    corpus = generate(LabConfig(**json.loads(header["recipe"])))
+    corpus = make_corpus(LabConfig(**json.loads(header["recipe"])))
     assert corpus.train.hash == header["corpus_hash"]
     assert corpus.held_out.hash == header["held_out_hash"] == held_out().hash
     assert [task.prompts.hash for task in corpus.held_out_tasks] == [task.prompts.hash for task in tasks()]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from neuroglot.lab import LabConfig, generate, load, tasks
+from neuroglot.lab import LabConfig, load, make_corpus, tasks
 from neuroglot.lab.config import train_tokenizer
 
 
@@ -34,7 +34,7 @@ def test_prompt_and_answer_split_cleanly_for_every_shipped_question(tokenizer):
 
 
 def test_training_a_tokenizer_is_deterministic():
-    corpus = generate(LabConfig(documents=40, questions=5))
+    corpus = make_corpus(LabConfig(documents=40, questions=5))
     texts = [text for column in corpus.train.texts.values() for text in column]
     first, second = (train_tokenizer(texts, 700) for _ in range(2))
     assert first.get_vocab() == second.get_vocab()

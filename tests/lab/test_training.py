@@ -2,6 +2,7 @@
 
 import json
 import stat
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.lab import LabConfig, held_out, load, read_header, tasks, train
-from neuroglot.lab.training import Text, collate, packed, rate_factor
+from neuroglot.lab.training import collate, packed, rate_factor
+from neuroglot.tokens.tokenizing import Text
 
 TINY = LabConfig(
     documents=30, questions=6, held_out_documents=8, held_out_questions=4, vocabulary=600,
@@ -89,15 +91,16 @@ def test_rates_rise_then_fall_to_nothing():
 
 
 def test_padding_and_bos_are_no_targets_and_answers_weigh_more():
-    rows = [[Text((5, 6, 7), 2), Text((8,), 1)], [Text((5,), 1)]]
+    answered = replace(Text.of((5, 6, 7)), scored=(False, False, True))
+    rows = [[answered, Text.of((8,))], [Text.of((5,))]]
     batch = collate(rows, answer_weight=4.0, bos=0, pad=1)
     assert batch.ids_BT.tolist() == [[0, 5, 6, 7, 8], [0, 5, 1, 1, 1]]
     assert batch.weights_BT.tolist() == [[0, 1, 1, 4, 1], [0, 1, 0, 0, 0]]
 
 
 def test_packing_keeps_every_text_whole_and_within_the_room():
-    texts = [Text((number,) * length, length) for number, length in enumerate([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5])]
+    texts = [Text.of((number,) * length) for number, length in enumerate([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5])]
     rows = list(packed(texts, 8, Random(0)))
-    assert sorted(text.ids for row in rows for text in row) == sorted(text.ids for text in texts)
-    assert all(sum(len(text.ids) for text in row) <= 8 or len(row) == 1 for row in rows)
+    assert sorted(text.token_ids for row in rows for text in row) == sorted(text.token_ids for text in texts)
+    assert all(sum(len(text.token_ids) for text in row) <= 8 or len(row) == 1 for row in rows)
     assert len(rows) < len(texts)

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from neuroglot.corpora.parallel_inputs import read_released
-from neuroglot.prompting import build_prompts, comparison, direct, pmi, token_spans
+from neuroglot.prompting import build_prompts, comparison, direct, pmi
+from neuroglot.tokens.spans import token_spans
 from tests.prompting.tokenizers import tokenizer
 
 SETTINGS = {

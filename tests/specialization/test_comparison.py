@@ -93,24 +93,3 @@ def test_too_few_rows_and_missing_checkpoints_are_refused(config: ComparisonConf
     for step in (500, 1500, 1000):
         (tmp_path / "empty" / f"checkpoint-{step}").mkdir()
     assert last_checkpoint(tmp_path / "empty").name == "checkpoint-1500"
-
-
-def test_mixed_batches_are_dealt_by_length_and_lose_no_draw() -> None:
-    from neuroglot.corpora.corpus import Corpus as Texts
-    from neuroglot.corpora.directions import directions_of
-    from neuroglot.tokens.mixtures import sampled
-    from neuroglot.tokens.pairs import encode_pairs
-    from tests.specialization.making import located, translation_tokenizer
-
-    rows = [" ".join(["w1"] * (1 + (7 * row) % 23)) for row in range(40)]
-    corpus = Texts("t", tuple(map(str, range(40))), {"en": tuple(rows), "de": tuple(rows)})
-    pairs = encode_pairs(located("m2m_100"), translation_tokenizer(), corpus, directions_of(("en", "de")))
-    order = sampled(pairs, 8, 5, mixed=True, seed=3)
-    assert order == sampled(pairs, 8, 5, mixed=True, seed=3)
-    lengths = [len(pairs.pairs[place].token_ids) for place in order]
-    batches = [sorted(lengths[start : start + 5]) for start in range(0, 40, 5)]
-    assert sorted(batches) != batches  # batches come in random order
-    assert [length for batch in sorted(batches) for length in batch] == sorted(
-        lengths
-    )  # and each holds neighbours in length
-    assert len(set(order)) == len(order)  # a direction's pairs come once before any comes again

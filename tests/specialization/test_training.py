@@ -1,7 +1,6 @@
-"""Sampling against its formula, and a short training of a tiny model: it learns, it goes on, it keeps its masks."""
+"""A short training of a tiny model: it learns, it goes on, it keeps its masks."""
 
 import logging
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,9 @@ from neuroglot.errors import ArtifactError, ConfigError, InterventionError
 from neuroglot.interventions.gating import Semantics, gating
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.masks import DirectionMasks
-from neuroglot.tokens.mixtures import sampled, shares
-from neuroglot.tokens.pairs import IGNORED, Pairs, encode_pairs
+from neuroglot.tokens.examples import IGNORED
+from neuroglot.tokens.mixtures import drawn
+from neuroglot.tokens.pairs import Pairs, encode_pairs
 from neuroglot.training.gated import MASKS_FILE, collator, train_specialized
 from tests.specialization.making import located, random_masks, texts, translation_tokenizer, up_projections
 from tests.specialization.test_gating import inputs_of, logits, token_ids
@@ -37,36 +37,6 @@ def arguments(folder: Path, **options) -> TrainingArguments:  # type: ignore[no-
         "log_level": "error",
     }  # fmt: skip
     return TrainingArguments(output_dir=str(folder), **given | options)
-
-
-def test_shares_follow_the_temperature() -> None:
-    assert shares([16, 1], 1).tolist() == pytest.approx([16 / 17, 1 / 17])
-    assert shares([32, 1], 5).tolist() == pytest.approx([2 / 3, 1 / 3])
-    for sizes, temperature in (([3, 0], 5), ([], 5), ([3, 1], 0.5)):
-        with pytest.raises(ConfigError):
-            shares(sizes, temperature)
-
-
-@pytest.mark.parametrize("mixed", [False, True])
-def test_draws_keep_to_one_direction_or_mix_and_every_pair_comes_once_a_round(mixed: bool) -> None:
-    pairs = some_pairs(located("m2m_100"))
-    order = sampled(pairs, 300, 4, temperature=1, mixed=mixed, seed=1)
-    batches = [[pairs.pairs[place].language for place in order[start : start + 4]] for start in range(0, 1200, 4)]
-    assert all(len(set(batch)) == 1 for batch in batches) != mixed
-    for direction in range(3):
-        of_direction = [place for place in order if pairs.pairs[place].language == direction]
-        assert 300 < len(of_direction) < 500
-        for start in range(0, len(of_direction) - 6, 6):
-            assert mixed or set(Counter(of_direction[start : start + 6]).values()) == {1}
-    for end in range(32, 1200, 32):  # mixed draws are dealt by length within 8 batches: rounds hold at their ends
-        for direction in range(3):
-            times = Counter(place for place in order[:end] if pairs.pairs[place].language == direction)
-            assert max(times.values()) - min([*times.values(), 0] if len(times) < 6 else times.values()) <= 1
-    assert order == sampled(pairs, 300, 4, temperature=1, mixed=mixed, seed=1)
-    assert order[:32] == sampled(pairs, 8, 4, temperature=1, mixed=mixed, seed=1)  # a longer run begins as a short one
-    assert order != sampled(pairs, 300, 4, temperature=1, mixed=mixed, seed=2)
-    with pytest.raises(ConfigError, match="one or more"):
-        sampled(pairs, 0, 4)
 
 
 @pytest.mark.parametrize("model_type", ["m2m_100", "mbart", "t5", "gpt2"])
@@ -136,8 +106,9 @@ def test_the_model_is_given_the_pairs_as_they_were_drawn(tmp_path: Path, mixed: 
     )
     train_specialized(view, masks, pairs, given, mixed=mixed)
     spy.remove()
-    drawn = sampled(pairs, 12, 4, mixed=mixed, seed=5)
-    assert seen == [masks.place(DIRECTIONS[pairs.pairs[place].language]) for place in drawn]
+    parts, lengths = zip(*((pair.language, len(pair.token_ids) + len(pair.target_ids)) for pair in pairs.pairs))
+    order = drawn(parts, 12, 4, mixed=mixed, lengths=lengths, seed=5)
+    assert seen == [masks.place(DIRECTIONS[pairs.pairs[index].language]) for index in order]
 
 
 class Failing(TrainerCallback):

@@ -1,14 +1,15 @@
-"""Translations of mixed batches against one text after another by a model masked by hand."""
+"""Translations by direction against one text after another by a model masked by hand."""
 
 import pytest
 import torch
-from transformers import MBart50Tokenizer, MBartTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
+from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction
-from neuroglot.errors import ConfigError
-from neuroglot.experiments.translations import translate
-from neuroglot.tokens.pairs import encode_pairs
-from neuroglot.tokens.tagging import decoder_tokens_given, prompt
+from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.experiments.translations import Translations, score_translations, translate_directions
+from neuroglot.generation.decoding import Decoding
+from neuroglot.prompting.translating import translation_prompts
 from tests.families import START
 from tests.specialization.making import located, random_masks, row_masked, texts, translation_tokenizer
 
@@ -20,7 +21,8 @@ def alone(model: PreTrainedModel, direction: Direction, source: str, beams: int)
     ids, model_type = tokenizer.convert_tokens_to_ids(source.split()), model.config.model_type
     options = {"max_new_tokens": 6, "num_beams": beams, "do_sample": False, "eos_token_id": 2, "pad_token_id": 0}
     if not model.config.is_encoder_decoder:
-        read = tokenizer([prompt(direction, source)], return_tensors="pt")["input_ids"]
+        prompts = translation_prompts([source], direction.source, direction.target)
+        read = tokenizer(prompts, return_tensors="pt")["input_ids"]
         written = model.generate(read, attention_mask=torch.ones_like(read), **options)[0, read.shape[1] :]
         return tokenizer.decode(written, skip_special_tokens=True).strip()
     tagged = model_type in ("m2m_100", "mbart")
@@ -33,34 +35,62 @@ def alone(model: PreTrainedModel, direction: Direction, source: str, beams: int)
 
 @pytest.mark.parametrize("beams", [1, 3])
 @pytest.mark.parametrize("model_type", ["m2m_100", "mbart", "marian", "llama"])
-def test_mixed_batches_are_translated_as_one_text_after_another(model_type: str, beams: int) -> None:
+def test_each_direction_is_translated_by_its_own_neurons(model_type: str, beams: int) -> None:
     view, corpus = located(model_type, seed=2), texts()
     masks = random_masks(view.layout).with_zero_shot(["de-fr"])
-    pairs = encode_pairs(view, translation_tokenizer(), corpus, DIRECTIONS)
     found = []
     for chosen in (masks, None):
-        options = {"max_new_tokens": 6, "beams": beams, "token_budget": 150}
-        got = translate(view, translation_tokenizer(), pairs, chosen, **options)
-        assert list(map(str, got)) == list(DIRECTIONS)
-        for direction, column in got.items():
+        options = {"decoding": Decoding(6, beams=beams), "token_budget": 150}
+        got = translate_directions(view, translation_tokenizer(), corpus, DIRECTIONS, chosen, **options)
+        assert (list(map(str, got.texts)), got.ids, got.dropped) == (list(DIRECTIONS), corpus.ids, {})
+        for direction, column in got.texts.items():
             kept = masks[direction].members if chosen else torch.ones_like(masks.kept[0])
             model = row_masked(view, kept, biases_too=True)
             assert column == tuple(alone(model, direction, text, beams) for text in corpus.texts[direction.source])
-        found.append(got)
+        found.append(got.texts)
     assert found[0] != found[1]
     assert all(any(column) for got in found for column in got.values())
 
 
-def test_a_tag_that_stands_last_is_what_the_decoder_starts_with() -> None:
-    assert decoder_tokens_given(MBartTokenizer(), "mbart") == 1
-    assert decoder_tokens_given(MBart50Tokenizer(), "mbart") == 2
-    assert decoder_tokens_given(translation_tokenizer(), "t5") == 1
+def test_the_model_is_as_before_and_the_gate_is_open_again() -> None:
+    view, corpus = located("m2m_100"), texts(2)
+    options = {"decoding": Decoding(4)}
+    before = translate_directions(view, translation_tokenizer(), corpus, ["en-de"], **options)
+    masks = random_masks(view.layout, share=0.2)
+    masked = translate_directions(view, translation_tokenizer(), corpus, ["en-de"], masks, **options)
+    assert translate_directions(view, translation_tokenizer(), corpus, ["en-de"], **options).texts == before.texts
+    assert masked.texts != before.texts
+
+
+def test_rows_whose_source_is_too_long_are_dropped_in_all_directions() -> None:
+    view, corpus, tokenizer = located("m2m_100"), texts(3), translation_tokenizer()
+    long = dict(corpus.texts) | {"fr": (corpus.texts["fr"][0], " ".join(["w1"] * 70), corpus.texts["fr"][2])}
+    rows = Corpus("long", corpus.ids, long)
+    found = translate_directions(view, tokenizer, rows, ["en-de", "fr-en"], decoding=Decoding(3))
+    whole = translate_directions(view, tokenizer, corpus.take([0, 2]), ["en-de", "fr-en"], decoding=Decoding(3))
+    assert (found.ids, found.dropped, found.texts) == (("row0", "row2"), {"over_length": 1}, whole.texts)
+    with pytest.raises(CorpusError, match="over_length: 1"):
+        translate_directions(view, tokenizer, rows.take([1]), ["fr-en"], decoding=Decoding(3))
 
 
 def test_what_cannot_be_translated_is_refused() -> None:
     view, tokenizer = located("m2m_100"), translation_tokenizer()
-    pairs, masks = encode_pairs(view, tokenizer, texts(), DIRECTIONS), random_masks(view.layout)
     with pytest.raises(ConfigError, match="no mask of de-fr"):
-        translate(view, tokenizer, pairs, masks)
-    with pytest.raises(ConfigError, match="0 beams"):
-        translate(view, tokenizer, pairs, beams=0)
+        translate_directions(view, tokenizer, texts(), DIRECTIONS, random_masks(view.layout))
+    with pytest.raises(ConfigError, match="budget of 0"):
+        translate_directions(view, tokenizer, texts(), DIRECTIONS, token_budget=0)
+
+
+def test_a_baseline_is_compared_row_by_row() -> None:
+    corpus, direction = texts(3), Direction("en", "de")
+    right = corpus.texts["de"]
+    best = Translations(("row0", "row2"), {direction: (right[0], right[2])}, {"over_length": 1})
+    other = Translations(corpus.ids, {direction: (right[0], "", right[0])}, {})
+    (score,) = score_translations(best, corpus, ["exact-match"], other)[direction]
+    assert score.score.value == 100
+    (same,) = score_translations(best, corpus, ["exact-match"], best)[direction]
+    assert score.to_json() != same.to_json()
+    with pytest.raises(CorpusError, match="'row1'"):
+        score_translations(other, corpus, ["exact-match"], best)
+    with pytest.raises(CorpusError, match="'row2'"):
+        score_translations(best, corpus.take([0, 1]), ["exact-match"])

@@ -67,7 +67,7 @@ def test_the_lab_is_tuned_on_new_questions_with_several_originals(run, capsys: p
         ((*CORPUS, "--original", "de", "fr", "--languages", "es", "fr"), "the same ones for each original"),
         ((*CORPUS, "--original", "de", "--limit", "0"), "--limit 0"),
         ((*CORPUS[:3], "--template", "poem", "--original", "de"), "no template 'poem'"),
-        ((*CORPUS, "--original", "de", "--max-tokens", "2"), "20 have too many tokens"),
+        ((*CORPUS, "--original", "de", "--max-tokens", "2"), "20 have 'too many tokens'"),
         ((*CORPUS, "--original", "de", "--lora-rank", "0", "--adapter"), "save='adapter'"),
         ((*CORPUS, "--original", "de", "--resume"), "no checkpoint of this job"),
         (("model", "--corpus", "lab", "--task", "poetry", "--original", "de"), "task 'poetry'"),

@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from neuroglot.errors import ArtifactError, ConfigError, UnsupportedModelError
-from neuroglot.tokens.examples import encode
+from neuroglot.tokens.examples import examples as encoded
 from neuroglot.training import Lora, TuningConfig, examples_hash, tune
 from neuroglot.training import tuning as tuning_module
-from neuroglot.training.trainer import new_trainer
+from neuroglot.training.trainer import new_trainer, with_labels
 from tests.families import tiny_model
 from tests.tiny import tiny_tokenizer
 from tests.training.making import examples
@@ -56,16 +56,16 @@ def cross_entropy(model: PreTrainedModel, batch: list[dict[str, list[int]]]) -> 
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_the_first_loss_is_the_cross_entropy_of_the_first_answers(tmp_path: Path, accumulation: int) -> None:
     config = TuningConfig(steps=1, batch_size=4, accumulation=accumulation)
-    rows = encode(examples(), tiny_tokenizer(), "eos", 64).rows
+    rows = with_labels(encoded(tiny_tokenizer(), examples(), end="eos"))
     expected = cross_entropy(tiny_model("llama"), list(rows[: 4 * accumulation]))
     assert run(tmp_path / "a", config).losses[0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_batches_come_in_the_order_of_the_examples_with_labels_on_answers_only(tmp_path: Path) -> None:
     seen: list[list[list[int]]] = []
-    rows = encode(examples(), tiny_tokenizer(), "eos", 64).rows
+    rows = with_labels(encoded(tiny_tokenizer(), examples(), end="eos"))
     trainer = new_trainer(
-        tiny_model("llama"), tiny_tokenizer(), encode(examples(), tiny_tokenizer(), "eos", 64),
+        tiny_model("llama"), tiny_tokenizer(), encoded(tiny_tokenizer(), examples(), end="eos"),
         TuningConfig(steps=6, batch_size=3), tmp_path,
     )  # fmt: skip
     for batch in trainer.get_train_dataloader():

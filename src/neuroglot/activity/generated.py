@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,7 +22,8 @@ from neuroglot.generation.decoding import Decoding, Generation, end_tokens, gene
 from neuroglot.layout import Layer
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
-from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, by_language, by_row
+from neuroglot.tokens.batches import TOKEN_BUDGET, Batch
+from neuroglot.tokens.reading import GivenTexts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -74,7 +75,7 @@ def record_generation_by_row(
     rows = RowCountsTally(view.layout, len(prompts.languages), recording, len(prompts))
     if decoding is not None and decoding.beams > 1:
         generation = generate(view, tokenizer, prompts, decoding, token_budget=token_budget)
-        Pass(view, GivenTexts(generation, token_budget), [tally, rows]).run()
+        Pass(view, GivenTexts(generation.read, len(generation.languages), token_budget), [tally, rows]).run()
     else:
         watch = _Watch(view, [tally, rows], end_tokens(view, tokenizer))
         generation = generate(view, tokenizer, prompts, decoding, token_budget=token_budget, around=watch.around)
@@ -89,29 +90,8 @@ def record_generated(
     """Count on prompts and generated texts in one pass, as if they were being generated; the counts are the same."""
     _require_no_sample(recording)
     tally = ActivityTally(view.layout, len(generation.languages), recording, view.model.device)
-    Pass(view, GivenTexts(generation, token_budget), [tally]).run()
+    Pass(view, GivenTexts(generation.read, len(generation.languages), token_budget), [tally]).run()
     return _activity(view, generation, tally)
-
-
-@dataclass(eq=False)
-class GivenTexts:
-    """Texts that are tokens already, to be read by a `Pass` by language or by row."""
-
-    generation: Generation
-    token_budget: int
-    order: Literal["language", "row"] = "language"
-
-    @property
-    def together(self) -> int:
-        return len(self.generation.languages) if self.order == "row" else 1
-
-    @property
-    def texts(self) -> int:
-        return len(self.generation.read)
-
-    def __iter__(self) -> Iterator[Batch]:
-        cut = by_row if self.order == "row" else by_language
-        return cut(self.generation.read, len(self.generation.languages), self.token_budget)
 
 
 STEPS_TOGETHER = 8  # forwards of one token that are counted at once: a call costs more than a few rows

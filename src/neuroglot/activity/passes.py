@@ -56,7 +56,7 @@ def _peak_memory(view: ModelView, tokens: int) -> float:
     return float(torch.cuda.max_memory_allocated(ids.device))
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Batches in a fixed order: those of a corpus, or of texts that are tokens already."""
 
     @property
@@ -78,7 +78,7 @@ class Pass:
     """
 
     view: ModelView
-    reading: Source
+    reading: BatchSource
     tallies: Sequence[Tally]
     checkpoints: Checkpoints | None = None
     positions: int = 0

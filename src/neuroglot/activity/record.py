@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.checkpoints import Checkpoints
-from neuroglot.activity.generated import GivenTexts
 from neuroglot.activity.passes import Pass, automatic_token_budget, can_share_prefixes
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.sharing import Sharing
@@ -21,7 +20,7 @@ from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature, versions
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET
-from neuroglot.tokens.reading import Reading
+from neuroglot.tokens.reading import GivenTexts, Reading
 from neuroglot.tokens.tokenizing import context_limit
 
 if TYPE_CHECKING:
@@ -201,7 +200,7 @@ def record_generated_sharing(
     _require_defined(recordings, generation.languages)
     languages, rows = len(generation.languages), len(generation.ids)
     tallies = [SharingTally(view.layout, languages, recording, rows, view.model.device) for recording in recordings]
-    Pass(view, GivenTexts(generation, token_budget, order="row"), tallies).run()
+    Pass(view, GivenTexts(generation.read, languages, token_budget, order="row"), tallies).run()
     return tuple(
         _sharing(view, generation.languages, tally, range(rows), generation.signature | tally.recording.signature)
         for tally in tallies

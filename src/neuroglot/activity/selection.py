@@ -45,10 +45,15 @@ class Selection:
 
 
 def select(view: ModelView, batch: Batch, recording: Recording) -> dict[str, Selection]:
-    """What counts in each stack of the model when it reads the batch, whose `scored` tokens were generated."""
-    prefix = batch.prefix_length
-    countable = batch.real if recording.special_tokens else batch.real & ~batch.special
-    masks: Mapping[str, Tensor] = counted_by_stack(view, countable, batch.real, recording.special_tokens)
+    """What counts in each stack of the model when it reads the batch, whose `scored` tokens were generated.
+
+    The `last` token of a text is never one that the tokenizer put behind it: `</s>` is the same in all languages.
+    """
+    prefix, with_special = batch.prefix_length, recording.special_tokens
+    countable = batch.real if with_special else batch.real & ~batch.special
+    if recording.tokens == "last":
+        countable, with_special = countable & _not_behind(batch), False
+    masks: Mapping[str, Tensor] = counted_by_stack(view, countable, batch.real, with_special)
     if recording.tokens == "generated":
         masks = {stack: mask & batch.scored for stack, mask in masks.items()}
     elif recording.tokens == "steps":
@@ -78,6 +83,12 @@ def last_only(counts: Tensor) -> Tensor:
     """Keep only the last counted token of each text: `[B, T]` → `[B, T]`."""
     positions = torch.arange(1, counts.shape[1] + 1, device=counts.device) * counts
     return (positions == positions.amax(1, keepdim=True)) & counts
+
+
+def _not_behind(batch: Batch) -> Tensor:
+    """Tokens with one at or after them that the tokenizer did not add: `[B, T]`."""
+    own = batch.real & ~batch.special
+    return own.flip(1).cumsum(1).flip(1) > 0
 
 
 def _sampled(batch: Batch, prefix: int) -> Tensor:

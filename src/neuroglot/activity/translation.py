@@ -23,8 +23,8 @@ from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature, versions
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import Batch
+from neuroglot.tokens.language_tokens import Tags
 from neuroglot.tokens.pairs import PairBatch, Pairs, batches_by_direction, encode_pairs, translation_inputs
-from neuroglot.tokens.tagging import Tags
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

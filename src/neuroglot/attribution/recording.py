@@ -38,8 +38,9 @@ from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature, versions
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import Batch
-from neuroglot.tokens.reading import Reading
-from neuroglot.tokens.targets import Targets, find_targets
+from neuroglot.tokens.examples import Unfit
+from neuroglot.tokens.questions import Targets, find_targets, read_questions
+from neuroglot.tokens.reading import GivenTexts
 from neuroglot.tokens.tokenizing import context_limit
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class TypesTally:
 
 
 class ScoresTally:
-    """What is kept of both scores by group, `KEPT`: each `[R, G, L, 6]`, over the rows of `targets.task`."""
+    """What is kept of both scores by group, `KEPT`: each `[R, G, L, 6]`, over the rows of `targets.questions`."""
 
     maxima: frozenset[str] = frozenset()
 
@@ -103,7 +104,7 @@ class ScoresTally:
         self.recording = Recording(site="write", tokens="last", special_tokens=special_tokens)
         self.types, self.targets, self.unembedding, self.top_share = types, targets, unembedding, top_share
         self.places = {layer: place for place, layer in enumerate(view.layout.layers)}
-        shape = len(targets.task), types.languages, len(self.places), len(GROUPS)
+        shape = len(targets.questions.rows), types.languages, len(self.places), len(GROUPS)
         dtypes = {name: torch.int32 if name in COUNTS else torch.float32 for name in KEPT}
         self.totals = {name: torch.zeros(shape, dtype=dtypes[name], device=view.model.device) for name in KEPT}
         self.pending: dict[Layer, dict[str, Tensor]] = {}
@@ -113,7 +114,7 @@ class ScoresTally:
         """Look up the batch's targets, each different one once."""
         self.shape, self.selected, self.pending = batch.token_ids.shape, dict(selected), {}
         self.rows = torch.tensor([text.row for text in batch.texts[:: self.types.languages]])
-        wanted = [self.targets.of[text.row][text.language] for text in batch.texts]
+        wanted = [self.targets.of_rows[text.row][text.language] for text in batch.texts]
         self.distinct = list(dict.fromkeys(wanted))
         places = {target: place for place, target in enumerate(self.distinct)}
         self.target_places = torch.tensor([places[target] for target in wanted])
@@ -163,7 +164,6 @@ def by_text(values: Tensor, selection: Selection, shape: torch.Size, layer: Laye
 
 
 TOP_SHARE = 0.0488  # 800 of BLOOMZ-7B1's 16,384 neurons a layer, as in the paper's code
-TOO_LONG = "a prompt is longer than the model's context"
 
 
 def attribute(
@@ -175,6 +175,7 @@ def attribute(
     top_share: float = TOP_SHARE,
     frozen_norm: bool = False,
     contrastive: bool = False,
+    unfit: Unfit = "drop",
     token_budget: int | None = None,
     kept: Kept = NOTHING_KEPT,
 ) -> Attribution:
@@ -188,27 +189,30 @@ def attribute(
 
     Source: Wang et al. 2024 (Sharing Matters), §5. Where we differ: the paper's code takes u from the input embedding
     and gives an empty type the score 0, where ours is left out. Models that normalise or gate what a network writes
-    before they add it are scored without that. Raises `ConfigError` for what is not defined, `CorpusError` where no row
-    is left. What was scored is saved in `kept`, from which a killed job goes on.
+    before they add it are scored without that. Rows that are `unfit` (`tokens.examples`) are dropped and counted, or
+    refused. What was scored is saved in `kept`, from which a killed job goes on. Raises `ConfigError` for what is not
+    defined, `CorpusError` for rows to refuse or if none is left.
     """
     recording = recording or Recording.sharing_matters()
     _require_defined(view, task, recording, top_share)
-    targets = find_targets(tokenizer, task, contrastive)
+    limit = context_limit(tokenizer, text_config(view.model))
+    questions = read_questions(tokenizer, task, limit, unfit)
+    targets = find_targets(questions, contrastive)
+    questions = targets.questions
     unembedding = Unembedding(view, find_frozen_norm(view) if frozen_norm else None)
     types = TypesTally(len(task.languages), recording)
     scores = ScoresTally(view, types, targets, unembedding, top_share)
-    limit = context_limit(tokenizer, text_config(view.model))
-    reading = Reading(tokenizer, targets.task.prompts, limit, "row", token_budget or automatic_token_budget(view))
-    signature = _signature(view, task, recording, len(reading.rows)) | _options(top_share, frozen_norm, contrastive)
-    checkpoints = Checkpoints.of(kept, signature | Signature.of(token_budget=reading.token_budget))
+    budget = token_budget or automatic_token_budget(view)
+    reading = GivenTexts(questions.prompts, len(task.languages), budget, order="row")
+    signature = _signature(view, task, recording, len(questions.rows)) | _options(top_share, frozen_norm, contrastive)
+    checkpoints = Checkpoints.of(kept, signature | Signature.of(token_budget=budget))
     _AttributionPass(view, reading, [types, scores], checkpoints, scores=scores).run()
-    dropped = {**task.dropped, **targets.dropped, **({TOO_LONG: len(reading.dropped)} if reading.dropped else {})}
-    values = {name: total.cpu()[reading.rows] for name, total in scores.totals.items()}
+    values = {name: total.cpu() for name, total in scores.totals.items()}
     _require_finite(values["contribution_sum"])
     return Attribution(
         view.layout, task.languages, task.name, recording, top_share, frozen_norm, contrastive,
-        sizes=values.pop("sizes"), values=values, dropped=dropped, collisions=targets.collisions,
-        first_tokens=targets.first_tokens(reading.rows),
+        sizes=values.pop("sizes"), values=values, dropped=questions.dropped,
+        collisions=targets.collisions, first_tokens=targets.first_tokens(),
         signature=signature,
     )  # fmt: skip
 

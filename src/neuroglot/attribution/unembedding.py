@@ -13,7 +13,7 @@ from neuroglot.attribution.scores import projections, value_norms
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layer
 from neuroglot.models.view import ModelView
-from neuroglot.tokens.targets import Target
+from neuroglot.tokens.questions import Target
 
 TARGETS_KEPT = 64  # whose projections are kept for later batches: labels repeat, other answers rarely do
 

@@ -4,6 +4,6 @@ from neuroglot.corpora.columns import OnMissing
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.languages import is_right_to_left, language_code, language_name
 from neuroglot.corpora.loading import load
-from neuroglot.corpora.tasks import load as load_task
+from neuroglot.corpora.tasks import load_task
 
 __all__ = ["Corpus", "OnMissing", "Task", "is_right_to_left", "language_code", "language_name", "load", "load_task"]

@@ -96,9 +96,9 @@ class Corpus:
         texts = {language: tuple(column[row] for row in rows) for language, column in self.texts.items()}
         return replace(self, ids=tuple(self.ids[row] for row in rows), texts=texts)
 
-    def head(self, limit: int | None) -> "Corpus":
-        """The first `limit` rows, all where it is None or larger; raises `ConfigError` below 1."""
-        return self if limit is None else self.take(range(_head_rows(limit, len(self))))
+    def head(self, limit: int | None = None) -> "Corpus":
+        """The first rows, at most `limit` of them, or all; raises `ConfigError` for a limit below 1."""
+        return self.take(_first(len(self), limit))
 
     def split(self, share: float, seed: int = 0) -> tuple["Corpus", "Corpus"]:
         """Two disjoint parts, the first with `share` of the rows, drawn with `seed`; both keep the corpus's row
@@ -178,9 +178,9 @@ class Task:
         rows = list(rows)
         return self._with(part.take(rows) for part in self._parts())
 
-    def head(self, limit: int | None) -> "Task":
-        """The first `limit` questions, all where it is None or larger; raises `ConfigError` below 1."""
-        return self if limit is None else self.take(range(_head_rows(limit, len(self))))
+    def head(self, limit: int | None = None) -> "Task":
+        """The first questions, at most `limit` of them, or all; raises `ConfigError` for a limit below 1."""
+        return self.take(_first(len(self), limit))
 
     def split(self, share: float, seed: int = 0) -> tuple["Task", "Task"]:
         """Two disjoint parts of the rows, the same that `Corpus.split` makes of the prompts."""
@@ -218,7 +218,12 @@ class Task:
             )
 
 
-def _head_rows(limit: int, rows: int) -> int:
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+def require_limit(limit: int | None) -> None:
+    """Raise `ConfigError` for a number of rows that leaves nothing to read, or is none."""
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
         raise ConfigError(f"Got limit={limit!r}.", "Expected a number of rows, 1 or more, or None for all.")
-    return min(limit, rows)
+
+
+def _first(rows: int, limit: int | None) -> range:
+    require_limit(limit)
+    return range(rows if limit is None else min(limit, rows))

@@ -12,7 +12,7 @@ from neuroglot.corpora.textfiles import read_lines
 from neuroglot.errors import CorpusError, MissingExtraError
 
 LINE = re.compile(r"(?P<kind>[STH])-(?P<id>[^\t]*)\t(?P<rest>.*)", re.DOTALL)
-TAGS = re.compile(r"(?:\s*__[A-Za-z-]+(?:_[A-Za-z]+)*__)+")  # at the start of a source: __de__, __deu_Latn__
+LANGUAGE_TAGS = re.compile(r"(?:\s*__[A-Za-z-]+(?:_[A-Za-z]+)*__)+")  # at the start of a source: __de__, __deu_Latn__
 SUMMARY = re.compile(r"Generate \S+ with beam=\d+: BLEU4 = (?P<score>[0-9]+(?:\.[0-9]+)?)")
 KINDS = {"S": "source", "T": "reference", "H": "hypothesis"}
 
@@ -51,7 +51,9 @@ def read_generate_log(path: Path, lines: Sequence[str] | None = None) -> Generat
             bleu4 = float(match["score"])
     _check_complete(found, path)
     texts = {kind: tuple(found[kind][place] for place in sorted(found[kind])) for kind in KINDS}
-    sources = tuple(TAGS.sub("", text, count=1).strip() if TAGS.match(text) else text for text in texts["S"])
+    sources = tuple(
+        LANGUAGE_TAGS.sub("", text, count=1).strip() if LANGUAGE_TAGS.match(text) else text for text in texts["S"]
+    )
     return GenerateLog(sources, texts["T"] or None, texts["H"], bleu4)
 
 

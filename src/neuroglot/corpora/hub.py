@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from neuroglot.corpora.columns import Column
 from neuroglot.corpora.languages import choose, known_code
 from neuroglot.corpora.sources import Source, find_source
-from neuroglot.corpora.tables import ID, Table, columns_of, ids_of, text_column
+from neuroglot.corpora.tables import ID, RawTable, columns_of, ids_of, text_column
 from neuroglot.errors import ConfigError, CorpusError, MissingExtraError
 
 HUB_ID = re.compile(r"(?P<dataset>[\w.-]+/[\w.-]+)(?::(?P<config>[^:]*))?(?::(?P<split>[^:]+))?")
 TRANSLATION = "translation"
 OR_COLUMN = ", or, where each config is a language, the column with the text: --column NAME (column='NAME')"
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 
 def read_hub(name: str, languages: Sequence[str] | None, column: str | None, revision: str | None) -> dict[str, Column]:
@@ -56,7 +56,7 @@ def _library(name: str) -> ModuleType:
     return datasets
 
 
-def _ask(dataset: str, function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+def _ask(dataset: str, function: Callable[..., _Result], *args: Any, **kwargs: Any) -> _Result:
     """Calls the library; whatever it raises (network, gate, script, format: dozens of types) becomes one message."""
     try:
         return function(*args, **kwargs)
@@ -104,7 +104,7 @@ def _text(rows: Any, origin: str, text: str, witness: str) -> Column:
     return replace(column, witness=[str(value) for value in rows[witness]]) if witness else column
 
 
-def _table(rows: Any, origin: str, column: str | None) -> Table:
+def _table(rows: Any, origin: str, column: str | None) -> RawTable:
     """The dataset's columns; of a column of dicts (`translation`, or `column`), its keys."""
     table = _whole(rows, origin)
     if column is not None:
@@ -118,8 +118,8 @@ def _table(rows: Any, origin: str, column: str | None) -> Table:
     return replace(table, values={**ids, **{key: [cell.get(key) for cell in cells] for key in keys}})
 
 
-def _whole(rows: Any, origin: str) -> Table:
-    return Table(origin, {name: rows[name] for name in rows.column_names}, range(1, rows.num_rows + 1))
+def _whole(rows: Any, origin: str) -> RawTable:
+    return RawTable(origin, {name: rows[name] for name in rows.column_names}, range(1, rows.num_rows + 1))
 
 
 def _check_column(rows: Any, origin: str, name: str) -> None:

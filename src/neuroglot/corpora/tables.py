@@ -1,4 +1,4 @@
-"""Readers of one file with one column a language: a file to a `Table`, and a table to columns by language."""
+"""Readers of one file with one column a language: a file to a `RawTable`, and a table to columns by language."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ ID = "id"  # the column of row ids; Indonesian in a table is `ind` or `id_ID`, o
 
 
 @dataclass(frozen=True)
-class Table:
+class RawTable:
     """Values by column name; `places` says in which line (or row) of the file each value stands."""
 
     origin: str
@@ -26,7 +26,7 @@ class Table:
     unit: str = "row"
 
 
-def columns_of(table: Table, languages: Sequence[str] | None) -> dict[str, Column]:
+def columns_of(table: RawTable, languages: Sequence[str] | None) -> dict[str, Column]:
     """The columns that are languages, each with the row ids; raises `CorpusError` as `choose` and `text_column`."""
     wanted = [known_code(tag) for tag in languages or ()]
     others = [name for name in table.values if name != ID]
@@ -38,7 +38,7 @@ def columns_of(table: Table, languages: Sequence[str] | None) -> dict[str, Colum
     return {code: text_column(table, name, ids) for code, name in names.items()}
 
 
-def text_column(table: Table, name: str, ids: Sequence[str] | None) -> Column:
+def text_column(table: RawTable, name: str, ids: Sequence[str] | None) -> Column:
     """One column's texts; raises `CorpusError` where there are no rows or a value is not text."""
     if not table.places:
         raise CorpusError(f"{table.origin} has no rows.", "Expected is at least one row under the column names.")
@@ -47,7 +47,7 @@ def text_column(table: Table, name: str, ids: Sequence[str] | None) -> Column:
     return Column(table.origin, texts, table.places, ids, unit=table.unit)
 
 
-def ids_of(table: Table, may_be_indonesian: bool = False) -> list[str] | None:
+def ids_of(table: RawTable, may_be_indonesian: bool = False) -> list[str] | None:
     """The column of row ids, None where there is none; raises `CorpusError` on what is neither text nor an integer."""
     if ID not in table.values:
         return None
@@ -65,7 +65,7 @@ def ids_of(table: Table, may_be_indonesian: bool = False) -> list[str] | None:
     return ids
 
 
-def read_tsv(path: Path) -> Table:
+def read_tsv(path: Path) -> RawTable:
     """Tab-separated with a header; a field is what stands between two tabs, quotes and all. Nothing is escaped."""
     rows = [line.split("\t") for line in read_lines(path)]
     for number, field in ((n, field) for n, row in enumerate(rows, 1) for field in row):
@@ -78,7 +78,7 @@ def read_tsv(path: Path) -> Table:
     return _table(path, rows, range(1, len(rows) + 1))
 
 
-def read_literal_tsv(path: Path) -> Table:
+def read_literal_tsv(path: Path) -> RawTable:
     """As `read_tsv`, of a file that is known to have no quoting: what looks quoted as in CSV is text too."""
     rows = [line.split("\t") for line in read_lines(path)]
     return _table(path, rows, range(1, len(rows) + 1))
@@ -90,7 +90,7 @@ def _is_quoted(field: str) -> bool:
     return len(field) > 3 and field[0] == field[-1] == '"' and '""' in inner and '"' not in inner.replace('""', "")
 
 
-def read_csv(path: Path) -> Table:
+def read_csv(path: Path) -> RawTable:
     """Comma-separated with a header, quoted as RFC 4180 has it.
 
     Python's reader in strict mode, since polars fills a short row silently. A record that runs over several lines is
@@ -128,7 +128,7 @@ def _refuse_merged(path: Path, lines: list[str], starts: list[int], last: int, w
             )
 
 
-def _table(path: Path, rows: list[list[str]], places: Sequence[int]) -> Table:
+def _table(path: Path, rows: list[list[str]], places: Sequence[int]) -> RawTable:
     """Rows of one width under a header of distinct names."""
     header = rows[0]
     for row, number in zip(rows, places):
@@ -139,7 +139,7 @@ def _table(path: Path, rows: list[list[str]], places: Sequence[int]) -> Table:
                 "Mend the line: each row needs as many fields as the header.",
             )
     values = {name: [row[k] for row in rows[1:]] for k, name in enumerate(_distinct(header, path))}
-    return Table(str(path), values, places[1:], unit="line")
+    return RawTable(str(path), values, places[1:], unit="line")
 
 
 def _distinct(names: Sequence[str], path: Path) -> Sequence[str]:
@@ -149,7 +149,7 @@ def _distinct(names: Sequence[str], path: Path) -> Sequence[str]:
     return names
 
 
-def read_jsonl(path: Path) -> Table:
+def read_jsonl(path: Path) -> RawTable:
     """One JSON object a line, all with the fields of the first; a field that is null or left out is a missing text."""
     rows: list[dict[str, object]] = []
     for number, line in enumerate(read_lines(path), 1):
@@ -164,12 +164,12 @@ def read_jsonl(path: Path) -> Table:
                 "Give every line the same fields; null stands for a missing text.",
             )
         rows.append(row)
-    return Table(
+    return RawTable(
         str(path), {name: [row.get(name) for row in rows] for name in rows[0]}, range(1, len(rows) + 1), unit="line"
     )
 
 
-def read_parquet(path: Path) -> Table:
+def read_parquet(path: Path) -> RawTable:
     """A Parquet file, by polars."""
     import polars
 
@@ -182,10 +182,10 @@ def read_parquet(path: Path) -> Table:
             "Expected is a whole Parquet file.",
             "Write it again, or check that it was copied whole.",
         ) from None
-    return Table(str(path), frame.to_dict(as_series=True), range(1, frame.height + 1))
+    return RawTable(str(path), frame.to_dict(as_series=True), range(1, frame.height + 1))
 
 
-TABLES: Mapping[str, Callable[[Path], Table]] = {
+TABLES: Mapping[str, Callable[[Path], RawTable]] = {
     ".tsv": read_tsv,
     ".csv": read_csv,
     ".jsonl": read_jsonl,

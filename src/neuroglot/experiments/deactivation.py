@@ -16,7 +16,7 @@ from neuroglot.activity.recording import Recording
 from neuroglot.corpora.corpus import Task
 from neuroglot.errors import ConfigError
 from neuroglot.experiments.deactivation_scoring import (
-    Scope,
+    OffTokens,
     Scorer,
     at_random,
     generated_right,
@@ -34,8 +34,9 @@ from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.progress import track
 from neuroglot.signature import Signature, versions
 from neuroglot.storage import NOTHING_KEPT, Kept
-from neuroglot.tokens.answers import Questions, read_questions
 from neuroglot.tokens.batches import Batch
+from neuroglot.tokens.examples import Unfit
+from neuroglot.tokens.questions import Questions, read_questions
 from neuroglot.tokens.tokenizing import context_limit
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Plan:
     recording: Recording
     level: Level
     corpus_share: float
-    scope: Scope
+    scope: OffTokens
     value: Value
     types: tuple[str, ...]
     draws: int
@@ -64,7 +65,7 @@ class Plan:
     def check(self, view: ModelView, task: Task) -> None:
         """Raise `ConfigError` where the options do not fit each other, the model or the task."""
         require_decoder(view)
-        choices = {"level": get_args(Level), "scope": get_args(Scope), "value": get_args(Value)}
+        choices = {"level": get_args(Level), "scope": get_args(OffTokens), "value": get_args(Value)}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 expected = ", ".join(map(repr, allowed))
@@ -105,13 +106,14 @@ def deactivate(
     recording: Recording | None = None,
     level: Level = "row",
     corpus_share: float = 0.5,
-    scope: Scope = "all",
+    scope: OffTokens = "all",
     value: Value = "zero",
     types: Sequence[str] = CATEGORIES,
     draws: int = 5,
     equal_size: bool = False,
     by_generation: bool = False,
     seed: int = 0,
+    unfit: Unfit = "drop",
     token_budget: int | None = None,
     kept: Kept = NOTHING_KEPT,
 ) -> Deactivation:
@@ -135,15 +137,16 @@ def deactivate(
       right one has strictly the highest log-probability, summed and per token. `by_generation` also generates, which
       needs the level `corpus` and the scope `all`: a generated text has positions that no row's mask knows beforehand.
 
-    Rows that cannot be scored in one language are left out in all and counted by reason. Source: Wang et al. 2024
-    (Sharing Matters), who switch the types off but release no code for it; scope, value and controls we found stated
-    nowhere, so that the defaults are our choice. Raises `ConfigError` for options that contradict each other and models
-    that are no decoders, `CorpusError` where no row can be scored. What was scored is kept in `kept`.
+    Rows that are `unfit` in one language (`tokens.examples`) are dropped in all and counted by reason, or refused.
+    Source: Wang et al. 2024 (Sharing Matters), who switch the types off but release no code for it; scope, value and
+    controls we found stated nowhere, so that the defaults are our choice. What was scored is kept in `kept`. Raises
+    `ConfigError` for options that contradict each other and models that are no decoders, `CorpusError` for rows to
+    refuse or if none is left.
     """
     recording = recording or Recording.sharing_matters()
     plan = Plan(recording, level, corpus_share, scope, value, tuple(types), draws, equal_size, by_generation, seed)
     plan.check(view, task)
-    questions = _questions(view, tokenizer, task, by_generation)
+    questions = _questions(view, tokenizer, task, by_generation, unfit)
     budget = token_budget or automatic_token_budget(view)
     run = _Deactivating(view, tokenizer, task, questions, plan, budget, kept)
     with view.evaluating():
@@ -158,15 +161,17 @@ def deactivate(
         ids,
         **counts,
         signature=signature,
-        dropped=questions.dropped,
+        dropped=dict(questions.dropped),
     )
 
 
-def _questions(view: ModelView, tokenizer: PreTrainedTokenizerBase, task: Task, by_generation: bool) -> Questions:
+def _questions(
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, task: Task, by_generation: bool, unfit: Unfit
+) -> Questions:
     limit = context_limit(tokenizer, text_config(view.model))
-    questions = read_questions(tokenizer, task, limit)
+    questions = read_questions(tokenizer, task, limit, unfit)
     if by_generation and limit is not None:
-        return read_questions(tokenizer, task, limit - longest_answer(questions))
+        return read_questions(tokenizer, task, limit - longest_answer(questions), unfit)
     return questions
 
 

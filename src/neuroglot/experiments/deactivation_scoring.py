@@ -25,8 +25,8 @@ from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.rates import at_random_like
-from neuroglot.tokens.answers import Questions
 from neuroglot.tokens.batches import Batch
+from neuroglot.tokens.questions import Questions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -100,10 +100,10 @@ def _some(layout: Layout, members: Tensor, sizes: Sequence[int], seed: int) -> T
     return kept
 
 
-Scope = Literal["all", "last", "prompt", "answer"]
+OffTokens = Literal["all", "last", "prompt", "answer"]
 
 
-def positions_of(batch: Batch, scope: Scope) -> Tensor:
+def positions_of(batch: Batch, scope: OffTokens) -> Tensor:
     """Which tokens of prompts with answers a scope means: `[B, T]`; padding never.
 
     The `answer` is the answer as the model reads it, so that its first token is predicted with all neurons on.
@@ -121,7 +121,7 @@ class Scorer:
     view: ModelView
     questions: Questions
     rows: Sequence[int]
-    scope: Scope
+    scope: OffTokens
     value: float | Tensor
     token_budget: int
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.corpora.corpus import Corpus, Task
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.interventions.switching import ablating
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Evaluation, Metric, Predictions
@@ -24,6 +24,8 @@ from neuroglot.progress import track
 from neuroglot.signature import Signature, versions
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, by_length
+from neuroglot.tokens.examples import LONG, Unfit
+from neuroglot.tokens.questions import read_questions
 from neuroglot.tokens.tokenizing import TokenizedCorpus, context_limit, tokenize
 
 if TYPE_CHECKING:
@@ -38,17 +40,20 @@ def evaluate(
     data: Corpus | Task,
     metric: Metric,
     *,
+    unfit: Unfit = "drop",
     kept: Kept = NOTHING_KEPT,
 ) -> Evaluation:
     """Score a model on a corpus or a task, with an interval over parallel rows for each language.
 
-    An intervention that is active around the call is what is scored. Rows with a text longer than the model's context
-    are left out in all languages and counted in the signature. Raises `ConfigError` for a metric that reads something
-    else.
+    An intervention that is active around the call is what is scored. Rows with a text longer than the model's context,
+    and those of a task that are unfit otherwise (`tokens.examples`), are dropped in all languages and counted by
+    reason, or refused. Raises `ConfigError` for a metric that reads something else, `CorpusError` for rows to refuse or
+    if none is left.
     """
-    tokenized, batches = _prepared(view, tokenizer, data, metric)
+    tokenized, dropped, batches = _prepared(view, tokenizer, data, metric, unfit)
     counts = kept.once("counts", lambda: {"counts": _counts(view, batches, metric, tokenized)})["counts"]
-    return Evaluation(data.name, tokenized.languages, metric, counts, _signature(view, data, metric, tokenized))
+    signature = _signature(view, data, metric, tokenized)
+    return Evaluation(data.name, tokenized.languages, metric, counts, signature, dropped)
 
 
 def ablation_matrix(
@@ -61,16 +66,17 @@ def ablation_matrix(
     draws: int = 5,
     seed: int = 0,
     random_on: Literal["all", "own"] = "all",
+    unfit: Unfit = "drop",
     kept: Kept = NOTHING_KEPT,
 ) -> AblationMatrix:
     """Switch off each language's neurons in turn and score every language, beside `draws` random sets of equal size.
 
     Random sets have as many neurons in every layer as the set they stand beside, and are scored on `all` languages, or
-    on the set's `own` only, which is all that the headline needs. What each condition gave is kept in
-    `kept`. The rows should be others than those the sets were selected on. Raises `ConfigError` unless `sets` has
-    exactly the languages of `data`, in any order.
+    on the set's `own` only, which is all that the headline needs. What each condition gave is kept in `kept`. The rows
+    should be others than those the sets were selected on; `unfit` ones as in `evaluate`. Raises `ConfigError` unless
+    `sets` has exactly the languages of `data`, in any order.
     """
-    tokenized, batches = _prepared(view, tokenizer, data, metric)
+    tokenized, dropped, batches = _prepared(view, tokenizer, data, metric, unfit)
     _require_languages(tokenized.languages, sets, draws)
     own = [sets[language] for language in tokenized.languages]
     random = [  # a seed of its own for every set and draw: the same one would give nested sets
@@ -105,6 +111,7 @@ def ablation_matrix(
         torch.stack(counts[1 : languages + 1]),
         torch.stack(counts[languages + 1 :]).reshape(shape),
         signature,
+        dropped,
     )
 
 
@@ -118,16 +125,35 @@ def require_decoder(view: ModelView) -> None:
 
 
 def _prepared(
-    view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, metric: Metric
-) -> tuple[TokenizedCorpus, list[Batch]]:
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, metric: Metric, unfit: Unfit
+) -> tuple[TokenizedCorpus, dict[str, int], list[Batch]]:
+    """What is scored, how many rows were dropped by reason, and the batches."""
     if not isinstance(data, metric.reads):
         raise ConfigError(
             f"The metric {type(metric).__name__} was given a {type(data).__name__}.",
             f"It reads a {metric.reads.__name__}.",
         )
     require_decoder(view)
-    tokenized = tokenize(tokenizer, data, context_limit(tokenizer, text_config(view.model)))
-    return tokenized, by_length(tokenized, _token_budget(view))
+    tokenized, dropped = _tokenized(tokenizer, data, context_limit(tokenizer, text_config(view.model)), unfit)
+    return tokenized, dropped, by_length(tokenized, _token_budget(view))
+
+
+def _tokenized(
+    tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, limit: int | None, unfit: Unfit
+) -> tuple[TokenizedCorpus, dict[str, int]]:
+    if isinstance(data, Task):
+        questions = read_questions(tokenizer, data, limit, unfit)
+        return questions.answered(), dict(questions.dropped)
+    tokenized = tokenize(tokenizer, data, limit)
+    dropped = {LONG: len(tokenized.dropped)} if tokenized.dropped else {}
+    if dropped and unfit == "refuse":
+        raise CorpusError(
+            f"Corpus {data.name!r} has {len(tokenized.dropped)} rows with a text of more than {limit} tokens, "
+            f"{tokenized.dropped[0]!r} the first.",
+            "Expected texts that fit into the model's context.",
+            "Drop such rows (unfit='drop').",
+        )
+    return tokenized, dropped
 
 
 def _of_language(tokenized: TokenizedCorpus, place: int, view: ModelView) -> list[Batch]:

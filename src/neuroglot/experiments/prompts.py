@@ -10,20 +10,24 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from neuroglot.activity.generated import GivenTexts, record_generation_by_row
+from neuroglot.activity.generated import record_generation_by_row
 from neuroglot.activity.passes import Pass
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.rows import RowCountsTally
-from neuroglot.errors import ArtifactError, ConfigError, CorpusError
-from neuroglot.generation.decoding import Decoding, Generation
+from neuroglot.errors import ArtifactError, CorpusError
+from neuroglot.generation.decoding import Decoding
 from neuroglot.metrics.prompts import Counted, SettingResult
 from neuroglot.metrics.texts import Texts
 from neuroglot.metrics.texts.metric import TextMetric
 from neuroglot.models.view import ModelView
-from neuroglot.prompting import Prompt, PromptSet, token_spans
+from neuroglot.prompting import Prompt, PromptSet
+from neuroglot.prompting.examples import Example
 from neuroglot.signature import Signature
 from neuroglot.storage import load_tensors, save_tensors, stored_texts
 from neuroglot.tokens.batches import TOKEN_BUDGET
+from neuroglot.tokens.examples import examples
+from neuroglot.tokens.reading import GivenTexts
+from neuroglot.tokens.spans import token_spans
 from neuroglot.tokens.tokenizing import Text
 
 if TYPE_CHECKING:
@@ -100,42 +104,25 @@ def side_by_side(results: Sequence[SettingResult]) -> SettingResult:
     )
 
 
-def forced(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], outputs: Sequence[str]) -> Generation:
+def forced(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], outputs: Sequence[str]) -> tuple[Text, ...]:
     """The given outputs as if they had been generated: their tokens are marked, and the last is never read.
 
-    The output begins where the tokens are no longer those of the prompt alone, so that the space before it belongs to
-    it, and a token that is part of both.
+    Raises `CorpusError` if a prompt and its output share a token: the row would be missing in this setting only.
     """
-    texts = []
-    for row, (prompt, output) in enumerate(zip(prompts, outputs, strict=True)):
-        answered = prompt.with_answer(output)
-        joint, alone = token_spans(answered, tokenizer), token_spans(prompt, tokenizer).token_ids
-        end = joint.spans[answered.spans[-1]].stop
-        start = next((place for place, (a, b) in enumerate(zip(joint.token_ids, alone)) if a != b), len(alone))
-        if not 0 < start < end:
-            raise ConfigError(f"The output {output!r} of prompt {row + 1} has no tokens.", "Expected some.")
-        texts.append(_text(row, joint.token_ids[: end - 1], range(start, end - 1)))
-    return _marked(texts)
+    items = [Example.of(prompt, output, "", str(row)) for row, (prompt, output) in enumerate(zip(prompts, outputs))]
+    encoded = examples(tokenizer, items, unfit="refuse")
+    return tuple(text.cut(len(text.token_ids) - 1) for text in encoded.texts)
 
 
-def segments(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], column: str) -> Generation:
+def segments(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], column: str) -> tuple[Text, ...]:
     """The prompts with the tokens of one column marked."""
     texts = []
     for row, prompt in enumerate(prompts):
         spans = token_spans(prompt, tokenizer)
-        texts.append(_text(row, spans.token_ids, spans.positions(column)))
-    return _marked(texts)
-
-
-def _text(row: int, token_ids: Sequence[int], marked: Sequence[int]) -> Text:
-    places = set(marked)
-    scored = tuple(place in places for place in range(len(token_ids)))
-    return Text(row, 0, tuple(token_ids), (False,) * len(token_ids), scored, 0)
-
-
-def _marked(texts: Sequence[Text]) -> Generation:
-    ids = tuple(str(text.row) for text in texts)
-    return Generation(("prompt",), ids, {}, {}, tuple(texts), Signature())
+        marked = set(spans.positions(column))
+        scored = tuple(index in marked for index in range(len(spans.token_ids)))
+        texts.append(replace(Text.of(spans.token_ids, row), scored=scored))
+    return tuple(texts)
 
 
 def measure(
@@ -196,10 +183,10 @@ def _score(metric: TextMetric, answers: tuple[str, ...], prompts: PromptSet) -> 
     return metric.counts(Texts(answers, tuple(columns), sources))
 
 
-def _counted(view: ModelView, texts: Generation, recording: Recording) -> Counted:
+def _counted(view: ModelView, texts: Sequence[Text], recording: Recording) -> Counted:
     plain = replace(recording, statistics=())
-    tally = RowCountsTally(view.layout, 1, plain, len(texts.ids))
-    Pass(view, GivenTexts(texts, TOKEN_BUDGET), [tally]).run()
+    tally = RowCountsTally(view.layout, 1, plain, len(texts))
+    Pass(view, GivenTexts(texts, 1, TOKEN_BUDGET), [tally]).run()
     return Counted(tally.totals["fired"], tally.totals["tokens"])
 
 

@@ -16,7 +16,8 @@ from neuroglot.activity.translation import collect
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction, directions_of
 from neuroglot.errors import ConfigError
-from neuroglot.experiments.translations import translate
+from neuroglot.experiments.translations import translate_directions
+from neuroglot.generation.decoding import Decoding
 from neuroglot.lab.translator import TranslatorConfig, new_translator
 from neuroglot.metrics.texts import TEXT_METRICS, TextOptions, Texts, choose_metrics
 from neuroglot.metrics.translation import TranslationComparison
@@ -140,11 +141,11 @@ class _Experiment:
         path = self.folder / f"{system}.json"
         if not path.exists():
             model, masks = self._system(system)
-            pairs = self._pairs(model, self.test)
-            texts = translate(model, self.tokenizer, pairs, masks, beams=1, max_new_tokens=self.config.max_new_tokens)
-            if len(pairs.ids) != len(self.test):
+            decoding = Decoding(self.config.max_new_tokens)
+            found = translate_directions(model, self.tokenizer, self.test, self.directions, masks, decoding=decoding)
+            if found.dropped:
                 raise ConfigError("A test row is longer than the model's context.", "Expected shorter ones.")
-            answers = {str(direction): list(column) for direction, column in texts.items()}
+            answers = {str(direction): list(column) for direction, column in found.texts.items()}
             write_whole(path, json.dumps(answers, ensure_ascii=False, indent=1))
         answers = json.loads(path.read_text(encoding="utf-8"))
         return answers, {str(direction): list(self.test.texts[direction.target]) for direction in self.directions}
@@ -198,9 +199,9 @@ def _parts(config: ComparisonConfig, seed: int) -> tuple[Corpus, Corpus, Corpus]
     held = config.validation_rows + config.test_rows
     if config.data == "lab":
         from neuroglot.lab.config import LabConfig
-        from neuroglot.lab.generator import generate
+        from neuroglot.lab.generator import make_corpus
 
-        made = generate(LabConfig(seed, config.rows, 1, held, 1))
+        made = make_corpus(LabConfig(seed, config.rows, 1, held, 1))
         train, rest = made.train.select(config.languages), made.held_out.select(config.languages)
     else:
         whole = corpora.load(config.data, languages=config.languages)

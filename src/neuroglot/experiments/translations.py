@@ -1,135 +1,141 @@
-"""Scores of translations by direction, beside those of a baseline, with intervals by row."""
+"""Translations by direction, with each direction's own neurons only or with all, and their scores beside a baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
-
-import torch
-from torch import Tensor
-from transformers import GenerationConfig
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.corpora.directions import Direction
+from neuroglot.corpora.directions import Direction, as_direction
 from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.generation.backend import Completion
+from neuroglot.generation.decoding import Decoding
+from neuroglot.generation.local import LocalBackend
+from neuroglot.generation.translation import DirectionGate, translate
 from neuroglot.interventions.gating import Semantics, gating
 from neuroglot.metrics.texts import TextOptions, Texts, TextScore, score_texts
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.masks import DirectionMasks
-from neuroglot.progress import track
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET
-from neuroglot.tokens.pairs import Pair, Pairs, pad_pairs, translation_inputs
-from neuroglot.tokens.tagging import end_token
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from neuroglot.tokens.language_tokens import Tags
 
-def translate(
+
+@dataclass(frozen=True, eq=False)
+class Translations:
+    """`texts[direction][r]` translates the row `ids[r]`; `dropped` counts by reason the rows that failed somewhere."""
+
+    ids: tuple[str, ...]
+    texts: Mapping[Direction, tuple[str, ...]]
+    dropped: Mapping[str, int]
+
+
+def translate_directions(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    pairs: Pairs,
+    corpus: Corpus,
+    directions: Sequence[Direction | str],
     masks: DirectionMasks | None = None,
     *,
     semantics: Semantics = "activation",
-    max_new_tokens: int = 256,
-    beams: int = 5,
+    decoding: Decoding | None = None,
     token_budget: int = TOKEN_BUDGET,
+    tags: Tags | None = None,
     kept: Kept = NOTHING_KEPT,
-) -> dict[Direction, tuple[str, ...]]:
-    """What the model makes of every source text, by direction, in the order of `pairs.ids`; targets are not shown.
+) -> Translations:
+    """What the model makes of every source text, by direction, under the direction's mask, or with all neurons.
 
-    Each row runs under its direction's mask, or all without any; length penalty 1, no sampling. A batch has at most
-    `token_budget` positions, read and written, beams and all; one that is in `kept` is not translated again. Raises
-    `ConfigError` if a direction has no mask, or for amounts below 1.
+    By default 5 beams are searched, for at most 256 tokens. Texts that reach the longest length are kept, empty ones
+    too. Rows whose source does not fit the model's context in some direction are dropped in all. A batch has at most
+    `token_budget` positions, read and written, beams and all. What is in `kept` is not translated again. Raises as
+    `translate` does, `ConfigError` if a direction has no mask, `CorpusError` if no row is left.
     """
-    if min(max_new_tokens, beams, token_budget) < 1:
-        raise ConfigError(
-            f"Got {max_new_tokens} new tokens, {beams} beams, a budget of {token_budget}.", "Expected 1 up."
+    if token_budget < 1:
+        raise ConfigError(f"Got a token budget of {token_budget}.", "Expected one token or more.")
+    chosen = [as_direction(direction) for direction in directions]
+    gate = None if masks is None else _gate(view, masks, chosen, semantics)
+    backend = LocalBackend(view, tokenizer, token_budget, keep_truncated=True, tags=tags or {})
+    columns: dict[Direction, tuple[Completion | None, ...]] = {}
+    for source in dict.fromkeys(direction.source for direction in chosen):
+        into = [direction.target for direction in chosen if direction.source == source]
+        translated = translate(
+            backend, corpus, into, decoding or Decoding(256, beams=5), source=source, gate=gate, kept=kept.below(source)
         )
-    places = [] if masks is None else [masks.place(direction) for direction in pairs.directions]
-    config = {"max_new_tokens": max_new_tokens, "num_beams": beams, "do_sample": False, "pad_token_id": pairs.pad_id}
-    texts = [[""] * len(pairs.ids) for _ in pairs.directions]
-    with ExitStack() as active:
-        active.enter_context(view.evaluating())
-        gate = None if masks is None else active.enter_context(gating(view, masks, semantics=semantics, beams=beams))
-        batches = list(_by_length(pairs.pairs, token_budget, beams, max_new_tokens))
-        for number, batch in enumerate(track(batches, "translating", len(batches))):
-            if gate is not None:
-                gate.set(torch.tensor([places[pair.language] for pair in batch]))
-            answer = partial(_answers, view, tokenizer, pairs, batch, config)
-            answers = kept.once(f"batch-{number:06d}", answer)["tokens"]
-            for pair, text in zip(batch, tokenizer.batch_decode(answers, skip_special_tokens=True), strict=True):
-                texts[pair.language][pair.row] = text.strip()
-    return {direction: tuple(column) for direction, column in zip(pairs.directions, texts, strict=True)}
+        for target, column in zip(into, translated.completions.values(), strict=True):
+            columns[Direction(source, target)] = column
+    return _whole_rows(corpus, {direction: columns[direction] for direction in chosen})
 
 
-def _by_length(pairs: Sequence[Pair], token_budget: int, beams: int, new: int) -> Iterator[list[Pair]]:
-    """Pairs of all directions, longest first."""
-    waiting = sorted(pairs, key=lambda pair: (-len(pair.token_ids), pair.language, pair.row))
-    while waiting:
-        size = max(1, token_budget // (beams * (len(waiting[0].token_ids) + new)))
-        yield waiting[:size]
-        waiting = waiting[size:]
+def _gate(
+    view: ModelView, masks: DirectionMasks, directions: Sequence[Direction], semantics: Semantics
+) -> DirectionGate:
+    for direction in directions:
+        masks.place(direction)  # refuses a direction without a mask
+
+    def gate(direction: Direction) -> AbstractContextManager[object]:
+        return gating(view, masks, direction, semantics=semantics)
+
+    return gate
 
 
-def _answers(
-    view: ModelView, tokenizer: PreTrainedTokenizerBase, pairs: Pairs, batch: Sequence[Pair], options: dict[str, Any]
-) -> dict[str, Tensor]:
-    """The generated `tokens [B, new]` behind what was given."""
-    model, config = cast(Any, view.model), GenerationConfig(**options, eos_token_id=end_token(tokenizer))
-    if view.family.kind == "decoder":
-        given = _prompts(batch, pairs.pad_id)
-    else:
-        shown = translation_inputs(view, pad_pairs(batch, pairs.pad_id))
-        first = shown["decoder_input_ids"][:, : pairs.given]
-        config.decoder_start_token_id = first[:, 0].tolist()  # else another start token is put before
-        given = {"input_ids": shown["input_ids"], "attention_mask": shown["attention_mask"], "decoder_input_ids": first}
-    begun = given.get("decoder_input_ids", given["input_ids"]).shape[1]
-    on_device = {name: tensor.to(view.model.device) for name, tensor in given.items()}
-    return {"tokens": model.generate(**on_device, generation_config=config)[:, begun:]}
+def _whole_rows(corpus: Corpus, columns: Mapping[Direction, Sequence[Completion | None]]) -> Translations:
+    """The rows that failed in no direction; to say nothing is no failure here, but the worst translation."""
+    reasons = [
+        next((each.failure for each in row if each and each.failure not in (None, "empty")), None)
+        for row in zip(*columns.values(), strict=True)
+    ]
+    kept = [row for row, reason in enumerate(reasons) if reason is None]
+    dropped = Counter(reason for reason in reasons if reason)
+    if not kept:
+        listed = ", ".join(f"{reason}: {count}" for reason, count in dropped.items())
+        raise CorpusError(f"No row of {corpus.name!r} could be translated ({listed}).", "Expected one row or more.")
+    texts = {
+        direction: tuple(((column[row] or EMPTY).text or "").strip() for row in kept)
+        for direction, column in columns.items()
+    }
+    return Translations(tuple(corpus.ids[row] for row in kept), texts, dict(dropped))
 
 
-def _prompts(batch: Sequence[Pair], pad_id: int) -> dict[str, Tensor]:
-    """What stands before the translations, padded on the left."""
-    prompts = [pair.token_ids[: pair.scored.index(True)] for pair in batch]
-    width = max(map(len, prompts))
-    token_ids = torch.tensor([[pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts])
-    real = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    return {"input_ids": token_ids, "attention_mask": real}
-
-
-Translations = Mapping[Direction, Sequence[str]]
+EMPTY = Completion(None, "empty")
 
 
 def score_translations(
     translations: Translations,
     corpus: Corpus,
-    pairs: Pairs,
     metrics: Sequence[str] = ("bleu", "chrf++"),
     baseline: Translations | None = None,
 ) -> dict[Direction, list[TextScore]]:
     """Each direction's scores by metrics of `neuroglot.metrics.texts`, against the corpus's own text in the target.
 
-    `translations[direction][r]` is of the row `pairs.ids[r]`, as `translate` gives them; so is a `baseline`, such as
-    the same model without masks, to which the difference is tested. Raises as `score_texts` does, and `CorpusError`
-    where the corpus lacks rows or a baseline lacks a direction.
+    To a `baseline`, such as the same model without masks, the difference is tested. Raises as `score_texts` does, and
+    `CorpusError` if the corpus lacks rows, or a baseline lacks rows or directions.
     """
-    places = {row_id: row for row, row_id in enumerate(corpus.ids)}
-    lacking = [row_id for row_id in pairs.ids if row_id not in places]
-    without = [str(direction) for direction in translations if baseline is not None and direction not in baseline]
-    if lacking or without:
+    rows = {row_id: row for row, row_id in enumerate(corpus.ids)}
+    lacking = [row_id for row_id in translations.ids if row_id not in rows]
+    if baseline is not None:
+        lacking += [row_id for row_id in translations.ids if row_id not in set(baseline.ids)]
+        lacking += [str(direction) for direction in translations.texts if direction not in baseline.texts]
+    if lacking:
         raise CorpusError(
-            f"There is nothing to compare with for {(lacking + without)[0]!r}.",
-            "Expected every row in the corpus, and every direction in the baseline.",
+            f"There is nothing to compare with for {lacking[0]!r}.",
+            "Expected every row in the corpus, and every row and direction in the baseline.",
         )
-    rows = corpus.take(places[row_id] for row_id in pairs.ids)
+    references = corpus.take(rows[row_id] for row_id in translations.ids)
     scores = {}
-    for direction, column in translations.items():
-        texts = Texts(tuple(column), (rows.texts[direction.target],), rows.texts[direction.source])
-        options = TextOptions(language=direction.target)
-        scores[direction] = score_texts(texts, metrics, options, None if baseline is None else baseline[direction])
+    for direction, column in translations.texts.items():
+        texts = Texts(column, (references.texts[direction.target],), references.texts[direction.source])
+        beside = None if baseline is None else _of_rows(baseline, direction, translations.ids)
+        scores[direction] = score_texts(texts, metrics, TextOptions(language=direction.target), beside)
     return scores
+
+
+def _of_rows(translations: Translations, direction: Direction, ids: Sequence[str]) -> list[str]:
+    by_id = dict(zip(translations.ids, translations.texts[direction], strict=True))
+    return [by_id[row_id] for row_id in ids]

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from neuroglot.corpora.corpus import Corpus
-from neuroglot.corpora.languages import language_name
 from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Decoding
 from neuroglot.signature import Signature
 
-Prompt = str | Sequence[Mapping[str, str]]
+Request = str | Sequence[Mapping[str, str]]  # what a model is asked: plain text, or a conversation
 ROLES = ("system", "developer", "user", "assistant")
 FAILURES = ("timeout", "connection", "over_length", "empty", "truncated", "malformed", "too_large", "filtered")
 PASSING = ("timeout", "connection", "malformed", "too_large")  # and HTTP's: another request may give something else
@@ -54,7 +52,7 @@ class Backend(Protocol):
     @property
     def signature(self) -> Signature: ...
 
-    def complete(self, prompts: Sequence[Prompt], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
+    def complete(self, prompts: Sequence[Request], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
         """One completion a prompt, in order; a text ends before the first of the strings `stop`."""
         ...
 
@@ -72,7 +70,7 @@ def judged(
     return Completion(None if failure else text, failure, prompt_tokens, generated_tokens)
 
 
-def check_prompts(prompts: Sequence[Prompt]) -> None:
+def check_prompts(prompts: Sequence[Request]) -> None:
     """Raise `ConfigError` where a prompt is neither a text nor a list of messages."""
     if isinstance(prompts, str):
         raise ConfigError("One text was given as prompts.", "Expected is a list of prompts.", "Put it into a list.")
@@ -109,38 +107,3 @@ def cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:
     """The text before the first stop string in it, and whether there was one."""
     places = [place for end in stop if (place := text.find(end)) >= 0]
     return (text[: min(places)], True) if places else (text, False)
-
-
-def prompts_for(
-    texts: Sequence[str], source: str, target: str, demonstrations: Corpus | None = None, chat: bool = True
-) -> list[Prompt]:
-    """One prompt a text: a conversation where `chat`, else lines `Language: text`, the last one left open."""
-    pairs = [] if demonstrations is None else list(zip(*(demonstrations.texts[g] for g in (source, target))))
-    return [(_messages if chat else _lines)(text, source, target, pairs) for text in texts]
-
-
-def stop_for(texts: Sequence[str], source: str, chat: bool = True) -> tuple[str, ...]:
-    """Where the answer to such a prompt ends: plain text at the line's end, or, where texts have several lines, at the
-    next one of the source language.
-    """
-    if chat:
-        return ()
-    return (f"\n{language_name(source)}:",) if any("\n" in text.strip() for text in texts) else ("\n",)
-
-
-def _messages(text: str, source: str, target: str, pairs: Sequence[Sequence[str]]) -> Prompt:
-    messages = []
-    for asked, answer in [*pairs, (text, "")]:
-        content = f"{_instruction(source, target)} Give only the translation.\n\n{asked}"
-        messages += [{"role": "user", "content": content}, {"role": "assistant", "content": answer}]
-    return messages[:-1]
-
-
-def _lines(text: str, source: str, target: str, pairs: Sequence[Sequence[str]]) -> str:
-    names = language_name(source), language_name(target)
-    shown = [f"{names[0]}: {asked.strip()}\n{names[1]}: {answer.strip()}" for asked, answer in pairs]
-    return "\n\n".join([_instruction(source, target), *shown, f"{names[0]}: {text.strip()}\n{names[1]}:"])
-
-
-def _instruction(source: str, target: str) -> str:
-    return f"Translate this text from {language_name(source)} into {language_name(target)}."

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from neuroglot.errors import ConfigError, EndpointError, MissingExtraError
-from neuroglot.generation.backend import Completion, Prompt, check_prompts, check_stop, judged
+from neuroglot.generation.backend import Completion, Request, check_prompts, check_stop, judged
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.protocol import (
     PATHS,
@@ -111,7 +111,7 @@ def _check(key: str, values: object) -> str:
     return hashlib.sha256(json.dumps([key, values]).encode()).hexdigest()
 
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 Body = Mapping[str, Any]
 Outcome = Answer | str  # a string is the name of a failure
 ENDS_THE_JOB = {401: "The endpoint refuses the key", 404: "The endpoint has no such address or model"}
@@ -155,7 +155,7 @@ class Endpoint:
         own = Signature.of(backend="endpoint", model=self.model, url=self.url, chat=self.chat)
         return own | Signature.of(keep_truncated=self.keep_truncated) | versions()
 
-    def complete(self, prompts: Sequence[Prompt], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
+    def complete(self, prompts: Sequence[Request], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
         """One completion a prompt, in order; see `Backend`.
 
         Sent again are requests that time out, lose the connection or get the status 408, 409, 429 or 5xx. The answers
@@ -276,7 +276,7 @@ class Endpoint:
         return bytes(content)
 
 
-def _run(job: Coroutine[Any, Any, Result]) -> Result:
+def _run(job: Coroutine[Any, Any, _Result]) -> _Result:
     """The result of a coroutine, in a notebook too, where a loop is running already."""
     try:
         asyncio.get_running_loop()

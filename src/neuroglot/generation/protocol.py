@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from neuroglot.errors import ConfigError
-from neuroglot.generation.backend import Prompt
+from neuroglot.generation.backend import Request
 from neuroglot.generation.decoding import Decoding
 
 PATHS = {True: "chat/completions", False: "completions"}  # by whether prompts are messages
@@ -30,7 +30,7 @@ class Answer:
 
 
 def body_of(
-    prompt: Prompt, model: str, chat: bool, decoding: Decoding, stop: Sequence[str], length_field: str
+    prompt: Request, model: str, chat: bool, decoding: Decoding, stop: Sequence[str], length_field: str
 ) -> dict[str, Any]:
     """The JSON body of a request; a plain text becomes one message of the user where `chat`.
 

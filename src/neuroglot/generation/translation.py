@@ -1,11 +1,15 @@
-"""Translation of a corpus into other languages, by a translation model or by asking any other backend in a prompt."""
+"""Translation of a corpus into other languages, by a translation model or by asking any other backend in a prompt.
+
+`Translated` holds a translation or a failure for each text and is saved as it goes on; `translate` is the one way to
+get it, with or without a gate around each direction.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -13,16 +17,18 @@ from types import MappingProxyType
 from typing import Any
 
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.languages import language_code
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
-from neuroglot.generation.backend import Backend, Completion, prompts_for, stop_for
+from neuroglot.generation.backend import Backend, Completion
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.local import LocalBackend
+from neuroglot.prompting.translating import translation_prompts, translation_stop, translation_turns
 from neuroglot.signature import Signature
 from neuroglot.storage import FORMAT_VERSION, NOTHING_KEPT, Kept, parse_json, stored_texts, write_whole
 
 KIND = "translations"
-SHORT = 0.5  # of the usual ratio of lengths in a language; below, a translation may have been cut
+CUT_BELOW = 0.5  # of the usual ratio of lengths in a language; below, a translation may have been cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +77,7 @@ class Translated:
             if completion and completion.text is not None
         }
         usual = median(ratios.values()) if ratios else 0.0
-        return [row_id for row_id, ratio in ratios.items() if ratio < SHORT * usual]
+        return [row_id for row_id, ratio in ratios.items() if ratio < CUT_BELOW * usual]
 
     def to_corpus(self) -> Corpus:
         """Original and translations of the rows without any failure; `dropped` counts the others too.
@@ -148,6 +154,7 @@ def _read(found: dict[str, Any] | None) -> Completion | None:
 WINDOW = 256  # texts that a backend is given at once
 
 Ask = Callable[[Sequence[str]], list[Completion]]
+DirectionGate = Callable[[Direction], AbstractContextManager[object]]  # around a direction
 
 
 def translate(
@@ -159,14 +166,16 @@ def translate(
     source: str | None = None,
     demonstrations: Corpus | None = None,
     prompted: bool = False,
+    gate: DirectionGate | None = None,
     kept: Kept = NOTHING_KEPT,
 ) -> Translated:
     """Every text in `source` (the only language by default) in the languages `into`; failures are kept as such.
 
-    A translation model (`direction_of`) reads the bare texts, unless `prompted`; other backends are asked, in a
-    conversation where `backend.chat`, with all rows of `demonstrations` as examples. Some hundred texts that are in
-    `kept` are not translated again, unless one of them failed and another request may give something else. Raises
-    `ConfigError` for languages or demonstrations that do not fit, and if `kept` is of another job.
+    A translation model (`tokens.language_tokens`) reads the bare texts, unless `prompted`; other backends are asked
+    (`prompting.translating`), in a conversation if `backend.chat`, with all rows of `demonstrations` as examples.
+    `gate(direction)` is entered while a direction is translated. Some hundred texts that are in `kept` are not
+    translated again, unless one of them failed and another request may give something else. Raises `ConfigError` for
+    languages or demonstrations that do not fit, and if `kept` is of another job.
     """
     decoding = decoding or Decoding(max_new_tokens=512)
     original = original_of(corpus, source)
@@ -174,9 +183,12 @@ def translate(
     translators = _translators(backend, original, targets, prompted)
     examples = _examples(demonstrations, original, targets, bool(translators))
     asks = {
-        target: _ask(translators.get(target, backend), original, target, decoding, examples, target in translators)
+        target: _gated(
+            _ask(translators.get(target, backend), original, target, decoding, examples, target in translators),
+            Direction(original.languages[0], target), gate,
+        )
         for target in targets
-    }
+    }  # fmt: skip
     manner = "translation model" if translators else "messages" if backend.chat else "text"
     signature = _signature(backend, original, targets, decoding, examples, manner)
     columns = {target: _column(asks[target], original, target, signature, kept) for target in targets}
@@ -241,12 +253,12 @@ def _translators(backend: Backend, original: Corpus, targets: Sequence[str], pro
     """The backend for each target language where it is a translation model, else nothing."""
     if prompted or not isinstance(backend, LocalBackend):
         return {}
-    found = {target: backend.towards(original.languages[0], target) for target in targets}
-    translators = {target: translator for target, translator in found.items() if translator is not None}
-    silent = [each for each in translators.values() if each.direction and not each.direction.says_target]
+    towards = {target: backend.towards(Direction(original.languages[0], target)) for target in targets}
+    translators = {target: translator for target, translator in towards.items() if translator is not None}
+    silent = [each for each in translators.values() if each.told and not each.told.convention.says_target]
     if silent and len(targets) > 1:
         raise ConfigError(
-            f"Translation into {', '.join(targets)} was asked for.", "The model translates into one language only."
+            f"Translation into {', '.join(targets)} was asked for.", "Expected one language: the model has one only."
         )
     return translators
 
@@ -255,7 +267,10 @@ def _examples(
     demonstrations: Corpus | None, original: Corpus, targets: Sequence[str], by_translators: bool
 ) -> Corpus | None:
     if demonstrations is not None and by_translators:
-        raise ConfigError("Demonstrations were given to a translation model.", "It reads none.", "Leave them out.")
+        raise ConfigError(
+            "Demonstrations were given to a translation model.", "Expected none, because it reads none.",
+            "Leave them out, or ask it in a prompt (prompted=True).",
+        )  # fmt: skip
     return None if demonstrations is None else demonstrations.select([*original.languages, *targets])
 
 
@@ -266,8 +281,18 @@ def _ask(
     source = original.languages[0]
     if bare:
         return lambda texts: backend.complete(texts, decoding)
-    stop = stop_for(original.texts[source], source, backend.chat)
-    return lambda texts: backend.complete(prompts_for(texts, source, target, examples, backend.chat), decoding, stop)
+    if backend.chat:
+        return lambda texts: backend.complete(translation_turns(texts, source, target, examples), decoding)
+    stop = translation_stop(original.texts[source], source)
+    return lambda texts: backend.complete(translation_prompts(texts, source, target, examples), decoding, stop)
+
+
+def _gated(ask: Ask, direction: Direction, gate: DirectionGate | None) -> Ask:
+    def asked(texts: Sequence[str]) -> list[Completion]:
+        with nullcontext() if gate is None else gate(direction):
+            return ask(texts)
+
+    return asked
 
 
 def _signature(

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from neuroglot.errors import ConfigError, MissingExtraError
-from neuroglot.generation.backend import Completion, Prompt, check_prompts, check_stop, judged
+from neuroglot.generation.backend import Completion, Request, check_prompts, check_stop, judged
 from neuroglot.generation.decoding import Decoding
 from neuroglot.signature import Signature, versions
+from neuroglot.tokens.tokenizing import prompt_ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class VllmBackend:
         kept = Signature.of(keep_truncated=self.keep_truncated, options=options, vllm=_library().__version__)
         return Signature.of(backend="vllm", **own) | kept | versions()
 
-    def complete(self, prompts: Sequence[Prompt], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
+    def complete(self, prompts: Sequence[Request], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
         """One completion a prompt, in order; see `Backend`. Raises `ConfigError` for beams."""
         check_prompts(prompts)
         check_stop(stop)
@@ -58,10 +59,10 @@ class VllmBackend:
         done = {place: self._completion(output) for place, output in zip(fitting, outputs, strict=True)}
         return [done.get(place) or Completion(None, "over_length", len(ids)) for place, ids in enumerate(token_ids)]
 
-    def _token_ids(self, prompt: Prompt) -> list[int]:
+    def _token_ids(self, prompt: Request) -> list[int]:
         tokenizer = self.engine.get_tokenizer()
         if isinstance(prompt, str):
-            return list(tokenizer(prompt, truncation=False)["input_ids"])
+            return prompt_ids(tokenizer, [prompt])[0]
         if not self.chat:
             raise ConfigError("Messages were given to a model without a chat template.", "Expected are plain texts.")
         messages = [dict(message) for message in prompt]

@@ -1,6 +1,6 @@
 """The lab: a small multilingual decoder that ships with its recipe, its held-out texts and its in-language questions.
 
-`load`, `held_out` and `tasks` read what is shipped; `generate` and `train` make it again and need the extra `lab`.
+`load`, `held_out` and `tasks` read what is shipped; `make_corpus` and `train` make it again and need the extra `lab`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from neuroglot.lab.artefacts import SHIPPED, held_out, load, read_header, tasks
 from neuroglot.lab.config import LabConfig
 
 if TYPE_CHECKING:
-    from neuroglot.lab.generator import LabCorpus, generate
+    from neuroglot.lab.generator import LabCorpus, make_corpus
     from neuroglot.lab.questions import lab_questions
     from neuroglot.lab.training import train
 
@@ -17,7 +17,7 @@ __all__ = [
     "SHIPPED",
     "LabConfig",
     "LabCorpus",
-    "generate",
+    "make_corpus",
     "held_out",
     "lab_questions",
     "load",
@@ -26,7 +26,7 @@ __all__ = [
     "train",
 ]
 
-_HOMES = {"generate": "generator", "LabCorpus": "generator", "lab_questions": "questions", "train": "training"}
+_HOMES = {"make_corpus": "generator", "LabCorpus": "generator", "lab_questions": "questions", "train": "training"}
 
 
 def __getattr__(name: str) -> Any:

@@ -22,7 +22,7 @@ class LabCorpus:
     held_out_tasks: tuple[Task, ...]
 
 
-def generate(config: LabConfig) -> LabCorpus:
+def make_corpus(config: LabConfig) -> LabCorpus:
     """The corpus of a recipe; the same config gives the same texts. Needs the extra `lab`."""
     documents = {
         side: make_documents(rows, Random(f"{config.seed}/{side}/documents"), side == "held-out")

@@ -13,20 +13,14 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from neuroglot.lab.artefacts import write_artefacts
 from neuroglot.lab.config import LabConfig, train_tokenizer
-from neuroglot.lab.generator import LabCorpus, generate
+from neuroglot.lab.generator import LabCorpus, make_corpus
 from neuroglot.storage import check_free
+from neuroglot.tokens.examples import examples
+from neuroglot.tokens.tokenizing import Text, token_ids_of
 
 
 @dataclass(frozen=True)
-class Text:
-    """Token ids of one document or one question with its answer, and where the answer begins (its end, without one)."""
-
-    ids: tuple[int, ...]
-    answer_from: int
-
-
-@dataclass(frozen=True)
-class Batch:
+class PackedBatch:
     """`ids_BT` padded on the right; `weights_BT` is the weight of each token as a target, 0 for padding and `<s>`."""
 
     ids_BT: torch.Tensor
@@ -34,23 +28,20 @@ class Batch:
 
 
 def training_texts(corpus: LabCorpus, tokenizer: PreTrainedTokenizerFast) -> dict[str, list[Text]]:
-    """Every training document and question as tokens, by language; each ends with a newline."""
+    """Every training document and question as tokens, by language, the answers scored; each ends with a newline."""
     texts: dict[str, list[Text]] = {}
     for language, documents in corpus.train.texts.items():
-        encoded = _encode(tokenizer, [document + "\n" for document in documents])
-        texts[language] = [Text(tuple(ids), len(ids)) for ids in encoded]
+        encoding = token_ids_of(tokenizer, [f"{document}\n" for document in documents], special_tokens=False)
+        texts[language] = [Text.of(ids) for ids in encoding["input_ids"]]
         for task in corpus.train_tasks:
-            prompts = _encode(tokenizer, task.prompts.texts[language])
-            answers = _encode(tokenizer, task.answers.texts[language])
-            texts[language] += [Text((*head, *tail), len(head)) for head, tail in zip(prompts, answers, strict=True)]
+            pairs = list(zip(task.prompts.texts[language], task.answers.texts[language], strict=True))
+            texts[language] += examples(tokenizer, pairs, unfit="refuse", special_tokens=False).texts
     return texts
 
 
-def _encode(tokenizer: PreTrainedTokenizerFast, texts: list[str] | tuple[str, ...]) -> list[list[int]]:
-    return tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-
-
-def batches(texts: dict[str, list[Text]], config: LabConfig, tokenizer: PreTrainedTokenizerFast) -> Iterator[Batch]:
+def batches(
+    texts: dict[str, list[Text]], config: LabConfig, tokenizer: PreTrainedTokenizerFast
+) -> Iterator[PackedBatch]:
     """Batches without end, a new order and a new packing in each pass over the texts, drawn from the recipe's seed.
 
     Rows are filled rather than sorted by length: batches of equal length would be batches of one script.
@@ -69,30 +60,29 @@ def packed(texts: list[Text], room: int, rng: Random) -> Iterator[list[Text]]:
     row: list[Text] = []
     used = 0
     for text in rng.sample(texts, len(texts)):
-        if row and used + len(text.ids) > room:
+        if row and used + len(text.token_ids) > room:
             yield row
             row, used = [], 0
         row.append(text)
-        used += len(text.ids)
+        used += len(text.token_ids)
     if row:
         yield row
 
 
-def collate(rows: list[list[Text]], answer_weight: float, bos: int, pad: int) -> Batch:
+def collate(rows: list[list[Text]], answer_weight: float, bos: int, pad: int) -> PackedBatch:
     """Rows of different length as one padded batch, `<s>` in front of each."""
-    width = 1 + max(sum(len(text.ids) for text in row) for row in rows)
+    width = 1 + max(sum(len(text.token_ids) for text in row) for row in rows)
     ids_BT = torch.full((len(rows), width), pad)
     weights_BT = torch.zeros(len(rows), width)
     ids_BT[:, 0] = bos
     for at, row in enumerate(rows):
         start = 1
         for text in row:
-            end = start + len(text.ids)
-            ids_BT[at, start:end] = torch.tensor(text.ids)
-            weights_BT[at, start:end] = 1.0
-            weights_BT[at, start + text.answer_from : end] = answer_weight
+            end = start + len(text.token_ids)
+            ids_BT[at, start:end] = torch.tensor(text.token_ids)
+            weights_BT[at, start:end] = torch.where(torch.tensor(text.scored), answer_weight, 1.0)
             start = end
-    return Batch(ids_BT, weights_BT)
+    return PackedBatch(ids_BT, weights_BT)
 
 
 TIMED_STEPS = 12  # steps on a throwaway model from which `minutes` is turned into a number of steps
@@ -109,7 +99,7 @@ def train(config: LabConfig, out: Path, on_step: OnStep | None = None) -> Path:
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)  # another number of threads adds in another order, which changes the weights
     try:
-        corpus = generate(config)
+        corpus = make_corpus(config)
         tokenizer = train_tokenizer(tokenizer_texts(corpus), config.vocabulary)
         texts = training_texts(corpus, tokenizer)
         config = replace(config, steps=affordable_steps(config, tokenizer, texts, started))
@@ -170,7 +160,7 @@ def rate_factor(step: int, config: LabConfig) -> float:
     return min((step + 1) / rise, (config.steps - step) / max(1, config.steps - rise))
 
 
-def batch_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
+def batch_loss(model: LlamaForCausalLM, batch: PackedBatch) -> torch.Tensor:
     """Mean loss in nats over the tokens of a batch, by their weight."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden_BTD = model.model(input_ids=batch.ids_BT[:, :-1]).last_hidden_state
@@ -183,7 +173,7 @@ def batch_loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
 
 
 def fit(
-    model: LlamaForCausalLM, source: Iterator[Batch], config: LabConfig, on_step: OnStep | None = None
+    model: LlamaForCausalLM, source: Iterator[PackedBatch], config: LabConfig, on_step: OnStep | None = None
 ) -> LlamaForCausalLM:
     """Train in place for `config.steps` steps; returns the model in eval mode."""
     model.train()

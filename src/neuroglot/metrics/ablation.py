@@ -4,7 +4,8 @@ sets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -34,7 +35,8 @@ class AblationMatrix:
     the same size a layer off `[K, S, R, G, C]`, NaN where a random set was scored on its own language only. Set s holds
     the neurons of `languages[s]`, so that S = G.
 
-    An effect is the change of the metric in the direction of harm: loss increase, or accuracy decrease.
+    An effect is the change of the metric in the direction of harm: loss increase, or accuracy decrease. `dropped`
+    counts by reason the rows that are not among the R.
     """
 
     data: str
@@ -45,6 +47,7 @@ class AblationMatrix:
     ablated: Tensor
     random: Tensor
     signature: Signature
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     def effects(self) -> list[list[Score]]:
         """Effect of set s on language g, with intervals over rows: S lists of G scores."""

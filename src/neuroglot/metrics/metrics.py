@@ -5,7 +5,8 @@ free.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -174,13 +175,14 @@ class ExactAnswer:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Counts `[R, G, C]` of a metric on the corpus or task named `data`."""
+    """Counts `[R, G, C]` of a metric on the corpus or task named `data`; `dropped` counts its other rows by reason."""
 
     data: str
     languages: tuple[str, ...]
     metric: Metric
     counts: Tensor
     signature: Signature
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def scores(self) -> dict[str, Score]:

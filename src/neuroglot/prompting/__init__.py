@@ -16,7 +16,6 @@ from neuroglot.prompting.settings import (
     search_languages,
     shuffled,
 )
-from neuroglot.prompting.spans import TokenSpans, token_spans
 from neuroglot.prompting.templates import TEMPLATES, Form, Line, Template
 
 __all__ = [
@@ -29,7 +28,6 @@ __all__ = [
     "Setting",
     "Span",
     "Template",
-    "TokenSpans",
     "build_prompts",
     "choose_demonstrations",
     "comparison",
@@ -42,5 +40,4 @@ __all__ = [
     "repeated",
     "search_languages",
     "shuffled",
-    "token_spans",
 ]

@@ -11,8 +11,6 @@ from neuroglot.recipes.artefacts import TRANSLATIONS
 from neuroglot.recipes.options import USE, OnCorpus, OnDirections, OnMasks, OnModel, Positive, Searching
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.corpora import Corpus
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from neuroglot.runs.run import Run
     from neuroglot.signature import Signature
     from neuroglot.storage import Kept
-    from neuroglot.tokens.pairs import Pairs
 
 
 class _Inputs(NamedTuple):
@@ -76,13 +73,12 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching):
         from neuroglot.reports import Report
         from neuroglot.reports.sections.scoring import scores_section
 
-        pairs = self._pairs(inputs, inputs.corpus)
-        masked = self._translated(inputs, pairs, inputs.masks, run.kept("masked"))
-        plain = self._translated(inputs, pairs, None, run.kept("plain"))
-        _save(inputs.corpus, pairs.ids, masked, plain, run.files / TRANSLATIONS)
-        scores = score_translations(masked, inputs.corpus, pairs, self.metrics, baseline=plain)
+        masked = self._translated(inputs, inputs.corpus, inputs.masks, run.kept("masked"))
+        plain = self._translated(inputs, inputs.corpus, None, run.kept("plain"))
+        _save(inputs.corpus, masked, plain, run.files / TRANSLATIONS)
+        scores = score_translations(masked, inputs.corpus, self.metrics, baseline=plain)
         by_direction = {str(direction): column for direction, column in scores.items()}
-        section = scores_section(by_direction, self._signature(inputs, pairs), "direction")
+        section = scores_section(by_direction, self._signature(inputs, masked), "direction")
         return Report([section], title=f"Translations of {Path(self.model).name} with and without masks")
 
     def price(self, inputs: _Inputs) -> Price:
@@ -102,26 +98,21 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching):
         masks = inputs.masks if name == "with masks" else None
 
         def translate(part: Corpus) -> object:
-            pairs = self._pairs(inputs, same_rows(inputs.corpus, part))
-            return self._translated(inputs, pairs, masks, NOTHING_KEPT)
+            return self._translated(inputs, same_rows(inputs.corpus, part), masks, NOTHING_KEPT)
 
         data = by_direction(inputs.corpus, inputs.directions)
         return Step(f"translating {name}", data, translate, written=self.max_new_tokens)
 
-    def _pairs(self, inputs: _Inputs, corpus: Corpus) -> Pairs:
-        from neuroglot.tokens.pairs import encode_pairs
+    def _translated(self, inputs: _Inputs, corpus: Corpus, masks: DirectionMasks | None, kept: Kept) -> Translations:
+        from neuroglot.experiments.translations import translate_directions
+        from neuroglot.generation.decoding import Decoding
 
-        return encode_pairs(inputs.view, inputs.tokenizer, corpus, inputs.directions)
-
-    def _translated(self, inputs: _Inputs, pairs: Pairs, masks: DirectionMasks | None, kept: Kept) -> Translations:
-        from neuroglot.experiments.translations import translate
-
-        return translate(
-            inputs.view, inputs.tokenizer, pairs, masks, semantics=self.semantics, max_new_tokens=self.max_new_tokens,
-            beams=self.beams, token_budget=self.token_budget, kept=kept,
+        return translate_directions(
+            inputs.view, inputs.tokenizer, corpus, inputs.directions, masks, semantics=self.semantics,
+            decoding=Decoding(self.max_new_tokens, beams=self.beams), token_budget=self.token_budget, kept=kept,
         )  # fmt: skip
 
-    def _signature(self, inputs: _Inputs, pairs: Pairs) -> Signature:
+    def _signature(self, inputs: _Inputs, translations: Translations) -> Signature:
         from neuroglot.models import model_signature
         from neuroglot.signature import Signature, versions
 
@@ -129,14 +120,14 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching):
         return (
             model_signature(inputs.view.model)
             | Signature.of(corpus=corpus.name, corpus_hash=corpus.hash)
-            | Signature.of(rows=len(pairs.ids), rows_dropped=len(pairs.dropped))
+            | Signature.of(rows=len(translations.ids), rows_dropped=sum(translations.dropped.values()))
             | Signature.of(masks=inputs.masks.hash, masks_counted_on=masks.get("corpus_hash"), rule=masks.get("rule"))
             | Signature.of(semantics=self.semantics, beams=self.beams, max_new_tokens=self.max_new_tokens)
             | versions()
         )
 
 
-def _save(corpus: Corpus, ids: Sequence[str], masked: Translations, plain: Translations, path: Path) -> None:
+def _save(corpus: Corpus, masked: Translations, plain: Translations, path: Path) -> None:
     """One line a row and direction: source, reference, and both translations."""
     from neuroglot.storage import write_whole
 
@@ -146,7 +137,7 @@ def _save(corpus: Corpus, ids: Sequence[str], masked: Translations, plain: Trans
             "direction": str(direction), "id": row_id, "source": corpus.texts[direction.source][rows[row_id]],
             "reference": corpus.texts[direction.target][rows[row_id]], "masked": with_masks, "plain": without,
         }
-        for direction in masked
-        for row_id, with_masks, without in zip(ids, masked[direction], plain[direction], strict=True)
+        for direction, column in masked.texts.items()
+        for row_id, with_masks, without in zip(masked.ids, column, plain.texts[direction], strict=True)
     ]  # fmt: skip
     write_whole(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))

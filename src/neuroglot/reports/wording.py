@@ -143,6 +143,12 @@ def joined(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
+def left_out(dropped: Mapping[str, int]) -> tuple[str, ...]:
+    """The remark that says how many rows were dropped and why; none if there are none."""
+    reasons = [f"{plural(count, 'row')} ({reason})" for reason, count in dropped.items()]
+    return (f"Left out in all languages: {joined(reasons)}.",) if reasons else ()
+
+
 def plural(count: int, noun: str) -> str:
     """`1 neuron`, `1,234 neurons`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,113 +1,239 @@
-"""How translation models are told the languages: by language tokens, by a mark before the text, by a task prefix."""
+"""How translation models are told the languages: by language tokens, a mark before the text, or words; one table.
+
+What a model reads, what its decoder begins with and what it is to answer are token ids with all special tokens in
+place. Training, recording and generation read the same table, so that a model is asked as it was trained.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.languages import known_code, language_name
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ConfigError, UnsupportedModelError
+from neuroglot.models.inputs import forward_inputs
 from neuroglot.models.view import ModelView
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-LANGUAGE_TOKEN = re.compile(r"[a-z]{2,3}_[A-Z][a-z]{3}|[a-z]{2}_[A-Z]{2}")  # NLLB's deu_Latn, mBART's de_DE
-TARGET_MARK = re.compile(r">>([A-Za-z_-]+)<<|<2([A-Za-z_-]+)>")  # Marian's >>fra<<, MADLAD-400's <2fr>
+TokenIds = list[list[int]]
+Tags = Mapping[str, str]  # the corpus's language to the tokenizer's token, where it cannot be told
+Written = Callable[[Direction, Sequence[str]], TokenIds]
 
 
 @dataclass(frozen=True)
-class Direction:
-    """From which language to which, as one model wants it said.
+class LanguageTokens:
+    """How a tokenizer writes its language tokens (the group is the code), and whether one stands first or last."""
 
-    `source_code` is what the tokenizer calls the source, where it writes that itself; `prefix` stands before each text;
-    `tokens` are the options of generation that name the target. `says_target` is false for a model of one pair only.
+    pattern: str
+    first: bool = True
+
+
+# By class of tokenizer. Plain ones are taken to hold M2M-100's tokens, as models converted from fairseq do.
+LANGUAGE_TOKENS = {
+    "M2M100Tokenizer": LanguageTokens("__([a-z_A-Z]+?)__"),
+    "TokenizersBackend": LanguageTokens("__([a-z_A-Z]+?)__"),
+    "NllbTokenizer": LanguageTokens("([a-z]{3}_[A-Z][a-z]{3})"),
+    "MBart50Tokenizer": LanguageTokens("([a-z]{2})_[A-Z]{2}"),
+    "MBartTokenizer": LanguageTokens("([a-z]{2})_[A-Z]{2}", first=False),
+}
+MARIAN_MARK, MADLAD_MARK = ">>([A-Za-z_-]+)<<", "<2([A-Za-z_-]+)>"
+
+
+@dataclass(frozen=True)
+class Convention:
+    """What one translation model reads (`sources`) and is to answer (`targets`), in any direction.
+
+    Its decoder begins with the first `begun` tokens of its input. `says_target` is false for a model of one pair.
     """
 
-    source: str
-    target: str
-    prefix: str = ""
-    source_code: str | None = None
-    tokens: Mapping[str, int] = field(default_factory=dict)
+    sources: Written
+    targets: Written
+    begun: int = 1
     says_target: bool = True
 
-    @contextmanager
-    def told(self, tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
-        """The tokenizer writes the source language meanwhile."""
-        if self.source_code is None:
-            yield
-            return
-        before = tokenizer.src_lang
-        tokenizer.src_lang = self.source_code
-        try:
-            yield
-        finally:
-            tokenizer.src_lang = before
+    def begin(self, view: ModelView, direction: Direction) -> tuple[int, ...]:
+        """What stands in the decoder before the translation: a start token, or the target language's, or both."""
+        ids = torch.tensor(self.targets(direction, [""]))  # what is put around any text
+        inputs = forward_inputs(view, ids, torch.ones_like(ids, dtype=torch.bool))
+        return tuple(inputs["decoder_input_ids"][0, : self.begun].tolist())
 
 
-def direction_of(view: ModelView, tokenizer: PreTrainedTokenizerBase, source: str, target: str) -> Direction | None:
-    """The direction for a translation model, or None for a model that has to be asked in a prompt.
+def convention_of(view: ModelView, tokenizer: PreTrainedTokenizerBase, tags: Tags | None = None) -> Convention | None:
+    """How the model is told the languages, or None for one that has to be asked in a prompt (decoders, BART).
 
-    Language tokens: M2M-100 (Fan et al. 2021), NLLB (2022), mBART (Liu et al. 2020; its target starts the decoder),
-    mBART-50. Marks: Marian models of several targets, MADLAD-400. Task prefix: T5 (Raffel et al. 2020, appendix D).
-    Where several marks are one language, the shortest is taken. Raises `ConfigError` for a language that the model
-    does not have.
+    `tags` names the token of a language that the tokenizer does not tell, or has several of. Raises
+    `UnsupportedModelError` for a tokenizer whose language tokens are not known, `ConfigError` for one without an end
+    token.
     """
-    if view.family.kind != "encoder-decoder":
+    if view.family.kind != "encoder-decoder" or view.family.model_type not in CONVENTIONS:
         return None
-    if hasattr(tokenizer, "src_lang"):
-        return _by_tokens(tokenizer, source, target)
-    marks = _marks(tokenizer)
-    if marks:
-        return Direction(source, target, prefix=f"{_chosen(marks, target)} ")
-    if view.family.model_type == "t5":
-        return Direction(source, target, f"translate {language_name(source)} to {language_name(target)}: ")
-    if view.family.model_type == "marian":
-        _check_pair(tokenizer, source, target)
-        return Direction(source, target, says_target=False)
-    return None
+    return CONVENTIONS[view.family.model_type](tokenizer, tags or {})
 
 
-def _by_tokens(tokenizer: PreTrainedTokenizerBase, source: str, target: str) -> Direction:
-    own: Any = tokenizer
-    names = getattr(own, "lang_code_to_token", None) or filter(LANGUAGE_TOKEN.fullmatch, own.all_special_tokens)
-    codes = {code: name for name in names if (code := known_code(re.sub("_[A-Z]{2}$", "", name))) is not None}
-    name = _chosen(codes, target)
-    token_id = own.get_lang_id(name) if hasattr(own, "get_lang_id") else own.convert_tokens_to_ids(name)
-    option = "decoder_start_token_id" if type(own).__name__ == "MBartTokenizer" else "forced_bos_token_id"
-    return Direction(source, target, source_code=_chosen(codes, source), tokens={option: token_id})
+def require_convention(view: ModelView, tokenizer: PreTrainedTokenizerBase, tags: Tags | None = None) -> Convention:
+    """The same; raises `UnsupportedModelError` for a model that is told the languages in no known way."""
+    convention = convention_of(view, tokenizer, tags)
+    if convention is None:
+        told = f"How models of the type {view.family.model_type!r} are told the languages"
+        raise _unknown(told, [*CONVENTIONS, "decoders"])
+    return convention
 
 
-def _marks(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
-    """The mark of each language that the vocabulary has one for."""
-    matches = filter(None, map(TARGET_MARK.fullmatch, tokenizer.get_vocab()))
-    found = [(match[0], match[1] or match[2]) for match in matches]
-    marks: dict[str, str] = {}
-    for token, tag in sorted(found, key=lambda pair: (len(pair[0]), pair[0])):
-        code = known_code(tag)
-        if code is not None:
-            marks.setdefault(code, token)
-    return marks
+def language_tokens(tokenizer: Any, tags: Tags) -> Convention:
+    """The text between the token of its own language and the end token, in both languages.
+
+    M2M-100 (Fan et al. 2021), NLLB (2022), mBART-50 (Tang et al. 2020). In mBART (Liu et al. 2020), and in NLLB's
+    legacy behaviour, the token stands behind the end token; mBART's decoder begins with it.
+    """
+    known = LANGUAGE_TOKENS.get(type(tokenizer).__name__)
+    if known is None:
+        raise _unknown(f"Where a {type(tokenizer).__name__} puts its language tokens", LANGUAGE_TOKENS)
+    first = known.first and not getattr(tokenizer, "legacy_behaviour", False)
+    end, token_of = end_token(tokenizer), token_finder(_written(tokenizer, known.pattern), tags)
+
+    def framed(language: str, texts: Sequence[str]) -> TokenIds:
+        tag = [token_of(language)]
+        before, behind = (tag, [end]) if first else ([], [end, *tag])
+        return [before + ids + behind for ids in _ids(tokenizer, texts)]
+
+    return Convention(
+        lambda direction, texts: framed(direction.source, texts),
+        lambda direction, texts: framed(direction.target, texts),
+        begun=2 if first else 1,
+    )
 
 
-def _chosen(names: Mapping[str, str], language: str) -> str:
-    code = known_code(language) or language
-    if code not in names:
-        like = sorted(name for name in names if name.split("-")[0] == code.split("-")[0])
+def with_mark_or_prefix(tokenizer: Any, tags: Tags) -> Convention:
+    """MADLAD-400's `<2de>` before the source text if the tokenizer has such marks, else the words `translate English to
+    German: `, as T5 was trained (Raffel et al. 2020, appendix D).
+    """
+    end, marks = [end_token(tokenizer)], _written(tokenizer, MADLAD_MARK)
+    token_of = token_finder(marks, tags) if _codes(marks) else None
+
+    def sources(direction: Direction, texts: Sequence[str]) -> TokenIds:
+        if token_of is not None:
+            return [[token_of(direction.target), *ids, *end] for ids in _ids(tokenizer, texts)]
+        prefix = f"translate {language_name(direction.source)} to {language_name(direction.target)}: "
+        return [ids + end for ids in _ids(tokenizer, [prefix + text for text in texts])]
+
+    return Convention(sources, lambda _, texts: [ids + end for ids in _ids(tokenizer, texts)])
+
+
+def with_mark(tokenizer: Any, tags: Tags) -> Convention:
+    """Marian's mark of the target language, such as `>>deu<<`, before the source text; none in a model of one pair,
+    which must be asked for that pair, as far as its tokenizer says which it is.
+    """
+    end, marks = [end_token(tokenizer)], _written(tokenizer, MARIAN_MARK)
+    token_of = token_finder(marks, tags) if marks else None
+
+    def sources(direction: Direction, texts: Sequence[str]) -> TokenIds:
+        if token_of is None:
+            _check_pair(tokenizer, direction)
+        mark = [] if token_of is None else [token_of(direction.target)]
+        return [mark + ids + end for ids in _ids(tokenizer, texts)]
+
+    def targets(_: Direction, texts: Sequence[str]) -> TokenIds:
+        answers = tokenizer(text_target=list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        return [ids + end for ids in answers]
+
+    return Convention(sources, targets, says_target=token_of is not None)
+
+
+CONVENTIONS: dict[str, Callable[[Any, Tags], Convention]] = {
+    "m2m_100": language_tokens,
+    "mbart": language_tokens,
+    "marian": with_mark,
+    "t5": with_mark_or_prefix,
+    "mt5": with_mark_or_prefix,
+    "umt5": with_mark_or_prefix,
+}
+
+
+def token_finder(written: Mapping[str, tuple[str, int]], tags: Tags) -> Callable[[str], int]:
+    """The id of the one token that names a language, of tokens with the code in each and its id.
+
+    `tags` says which one it is of several. Raises `ConfigError` for none, and for several without that.
+    """
+    codes = _codes(written)
+
+    def token_of(language: str) -> int:
+        wanted = known_code(language) or language
+        tokens = [token for token, code in codes.items() if code == wanted]
+        if language in tags:
+            tokens = [tags[language]] if tags[language] in written else []
+        if len(tokens) == 1:
+            return written[tokens[0]][1]
+        if tokens:
+            raise ConfigError(
+                f"The tokenizer has {' and '.join(sorted(tokens))} for the language {language!r}.",
+                "Expected one token for each language.",
+                f"Say which one it is: tags={{{language!r}: {sorted(tokens)[0]!r}}}.",
+            )
+        like = sorted({code for code in codes.values() if code.split("-")[0] == wanted.split("-")[0]})
         raise ConfigError(
-            f"The model has no language {language!r}.",
-            f"It has {', '.join(sorted(names))}.",
-            f"Did you mean {' or '.join(like)}?" if like else "",
+            f"The tokenizer has no token for the language {language!r}.",
+            f"Expected one of {', '.join(sorted(set(codes.values())))}.",
+            f"Did you mean {' or '.join(like)}?" if like else f"Or name the token: tags={{{language!r}: ...}}.",
         )
-    return names[code]
+
+    return token_of
 
 
-def _check_pair(tokenizer: PreTrainedTokenizerBase, source: str, target: str) -> None:
-    """A model of one pair must be asked for that pair, as far as its tokenizer says which it is."""
-    for asked, name in ((source, "source_lang"), (target, "target_lang")):
+def parse_tags(texts: Iterable[str]) -> dict[str, str]:
+    """Tags written as `zh=>>cmn<<`; raises `ConfigError` for anything else."""
+    tags = {}
+    for text in texts:
+        language, equals, token = text.partition("=")
+        if not (language and equals and token):
+            raise ConfigError(f"Got the tag {text!r}.", "Expected a language and its token, such as 'zh=>>cmn<<'.")
+        tags[language] = token
+    return tags
+
+
+def end_token(tokenizer: Any) -> int:
+    """The id of the token that ends a translation; raises `ConfigError` if there is none."""
+    if tokenizer.eos_token_id is None:
+        raise ConfigError("The tokenizer has no end token.", "Expected one, because a translation must end.")
+    return int(tokenizer.eos_token_id)
+
+
+def _written(tokenizer: Any, pattern: str) -> dict[str, tuple[str, int]]:
+    """The tokens of this form, each with the code written in it and its id.
+
+    M2M-100's tokenizer may keep its language tokens beside its vocabulary.
+    """
+    beside = getattr(tokenizer, "lang_code_to_token", {})
+    tokens = {token: tokenizer.get_lang_id(code) for code, token in beside.items()} | tokenizer.get_vocab()
+    return {token: (match[1], int(index)) for token, index in tokens.items() if (match := re.fullmatch(pattern, token))}
+
+
+def _codes(written: Mapping[str, tuple[str, int]]) -> dict[str, str]:
+    """The language of each token that names one."""
+    return {token: known for token, (code, _) in written.items() if (known := known_code(code)) is not None}
+
+
+def _check_pair(tokenizer: Any, direction: Direction) -> None:
+    for asked, name in ((direction.source, "source_lang"), (direction.target, "target_lang")):
         stated = known_code(getattr(tokenizer, name, None) or "")
         if stated is not None and stated != known_code(asked):
             raise ConfigError(f"The model's {name} is {stated!r}.", f"Expected {asked!r}, as the corpus has it.")
+
+
+def _ids(tokenizer: Any, texts: Sequence[str]) -> TokenIds:
+    ids: TokenIds = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    return ids
+
+
+def _unknown(what: str, known: Iterable[str]) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"{what} is not known.",
+        f"Expected one of {', '.join(known)}.",
+        "To add one, write an entry in tokens/language_tokens.py.",
+    )

@@ -1,69 +1,88 @@
-"""Sampling: in which order pairs of several directions are trained on, fixed beforehand, so that a run can go on."""
+"""Mixtures: in which order examples of several parts are trained on, fixed beforehand, so that a run can go on.
+
+A part is whatever is mixed: a direction of translation, a language, a corpus, what is new beside what is replayed. How
+often each is drawn follows from its size and a temperature, or is stated.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from neuroglot.errors import ConfigError
-from neuroglot.tokens.pairs import Pairs
 
 DEALT_TOGETHER = 8  # mixed batches
 
 
 def shares(sizes: Sequence[int], temperature: float) -> np.ndarray:
-    """How often each direction is drawn, p ∝ n^(1/T): in proportion to its pairs at T = 1, all alike as T grows."""
+    """How often each part is drawn, p ∝ n^(1/T): in proportion to its size at T = 1, all alike as T grows."""
     if temperature < 1 or min(sizes, default=0) < 1:
         raise ConfigError(
-            f"Got a temperature of {temperature} and directions of {list(sizes)} pairs.",
-            "Expected a temperature from 1, and pairs in every direction.",
+            f"Got a temperature of {temperature} and parts of {list(sizes)} examples.",
+            "Expected a temperature from 1, and examples in every part.",
         )
     raised = np.array(sizes, dtype=np.float64) ** (1 / temperature)
     return raised / raised.sum()
 
 
-def sampled(
-    pairs: Pairs, batches: int, batch_size: int, *, temperature: float = 5.0, mixed: bool = False, seed: int = 0
+def drawn(
+    parts: Sequence[int],
+    batches: int,
+    batch_size: int,
+    *,
+    temperature: float = 5.0,
+    stated: Sequence[float] | None = None,
+    mixed: bool = False,
+    lengths: Sequence[int] | None = None,
+    seed: int = 0,
 ) -> list[int]:
-    """Places in `pairs.pairs` of `batches · batch_size` draws; the same draws for the same seed.
+    """Which of the examples are trained on, in order: `batches · batch_size` draws, the same for the same seed.
 
-    Each batch is of one direction, as in the reference, or, `mixed`, each of its pairs is of a direction of its own;
-    the draws of 8 mixed batches are dealt to them by length, because languages differ in it and padding costs time.
-    Within a direction every pair comes once before any comes again. Raises `ConfigError` for a temperature below 1, a
-    direction without pairs, or no batch.
+    Example i is of the part `parts[i]`, counted from 0. Each batch is of one part, or, `mixed`, each of its examples is
+    of a part of its own. The `stated` shares, 1 in sum, replace those of the temperature. The draws of 8 mixed batches
+    are dealt to them by `lengths`, if given, because parts differ in length and padding costs time. Within a part
+    every example comes once before any comes again. Raises `ConfigError` for a temperature below 1, a part without
+    examples, other shares, or no batch.
     """
     if batches < 1 or batch_size < 1:
-        raise ConfigError(f"Got {batches} batches of {batch_size} pairs.", "Expected one or more of each.")
-    places: list[list[int]] = [[] for _ in pairs.directions]
-    for place, pair in enumerate(pairs.pairs):
-        places[pair.language].append(place)
+        raise ConfigError(f"Got {batches} batches of {batch_size} examples.", "Expected one or more of each.")
+    members: list[list[int]] = [[] for _ in range(max(parts, default=-1) + 1)]
+    for index, part in enumerate(parts):
+        members[part].append(index)
+    probabilities = shares([len(part) for part in members], temperature)
+    if stated is not None:
+        probabilities = _stated(stated, len(members))
     generator = np.random.default_rng(seed)
-    *own_generators, dealing = generator.spawn(len(places) + 1)
-    orders = [_endless(own, listed) for own, listed in zip(own_generators, places, strict=True)]
-    probabilities = shares([len(listed) for listed in places], temperature)
-    drawn = generator.choice(len(places), size=(batches, batch_size if mixed else 1), p=probabilities)
-    chosen = [next(orders[direction]) for direction in np.broadcast_to(drawn, (batches, batch_size)).flat]
-    return _dealt_by_length(chosen, pairs, batch_size, dealing) if mixed else chosen
+    *own_generators, dealing = generator.spawn(len(members) + 1)
+    orders = [_endless(own, part) for own, part in zip(own_generators, members, strict=True)]
+    chosen_parts = generator.choice(len(members), size=(batches, batch_size if mixed else 1), p=probabilities)
+    chosen = [next(orders[part]) for part in np.broadcast_to(chosen_parts, (batches, batch_size)).flat]
+    return _dealt_by_length(chosen, lengths, batch_size, dealing) if mixed and lengths is not None else chosen
+
+
+def _stated(stated: Sequence[float], parts: int) -> np.ndarray:
+    if len(stated) != parts or min(stated, default=-1) < 0 or not math.isclose(sum(stated), 1):
+        raise ConfigError(
+            f"Got the shares {list(stated)}.", f"Expected one from 0 to 1 for each of {parts} parts, 1 in sum."
+        )
+    return np.array(stated, dtype=np.float64)
 
 
 def _dealt_by_length(
-    chosen: list[int], pairs: Pairs, batch_size: int, generator: np.random.Generator
-) -> list[int]:  # fmt: skip
+    chosen: Sequence[int], lengths: Sequence[int], batch_size: int, generator: np.random.Generator
+) -> list[int]:
     """The draws of some batches at a time, shortest first into batches, and the batches in random order."""
     dealt = []
     for start in range(0, len(chosen), DEALT_TOGETHER * batch_size):
-        window = sorted(chosen[start : start + DEALT_TOGETHER * batch_size], key=lambda place: _length(pairs, place))
+        window = sorted(chosen[start : start + DEALT_TOGETHER * batch_size], key=lambda index: lengths[index])
         batches = [window[first : first + batch_size] for first in range(0, len(window), batch_size)]
-        for place in generator.permutation(len(batches)).tolist():
-            dealt += batches[place]
+        for number in generator.permutation(len(batches)).tolist():
+            dealt += batches[number]
     return dealt
 
 
-def _length(pairs: Pairs, place: int) -> int:
-    return len(pairs.pairs[place].token_ids) + len(pairs.pairs[place].target_ids)
-
-
-def _endless(generator: np.random.Generator, places: Sequence[int]) -> Iterator[int]:
+def _endless(generator: np.random.Generator, members: Sequence[int]) -> Iterator[int]:
     while True:
-        yield from generator.permutation(places).tolist()
+        yield from generator.permutation(members).tolist()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction, as_direction
-from neuroglot.errors import ConfigError, CorpusError, UnsupportedModelError
+from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.models.inputs import forward_inputs
 from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
+from neuroglot.prompting.translating import translation_prompts
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, pad
-from neuroglot.tokens.tagging import Tags, decoder_tokens_given, end_token, prompt, tagging_of
-from neuroglot.tokens.tokenizing import Text, context_limit, nothing_fits, tokenize
+from neuroglot.tokens.examples import IGNORED, LONG, Examples, examples
+from neuroglot.tokens.language_tokens import Convention, Tags, end_token, require_convention
+from neuroglot.tokens.tokenizing import Text, context_limit
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-IGNORED = -100  # a label that no loss counts
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Pair(Text):
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """The rows that fit, in every direction: their `ids`, which a pair's `row` counts; `dropped` are the others'.
+    """The rows that are kept, in every direction: their `ids`, which a pair's `row` counts.
 
-    A decoder beside an encoder begins with the first `given` tokens of its input, a decoder alone with the prompt.
+    `dropped` are the ids of the others, `reasons` counts them by reason.
     """
 
     directions: tuple[Direction, ...]
@@ -49,7 +49,7 @@ class Pairs:
     ids: tuple[str, ...]
     dropped: tuple[str, ...]
     pad_id: int
-    given: int = 0
+    reasons: Mapping[str, int]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -78,21 +78,33 @@ def encode_pairs(
 ) -> Pairs:
     """Every row of the corpus in every direction, tokenised and tagged as the model expects it.
 
-    `tags` names the tokenizer's token of a language where its code does not tell. Rows with a text longer than the
-    model's context are left out in all directions. Raises `ConfigError` for directions named twice or that cannot be
-    written, and languages without a token; `CorpusError` where a text has no tokens or nothing fits;
+    A decoder alone is asked in a prompt (`prompting.translating`). `tags` names the tokenizer's token of a language
+    whose code does not tell. Rows with a text longer than the model's context, or of a decoder that are unfit otherwise
+    (`tokens.examples`), are dropped in all directions. Raises `ConfigError` for directions named twice or that cannot
+    be written, and languages without a token; `CorpusError` if a text has no tokens or no row is left;
     `UnsupportedModelError` for models and tokenizers whose conventions are not known.
     """
     chosen = _checked(directions, corpus)
     limit = context_limit(tokenizer, text_config(view.model))
     if view.family.kind == "decoder":
-        given, (pairs, dropped) = 0, _as_one_text(tokenizer, corpus, chosen, limit)
+        encoded = _as_one_text(tokenizer, corpus, chosen, limit)
+        pairs = tuple(
+            Pair(text.row, text.language, text.token_ids, text.special, text.scored, 0, ()) for text in encoded.texts
+        )
+        kept, reasons = encoded.kept, encoded.dropped
     else:
-        pairs, dropped = _as_two_texts(view, tokenizer, corpus, chosen, limit, tags or {})
-        given = decoder_tokens_given(tokenizer, view.family.model_type)
+        convention = require_convention(view, tokenizer, tags)
+        pairs, kept = _as_two_texts(convention, corpus, chosen, limit)
+        reasons = {LONG: len(corpus) - len(kept)} if len(kept) < len(corpus) else {}
+    if not kept:
+        listed = ", ".join(f"{reason}: {count}" for reason, count in reasons.items())
+        raise CorpusError(
+            f"No row of {corpus.name!r} is left ({listed}).",
+            f"Expected one or more of at most {limit} tokens a text, the model's context.",
+        )
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    kept = tuple(row_id for row_id in corpus.ids if row_id not in set(dropped))
-    return Pairs(chosen, tuple(pairs), kept, dropped, pad_id, given)
+    ids, left_out = tuple(corpus.ids[row] for row in kept), set(range(len(corpus))) - set(kept)
+    return Pairs(chosen, pairs, ids, tuple(corpus.ids[row] for row in sorted(left_out)), pad_id, reasons)
 
 
 def _checked(directions: Sequence[Direction | str], corpus: Corpus) -> tuple[Direction, ...]:
@@ -106,58 +118,38 @@ def _checked(directions: Sequence[Direction | str], corpus: Corpus) -> tuple[Dir
 
 
 def _as_two_texts(
-    view: ModelView,
-    tokenizer: PreTrainedTokenizerBase,
-    corpus: Corpus,
-    directions: Sequence[Direction],
-    limit: int | None,
-    tags: Tags,
-) -> tuple[list[Pair], tuple[str, ...]]:
-    if view.family.kind != "encoder-decoder":
-        raise UnsupportedModelError(f"The model is of the kind {view.family.kind!r}.", "Expected one that translates.")
-    encode = tagging_of(view.family.model_type, tokenizer, tags)
-    encoded = []
+    convention: Convention, corpus: Corpus, directions: Sequence[Direction], limit: int | None
+) -> tuple[tuple[Pair, ...], tuple[int, ...]]:
+    """The pairs of encoder and decoder, direction by direction, and the rows that are kept."""
+    columns = []
     for direction in directions:
-        texts = corpus.texts[direction.source], corpus.texts[direction.target]
-        encoded.append(list(zip(*encode(direction, *texts), strict=True)))
-    long = {
-        row
-        for column in encoded
-        for row, pair in enumerate(column)
-        if limit is not None and max(map(len, pair)) > limit
-    }
-    if len(long) == len(corpus):
-        raise nothing_fits(corpus.name, limit)
-    kept = [row for row in range(len(corpus)) if row not in long]
+        read = convention.sources(direction, corpus.texts[direction.source])
+        columns.append(list(zip(read, convention.targets(direction, corpus.texts[direction.target]), strict=True)))
+    lengths = [max(len(ids) for column in columns for ids in column[row]) for row in range(len(corpus))]
+    kept = tuple(row for row, length in enumerate(lengths) if limit is None or length <= limit)
     pairs = [
-        Pair(number, place, tuple(read), _none(read), _none(read), 0, tuple(answer))
-        for place, column in enumerate(encoded)
+        Pair(number, index, tuple(read), (False,) * len(read), (False,) * len(read), 0, tuple(answer))
+        for index, column in enumerate(columns)
         for number, (read, answer) in enumerate(column[row] for row in kept)
     ]
-    return pairs, tuple(corpus.ids[row] for row in sorted(long))
+    return tuple(pairs), kept
 
 
 def _as_one_text(
     tokenizer: PreTrainedTokenizerBase, corpus: Corpus, directions: Sequence[Direction], limit: int | None
-) -> tuple[list[Pair], tuple[str, ...]]:
-    read, answers = {}, {}
-    for direction in directions:
-        read[str(direction)] = tuple(prompt(direction, text) for text in corpus.texts[direction.source])
-        answers[str(direction)] = tuple(f" {text}" for text in corpus.texts[direction.target])
-    task = Task(corpus.name, Corpus(corpus.name, corpus.ids, read), Corpus(corpus.name, corpus.ids, answers))
-    tokenized, end = tokenize(tokenizer, task, None if limit is None else limit - 1), end_token(tokenizer)
-    return [_ended(text, end) for text in tokenized.texts], tokenized.dropped
-
-
-def _ended(text: Text, end: int) -> Pair:
-    """A text up to its last asked token, and the end token, which is asked for too."""
-    cut = text.cut(max(place for place, asked in enumerate(text.scored) if asked) + 1)
-    scored = (*cut.scored, True)
-    return Pair(cut.row, cut.language, (*cut.token_ids, end), _none(scored), scored, 0, ())
-
-
-def _none(values: Sequence[Any]) -> tuple[bool, ...]:
-    return (False,) * len(values)
+) -> Examples:
+    """Prompts with the translations as answers, row by row and each row in the order of the directions."""
+    end_token(tokenizer)  # refuses a tokenizer without one
+    columns = [
+        zip(
+            translation_prompts(corpus.texts[direction.source], direction.source, direction.target),
+            [f" {text}" for text in corpus.texts[direction.target]],
+            strict=True,
+        )
+        for direction in directions
+    ]
+    items = [item for row in zip(*columns, strict=True) for item in row]
+    return examples(tokenizer, items, end="eos", max_tokens=limit, row_size=len(directions))
 
 
 def pad_pairs(pairs: Sequence[Pair], pad_id: int) -> PairBatch:

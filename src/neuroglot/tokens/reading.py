@@ -1,4 +1,6 @@
-"""Reading: one pass over a corpus as batches in a fixed order, a window of rows in memory at a time."""
+"""What a pass reads, as batches in a fixed order: a corpus, of which a window of rows is in memory at a time, or texts
+that are tokens already.
+"""
 
 from __future__ import annotations
 
@@ -87,5 +89,27 @@ class Reading:
         self.dropped.extend(row[0].row for row in rows if not fits(row, self.max_tokens))
         kept = (row for row in rows if fits(row, self.max_tokens))
         yield from chain.from_iterable(
-            [replace(text, language=place) for place, text in enumerate(row)] for row in kept
+            [replace(text, language=index) for index, text in enumerate(row)] for row in kept
         )
+
+
+@dataclass(eq=False)
+class GivenTexts:
+    """Texts that are tokens already, row by row and each row in the order of the languages; `order` as in `Reading`."""
+
+    given: Sequence[Text]
+    languages: int
+    token_budget: int = TOKEN_BUDGET
+    order: Literal["language", "row"] = "language"
+
+    @property
+    def texts(self) -> int:
+        return len(self.given)
+
+    @property
+    def together(self) -> int:
+        return self.languages if self.order == "row" else 1
+
+    def __iter__(self) -> Iterator[Batch]:
+        cut = by_row if self.order == "row" else by_language
+        return cut(self.given, self.languages, self.token_budget)

@@ -13,7 +13,7 @@ from neuroglot.errors import ArtifactError, ConfigError, MissingExtraError
 from neuroglot.interventions.gating import DIRECTION_IDS, Semantics, gating
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.masks import DirectionMasks
-from neuroglot.tokens.mixtures import sampled
+from neuroglot.tokens.mixtures import drawn
 from neuroglot.tokens.pairs import Pair, Pairs, labels, pad_pairs, translation_inputs
 
 if TYPE_CHECKING:
@@ -58,7 +58,10 @@ def train_specialized(
         _require_same_masks(Path(resume_from), masks)
     batches = arguments.max_steps * arguments.gradient_accumulation_steps * arguments.world_size
     size = arguments.per_device_train_batch_size
-    order = sampled(pairs, batches, size, temperature=temperature, mixed=mixed, seed=arguments.seed)
+    order = drawn(
+        [pair.language for pair in pairs.pairs], batches, size, temperature=temperature, mixed=mixed,
+        lengths=[len(pair.token_ids) + len(pair.target_ids) for pair in pairs.pairs], seed=arguments.seed,
+    )  # fmt: skip
     trainer = _trainer()(
         model=view.model,
         args=arguments,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroglot.errors import ConfigError, MissingExtraError
-from neuroglot.tokens.examples import Encoded
+from neuroglot.tokens.examples import IGNORED, Examples
 from neuroglot.training.types import Lora, TuningConfig
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def require() -> None:
 def new_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    encoded: Encoded,
+    encoded: Examples,
     config: TuningConfig,
     folder: Path,
     on_step: Callable[[int, int, float], None] | None = None,
@@ -50,7 +50,7 @@ def new_trainer(
         trainer = _quiet_trainer()(
             model=model,
             args=arguments,
-            train_dataset=Dataset.from_list(list(encoded.rows)),
+            train_dataset=Dataset.from_list(with_labels(encoded)),
             # given, because TRL's own sets the padding token of a tokenizer that has none
             data_collator=DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id or 0),
             processing_class=tokenizer,
@@ -62,6 +62,17 @@ def new_trainer(
         raise ConfigError(f"The model cannot be tuned in this way: {message}") from error
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def with_labels(encoded: Examples) -> list[dict[str, list[int]]]:
+    """The tokens of each example, and labels that are -100 for those of the prompt."""
+    return [
+        {
+            "input_ids": list(text.token_ids),
+            "labels": [token if asked else IGNORED for token, asked in zip(text.token_ids, text.scored, strict=True)],
+        }
+        for text in encoded.texts
+    ]
 
 
 def _arguments(model: PreTrainedModel, config: TuningConfig, folder: Path) -> SFTConfig:

@@ -14,12 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from neuroglot.errors import ArtifactError, UnsupportedModelError
+from neuroglot.errors import ArtifactError, CorpusError, UnsupportedModelError
 from neuroglot.models.loading import model_signature
 from neuroglot.prompting.examples import Example, examples_hash
 from neuroglot.signature import versions
 from neuroglot.storage import check_free, whole_folder, write_whole
-from neuroglot.tokens.examples import Encoded, encode
+from neuroglot.tokens.examples import Examples, examples
 from neuroglot.training.trainer import new_trainer, require
 from neuroglot.training.types import TuningConfig
 
@@ -58,8 +58,9 @@ def tune(
     in `OUT.checkpoints`; on the CPU, with as many threads, it ends with the same weights to the last bit.
 
     Raises `ArtifactError` where `out` is in the way, there is a checkpoint and no `resume`, or there is none or one of
-    another job with it; `UnsupportedModelError` for a model with an encoder; `ConfigError` for examples that do not
-    fit, for modules that are not there, and several accelerators; `MissingExtraError` without the extra `training`.
+    another job with it; `UnsupportedModelError` for a model with an encoder; `CorpusError` for examples that do not
+    fit; `ConfigError` for modules that are not there, and several accelerators; `MissingExtraError` without the extra
+    `training`.
     """
     out = Path(out)
     require()
@@ -69,7 +70,7 @@ def tune(
             f"{type(model).__name__} has an encoder, or generates no text.",
             "Expected is a decoder, which reads prompt and completion as one text.",
         )
-    encoded = encode(examples, tokenizer, config.end, _longest(model, config), config.unfit)
+    encoded = _encoded(model, tokenizer, examples, config)
     job = _job(model, examples, encoded, config, provenance)
     configs = copy.deepcopy((model.config, model.generation_config))
     with ExitStack() as stack:
@@ -92,12 +93,23 @@ def _save(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, merged: 
         path.chmod(0o644)
 
 
-def _longest(model: PreTrainedModel, config: TuningConfig) -> int:
-    return min(config.max_tokens, getattr(model.config, "max_position_embeddings", None) or config.max_tokens)
+def _encoded(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, given: Sequence[Example], config: TuningConfig
+) -> Examples:
+    longest = min(config.max_tokens, getattr(model.config, "max_position_embeddings", None) or config.max_tokens)
+    encoded = examples(tokenizer, given, end=config.end, unfit=config.unfit, max_tokens=longest)
+    if not encoded.kept:
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in encoded.dropped.items()) or "none was given"
+        raise CorpusError(
+            f"Of {len(given)} examples none is left ({reasons}).",
+            f"Expected one or more, of at most {longest} tokens, whose prompt keeps its tokens if the answer follows.",
+            "Allow more tokens (max_tokens), or end prompts where a token ends.",
+        )
+    return encoded
 
 
 def _job(
-    model: PreTrainedModel, examples: Sequence[Example], encoded: Encoded, config: TuningConfig,
+    model: PreTrainedModel, examples: Sequence[Example], encoded: Examples, config: TuningConfig,
     provenance: Mapping[str, Any] | None,
 ) -> dict[str, Any]:  # fmt: skip
     """All that the tuned weights depend on, as JSON has it."""

@@ -5,6 +5,6 @@ readers of `corpora`, aligns them with `rows.align_fields` and builds the task w
 the table in `loading.py`.
 """
 
-from neuroglot.corpora.tasks.loading import is_task, load
+from neuroglot.corpora.tasks.loading import is_task, load_task
 
-__all__ = ["is_task", "load"]
+__all__ = ["is_task", "load_task"]

@@ -23,7 +23,7 @@ from neuroglot.corpora.columns import Column, OnMissing
 from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.languages import choose, language_code
 from neuroglot.corpora.loading import inside, read_local
-from neuroglot.corpora.tables import ID, TABLES, Table, ids_of, text_column
+from neuroglot.corpora.tables import ID, TABLES, RawTable, ids_of, text_column
 from neuroglot.corpora.tasks.phrasing import check_fields, fill
 from neuroglot.corpora.tasks.rows import LACKED, Rows, align_fields, build
 from neuroglot.corpora.textfiles import read_yaml
@@ -223,7 +223,7 @@ def _from_table(path: Path, languages: Sequence[str] | None) -> dict[str, dict[s
     return {name: {g: _part(table, name, ids, of) for g, of in rows.items()} for name in names}
 
 
-def _part(table: Table, name: str, ids: Sequence[str], rows: Sequence[int]) -> Column:
+def _part(table: RawTable, name: str, ids: Sequence[str], rows: Sequence[int]) -> Column:
     """One language's rows of one column."""
     whole = text_column(table, name, ids)
     return Column(

@@ -1,4 +1,4 @@
-"""`load`: a task from files, the layout known by the names of the files and never by a guess."""
+"""`load_task`: a task from files, the layout known by the names of the files and never by a guess."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from neuroglot.corpora.columns import OnMissing
-from neuroglot.corpora.corpus import Task
+from neuroglot.corpora.corpus import Task, require_limit
 from neuroglot.corpora.loading import names_in
 from neuroglot.corpora.tasks.described import read_described
 from neuroglot.corpora.tasks.mpararel import read_facts
@@ -17,14 +17,14 @@ from neuroglot.corpora.tasks.readers import (
     XNLI_FILES,
     read_editing,
     read_inference,
-    read_mgsm,
-    read_xquad,
+    read_mgsm_task,
+    read_xquad_task,
 )
 from neuroglot.errors import ConfigError, CorpusError
 
 
 @dataclass(frozen=True)
-class Layout:
+class TaskLayout:
     """One layout: it is there where each of `names`, regular expressions, matches a whole name.
 
     Names are those in the folder that was given, or the name of the file, as far as the layout may be either.
@@ -39,17 +39,17 @@ class Layout:
     file: bool = False
 
 
-LAYOUTS = (
-    Layout(
+TASK_LAYOUTS = (
+    TaskLayout(
         name="mpararel",
         example="patterns/de/P103.jsonl and tuples/de/P103.jsonl",
         names=("patterns", "tuples"),
         read=read_facts,
         options=("relations", "distractors"),
     ),
-    Layout(name="mgsm", example="mgsm_de.tsv", names=(r"mgsm_.+\.tsv",), read=read_mgsm),
-    Layout(name="xquad", example="xquad.de.json", names=(r"xquad\..+\.json",), read=read_xquad),
-    Layout(
+    TaskLayout(name="mgsm", example="mgsm_de.tsv", names=(r"mgsm_.+\.tsv",), read=read_mgsm_task),
+    TaskLayout(name="xquad", example="xquad.de.json", names=(r"xquad\..+\.json",), read=read_xquad_task),
+    TaskLayout(
         name="xnli",
         example="xnli.test.tsv",
         names=(XNLI_FILES,),
@@ -57,7 +57,7 @@ LAYOUTS = (
         options=("scaffolding",),
         file=True,
     ),
-    Layout(
+    TaskLayout(
         name="mzsre",
         example=MZSRE_EXAMPLE,
         names=(MZSRE_FILES,),
@@ -65,7 +65,7 @@ LAYOUTS = (
         options=("direction", "query"),
         file=True,
     ),
-    Layout(
+    TaskLayout(
         name="described",
         example="a task of your own, my_task.yaml",
         names=(r".+\.ya?ml",),
@@ -76,7 +76,7 @@ LAYOUTS = (
 )
 
 
-def load(
+def load_task(
     source: str | Path,
     *,
     languages: Sequence[str] | None = None,
@@ -100,6 +100,7 @@ def load(
     """
     if on_missing not in get_args(OnMissing):
         raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected is 'refuse' or 'drop'.")
+    require_limit(limit)
     path = Path(source).expanduser()
     layout = _layout(path)
     unknown = [name for name in options if name not in layout.options]
@@ -108,7 +109,8 @@ def load(
             f"The option {unknown[0]!r} was given for {path}, of the layout {layout.name!r}.",
             f"Its options are {', '.join(layout.options)}." if layout.options else "It has no options.",
         )
-    return layout.read(path, languages, on_missing, **options).head(limit)
+    task = layout.read(path, languages, on_missing, **options)
+    return task.head(limit)
 
 
 def is_task(source: str | Path) -> bool:
@@ -121,7 +123,7 @@ def is_task(source: str | Path) -> bool:
     return True
 
 
-def _layout(path: Path) -> Layout:
+def _layout(path: Path) -> TaskLayout:
     try:
         if not path.exists():
             raise CorpusError(f"There is no {str(path)[:200]!r}.", "Expected is the path of a task's folder or file.")
@@ -129,7 +131,7 @@ def _layout(path: Path) -> Layout:
     except (OSError, ValueError) as error:
         raise CorpusError(f"{str(path)[:200]!r} cannot be read: {error}.") from error
     names = names_in(path) if is_folder else [path.name]
-    possible = [layout for layout in LAYOUTS if (layout.folder if is_folder else layout.file)]
+    possible = [layout for layout in TASK_LAYOUTS if (layout.folder if is_folder else layout.file)]
     found = [
         layout
         for layout in possible
@@ -139,7 +141,7 @@ def _layout(path: Path) -> Layout:
         kinds = " and ".join(repr(layout.name) for layout in found)
         raise CorpusError(
             f"{path} holds files of several layouts: {kinds}." if found else f"{path} is no task that can be read.",
-            f"Expected is one of {', '.join(layout.example for layout in LAYOUTS)}.",
+            f"Expected is one of {', '.join(layout.example for layout in TASK_LAYOUTS)}.",
             "Move the others out." if found else "See neuroglot.corpora.load_task for what each layout needs.",
         )
     return found[0]

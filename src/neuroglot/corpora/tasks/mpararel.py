@@ -12,7 +12,7 @@ from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.languages import choose
 from neuroglot.corpora.loading import inside, names_in
 from neuroglot.corpora.readers import string
-from neuroglot.corpora.tables import Table, read_jsonl
+from neuroglot.corpora.tables import RawTable, read_jsonl
 from neuroglot.corpora.tasks.phrasing import has_spaces
 from neuroglot.corpora.tasks.rows import LACKED, align_fields, build
 from neuroglot.errors import ConfigError, CorpusError
@@ -72,7 +72,7 @@ def _draw(purpose: str, row_id: str, entity: str) -> bytes:
 
 
 SUBJECT, OBJECT = "[X]", "[Y]"
-FIELDS = ("sub_uri", "obj_uri", "sub_label", "obj_label")
+FACT_FIELDS = ("sub_uri", "obj_uri", "sub_label", "obj_label")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Facts:
         return Column(self.origin, self.fields[field], self.places, self.ids)
 
     def by_id(self) -> dict[str, dict[str, str]]:
-        return {row_id: {f: self.fields[f][row] for f in FIELDS} for row, row_id in enumerate(self.ids)}
+        return {row_id: {f: self.fields[f][row] for f in FACT_FIELDS} for row, row_id in enumerate(self.ids)}
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _read_facts(path: Path) -> Facts:
                 f"{path}:{number}: 'lineid' is {str(value)[:40]!r}.", "Expected is the number that names the fact."
             )
         ids.append(str(value))
-    return Facts(str(path), ids, table.places, {name: _texts(table, name) for name in FIELDS})
+    return Facts(str(path), ids, table.places, {name: _texts(table, name) for name in FACT_FIELDS})
 
 
 def _read_opening(path: Path, code: str) -> str | None:
@@ -186,13 +186,13 @@ def _opening(pattern: str, spaces: bool) -> str | None:
     return before.rstrip() if ends and joined and before.count(SUBJECT) == 1 else None
 
 
-def _values(table: Table, name: str) -> list[object]:
+def _values(table: RawTable, name: str) -> list[object]:
     if name not in table.values:
         raise CorpusError(f"{table.origin} has no field {name!r}.", f"It has {', '.join(map(repr, table.values))}.")
     return list(table.values[name])
 
 
-def _texts(table: Table, name: str) -> list[str]:
+def _texts(table: RawTable, name: str) -> list[str]:
     places = (place(table.origin, table.unit, number) for number in table.places)
     return [string(value, name, where) for where, value in zip(places, _values(table, name))]
 

@@ -11,7 +11,7 @@ from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.languages import choose
 from neuroglot.corpora.loading import inside, names_in, read_folder
 from neuroglot.corpora.readers import string_field
-from neuroglot.corpora.tables import Table, read_literal_tsv, text_column
+from neuroglot.corpora.tables import RawTable, read_literal_tsv, text_column
 from neuroglot.corpora.tasks.phrasing import fill, question_prompt, spaced
 from neuroglot.corpora.tasks.rows import LACKED, Rows, align_fields, build
 from neuroglot.corpora.textfiles import parse_json, read_text
@@ -19,7 +19,7 @@ from neuroglot.errors import ConfigError, CorpusError
 
 XNLI_FILES = r"xnli\.(dev|test)\.tsv"
 LABELS = ("entailment", "contradiction", "neutral")
-FIELDS = {"premise": "sentence1", "hypothesis": "sentence2", "label": "gold_label"}
+XNLI_FIELDS = {"premise": "sentence1", "hypothesis": "sentence2", "label": "gold_label"}
 
 
 @dataclass(frozen=True)
@@ -103,22 +103,22 @@ def _file(folder: Path) -> Path:
     return inside(folder, found[0])
 
 
-def _xnli_columns(table: Table, languages: Sequence[str] | None) -> dict[str, dict[str, Column]]:
+def _xnli_columns(table: RawTable, languages: Sequence[str] | None) -> dict[str, dict[str, Column]]:
     """The columns of each field by language; the label is the witness of alignment."""
-    missing = [name for name in ("language", *FIELDS.values()) if name not in table.values]
+    missing = [name for name in ("language", *XNLI_FIELDS.values()) if name not in table.values]
     if missing:
         raise CorpusError(
             f"{table.origin} has no column {missing[0]!r}.",
-            f"XNLI has the columns language, {', '.join(FIELDS.values())} and others.",
+            f"XNLI has the columns language, {', '.join(XNLI_FIELDS.values())} and others.",
         )
     tags = list(text_column(table, "language", None).texts)
     names = choose({tag: tag for tag in dict.fromkeys(tags)}, languages, table.origin)
     rows = {code: [row for row, tag in enumerate(tags) if tag == name] for code, name in names.items()}
-    return {field: {g: _column(table, column, of) for g, of in rows.items()} for field, column in FIELDS.items()}
+    return {field: {g: _column(table, column, of) for g, of in rows.items()} for field, column in XNLI_FIELDS.items()}
 
 
-def _column(table: Table, name: str, rows: Sequence[int]) -> Column:
-    texts, labels = list(table.values[name]), list(table.values[FIELDS["label"]])
+def _column(table: RawTable, name: str, rows: Sequence[int]) -> Column:
+    texts, labels = list(table.values[name]), list(table.values[XNLI_FIELDS["label"]])
     pairs = list(table.values["pairID"]) if "pairID" in table.values else None
     return Column(
         table.origin,
@@ -160,7 +160,7 @@ def _prompts(template: str, rows: Rows, code: str) -> list[str]:
 MZSRE_FILES = r"mzsre.*\.json"
 PAIRS = r"mzsre_test_duplicate_en([a-z]{2})\.json"
 MZSRE_EXAMPLE = "mzsre_test_duplicate_ende.json"
-TAGS = {"cz": "cs", "du": "nl"}  # what MzsRE calls Czech and Dutch
+MZSRE_TAGS = {"cz": "cs", "du": "nl"}  # what MzsRE calls Czech and Dutch
 DIRECTIONS = ("en-to-x", "x-to-en")
 QUERIES = ("src", "rephrase")
 ENGLISH = "en"
@@ -184,7 +184,7 @@ def read_editing(
         if value not in expected:
             raise ConfigError(f"{name}={value!r} was given.", f"Expected is {' or '.join(map(repr, expected))}.")
     files = _files(source)
-    codes = choose({tag: TAGS.get(tag, tag) for tag in files}, languages, str(source))
+    codes = choose({tag: MZSRE_TAGS.get(tag, tag) for tag in files}, languages, str(source))
     entries = {path: _entries(path) for path in {files[tag] for tag in codes.values()}}
     columns = {g: _mzsre_columns(files[tag], entries[files[tag]], tag, query) for g, tag in codes.items()}
     names = next(iter(columns.values()))
@@ -250,7 +250,7 @@ def _texts(rows: Rows, code: str, direction: str, query: str) -> tuple[list[str]
     return prompts, list(column[f"{asked} alt"])
 
 
-def read_mgsm(folder: Path, languages: Sequence[str] | None, on_missing: OnMissing) -> Task:
+def read_mgsm_task(folder: Path, languages: Sequence[str] | None, on_missing: OnMissing) -> Task:
     """`Question: ... Answer:` and the number; the numbers of a row must agree across languages."""
     source, questions = read_folder(folder, languages, "question")
     _, answers = read_folder(folder, languages, "answer")
@@ -259,7 +259,7 @@ def read_mgsm(folder: Path, languages: Sequence[str] | None, on_missing: OnMissi
     return build(source.name, source.licence, rows.ids, prompts, rows.values["answer"], dropped={LACKED: rows.lacked})
 
 
-def read_xquad(folder: Path, languages: Sequence[str] | None, on_missing: OnMissing) -> Task:
+def read_xquad_task(folder: Path, languages: Sequence[str] | None, on_missing: OnMissing) -> Task:
     """`Context: ... Question: ... Answer:` and the first answer, a part of the passage."""
     source, questions = read_folder(folder, languages, "question")
     fields = {field: read_folder(folder, languages, field)[1] for field in ("passage", "answer")}

@@ -10,7 +10,7 @@ from neuroglot.errors import CorpusError
 
 LACKED = "a language lacked the row"
 
-Texts = Mapping[str, Sequence[str]]  # by language, in the order of the rows
+TextColumns = Mapping[str, Sequence[str]]  # by language, in the order of the rows
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Rows:
     """Aligned rows: `values[field][language][r]`, none of them empty, and how many rows a language lacked."""
 
     ids: tuple[str, ...]
-    values: Mapping[str, Texts]
+    values: Mapping[str, TextColumns]
     lacked: int
 
 
@@ -37,9 +37,9 @@ def build(
     name: str,
     licence: str,
     ids: Sequence[str],
-    prompts: Texts,
-    answers: Texts,
-    options: Sequence[Texts] = (),
+    prompts: TextColumns,
+    answers: TextColumns,
+    options: Sequence[TextColumns] = (),
     dropped: Mapping[str, int] | None = None,
     answers_in: str | None = None,
 ) -> Task:

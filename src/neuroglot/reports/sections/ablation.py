@@ -25,6 +25,7 @@ from neuroglot.reports.wording import (
     in_unit,
     language_label,
     language_labels,
+    left_out,
     multiple,
     number,
 )
@@ -111,7 +112,7 @@ def ablation_section(matrix: AblationMatrix) -> Section:
         title="What switching neurons off does",
         sentence=sentence,
         signature=matrix.signature | Signature.of(unit=" or ".join(view.unit for view in views)),
-        remarks=(*_other_units(views[1:]), _controls(matrix), INTERVALS),
+        remarks=(*_other_units(views[1:]), *left_out(matrix.dropped), _controls(matrix), INTERVALS),
         figures=(_matrix_figure(views), _language_figure(views)),
         summary=_summary(first),
         key_numbers=_key_numbers(first),
@@ -133,7 +134,14 @@ def task_section(matrix: AblationMatrix) -> Section:
     spec = figures.dots(series, language_labels(matrix.languages), unit=view.unit, zero=False)
     title = f"{matrix.data}: {matrix.metric.name} by language"
     figure = Figure("task-conditions", title, caption, f"Dot plot. {first} {harm}", (Plot(spec, table),))
-    return Section("task", f"Task: {matrix.data}", f"{first} {harm}", matrix.signature, (INTERVALS,), (figure,))
+    return Section(
+        "task",
+        f"Task: {matrix.data}",
+        f"{first} {harm}",
+        matrix.signature,
+        (*left_out(matrix.dropped), INTERVALS),
+        (figure,),
+    )
 
 
 def joined_accuracy(view: View) -> str:

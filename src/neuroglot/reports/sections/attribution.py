@@ -145,7 +145,7 @@ AMONG: dict[Among, str] = {"any": "all neurons of a type", "active": "only those
 
 
 @dataclass(frozen=True)
-class Reading:
+class ScoreFigure:
     """One figure: what is shown by language, layer and type, `[R, G, L, 4]`, in which unit and how to read it."""
 
     key: str
@@ -163,21 +163,21 @@ class Reading:
 
 
 READINGS = (
-    Reading(
+    ScoreFigure(
         "contribution-ratio", "Which types the top contributions come from", "share of the layer's top contributions",
         "of each bar, the coloured parts are the shares of each type among the neurons of highest contribution in a "
         "layer",
         stacked=True,
     ),
-    Reading(
+    ScoreFigure(
         "mean-contribution", "Contribution of one neuron", "mean contribution",
         "each line is the mean contribution score of a type's neurons, so that types of different size can be compared",
     ),
-    Reading(
+    ScoreFigure(
         "summed-contribution", "Contribution of all neurons of a type", "summed contribution",
         "each line is the sum of the contribution scores of a type's neurons, which grows with their number",
     ),
-    Reading(
+    ScoreFigure(
         "effective-score", "The neuron that promotes the answer most", "largest effective score",
         "each line is the largest effective score among a type's neurons: above 0, at least one of them promotes the "
         "answer's first token",
@@ -296,7 +296,7 @@ def _left_out(attribution: Attribution) -> tuple[Table, ...]:
     return tuple(table for table in (dropped, collisions) if table.rows)
 
 
-def _figure(attribution: Attribution, reading: Reading, sentence: str) -> Figure:
+def _figure(attribution: Attribution, reading: ScoreFigure, sentence: str) -> Figure:
     plots = tuple(_plot(attribution, reading, among) for among in AMONG)
     caption = (
         f"How to read it: one panel a language; {reading.caption}. A neuron's type is what it does in all languages on "
@@ -307,7 +307,7 @@ def _figure(attribution: Attribution, reading: Reading, sentence: str) -> Figure
     return Figure(reading.key, reading.title, caption, alternative, plots)
 
 
-def _plot(attribution: Attribution, reading: Reading, among: Among) -> Plot:
+def _plot(attribution: Attribution, reading: ScoreFigure, among: Among) -> Plot:
     values = reading.values(attribution, among)
     value, resampled = mean_scores(values)
     scores = scores_from(value.flatten(), resampled.flatten(1))

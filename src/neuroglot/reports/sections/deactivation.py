@@ -13,7 +13,7 @@ from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import Labels, bracketed, joined, language_labels, layer_labels, number, plural
+from neuroglot.reports.wording import Labels, bracketed, language_labels, layer_labels, left_out, number, plural
 
 NATS = "nats"
 OFF, RANDOM = "the type's neurons off", "as many random ones off (mean)"
@@ -63,7 +63,7 @@ def deactivation_section(result: Deactivation) -> Section:
         title=f"The types of neurons switched off: {result.data}",
         sentence=sentence,
         signature=result.signature,
-        remarks=(*_readings(view), _test_remark(view), _setting(result), *_dropped(result), INTERVALS),
+        remarks=(*_readings(view), _test_remark(view), _setting(result), *left_out(result.dropped), INTERVALS),
         figures=(_fall_figure(view, sentence), _per_thousand_figure(view), _accuracy_figure(view)),
         tables=(_outcome_table(view), _language_tests(view), _size_table(view)),
         summary=_summary(view),
@@ -132,13 +132,6 @@ def _setting(result: Deactivation) -> str:
         f"{fields.get('value')}. The control switches off as many random neurons in every layer, mean of "
         f"{plural(result.draws, 'draw')}.{equal}"
     )
-
-
-def _dropped(result: Deactivation) -> tuple[str, ...]:
-    if not result.dropped:
-        return ()
-    reasons = joined([f"{plural(count, 'row')} ({reason})" for reason, count in result.dropped.items()])
-    return (f"Left out in all languages: {reasons}.",)
 
 
 def _test_remark(view: _View) -> str:

@@ -23,6 +23,7 @@ from neuroglot.reports.wording import (
     language_label,
     language_labels,
     layer_labels,
+    left_out,
     number,
     percent,
     plural,
@@ -42,7 +43,9 @@ def evaluation_section(evaluation: Evaluation) -> Section:
     caption = f"How to read it: each dot is a language, lines are intervals; further {better} is better."
     title = f"{name.capitalize()} on {evaluation.data}"
     figure = Figure("scores", f"{title}, by language", caption, f"Dot plot. {sentence}", (Plot(spec, table),))
-    return Section("scores", title, sentence, evaluation.signature, (INTERVALS,), (figure,))
+    return Section(
+        "scores", title, sentence, evaluation.signature, (*left_out(evaluation.dropped), INTERVALS), (figure,)
+    )
 
 
 def evaluations_section(evaluations: Sequence[Evaluation]) -> Section:
@@ -73,7 +76,9 @@ def evaluations_section(evaluations: Sequence[Evaluation]) -> Section:
     caption = "How to read it: a row is a task, a column a language."
     figure = Figure("scores-by-data", title, caption, f"Heat map. {sentence}", (plot,))
     together = Signature.of(corpus=", ".join(scores), corpus_hash="+".join(_corpus_hash(one) for one in evaluations))
-    return Section("scores-by-data", title, sentence, evaluations[0].signature | together, (INTERVALS,), (figure,))
+    dropped = [f"{one.data}: {remark}" for one in evaluations for remark in left_out(one.dropped)]
+    signature = evaluations[0].signature | together
+    return Section("scores-by-data", title, sentence, signature, (*dropped, INTERVALS), (figure,))
 
 
 def _corpus_hash(evaluation: Evaluation) -> str:

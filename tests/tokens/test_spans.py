@@ -5,13 +5,17 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import normalizers
 from transformers import PreTrainedTokenizer
 
 from neuroglot.corpora.parallel_inputs import ParallelInputs, ParallelItem
-from neuroglot.errors import ConfigError
-from neuroglot.prompting import Prompt, Span, build_prompts, choose_demonstrations, pmi, token_spans
+from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.experiments.prompts import forced
+from neuroglot.prompting import Prompt, Span, build_prompts, choose_demonstrations, pmi
+from neuroglot.tokens.spans import token_spans
 from tests.prompting.inputs import pairs, translations
 from tests.prompting.tokenizers import CHATML, INSTRUCT, tokenizer
+from tests.tiny import tiny_tokenizer
 
 HARD = [
     "狗在睡觉",
@@ -99,7 +103,7 @@ def test_tokens_belong_to_the_span_with_most_of_their_characters(kind, rows, ans
     prompt = prompt.with_answer("The dog sleeps.") if answer else prompt
     spans = token_spans(prompt, tokenizer(kind))
     token_ids, expected = owners(prompt, tokenizer(kind))
-    assert spans.token_ids == tuple(token_ids)
+    assert spans.token_ids == tuple(token_ids[:-1] if kind == "words" else token_ids)  # no mark of the end
     assert {token: span for span, tokens in spans.spans.items() for token in tokens} == expected
     ranges = [spans.spans[span] for span in prompt.spans]
     assert all(before.stop <= after.start for before, after in pairwise(ranges) if len(before) and len(after))
@@ -121,9 +125,9 @@ def test_special_tokens_are_in_no_span_and_not_added_to_a_chat():
     prompt = build_prompts(translations(), pmi("de", ["ru"]), target="en").prompts[0]
     spans = token_spans(prompt, tokenizer("words"))
     ids = spans.token_ids
-    assert (ids[0], ids[-1]) == (1, 2)
-    assert spans.spans[prompt.spans[-1]] == range(len(ids) - 1, len(ids) - 1)  # before the mark of the end
-    assert not {0, len(ids) - 1} & {token for tokens in spans.spans.values() for token in tokens}
+    assert (ids[0], tokenizer("words")(prompt.text)["input_ids"]) == (1, [*ids, 2])  # none where the answer follows
+    assert spans.spans[prompt.spans[-1]] == range(len(ids), len(ids))
+    assert 0 not in {token for tokens in spans.spans.values() for token in tokens}
     chat = token_spans(prompt.as_chat(tokenizer("metaspace", INSTRUCT)), tokenizer("metaspace", INSTRUCT))
     assert chat.token_ids.count(1) == 1
 
@@ -186,3 +190,22 @@ def test_chats_without_a_template_or_that_change_the_text_are_refused():
 def test_spans_that_overlap_or_leave_the_text_are_refused(spans):
     with pytest.raises(ConfigError, match="span edges"):
         Prompt("text", spans)
+
+
+def test_forced_outputs_stand_behind_the_prompt_and_their_last_token_is_not_read():
+    prompt = build_prompts(translations(), pmi("de", ["ru"]), target="en").prompts[0]
+    for kind in ("bpe", "metaspace", "words"):
+        (text,) = forced(tokenizer(kind), [prompt], ["The dog sleeps."])
+        read = token_spans(prompt, tokenizer(kind)).token_ids
+        assert text.token_ids[: len(read)] == read
+        whole = token_spans(prompt.with_answer("The dog sleeps."), tokenizer(kind)).token_ids
+        assert text.token_ids == whole[:-1]
+        assert text.scored.index(True) == len(read)
+
+
+def test_an_output_that_shares_a_token_with_its_prompt_is_refused():
+    prompt = Prompt("w1 w2", (Span("answer", 5, 5),))
+    merging = tiny_tokenizer()
+    merging.backend_tokenizer.normalizer = normalizers.Replace(" 3", "3")  # joins the answer to the word before it
+    with pytest.raises(CorpusError, match="share a token"):
+        forced(merging, [prompt], ["3"])

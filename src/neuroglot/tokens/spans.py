@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from neuroglot.errors import ConfigError
 from neuroglot.prompting.prompt import Prompt, Span
+from neuroglot.tokens.tokenizing import appended, token_ids_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -23,9 +24,9 @@ class TokenSpans:
     def positions(self, column: str) -> tuple[int, ...]:
         """The tokens of all segments of a column."""
         return tuple(
-            place
+            index
             for span, tokens in self.spans.items()
-            for place in tokens
+            for index in tokens
             if (span.role, span.column) == ("segment", column)
         )
 
@@ -34,27 +35,31 @@ def token_spans(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> TokenSpan
     """The tokens of each span: a token belongs to the span with most of its characters, to the first of equals.
 
     So no token is in two spans; labels and gaps are in none, but the space that a tokenizer joins to the word behind it
-    is counted with the word. The tokenizer's special tokens are added, except to a chat, whose template has them. An
-    answer that is still open has an empty range where it will begin. Raises `ConfigError` where the tokenizer is slow.
+    is counted with the word. The tokenizer's special tokens stand in front, except of a chat, whose template has them,
+    and none behind, because an answer follows. An answer that is still open has an empty range where it will begin.
+    Raises `ConfigError` if the tokenizer is slow.
     """
     if not tokenizer.is_fast:
         raise ConfigError(
             f"The tokenizer {type(tokenizer).__name__} does not say which characters a token has.",
-            "Expected is a fast one, from the library tokenizers.",
+            "Expected a fast one, from the library tokenizers.",
             "Load it with AutoTokenizer.from_pretrained(..., use_fast=True), or convert it.",
         )
-    encoded = tokenizer(prompt.text, return_offsets_mapping=True, add_special_tokens=not prompt.is_chat)
-    offsets = [(place, start, end) for place, (start, end) in enumerate(encoded["offset_mapping"]) if start < end]
-    found: dict[Span, list[int]] = {span: [] for span in prompt.spans}
-    for place, start, end in offsets:
+    encoding = token_ids_of(tokenizer, [prompt.text], special_tokens=not prompt.is_chat, offsets=True)
+    (token_ids,), (flags,), (edges,) = (
+        encoding[name] for name in ("input_ids", "special_tokens_mask", "offset_mapping")
+    )  # fmt: skip
+    offsets = [(index, start, end) for index, (start, end) in enumerate(edges) if start < end]
+    positions: dict[Span, list[int]] = {span: [] for span in prompt.spans}
+    for index, start, end in offsets:
         span = max(prompt.spans, key=lambda span: _shared(span, start, end), default=None)
         if span is not None and _shared(span, start, end) > 0:
-            found[span].append(place)
+            positions[span].append(index)
     ranges = {}
-    for span, places in found.items():
-        first = 1 + max((place for place, start, _ in offsets if start < span.start), default=-1)
-        ranges[span] = range(places[0], places[-1] + 1) if places else range(first, first)
-    return TokenSpans(tuple(encoded["input_ids"]), ranges)
+    for span, inside in positions.items():
+        first = 1 + max((index for index, start, _ in offsets if start < span.start), default=-1)
+        ranges[span] = range(inside[0], inside[-1] + 1) if inside else range(first, first)
+    return TokenSpans(tuple(token_ids[: len(flags) - appended(flags)]), ranges)
 
 
 def _shared(span: Span, start: int, end: int) -> int:
