@@ -4,19 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
-import sacrebleu
 
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.translation import collect
 from neuroglot.cli import app
-from neuroglot.corpora.directions import Direction
-from neuroglot.errors import ArtifactError, ConfigError, CorpusError, LayoutMismatchError
-from neuroglot.experiments.translations import score_translations, translate
+from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
+from neuroglot.experiments.translations import translate_directions
+from neuroglot.generation.decoding import Decoding
 from neuroglot.interventions.compacting import load_compacted
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.neurons.rules.by_direction import Coverage, select_masks
 from neuroglot.recipes import SpecializeCollect, SpecializeEvaluate
-from neuroglot.tokens.pairs import encode_pairs
 from tests.specialization.making import located, random_masks, texts, translation_tokenizer
 
 MODEL = ("model", "--device", "cpu")
@@ -101,12 +99,13 @@ def test_translations_are_kept_beside_their_references(run) -> None:  # type: ig
         model="model", corpus="texts", masks=Path("masks.safetensors"), beams=1, max_new_tokens=5, limit=3,
         directions=("de-en", "en-fr"), device="cpu",
     ).run("out")  # fmt: skip
-    pairs = encode_pairs(view, translation_tokenizer(), corpus.take(range(3)), ["de-en", "en-fr"])
     lines = [json.loads(line) for line in Path("out/translations.jsonl").read_text().splitlines()]
     assert len(lines) == 2 * 3
     for name, used in (("masked", masks), ("plain", None)):
-        expected = translate(view, translation_tokenizer(), pairs, used, beams=1, max_new_tokens=5)
-        by_direction = {str(direction): list(column) for direction, column in expected.items()}
+        expected = translate_directions(
+            view, translation_tokenizer(), corpus.head(3), ["de-en", "en-fr"], used, decoding=Decoding(5)
+        )
+        by_direction = {str(direction): list(column) for direction, column in expected.texts.items()}
         for direction, column in by_direction.items():
             assert [line[name] for line in lines if line["direction"] == direction] == column
     assert lines[0]["source"] == corpus.texts["de"][0]
@@ -150,22 +149,3 @@ def test_bad_input_leaves_nothing(run) -> None:  # type: ignore[no-untyped-def]
         with pytest.raises(error, match=message):
             run(*words, "--out", "run")
         assert not Path("run").exists()
-
-
-def test_scores_are_sacrebleus_for_the_rows_that_fit() -> None:
-    view, tokenizer, corpus = located("m2m_100"), translation_tokenizer(), texts(6)
-    tokenizer.model_max_length = 11
-    pairs = encode_pairs(view, tokenizer, corpus, ["en-de"])
-    assert pairs.dropped
-    rows = [corpus.ids.index(row_id) for row_id in pairs.ids]
-    references = [corpus.texts["de"][row] for row in rows]
-    hypotheses = [f"{reference.split()[0]} w1 {reference}" for reference in references]
-    direction = Direction("en", "de")
-    (found,) = score_translations({direction: hypotheses}, corpus, pairs, ["chrf++"])[direction]
-    expected = sacrebleu.corpus_chrf(hypotheses, [references], word_order=2).score
-    assert found.score.value == pytest.approx(expected)
-    assert found.rows == len(rows)
-    with pytest.raises(CorpusError, match="'en-de'"):
-        score_translations({direction: hypotheses}, corpus, pairs, baseline={})
-    with pytest.raises(CorpusError, match=pairs.ids[0]):
-        score_translations({direction: hypotheses}, corpus.take([corpus.ids.index(pairs.dropped[0])]), pairs)

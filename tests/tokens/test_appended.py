@@ -80,18 +80,18 @@ def test_questions_prompts_and_translations_are_the_same(plain: str, ending: str
     (direct, several) = prompt_sets(4)
     (metric,) = choose_metrics(["exact-match"], TextOptions(language="en")).values()
     for prompts in (direct, several):
-        (expected_result, answers), (result, same_answers) = (
+        expected, found = (
             measure(
                 located, tokenizer_with(ends), prompts, "de", metric, decoding=NEW, stop="\n", forced_too=True,
                 by_segment=True,
             )
             for ends in (plain, ending)
         )  # fmt: skip
-        assert same_answers == answers
-        assert torch.equal(result.prompt_tokens, expected_result.prompt_tokens)
-        for role, counted in expected_result.firing.items():
-            assert torch.equal(result.firing[role].fired, counted.fired)
-            assert torch.equal(result.firing[role].tokens, counted.tokens)
+        assert found.answers == expected.answers
+        assert torch.equal(found.result.prompt_tokens, expected.result.prompt_tokens)
+        for role, counted in expected.result.firing.items():
+            assert torch.equal(found.result.firing[role].fired, counted.fired)
+            assert torch.equal(found.result.firing[role].tokens, counted.tokens)
     corpus, options = tiny_corpus(3, ("de", "sw")), {"decoding": Decoding(5)}
     translated = [
         translate_directions(located, tokenizer_with(ends), corpus, ["de-sw"], **options) for ends in PAIRS[0]
