@@ -8,7 +8,7 @@ import torch
 from neuroglot.activity.generated import record_generated, record_generation, record_generation_by_row
 from neuroglot.activity.recording import Recording
 from neuroglot.errors import ConfigError
-from neuroglot.generation.decoding import Decoding, generate
+from neuroglot.generation.decoding import Decoding, end_tokens, generate
 from neuroglot.models import view
 from neuroglot.models.checks import available_sites
 from tests.families import TINY_CONFIGS, tiny_model
@@ -100,6 +100,15 @@ def test_texts_are_decoded_without_special_tokens_and_prompts_must_leave_room() 
     short = generate(located, TOKENIZER, CORPUS, DECODING)
     kept = [row for row in range(len(CORPUS)) if max(len(column[row]) for column in PROMPTS) <= 10]
     assert short.ids == tuple(CORPUS.ids[row] for row in kept)
+
+
+def test_a_text_ends_where_the_model_or_its_tokenizer_says() -> None:
+    located, tokenizer = view(tiny_model("llama")), tiny_tokenizer()
+    for stated, ends in ((None, [2]), (9, [9, 2]), ([9, 2, 7], [9, 2, 7])):
+        located.model.generation_config.eos_token_id = stated
+        assert end_tokens(located, tokenizer) == ends
+    tokenizer.eos_token = None
+    assert end_tokens(located, tokenizer) == [9, 2, 7]
 
 
 def test_what_cannot_be_generated_is_refused() -> None:

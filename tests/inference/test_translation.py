@@ -1,6 +1,7 @@
 """Translation of a corpus: failures are counted and never pass for texts, and an interrupted job goes on."""
 
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,6 +111,24 @@ def test_a_translation_model_reads_the_bare_texts() -> None:
     assert dict(asked.signature.fields)["manner"] == "text"
     with pytest.raises(ConfigError, match="reads none"):
         translate(backend, corpus, ["en"], NEW, demonstrations=SHOWN)
+
+
+def test_a_gate_is_open_around_each_direction_and_closed_behind_an_error() -> None:
+    asked: list[str] = []
+
+    @contextmanager
+    def gate(direction: Direction):  # type: ignore[no-untyped-def]
+        asked.append(f"in {direction}")
+        try:
+            yield
+        finally:
+            asked.append(f"out {direction}")
+
+    translate(Capitals(), CORPUS, ["fr", "es"], gate=gate)
+    assert asked == ["in de-fr", "out de-fr", "in de-es", "out de-es"]
+    with pytest.raises(KeyboardInterrupt):
+        translate(Capitals(breaks=1), CORPUS, ["fr"], gate=gate)
+    assert asked[4:] == ["in de-fr", "out de-fr"]
 
 
 def test_a_model_of_one_pair_translates_into_one_language() -> None:

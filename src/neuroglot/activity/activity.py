@@ -1,4 +1,4 @@
-"""Activity: how often each neuron fired, by language; all later readings are arithmetic on these counts."""
+"""Activity: how often each neuron fired, by language, and the file that holds it; later readings are arithmetic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recording while text is generated, or afterwards in one pass over what was."""
+"""Recording of generated text: in the forwards that generate it, or afterwards in one pass, with the same counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A pass: the model without its head over the batches of a corpus, into tallies; split, shared and taken up again."""
+"""A pass: the model without its head over batches in a fixed order, into tallies.
+
+Batches are sized by the memory there is, halved when one does not fit, shared by processes, and taken up again from a
+checkpoint; beginnings that texts share are read once.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Recording: what happens in a model's neurons while it reads a corpus, in one pass."""
+"""Recording while a model reads a corpus: firing counts and sharings, several of them in one pass.
+
+Runs are saved as they go on, and processes that a launcher started share the corpus.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of single rows, for analyses that resample or compare texts: on disk, in shards, never all in memory."""
+"""What single rows did: counts by layer for paired tests, and records of each row's firing in shards on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tallies: what is kept of each activation while the model runs, on the model's device.
+"""Measures of activations, and tallies: what is kept of each activation while the model runs, on the model's device.
 
 A tally is shown one layer of one batch at a time. What it sees waits until the batch is done (`commit`), so that a
 batch that failed half-way leaves nothing behind, and joins `totals` of O(languages × neurons), whatever the corpus.

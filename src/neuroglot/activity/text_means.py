@@ -1,4 +1,4 @@
-"""Means over the tokens of single texts: one number a text and neuron, for selectors that tell texts apart."""
+"""Means over the tokens of single texts: one number a text and neuron, for rules that tell texts apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collecting: how often each neuron fires in each direction of translation, all directions in one load of the model."""
+"""How often each neuron fires in each direction of translation, under teacher forcing, all directions in one pass."""
 
 from __future__ import annotations
 

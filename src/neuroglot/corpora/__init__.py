@@ -1,4 +1,4 @@
-"""What is read: parallel corpora, their languages, tasks, and the batches that a model sees."""
+"""What is read: parallel corpora, tasks with one right answer, and the codes and directions of their languages."""
 
 from neuroglot.corpora.columns import OnMissing
 from neuroglot.corpora.corpus import Corpus, Task

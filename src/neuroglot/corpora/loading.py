@@ -1,4 +1,8 @@
-"""`load`: any parallel corpus, from a path, by its name, or from the hub; or one message that says why not."""
+"""Any parallel corpus from a path, by its name, or from the hub, or one message that says why not.
+
+`read_folder` knows a folder by the names of its files; `load` decides which of the three a name is, and never looks
+up a mistyped path on the hub.
+"""
 
 import difflib
 import re

@@ -142,10 +142,12 @@ class _Experiment:
         if not path.exists():
             model, masks = self._system(system)
             decoding = Decoding(self.config.max_new_tokens)
-            found = translate_directions(model, self.tokenizer, self.test, self.directions, masks, decoding=decoding)
-            if found.dropped:
+            translated = translate_directions(
+                model, self.tokenizer, self.test, self.directions, masks, decoding=decoding
+            )
+            if translated.dropped:
                 raise ConfigError("A test row is longer than the model's context.", "Expected shorter ones.")
-            answers = {str(direction): list(column) for direction, column in found.texts.items()}
+            answers = {str(direction): list(column) for direction, column in translated.texts.items()}
             write_whole(path, json.dumps(answers, ensure_ascii=False, indent=1))
         answers = json.loads(path.read_text(encoding="utf-8"))
         return answers, {str(direction): list(self.test.texts[direction.target]) for direction in self.directions}

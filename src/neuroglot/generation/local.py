@@ -1,4 +1,7 @@
-"""Completions by a model in memory, in batches, with transformers' generation; translations by its own convention."""
+"""Completions by a model in memory, in batches, with transformers' generation.
+
+`towards` makes a translation model of it, which is told the languages by its own convention.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Prompts with n versions of the input and one answer, for every task and setting by one function."""
+"""Prompts with n versions of the input and one answer, for every task and setting by one function.
+
+Beside an item's own texts a prompt may show those of another row, or filler of exactly their length.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training examples: for each item one prompt with its answer, in a setting that is drawn, as PMI's mix for tuning."""
+"""Examples for tuning: one prompt with its answer for each item, in a setting that is drawn, as in PMI's mix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Settings: which versions of an input a prompt shows. Direct, pivot and parallel prompts, and their controls."""
+"""Settings: which versions of an input a prompt shows (direct, pivot, parallel, and controls), and a search for the
+best languages and their order.
+"""
 
 import math
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""How a model without a translation convention is asked to translate: in a conversation, or in lines of plain text."""
+"""How a model that has no convention of its own is asked to translate: in a conversation, or in lines of plain text."""
 
 from __future__ import annotations
 

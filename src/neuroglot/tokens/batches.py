@@ -1,4 +1,7 @@
-"""Padded token batches: right padding, length order, shared beginnings and repeated texts computed once."""
+"""Token batches, padded on the right: by length, by language or by whole rows.
+
+Beginnings that texts share and texts that come again are computed once, where a caller asks for that.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Translation pairs of a parallel corpus as tokens, for several directions, and padded batches of one or many."""
+"""Translation pairs of a parallel corpus as tokens, for several directions: rows, padded batches, inputs and labels."""
 
 from __future__ import annotations
 

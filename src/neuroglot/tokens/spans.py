@@ -1,4 +1,4 @@
-"""From spans of characters to spans of tokens, so that firing can be read for each language of a prompt."""
+"""Spans of characters of a prompt as ranges of its tokens, so that firing can be read for each language of it."""
 
 from __future__ import annotations
 

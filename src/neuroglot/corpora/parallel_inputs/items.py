@@ -1,4 +1,8 @@
-"""Inputs that say the same in several languages, one item a row, and the faults for which rows were left out."""
+"""Inputs that say the same in several languages, one item a row; and the faults of files that hold translations.
+
+Faults are found by what a line says (a failed request), by marks that cannot be seen, by the request that it answers,
+and by its length; rows with one are left out in all languages and counted.
+"""
 
 import hashlib
 import json

@@ -1,4 +1,8 @@
-"""mParaRel as a task: facts of subject, relation and object, asked for with a pattern of each language."""
+"""mParaRel as a task: facts of subject, relation and object, asked for with one pattern a language.
+
+The files are read into `Relation`s, rows that a language lacks or whose pattern does not end in the object are left
+out by reason, and wrong options are the same entities in every language, drawn by a hash of the row's id.
+"""
 
 import hashlib
 import unicodedata

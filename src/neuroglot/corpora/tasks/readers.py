@@ -1,4 +1,8 @@
-"""MGSM and XQuAD as tasks: the question, with its passage in XQuAD, in the language's own words, and its answer."""
+"""Tasks in the layouts of XNLI, MzsRE, MGSM and XQuAD, one function a layout.
+
+XNLI is a pair of sentences with a label, MzsRE an edit and a query, in one language or across two; MGSM and XQuAD are
+questions in the language's own words, in XQuAD behind their passage.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
