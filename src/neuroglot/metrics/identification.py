@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from neuroglot import extras
 from neuroglot.corpora.languages import known_code, language_code, language_name
-from neuroglot.errors import ConfigError, MissingExtraError
+from neuroglot.errors import ConfigError
 from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
 from neuroglot.signature import Signature
 
@@ -140,16 +141,9 @@ def _lingua_languages(candidates: Sequence[str]) -> dict[Language, str]:
 
 def _lingua_table() -> dict[str, Language]:
     """Lingua's languages by our codes."""
-    try:
-        from lingua import Language
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            "Identifying languages needs 'lingua', which is not installed.",
-            "",
-            "Run: pip install 'neuroglot[identification]'",
-        ) from error
-    codes: dict[Any, str | None] = {one: known_code(one.iso_code_639_3.name.lower()) for one in Language.all()}
-    return {code: one for one, code in codes.items() if code is not None}
+    every = extras.require("lingua", extra="identification").Language.all()
+    codes: dict[Any, str | None] = {language: known_code(language.iso_code_639_3.name.lower()) for language in every}
+    return {code: language for language, code in codes.items() if code is not None}
 
 
 def _without_region(code: str) -> str:
