@@ -1,6 +1,7 @@
 """Imports point only to lower floors, and what is arithmetic only never imports a model."""
 
 import ast
+import re
 from pathlib import Path
 
 import neuroglot
@@ -64,6 +65,15 @@ def test_arithmetic_rooms_never_import_a_model() -> None:
         if room(path) in ARITHMETIC_ONLY:
             wrong = [name for name in imported(path) if f"{name}.".startswith(MODEL_SIDE)]
             assert not wrong, f"{path} imports {wrong}"
+
+
+def test_reports_draw_nothing() -> None:
+    statistics = ("resampled_sums", "resampled_means", "scores_from", "mean_scores", "interval", "torch.Generator")
+    sources = [path for path in SOURCES if room(path) == "reports"]
+    assert len(sources) > 15
+    for path in sources:
+        text = path.read_text()
+        assert not [name for name in statistics if re.search(rf"\b{re.escape(name)}\b\(", text)], path
 
 
 def test_no_source_file_is_too_long_to_read_in_one_sitting() -> None:

@@ -14,7 +14,7 @@ from neuroglot.reports.html import page
 from neuroglot.reports.parts import Section
 from neuroglot.reports.sections.attribution import attribution_section
 from neuroglot.reports.tables import Table
-from neuroglot.reports.texts import plain_text
+from neuroglot.reports.terminal import plain_text
 from tests.reports.making import SIGNATURE, TEN, layout_of, random
 
 WIDTH, TOP_SHARE = 24, 0.25

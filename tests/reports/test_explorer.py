@@ -10,10 +10,10 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page
 
+from neuroglot.metrics.top_texts import TopTexts
 from neuroglot.neurons.categories import rows_by_category
 from neuroglot.reports import Report
 from neuroglot.reports.explorer import MOST_BYTES, ONE_BYTE, TWO_BYTES, explorer_data
-from neuroglot.reports.texts import TopTexts
 from tests.reports import making
 from tests.reports.browsing import explore, needs_browser, opened
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neuroglot.errors import ConfigError
-from neuroglot.reports.texts import LONGEST, top_texts
+from neuroglot.metrics.top_texts import LONGEST, top_texts
 from tests.reports import making
 
 LANGUAGES = ("de", "ar", "xx-unknown")

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuroglot.neurons.comparing import average_linkage
 from neuroglot.reports.sections.sets import sets_section, tree_figure
-from neuroglot.reports.tree import average_linkage, dendrogram, leaf_order
+from neuroglot.reports.tree import dendrogram, leaf_order
 from neuroglot.reports.wording import Labels
 from tests.reports import making
 

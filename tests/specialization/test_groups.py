@@ -51,7 +51,9 @@ def test_the_p_value_is_that_of_all_permutations() -> None:
     every = [difference(labels) >= difference(families) - 1e-12 for labels in permutations(families)]
     found = cluster_by_family(overlap, languages, draws=4000)
     assert found.within - found.between == pytest.approx(difference(families))
-    assert abs(found.p - sum(every) / len(every)) < 0.02
+    assert found.p == pytest.approx(sum(every) / len(every))
+    drawn = cluster_by_family(overlap, languages, draws=100)
+    assert abs(drawn.p - sum(every) / len(every)) < 0.15
     for wrong in (("de", "nl", "fr", "es", "sw"), ("de", "nl", "fr", "es")):
         with pytest.raises(ConfigError):
             cluster_by_family(overlap, wrong)

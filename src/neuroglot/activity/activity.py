@@ -119,6 +119,11 @@ class Activity:
         reached = self._reached_by_neuron().double()
         return torch.where((reached == 0) & (tokens > 0), 0.0, counts / reached)
 
+    def layer_rates(self, threshold: float | None = None) -> Tensor:
+        """Mean firing rate of each layer's neurons: `[G, L]`; NaN for a language without tokens."""
+        widths = torch.tensor([layer.width for layer in self.layout.layers])
+        return self.layout.sum_by_layer(self.rates(threshold)) / widths
+
     def mean(self) -> Tensor:
         """Mean activation of each neuron over the tokens that reached it: `[G, N]`, float64; NaN where none did.
 

@@ -15,7 +15,7 @@ from neuroglot.activity.recording import Recording
 from neuroglot.attribution.scores import GROUPS, top_size
 from neuroglot.errors import ArtifactError
 from neuroglot.layout import Layout
-from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score, mean_scores, resampled_sums, scores_from
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.signature import Signature
 from neuroglot.storage import load_tensors, save_tensors, stored_counts, stored_texts
@@ -131,6 +131,33 @@ class Attribution:
         scores = scores_from(*joined)
         return {name: (scores[place], scores[place + 4], scores[place + 8]) for place, name in enumerate(CATEGORIES)}
 
+    def sums(self) -> dict[str, tuple[Score, Score, Score]]:
+        """Of each type the share of the summed contribution, its summed effective score, and that of all other neurons.
+
+        Sums over layers, means over languages and rows, with intervals over rows; a type without neurons adds 0.
+        """
+        by_row = torch.cat([self._summed(score) for score in ("contribution", "effective")], dim=1)  # [R, 8]
+        scores = scores_from(self._read(by_row.sum(0)), self._read(resampled_sums(by_row)))
+        return {name: (scores[place], scores[place + 4], scores[place + 8]) for place, name in enumerate(CATEGORIES)}
+
+    def _summed(self, score: ScoreName) -> Tensor:
+        """Summed over layers, mean over languages: `[R, 4]`."""
+        return self.statistic(score, "sum").nan_to_num().sum(2).mean(1)
+
+    def _read(self, summed: Tensor) -> Tensor:
+        """Shares of contribution, effective scores, and those of all others: `[..., 8]` → `[..., 12]`."""
+        contributions, effects = summed[..., :4], summed[..., 4:] / self.rows
+        others = effects.sum(-1, keepdim=True) - effects
+        return torch.cat([contributions / contributions.sum(-1, keepdim=True), effects, others], dim=-1)
+
+    def mean_over_rows(self, by_row: Tensor) -> list[list[list[Score]]]:
+        """Means with intervals over the rows that have a value, of a reading such as `top_shares`, `[R, G, L, 4]`: by
+        language, layer and type.
+        """
+        scores = iter(mean_scores(by_row.flatten(1)))
+        layers = range(len(self.layout.layers))
+        return [[[next(scores) for _ in CATEGORIES] for _ in layers] for _ in self.languages]
+
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
         header = {
@@ -170,17 +197,6 @@ def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"yes or no, {str(value)[:80]}")
     return value
-
-
-def mean_scores(by_row: Tensor) -> tuple[Tensor, Tensor]:
-    """Means over the rows that have a value, `[R, ...]` → `[...]`, and of resampled rows, `[resamples, ...]`.
-
-    Rows where it is NaN are left out; NaN where all are.
-    """
-    there = ~by_row.isnan()
-    filled = by_row.double().masked_fill(~there, 0)
-    resampled = resampled_sums(filled) / resampled_sums(there)
-    return filled.sum(0) / there.sum(0), resampled
 
 
 def _joined(groups: Tensor, among: Among) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
-from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score, mean_scores
 from neuroglot.signature import Signature
 
 TIE = 1e-6  # cosines that differ by less are equal: states are sums of float32
@@ -42,12 +42,12 @@ class Alignment:
     @property
     def scores(self) -> dict[tuple[str, str], Score]:
         """One Score a pair of languages."""
-        return dict(zip(self.pairs, _scores(self.aligned.double().mean(1)), strict=True))
+        return dict(zip(self.pairs, mean_scores(self.aligned.double().mean(1)), strict=True))
 
     @property
     def mean(self) -> Score:
         """The mean over pairs of languages."""
-        (score,) = _scores(self.aligned.double().mean((1, 2))[:, None])
+        (score,) = mean_scores(self.aligned.double().mean((1, 2))[:, None])
         return score
 
 
@@ -89,7 +89,3 @@ def _found(cosines: Tensor) -> Tensor:
     """Whether each element of the diagonal exceeds all others in its row and column: `[R, R]` → `[R]`."""
     others = cosines.clone().fill_diagonal_(-torch.inf)
     return cosines.diagonal() > torch.maximum(others.amax(0), others.amax(1)) + TIE
-
-
-def _scores(shares: Tensor) -> list[Score]:
-    return scores_from(shares.mean(0), resampled_sums(shares) / len(shares))

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.layout import Layout
-from neuroglot.metrics.bootstrap import PairedTest, mcnemar, over_draws
-from neuroglot.metrics.metrics import RESAMPLES, Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score, resampled_means, resampled_sums, score_table
+from neuroglot.metrics.paired import PairedTest, mcnemar, over_draws
 from neuroglot.signature import Signature
 from neuroglot.storage import load_tensors, save_tensors, stored_counts, stored_texts
 
@@ -120,9 +120,8 @@ class Deactivation:
 
     def levels(self, outcome: str) -> dict[str, list[Score]]:
         """The outcome by language, then its mean over languages, under `on`, each type, and `random: ` each type."""
-        value, resamples = self._conditions(outcome)
         names = ["on", *self.types, *(f"random: {name}" for name in self.types)]
-        return {name: scores_from(value[place], resamples[:, place]) for place, name in enumerate(names)}
+        return dict(zip(names, score_table(*self._conditions(outcome)), strict=True))
 
     def effects(self, outcome: str) -> list[list[TypeEffect]]:
         """By type, by language; the last of each type's G + 1 is the mean over languages."""
@@ -132,8 +131,7 @@ class Deactivation:
         resamples = _falls(resamples, resampled_sums(sizes.T) / len(self.ids))
         empty = (sizes.sum(1) == 0)[:, None]
         value, resamples = (part.masked_fill(empty, torch.nan) for part in (value, resamples))
-        columns = [scores_from(value[part].flatten(), resamples[:, part].flatten(1)) for part in range(len(value))]
-        effects = [TypeEffect(*scores) for scores in zip(*columns)]
+        effects = [TypeEffect(*scores) for scores in zip(*score_table(value.flatten(1), resamples.flatten(2)))]
         width = len(self.languages) + 1
         return [effects[start : start + width] for start in range(0, len(effects), width)]
 
@@ -169,9 +167,7 @@ class Deactivation:
         parts = [self._of(part, outcome) for part in (self.baseline[None], self.deactivated, self.random)]
         exact = [part.mean(-2) for part in parts]
         drawn = [resampled_sums(part.movedim(-2, 0)) / len(self.ids) for part in parts]
-        generator = torch.Generator().manual_seed(1)
-        chosen = torch.randint(self.draws, (RESAMPLES, *self.random.shape[:2], 1), generator=generator)
-        random = drawn[2].gather(1, chosen.expand_as(drawn[2])).mean(1)
+        random = resampled_means(drawn[2], "draws")
         return _with_mean([exact[0], exact[1], exact[2].mean(0)]), _with_mean([drawn[0], drawn[1], random])
 
     def save(self, path: Path | str) -> Path:

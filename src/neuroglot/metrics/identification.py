@@ -14,7 +14,7 @@ from torch import Tensor
 from neuroglot import extras
 from neuroglot.corpora.languages import known_code, language_code, language_name
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score, mean_scores
 from neuroglot.signature import Signature
 
 if TYPE_CHECKING:
@@ -49,15 +49,12 @@ class LanguageForcing:
     @property
     def scores(self) -> dict[str, Score]:
         """Share of texts in the target language, by target, resampled by row."""
-        rows = len(self.ids)
-        found = scores_from(self.counts.sum(0) / rows, resampled_sums(self.counts) / rows)
-        return dict(zip(self.languages, found, strict=True))
+        return dict(zip(self.languages, mean_scores(self.counts), strict=True))
 
     @property
     def mean(self) -> Score:
         """The mean share over target languages."""
-        by_row = self.counts.double().mean(1, keepdim=True)
-        (score,) = scores_from(by_row.mean(0), resampled_sums(by_row) / len(by_row))
+        (score,) = mean_scores(self.counts.double().mean(1, keepdim=True))
         return score
 
 

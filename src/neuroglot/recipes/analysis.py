@@ -18,10 +18,10 @@ from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.experiments.evaluation import ablation_matrix, evaluate, require_decoder
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import ExactAnswer, Metric, NatsPerToken
+from neuroglot.metrics.top_texts import TopTexts, top_texts
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.rates import by_entropy
 from neuroglot.reports.report import Report, Result
-from neuroglot.reports.texts import TopTexts, top_texts
 from neuroglot.storage import check_free, parse_json, stored_texts, whole_folder, write_whole
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from torch import Tensor
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.sharing import Sharing
 from neuroglot.layout import Layout
+from neuroglot.metrics.top_texts import TopTexts
 from neuroglot.neurons.categories import CATEGORIES, rows_by_category
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.tables import Column, Table
-from neuroglot.reports.texts import TopTexts
 from neuroglot.reports.wording import definition_of_fires, language_label, layer_labels
 
 MOST_BYTES = 5_900_000

@@ -16,9 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuroglot.metrics.top_texts import TopTexts
 from neuroglot.reports.explorer import explorer_data
 from neuroglot.reports.parts import Figure, Plot, Section
-from neuroglot.reports.texts import TopTexts
 from neuroglot.reports.wording import filterable
 
 if TYPE_CHECKING:

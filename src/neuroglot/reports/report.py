@@ -21,6 +21,7 @@ from neuroglot.metrics.deactivation import Deactivation
 from neuroglot.metrics.metrics import Evaluation
 from neuroglot.metrics.prompts import PromptComparison
 from neuroglot.metrics.scoreboard import Scoreboard
+from neuroglot.metrics.top_texts import TopTexts
 from neuroglot.metrics.translation import TranslationComparison
 from neuroglot.neurons.comparing import SharingChange
 from neuroglot.neurons.neuronset import NeuronSet
@@ -35,7 +36,6 @@ from neuroglot.reports.sections.scoreboard import scoreboard_section
 from neuroglot.reports.sections.sets import sets_section, single_set_section
 from neuroglot.reports.sections.sharing import sharing_section, sharings_section
 from neuroglot.reports.sections.translation import translation_section
-from neuroglot.reports.texts import TopTexts
 from neuroglot.storage import write_whole
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class Report:
 
     def print(self, console: Console | None = None) -> None:
         """The sentences that matter and a table or two."""
-        from neuroglot.reports.texts import print_report
+        from neuroglot.reports.terminal import print_report
 
         print_report(self.title, self.notes, self.sections, console)
 
@@ -193,6 +193,6 @@ class Report:
         return json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
     def _plain_text(self) -> str:
-        from neuroglot.reports.texts import plain_text
+        from neuroglot.reports.terminal import plain_text
 
         return plain_text(self.title, self.notes, self.sections)

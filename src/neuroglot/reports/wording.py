@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from neuroglot.activity.recording import Recording
     from neuroglot.layout import Layout
     from neuroglot.metrics.ablation import Headline
-    from neuroglot.metrics.metrics import Metric, Score
+    from neuroglot.metrics.bootstrap import Score
+    from neuroglot.metrics.metrics import Metric
 
 
 def filterable(results: Iterable[Any]) -> dict[str, list[tuple[str, str]]]:

@@ -9,11 +9,9 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from neuroglot.metrics.ablation import AblationMatrix, Headline
-from neuroglot.metrics.metrics import RESAMPLES, BitsPerByte, NatsPerToken, Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.metrics import BitsPerByte, NatsPerToken
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
@@ -63,42 +61,11 @@ class View:
 
     @cached_property
     def by_language(self) -> dict[str, list[Score]]:
-        """The metric of every language under each of `CONDITIONS`."""
-        value, resamples = condition_values(self.matrix)
-        return {name: scores_from(value[place], resamples[:, place]) for place, name in enumerate(CONDITIONS)}
+        return self.matrix.conditions()
 
     @cached_property
     def harm_by_language(self) -> dict[str, list[Score]]:
-        """The effect on every language under each condition that switches something off."""
-        sign = -1.0 if self.matrix.metric.higher_is_better else 1.0
-        value, resamples = condition_values(self.matrix)
-        value, resamples = sign * (value[1:] - value[:1]), sign * (resamples[:, 1:] - resamples[:, :1])
-        return {name: scores_from(value[place], resamples[:, place]) for place, name in enumerate(HARMFUL)}
-
-
-def condition_values(matrix: AblationMatrix) -> tuple[Tensor, Tensor]:
-    """The metric by condition and language, `[4, G]`, and the same of resampled rows, `[resamples, 4, G]`.
-
-    Rows and draws are resampled as `AblationMatrix` does it, so that differences equal its effects.
-    """
-    value = matrix.metric.value
-    ablated, random = matrix.ablated.movedim(1, 0), torch.diagonal(matrix.random, dim1=1, dim2=3).permute(1, 0, 3, 2)
-    exact = value(matrix.baseline.sum(0)), value(ablated.sum(0)), value(random.sum(0))
-    drawn = value(resampled_sums(matrix.baseline)), value(resampled_sums(ablated)), value(resampled_sums(random))
-    generator = torch.Generator().manual_seed(1)
-    draws, languages = random.shape[1:3]
-    chosen = torch.randint(draws, (RESAMPLES, draws, languages), generator=generator)
-    return _conditions(exact[0], exact[1], exact[2].mean(0)), _conditions(
-        drawn[0], drawn[1], drawn[2].gather(1, chosen).mean(1)
-    )
-
-
-def _conditions(on: Tensor, ablated: Tensor, random: Tensor) -> Tensor:
-    """`[..., G]`, `[..., S, G]` and `[..., G]` → `[..., 4, G]`; NaN for another language's where there is none."""
-    own = torch.diagonal(ablated, dim1=-2, dim2=-1)
-    same = torch.eye(ablated.shape[-1], dtype=torch.bool)
-    other = ablated.masked_fill(same, 0).sum(-2) / (ablated.shape[-1] - 1)
-    return torch.stack([on, own, other, random], dim=-2)
+        return self.matrix.harm()
 
 
 def ablation_section(matrix: AblationMatrix) -> Section:
@@ -122,7 +89,7 @@ def ablation_section(matrix: AblationMatrix) -> Section:
 def task_section(matrix: AblationMatrix) -> Section:
     """A task whose answers are right or wrong: the share right under each condition."""
     view = View(matrix)
-    first = joined_accuracy(view)
+    first = _accuracy_sentence(matrix)
     harm = harm_sentence(view.headline, matrix.metric, matrix.data, len(matrix.languages))
     caption = (
         "How to read it: each row is a language, each mark a condition; the further left a mark, the fewer answers are "
@@ -136,11 +103,10 @@ def task_section(matrix: AblationMatrix) -> Section:
     return Section("task", f"Task: {matrix.data}", f"{first} {harm}", matrix.signature, (INTERVALS,), (figure,))
 
 
-def joined_accuracy(view: View) -> str:
+def _accuracy_sentence(matrix: AblationMatrix) -> str:
     """The mean over languages with all neurons on; one sentence."""
-    value, resamples = condition_values(view.matrix)
-    (mean,) = scores_from(value[:1].mean(1), resamples[:, :1].mean(2))
-    return f"With all neurons on, the mean {view.matrix.metric.name} is {number(mean.value)} {bracketed(mean)}."
+    mean = matrix.mean_of_baseline()
+    return f"With all neurons on, the mean {matrix.metric.name} is {number(mean.value)} {bracketed(mean)}."
 
 
 def in_units(matrix: AblationMatrix) -> Sequence[AblationMatrix]:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from neuroglot.attribution.attribution import Among, Attribution, mean_scores
-from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
+from neuroglot.attribution.attribution import Among, Attribution
+from neuroglot.metrics.bootstrap import Score
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import (
@@ -187,7 +186,7 @@ READINGS = (
 
 def attribution_section(attribution: Attribution) -> Section:
     """The contribution ratio, both scores by type, layer and language, and what was left out."""
-    concentration, sums = attribution.concentration(), _sums(attribution)
+    concentration, sums = attribution.concentration(), attribution.sums()
     sentence = _sentence(attribution, concentration["all-shared"], sums["all-shared"])
     return Section(
         key="attribution",
@@ -199,22 +198,6 @@ def attribution_section(attribution: Attribution) -> Section:
         tables=(_by_type(concentration, sums), *_left_out(attribution)),
         summary=_summary(attribution, concentration, sums),
     )
-
-
-def _sums(attribution: Attribution) -> Concentration:
-    """Of each type the share of the summed contribution, its summed effective score, and that of all other neurons."""
-    by_row = [
-        attribution.statistic(score, "sum").nan_to_num().sum(2).mean(1) for score in ("contribution", "effective")
-    ]  # [R, 4] each: summed over layers, mean over languages
-
-    def read(summed: Tensor) -> Tensor:
-        contributions, effects = summed[..., :4], summed[..., 4:] / attribution.rows
-        others = effects.sum(-1, keepdim=True) - effects
-        return torch.cat([contributions / contributions.sum(-1, keepdim=True), effects, others], dim=-1)
-
-    both = torch.cat(by_row, dim=1)
-    scores = scores_from(read(both.sum(0)), read(resampled_sums(both)))
-    return {name: (scores[place], scores[place + 4], scores[place + 8]) for place, name in enumerate(CATEGORIES)}
 
 
 def _sentence(
@@ -308,35 +291,27 @@ def _figure(attribution: Attribution, reading: Reading, sentence: str) -> Figure
 
 
 def _plot(attribution: Attribution, reading: Reading, among: Among) -> Plot:
-    values = reading.values(attribution, among)
-    value, resampled = mean_scores(values)
-    scores = scores_from(value.flatten(), resampled.flatten(1))
-    types = [place for place in range(len(CATEGORIES)) if among == "any" or CATEGORIES[place] != "non-activated"]
-    places = layer_labels(attribution.layout)
-    layers = len(places)
-
-    def at(language: int, layer: int, place: int) -> Score:
-        return scores[(language * layers + layer) * len(CATEGORIES) + place]
-
+    by_language = dict(zip(attribution.languages, attribution.mean_over_rows(reading.values(attribution, among))))
+    shown = {index: name for index, name in enumerate(CATEGORIES) if among == "any" or name != "non-activated"}
+    layers = layer_labels(attribution.layout)
     panels = [
-        (language_label(code), [_series(place, [at(g, layer, place) for layer in range(layers)]) for place in types])
-        for g, code in enumerate(attribution.languages)
+        (
+            language_label(code),
+            [Series(name, name, [by_type[index] for by_type in by_layer]) for index, name in shown.items()],
+        )
+        for code, by_layer in by_language.items()
     ]
-    spec = panels_by_language(panels, places, unit=reading.unit, stacked=reading.stacked, axis="layer")
+    spec = panels_by_language(panels, layers, unit=reading.unit, stacked=reading.stacked, axis="layer")
     rows = [
-        (code, places.full[layer], CATEGORIES[place], *score_cells(at(g, layer, place)))
-        for g, code in enumerate(attribution.languages)
-        for layer in range(layers)
-        for place in types
+        (code, layer, name, *score_cells(by_type[index]))
+        for code, by_layer in by_language.items()
+        for layer, by_type in zip(layers.full, by_layer)
+        for index, name in shown.items()
     ]
     columns = [Column("language"), Column("layer"), Column("type"), *score_columns(reading.unit, "")]
     return Plot(
         spec, Table.of(f"{reading.key}-{among}", f"{reading.title}: {AMONG[among]}", columns, rows), AMONG[among]
     )
-
-
-def _series(place: int, scores: Sequence[Score]) -> Series:
-    return Series(CATEGORIES[place], CATEGORIES[place], scores)
 
 
 def _by_type(concentration: Concentration, sums: Concentration) -> Table:

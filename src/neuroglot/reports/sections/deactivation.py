@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
+from neuroglot.metrics.bootstrap import Score
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation, TypeEffect
-from neuroglot.metrics.metrics import Score
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps

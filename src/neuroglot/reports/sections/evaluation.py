@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
-
 from neuroglot.activity.activity import Activity
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.metrics import Evaluation, resampled_sums, scores_from
+from neuroglot.metrics.metrics import Evaluation
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
@@ -63,7 +60,7 @@ def evaluations_section(evaluations: Sequence[Evaluation]) -> Section:
     rows = [(data, code, *score_cells(row[code])) for data, row in scores.items() for code in languages]
     columns = (Column("data"), Column("language"), *score_columns(metric.name, metric.unit))
     title = f"{metric.name.capitalize()} with all neurons on"
-    means = {data: sum(row[code].value for code in languages) / len(languages) for data, row in scores.items()}
+    means = {evaluation.data: evaluation.mean.value for evaluation in evaluations}
     worst, best = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
     sentence = (
         f"On {plural(len(means), 'task')}, the mean {metric.name} over {plural(len(languages), 'language')} lies "
@@ -81,9 +78,7 @@ def _corpus_hash(evaluation: Evaluation) -> str:
 
 
 def _sentence(evaluation: Evaluation) -> str:
-    value, resamples = evaluation.metric.value(evaluation.counts.sum(0)), resampled_sums(evaluation.counts)
-    (mean,) = scores_from(value.mean()[None], evaluation.metric.value(resamples).mean(1)[:, None])
-    name, unit = evaluation.metric.name, evaluation.metric.unit
+    mean, name, unit = evaluation.mean, evaluation.metric.name, evaluation.metric.unit
     text = f"On {evaluation.data}, the mean {name} is {number(mean.value)} {unit} {bracketed(mean)}"
     known = {code: score for code, score in evaluation.scores.items() if not math.isnan(score.value)}
     if len({score.value for score in known.values()}) < 2:
@@ -119,12 +114,6 @@ def activity_section(activity: Activity) -> Section:
     )
 
 
-def layer_rates(activity: Activity, threshold: float) -> Tensor:
-    """Mean firing rate of the layer's neurons: `[G, L]`; NaN for a language without tokens."""
-    widths = torch.tensor([layer.width for layer in activity.layout.layers])
-    return activity.layout.sum_by_layer(activity.rates(threshold)) / widths
-
-
 def _activity_sentence(activity: Activity) -> str:
     threshold = activity.recording.fires[0]
     rates = activity.rates(threshold).mean(1).tolist()
@@ -142,7 +131,7 @@ def _activity_sentence(activity: Activity) -> str:
 
 
 def _plot(activity: Activity, threshold: float, labelled: bool) -> Plot:
-    rates = layer_rates(activity, threshold).tolist()
+    rates = activity.layer_rates(threshold).tolist()
     languages, layers = language_labels(activity.languages), layer_labels(activity.layout)
     hover = "<b>%{y}</b>, %{x}<br>fires on %{z:.2%} of tokens"
     panel = [Panel("", rates)]

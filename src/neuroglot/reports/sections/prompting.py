@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neuroglot.metrics.metrics import Score
+from neuroglot.metrics.bootstrap import Score
 from neuroglot.metrics.prompts import Difference, PromptComparison
 from neuroglot.neurons.comparing import find_peaks, jaccard
 from neuroglot.reports import figures

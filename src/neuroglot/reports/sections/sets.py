@@ -8,16 +8,16 @@ from itertools import combinations
 
 import numpy as np
 
-from neuroglot.metrics.metrics import Score
+from neuroglot.metrics.bootstrap import Score
 from neuroglot.metrics.prompts import PromptComparison
-from neuroglot.neurons.comparing import find_peaks, overlap_matrix, thinned_ranks
+from neuroglot.neurons.comparing import Join, average_linkage, find_peaks, overlap_matrix, thinned_ranks
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import WRITTEN_IN_CELLS, Panel, heat_maps
 from neuroglot.reports.parts import Figure, Plot, Section
 from neuroglot.reports.tables import Column, Table
-from neuroglot.reports.tree import Join, average_linkage, dendrogram
+from neuroglot.reports.tree import dendrogram
 from neuroglot.reports.wording import (
     Labels,
     common_signature,
@@ -62,7 +62,7 @@ def single_set_section(neurons: NeuronSet) -> Section:
     widths = [layer.width for layer in neurons.layout.layers]
     rows = [(name, count, width, count / width) for name, count, width in zip(labels.full, counts, widths)]
     columns = (Column("layer"), Column("neurons"), Column("layer width"), Column("share", SHARE))
-    spec = figures.dots([Series("neurons", "observed", _exact(counts))], labels, unit="neurons")
+    spec = figures.dots([Series("neurons", "observed", list(map(Score.exact, counts)))], labels, unit="neurons")
     plot = Plot(spec, Table.of("neuron-set", "Neurons by layer", columns, rows))
     caption = "How to read it: each row is a layer, each dot the number of its neurons that belong to the set."
     figure = Figure("neuron-set", "Neurons by layer", caption, f"Dot plot. {sentence}", (plot,))
@@ -114,7 +114,9 @@ def _sizes_figure(sets: Mapping[str, NeuronSet]) -> Figure:
     total = next(iter(sets.values())).layout.neuron_count
     rows = [(code, size, size / total) for code, size in zip(sets, sizes)]
     columns = (Column("language"), Column("neurons"), Column("share", "share of all neurons"))
-    spec = figures.dots([Series("neurons", "own", _exact(sizes))], language_labels(tuple(sets)), unit="neurons")
+    spec = figures.dots(
+        [Series("neurons", "own", list(map(Score.exact, sizes)))], language_labels(tuple(sets)), unit="neurons"
+    )
     plot = Plot(spec, Table.of("set-sizes", "Set sizes", columns, rows))
     caption = "How to read it: each dot is the number of neurons in a language's set. A neuron can be in several sets."
     alternative = f"Dot plot of set sizes, from {min(sizes):,} to {max(sizes):,} neurons."
@@ -169,10 +171,6 @@ def _layers_figure(sets: Mapping[str, NeuronSet]) -> Figure:
     )
     alternative = f"Heat map of {len(sets)} languages by {number(len(widths))} layers. {_layer_sentence(sets)}"
     return Figure("neurons-by-layer", "Neurons by layer", caption, alternative, (plot,))
-
-
-def _exact(values: list[int]) -> list[Score]:
-    return [Score(float(value), float(value), float(value)) for value in values]
 
 
 TOP_SHARE = 0.2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neuroglot.metrics.metrics import Score
+from neuroglot.metrics.bootstrap import Score
 from neuroglot.metrics.translation import TranslationComparison
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -15,14 +14,11 @@ from torch import Tensor
 from neuroglot.corpora.languages import is_right_to_left
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.layout import Layout
-from neuroglot.metrics.metrics import interval, resampled_sums
+from neuroglot.metrics.bootstrap import interval, resampled_sums
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.reports.parts import Section
 from neuroglot.signature import Signature
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from neuroglot.activity.text_means import TextMeans
     from neuroglot.corpora.corpus import Corpus
 
@@ -128,32 +124,3 @@ def _direction(code: str) -> str:
 
 def _rounded(values: Tensor) -> list[list[float | None]]:
     return [[None if value != value else round(value, 4) for value in row] for row in values.tolist()]
-
-
-PLAIN_WIDTH = 120
-
-
-def print_report(title: str, notes: Sequence[str], sections: Sequence[Section], console: Console | None = None) -> None:
-    """Print to `console`, else to the standard output; nothing from the data is read as markup."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = console or Console()
-    console.print(Text(title, style="bold"))
-    for line in notes:
-        console.print(Text(line, style="dim"))
-    for section in sections:
-        if not section.summary_says_all:
-            console.print(Text.assemble("• ", (f"{section.title}. ", "bold"), section.sentence))
-    for section in sections:
-        if section.summary:
-            console.print(section.summary.to_rich())
-
-
-def plain_text(title: str, notes: Sequence[str], sections: Sequence[Section]) -> str:
-    """The same as text without colours, for a file."""
-    from rich.console import Console
-
-    text = io.StringIO()
-    print_report(title, notes, sections, Console(file=text, width=PLAIN_WIDTH, color_system=None, force_terminal=False))
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
