@@ -9,8 +9,6 @@ from cyclopts import App
 from neuroglot.attribution.attribution import Attribution
 from neuroglot.cli.attribution import attribute
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.reports import report
-from neuroglot.reports.sections.attribution import attribution_section
 
 OPTIONS = ("--task", "greater", "--languages", "en", "de", "sw", "--limit", "12", "--device", "cpu")
 
@@ -18,9 +16,6 @@ OPTIONS = ("--task", "greater", "--languages", "en", "de", "sw", "--limit", "12"
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
-    if not any(section is attribution_section for _, section in report._SECTIONS):
-        entry = (lambda result: isinstance(result, Attribution), attribution_section)
-        monkeypatch.setattr(report, "_SECTIONS", (*report._SECTIONS, entry))
     app = App()
     app.command(attribute)
     return lambda *words: app(["attribute", *words], result_action="return_value", exit_on_error=False)

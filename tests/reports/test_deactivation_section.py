@@ -15,18 +15,9 @@ from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.reports import Report
-from neuroglot.reports import report as report_module
-from neuroglot.reports.sections.deactivation import deactivation_section
+from neuroglot.reports.section import section_of
 from neuroglot.signature import Signature
 from tests.reports import making
-
-
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch) -> None:
-    """Until `reports/report.py` lists the section, the tests do."""
-    entry = (lambda result: isinstance(result, Deactivation), deactivation_section)
-    if not any(section is deactivation_section for _, section in report_module._SECTIONS):
-        monkeypatch.setattr(report_module, "_SECTIONS", (entry, *report_module._SECTIONS))
 
 
 def simulated(
@@ -110,7 +101,7 @@ def test_tests_are_by_row_and_by_language() -> None:
 
 
 def test_the_sentence_says_what_came_out() -> None:
-    section = deactivation_section(simulated())
+    section = section_of(simulated())
     sentence = section.sentence
     assert sentence.startswith(
         "Switching off the all-shared neurons lowers the log-probability of the right answer most"
@@ -120,10 +111,10 @@ def test_the_sentence_says_what_came_out() -> None:
     assert sentence.count("(not to be told from zero)") == 2
     assert "For each 1,000 neurons the specific ones do most" in section.remarks[0]
     assert "with all neurons on" in section.remarks[1]
-    other = deactivation_section(simulated((0.0, 0.2, 3.0, 0.0), (0.0, 0.2, 4.0, 0.0))).sentence
+    other = section_of(simulated((0.0, 0.2, 3.0, 0.0), (0.0, 0.2, 4.0, 0.0))).sentence
     assert "Switching off the specific neurons" in other
     assert "specific −1.0" in other or "specific −0.9" in other
-    harmless = deactivation_section(simulated((-1.0,) * 4, (0.0,) * 4)).sentence
+    harmless = section_of(simulated((-1.0,) * 4, (0.0,) * 4)).sentence
     assert harmless.startswith("Switching off no type lowers")
 
 
@@ -131,11 +122,11 @@ def test_empty_types_are_not_effects_of_zero() -> None:
     result = simulated()
     sizes = result.sizes.clone()
     sizes[1] = 0
-    section = deactivation_section(replace(result, sizes=sizes))
+    section = section_of(replace(result, sizes=sizes))
     assert "partial-shared" not in section.sentence
     table = next(table for table in section.all_tables() if table.key == "fall-by-type")
     assert table.rows[1][2:5] == (None, None, None)
-    nothing = deactivation_section(replace(result, sizes=torch.zeros_like(sizes)))
+    nothing = section_of(replace(result, sizes=torch.zeros_like(sizes)))
     assert nothing.sentence.startswith("No row of dates has a neuron")
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuroglot import corpora, models
 from neuroglot.activity.activity import Activity
@@ -21,7 +21,7 @@ from neuroglot.metrics.metrics import ExactAnswer, Metric, NatsPerToken
 from neuroglot.metrics.top_texts import TopTexts, top_texts
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.rates import by_entropy
-from neuroglot.reports.report import Report, Result
+from neuroglot.reports.report import Report
 from neuroglot.storage import check_free, parse_json, stored_texts, whole_folder, write_whole
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _run(
     activity = record(view, tokenizer, selection_rows, config.recording)
     sharing = record_sharing(view, tokenizer, selection_rows, replace(config.recording, tokens="last"))
     sets = _selected(config, activity, config.top_share)
-    results: list[Result] = [_ablated(config, view, tokenizer, held_out_rows, sets, NatsPerToken())]
+    results: list[Any] = [_ablated(config, view, tokenizer, held_out_rows, sets, NatsPerToken())]
     results += _on_tasks(config, view, tokenizer, activity)
     activity.save(folder / "activity.safetensors")
     sharing.save(folder / "sharing.safetensors")
@@ -145,7 +145,7 @@ def _texts(
 
 def _on_tasks(
     config: AnalysisConfig, view: ModelView, tokenizer: PreTrainedTokenizerBase, activity: Activity
-) -> list[Result]:
+) -> list[Any]:
     """Accuracy on every task, and what switching neurons off does to some that the model has mastered.
 
     Those with the lowest mean accuracy are taken, because a task that every language solves with ease hides harm.
@@ -155,7 +155,7 @@ def _on_tasks(
     accuracies = {evaluation.data: [score.value for score in evaluation.scores.values()] for evaluation in evaluations}
     mastered = [name for name, accuracy in accuracies.items() if min(accuracy) >= MASTERED]
     mastered.sort(key=lambda name: sum(accuracies[name]))
-    results: list[Result] = [tuple(evaluations)] if evaluations else []
+    results: list[Any] = [tuple(evaluations)] if evaluations else []
     sets = _selected(config, activity, config.task_top_share) if mastered else {}
     for name in mastered[: config.ablated_tasks]:
         some = tasks[name].take(range(min(len(tasks[name]), config.task_rows)))

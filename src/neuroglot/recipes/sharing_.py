@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuroglot import corpora, models
 from neuroglot.activity.record import record_generated_sharing, record_several_sharings
@@ -19,7 +19,7 @@ from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.layout import Site
 from neuroglot.neurons.comparing import SharingChange
-from neuroglot.reports.report import Report, Result
+from neuroglot.reports.report import Report
 from neuroglot.storage import check_free, whole_folder, write_whole
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def study_sharing(config: SharingConfig, out: Path | str, *, overwrite: bool = F
     read = [prompts_of(source, config) for source in config.corpora]
     view, tokenizer = models.load(config.model, revision=config.revision, device=config.device, dtype=config.dtype)
     with whole_folder(out, overwrite) as folder:
-        results: list[Result] = []
+        results: list[Any] = []
         last: list[Sharing] = []
         for place, (corpus, _) in enumerate(read, 1):
             by_threshold, others = _recorded(view, tokenizer, corpus, config)

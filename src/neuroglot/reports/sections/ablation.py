@@ -16,6 +16,7 @@ from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
 from neuroglot.reports.parts import INTERVALS, Figure, KeyNumber, Plot, Section, Spec
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import (
     bracketed,
@@ -68,7 +69,12 @@ class View:
         return self.matrix.harm()
 
 
-def ablation_section(matrix: AblationMatrix) -> Section:
+@section_of.register
+def _(matrix: AblationMatrix) -> Section:
+    return _task_section(matrix) if matrix.metric.higher_is_better else _loss_section(matrix)
+
+
+def _loss_section(matrix: AblationMatrix) -> Section:
     """The headline, the matrix beside its control, and own, other and random by language."""
     views = [View(one) for one in in_units(matrix)]
     first = views[0]
@@ -86,7 +92,7 @@ def ablation_section(matrix: AblationMatrix) -> Section:
     )
 
 
-def task_section(matrix: AblationMatrix) -> Section:
+def _task_section(matrix: AblationMatrix) -> Section:
     """A task whose answers are right or wrong: the share right under each condition."""
     view = View(matrix)
     first = _accuracy_sentence(matrix)

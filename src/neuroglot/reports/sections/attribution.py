@@ -28,6 +28,7 @@ from neuroglot.reports.parts import (
     reference,
     thinned,
 )
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import (
     UNDEFINED,
@@ -184,7 +185,8 @@ READINGS = (
 )  # fmt: skip
 
 
-def attribution_section(attribution: Attribution) -> Section:
+@section_of.register
+def _(attribution: Attribution) -> Section:
     """The contribution ratio, both scores by type, layer and language, and what was left out."""
     concentration, sums = attribution.concentration(), attribution.sums()
     sentence = _sentence(attribution, concentration["all-shared"], sums["all-shared"])

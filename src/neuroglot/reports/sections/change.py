@@ -9,6 +9,7 @@ from neuroglot.neurons.comparing import SharingChange
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import bracketed, common_signature, definition_of_fires, layer_labels, number
 from neuroglot.signature import Signature
@@ -16,7 +17,8 @@ from neuroglot.signature import Signature
 UNIT = "percentage points of the layer's neurons"
 
 
-def change_section(change: SharingChange) -> Section:
+@section_of.register
+def _(change: SharingChange) -> Section:
     """Change of each category's share by layer, with intervals over rows that are paired."""
     points = change_of_shares(change)
     names = [str(dict(sharing.signature.fields).get("model")) for sharing in (change.before, change.after)]

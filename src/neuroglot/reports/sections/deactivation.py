@@ -12,6 +12,7 @@ from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import Labels, bracketed, joined, language_labels, layer_labels, number, plural
 
@@ -54,7 +55,8 @@ class _View:
         return Labels(self.result.types, self.result.types)
 
 
-def deactivation_section(result: Deactivation) -> Section:
+@section_of.register
+def _(result: Deactivation) -> Section:
     """The fall of the log-probability beside its control, for each 1,000 neurons, and the accuracy by language."""
     view = _View(result)
     sentence = _sentence(view)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from neuroglot.activity.activity import Activity
 from neuroglot.errors import ConfigError
@@ -12,6 +11,7 @@ from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.section import section_of, section_of_several
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import (
     Labels,
@@ -27,7 +27,8 @@ from neuroglot.reports.wording import (
 from neuroglot.signature import Signature
 
 
-def evaluation_section(evaluation: Evaluation) -> Section:
+@section_of.register
+def _(evaluation: Evaluation) -> Section:
     """One dot a language."""
     scores, name, unit = evaluation.scores, evaluation.metric.name, evaluation.metric.unit
     sentence = _sentence(evaluation)
@@ -42,9 +43,10 @@ def evaluation_section(evaluation: Evaluation) -> Section:
     return Section("scores", title, sentence, evaluation.signature, (INTERVALS,), (figure,))
 
 
-def evaluations_section(evaluations: Sequence[Evaluation]) -> Section:
+@section_of_several.register
+def _(first: Evaluation, evaluations: tuple[Evaluation, ...]) -> Section:
     """One heat map: a row for what was evaluated, a column a language; all of one metric and the same languages."""
-    metric, languages = evaluations[0].metric, evaluations[0].languages
+    metric, languages = first.metric, first.languages
     if any((one.metric, one.languages) != (metric, languages) for one in evaluations):
         raise ConfigError(
             "Evaluations of several metrics or languages were to be shown together.",
@@ -70,7 +72,7 @@ def evaluations_section(evaluations: Sequence[Evaluation]) -> Section:
     caption = "How to read it: a row is a task, a column a language."
     figure = Figure("scores-by-data", title, caption, f"Heat map. {sentence}", (plot,))
     together = Signature.of(corpus=", ".join(scores), corpus_hash="+".join(_corpus_hash(one) for one in evaluations))
-    return Section("scores-by-data", title, sentence, evaluations[0].signature | together, (INTERVALS,), (figure,))
+    return Section("scores-by-data", title, sentence, first.signature | together, (INTERVALS,), (figure,))
 
 
 def _corpus_hash(evaluation: Evaluation) -> str:
@@ -93,7 +95,8 @@ def _sentence(evaluation: Evaluation) -> str:
 UNIT = "share of tokens"
 
 
-def activity_section(activity: Activity) -> Section:
+@section_of.register
+def _(activity: Activity) -> Section:
     """Mean firing rates; several thresholds are drawings to choose from."""
     thresholds = activity.recording.fires
     plots = tuple(_plot(activity, threshold, labelled=len(thresholds) > 1) for threshold in thresholds)

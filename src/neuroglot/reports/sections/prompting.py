@@ -11,6 +11,7 @@ from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.section import section_of
 from neuroglot.reports.sections.sets import TOP_SHARE, peak_figures
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import Labels, bracketed, language_label, number, percent
@@ -19,7 +20,8 @@ from neuroglot.signature import Signature
 ROLES = {"steps": "while answering", "forced": "with the reference as the answer"}
 
 
-def prompting_section(comparison: PromptComparison) -> Section:
+@section_of.register
+def _(comparison: PromptComparison) -> Section:
     """Scores, activated shares, the shift by layer, and costs, all settings beside the first."""
     sentence = f"{_score_sentence(comparison)} {_activation_sentence(comparison)}"
     drawn = [_score_figure(comparison), _activation_figure(comparison), _layer_figure(comparison)]

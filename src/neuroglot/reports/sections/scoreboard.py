@@ -8,6 +8,7 @@ from neuroglot.metrics.scoreboard import Scoreboard, Standing
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import Figure, Plot, Section
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import Labels, bracketed, joined, number, plural
 from neuroglot.signature import Signature
@@ -19,7 +20,8 @@ CONDITIONS = {
 }
 
 
-def scoreboard_section(board: Scoreboard) -> Section:
+@section_of.register
+def _(board: Scoreboard) -> Section:
     """Own, other and random for each selector, and its selectivity with rank."""
     standings = board.standings()
     unit = board.metric.unit

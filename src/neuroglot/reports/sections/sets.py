@@ -16,6 +16,7 @@ from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import WRITTEN_IN_CELLS, Panel, heat_maps
 from neuroglot.reports.parts import Figure, Plot, Section
+from neuroglot.reports.section import refusal, section_of
 from neuroglot.reports.tables import Column, Table
 from neuroglot.reports.tree import dendrogram
 from neuroglot.reports.wording import (
@@ -33,8 +34,11 @@ from neuroglot.reports.wording import (
 SHARE = "share of the layer's neurons"
 
 
-def sets_section(sets: Mapping[str, NeuronSet]) -> Section:
+@section_of.register(Mapping)
+def _(sets: Mapping[str, NeuronSet]) -> Section:
     """The sets of several languages beside each other."""
+    if not sets or not all(isinstance(neurons, NeuronSet) for neurons in sets.values()):
+        raise refusal(f"a {type(sets).__name__} of {type(next(iter(sets.values()), None)).__name__}")
     overlap = overlap_matrix(sets).tolist()
     tree = tree_figure(tuple(sets), overlap)
     parts = (_sizes_sentence(sets), _overlap_sentence(tuple(sets), overlap), _layer_sentence(sets))
@@ -52,7 +56,8 @@ def sets_section(sets: Mapping[str, NeuronSet]) -> Section:
     )
 
 
-def single_set_section(neurons: NeuronSet) -> Section:
+@section_of.register
+def _(neurons: NeuronSet) -> Section:
     """One set alone: its neurons by layer."""
     counts, labels = neurons.counts_by_layer(), layer_labels(neurons.layout)
     sentence = (

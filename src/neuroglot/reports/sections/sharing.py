@@ -22,6 +22,7 @@ from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.section import section_of, section_of_several
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import (
     TOKENS,
@@ -128,7 +129,8 @@ def fewer_languages_figure(sharing: Sharing) -> Figure:
     return Figure("fewer-languages", "How the number of languages matters", caption, alternative, (plot,))
 
 
-def sharings_section(sharings: Sequence[Sharing]) -> Section:
+@section_of_several.register
+def _(first: Sharing, sharings: tuple[Sharing, ...]) -> Section:
     """A sweep of thresholds where only those differ, else a comparison of tasks."""
     if len({sharing.recording.fires for sharing in sharings}) > 1:
         return _thresholds(sharings)
@@ -205,7 +207,8 @@ def _section(
 MEANING = "fires in all languages, in some but not all, in exactly one, in none, on the same row"
 
 
-def sharing_section(sharing: Sharing) -> Section:
+@section_of.register
+def _(sharing: Sharing) -> Section:
     """Shares of the four categories by layer and over all neurons."""
     shares, expected = category_shares(sharing), expected_shares(sharing)
     sentence = _sentence(sharing, shares.overall, expected.overall)

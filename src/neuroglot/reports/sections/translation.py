@@ -9,6 +9,7 @@ from neuroglot.metrics.translation import TranslationComparison
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import Figure, Plot, Section
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import Labels, bracketed, number, plural
 
@@ -22,7 +23,8 @@ NAMES = {
 }
 
 
-def translation_section(comparison: TranslationComparison) -> Section:
+@section_of.register
+def _(comparison: TranslationComparison) -> Section:
     """Scores by system and by direction, and the overlap of the directions' neurons by layer."""
     return Section(
         "specialization",
