@@ -127,8 +127,8 @@ def test_damaged_folders_are_refused(tmp_path: Path) -> None:
     for change, message in (
         ({"widths": [1, 2]}, "states 2 widths"),
         ({"widths": [width + 1 for width in header["widths"]]}, "other weights"),
-        ({"semantics": "other"}, "semantics 'other'"),
-        ({"direction": ["en"]}, "lacks"),
+        ({"semantics": "other"}, "semantics = 'other'"),
+        ({"direction": ["en"]}, "Field required"),
     ):
         save_tensors(folder / WEIGHTS, "compacted model", tensors, header | change)
         with pytest.raises(ArtifactError, match=message):

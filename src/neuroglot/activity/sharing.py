@@ -7,13 +7,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from neuroglot.activity.activity import load_recorded, save_recorded
+from neuroglot.activity.activity import RecordedHeader
 from neuroglot.activity.recording import Recording
 from neuroglot.errors import ArtifactError
+from neuroglot.headers import load_artefact, save_artefact
 from neuroglot.layout import Layout
 from neuroglot.signature import Signature
 
-KIND = "sharing"
 COUNTS = ("histogram", "fired", "by_row", "active")
 
 
@@ -59,11 +59,11 @@ class Sharing:
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
-        return save_recorded(path, KIND, self, {name: getattr(self, name) for name in COUNTS})
+        header = RecordedHeader(self.layout, self.languages, self.recording, self.signature)
+        return save_artefact(path, "sharing", {name: getattr(self, name) for name in COUNTS}, header)
 
     @classmethod
     def load(cls, path: Path | str) -> Sharing:
         """The sharing counts in a file; raises `ArtifactError` where the file is anything else."""
-        tensors, (layout, languages, recording, signature) = load_recorded(path, KIND, COUNTS)
-        histogram, fired, by_row, active = (tensors[name] for name in COUNTS)
-        return cls(layout, languages, recording, histogram, fired, by_row, active, signature)
+        tensors, header = load_artefact(path, "sharing", RecordedHeader, needed=COUNTS)
+        return cls(**vars(header) | {name: tensors[name] for name in COUNTS})

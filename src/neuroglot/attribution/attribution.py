@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from neuroglot.activity.recording import Recording
 from neuroglot.attribution.scores import GROUPS, top_size
 from neuroglot.errors import ArtifactError
+from neuroglot.headers import STRICT, Counts, Names, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
 from neuroglot.metrics.bootstrap import Score, mean_scores, resampled_sums, scores_from
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors, stored_counts, stored_texts
 
-KIND = "attribution"
 Among = Literal["any", "active"]
 ScoreName = Literal["contribution", "effective"]
 Statistic = Literal["sum", "mean", "max", "min"]
@@ -32,6 +32,23 @@ _MEMBERS: dict[Among, tuple[tuple[int, ...], ...]] = {
     "any": ((0,), (1, 2), (3, 4), (5,)),
     "active": ((0,), (1,), (3,), ()),
 }
+
+
+@dataclass(frozen=True)
+class _Header:
+    __pydantic_config__ = STRICT
+
+    layout: StoredLayout
+    languages: Names
+    data: str
+    recording: Recording
+    top_share: Annotated[float, Field(gt=0, le=1)]
+    frozen_norm: bool
+    contrastive: bool
+    dropped: Counts
+    collisions: Counts
+    first_tokens: Counts
+    signature: StoredSignature
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,43 +177,14 @@ class Attribution:
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
-        header = {
-            "layout": self.layout.to_json(), "languages": list(self.languages), "data": self.data,
-            "recording": self.recording.to_json(), "top_share": self.top_share, "frozen_norm": self.frozen_norm,
-            "contrastive": self.contrastive, "dropped": dict(self.dropped), "collisions": dict(self.collisions),
-            "first_tokens": dict(self.first_tokens),
-            "signature": self.signature.to_json(),
-        }  # fmt: skip
-        return save_tensors(path, KIND, {"sizes": self.sizes, **self.values}, header)
+        header = _Header(**{field.name: getattr(self, field.name) for field in fields(_Header)})
+        return save_artefact(path, "attribution", {"sizes": self.sizes, **self.values}, header)
 
     @classmethod
     def load(cls, path: Path | str) -> Attribution:
         """The attribution in a file; raises `ArtifactError` where the file is anything else."""
-        tensors, header = load_tensors(path, KIND)
-        try:
-            return cls(
-                Layout.from_json(header["layout"]), stored_texts(header["languages"], "languages"), str(header["data"]),
-                Recording.from_json(header["recording"]), _share(header["top_share"]), _flag(header["frozen_norm"]),
-                _flag(header["contrastive"]), tensors.pop("sizes"), tensors,
-                stored_counts(header["dropped"], "dropped rows"), stored_counts(header["collisions"], "collisions"),
-                stored_counts(header["first_tokens"], "first tokens"), Signature.from_json(header["signature"]),
-            )  # fmt: skip
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, ArtifactError):
-                raise
-            raise ArtifactError(f"{path} lacks {error}.", f"Expected a complete {KIND}.") from error
-
-
-def _share(value: object) -> float:
-    if type(value) not in (int, float) or not 0 < value <= 1:  # type: ignore[operator]
-        raise ValueError(f"a share, {str(value)[:80]}")
-    return float(value)  # type: ignore[arg-type]
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"yes or no, {str(value)[:80]}")
-    return value
+        tensors, header = load_artefact(path, "attribution", _Header, needed=("sizes",))
+        return cls(**vars(header), sizes=tensors.pop("sizes"), values=tensors)
 
 
 def _joined(groups: Tensor, among: Among) -> Tensor:

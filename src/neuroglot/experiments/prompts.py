@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,13 @@ from neuroglot.activity.recording import Recording
 from neuroglot.activity.rows import RowCountsTally
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.generation.decoding import Decoding, Generation
+from neuroglot.headers import STRICT, Names, StoredSignature, load_artefact, save_artefact
 from neuroglot.metrics.prompts import Counted, SettingResult
 from neuroglot.metrics.texts import Texts
 from neuroglot.metrics.texts.metric import TextMetric
 from neuroglot.models.view import ModelView
 from neuroglot.prompting import Prompt, PromptSet, token_spans
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors
 from neuroglot.tokens.batches import TOKEN_BUDGET
 from neuroglot.tokens.tokenizing import Text
 
@@ -30,40 +30,44 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-KIND = "prompt setting"
-PLAIN = ("score", "neurons", "zero_by_layer", "prompt_tokens", "generated_tokens")
+TENSORS = ("score", "neurons", "zero_by_layer", "prompt_tokens", "generated_tokens")
+
+
+@dataclass(frozen=True)
+class _Header:
+    __pydantic_config__ = STRICT
+
+    signature: StoredSignature
+    roles: Names
+    ids: Names
+    answers: tuple[str, ...]
 
 
 def save_result(
     path: Path, result: SettingResult, signature: Signature, answers: tuple[str, ...], prompts: PromptSet
 ) -> None:
     """One safetensors file; answers and prompts are in its header, for people to read."""
-    tensors = {name: getattr(result, name) for name in PLAIN}
+    tensors = {name: getattr(result, name) for name in TENSORS}
     for role, counted in result.firing.items():
         tensors |= {f"fired {role}": counted.fired, f"tokens {role}": counted.tokens}
-    header = {
-        "signature": signature.to_json(),
-        "roles": list(result.firing),
-        "ids": list(prompts.ids),
-        "answers": answers,
-    }
-    save_tensors(path, KIND, tensors, header)
+    header = _Header(signature, tuple(result.firing), tuple(prompts.ids), answers)
+    save_artefact(path, "prompt setting", tensors, header)
 
 
 def load_result(path: Path, signature: Signature) -> SettingResult | None:
     """The result in a file, None where there is none; raises `ArtifactError` where it is of another experiment."""
     if not path.exists():
         return None
-    tensors, header = load_tensors(path, KIND)
-    if header.get("signature") != signature.to_json():
+    tensors, header = load_artefact(path, "prompt setting", _Header, needed=TENSORS)
+    if header.signature != signature:
         raise ArtifactError(
             f"{path} is a result of another experiment.", f"Expected {signature}.", "Name another folder, or remove it."
         )
     try:
-        firing = {role: Counted(tensors[f"fired {role}"], tensors[f"tokens {role}"]) for role in header["roles"]}
-        result = SettingResult(firing=firing, **{name: tensors[name] for name in PLAIN})
-    except (KeyError, TypeError) as error:
-        raise ArtifactError(f"{path} lacks {error}.", "Expected a complete result.") from error
+        firing = {role: Counted(tensors[f"fired {role}"], tensors[f"tokens {role}"]) for role in header.roles}
+    except KeyError as error:
+        raise ArtifactError(f"{path} lacks the tensor {error}.", "Expected a complete prompt setting.") from error
+    result = SettingResult(firing=firing, **{name: tensors[name] for name in TENSORS})
     shape = result.score.shape[:2]
     counted = [one for both in firing.values() for one in (both.fired, both.tokens)]
     parts = [result.prompt_tokens, result.generated_tokens, *counted]

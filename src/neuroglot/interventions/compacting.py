@@ -8,22 +8,24 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import transformers
+from pydantic import NonNegativeInt
 from torch import Tensor, nn
 from transformers import AutoConfig, PreTrainedModel
 
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ArtifactError, ConfigError, NeuroglotError, UnsupportedModelError
+from neuroglot.headers import STRICT, load_artefact, save_artefact
 from neuroglot.interventions.gating import Semantics
 from neuroglot.models.feedforward import FeedForward, bias_of, feed_forwards
 from neuroglot.models.inputs import forward_inputs
 from neuroglot.models.locating import require_family, text_config
 from neuroglot.models.view import ModelView, view
 from neuroglot.neurons.masks import DirectionMasks
-from neuroglot.storage import load_tensors, save_tensors, stored_texts, whole_folder
+from neuroglot.storage import whole_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -165,8 +167,18 @@ def timed(view: ModelView, model: PreTrainedModel, rows: int = 8, length: int = 
     return measure(model, forward_inputs(view, token_ids, torch.ones_like(token_ids, dtype=torch.bool)), repeats)
 
 
-KIND, WEIGHTS = "compacted model", "compacted.safetensors"
-DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float16, torch.bfloat16, torch.float32)}
+WEIGHTS = "compacted.safetensors"
+
+
+@dataclass(frozen=True)
+class _Header:
+    __pydantic_config__ = STRICT
+
+    direction: tuple[str, str]
+    semantics: Semantics
+    widths: tuple[NonNegativeInt, ...]
+    parameters_removed: NonNegativeInt
+    dtype: Literal["float16", "bfloat16", "float32"]
 
 
 def save_compacted(
@@ -181,18 +193,14 @@ def save_compacted(
     Raises `ArtifactError` where the folder is not free.
     """
     model: Any = compacted.model
-    header = {
-        "direction": [compacted.direction.source, compacted.direction.target],
-        "semantics": compacted.semantics,
-        "widths": list(compacted.widths),
-        "parameters_removed": compacted.parameters_removed,
-        "dtype": str(model.dtype).removeprefix("torch."),
-    }
+    direction = compacted.direction.source, compacted.direction.target
+    dtype: Any = str(model.dtype).removeprefix("torch.")
+    header = _Header(direction, compacted.semantics, compacted.widths, compacted.parameters_removed, dtype)
     with whole_folder(folder, overwrite) as temporary:
         for part in (model.config, getattr(model, "generation_config", None), tokenizer):
             if part is not None:
                 part.save_pretrained(temporary)
-        save_tensors(temporary / WEIGHTS, KIND, _each_once(model.state_dict()), header)
+        save_artefact(temporary / WEIGHTS, "compacted model", _each_once(model.state_dict()), header)
     return Path(folder)
 
 
@@ -201,23 +209,10 @@ def load_compacted(folder: Path | str) -> Compacted:
 
     Raises `ArtifactError` where the folder holds anything else, and `UnsupportedModelError` for unknown architectures.
     """
-    tensors, header = load_tensors(Path(folder) / WEIGHTS, KIND)
-    try:
-        direction, semantics = Direction(*stored_texts(header["direction"], "languages")), header["semantics"]
-        dtype, (removed, *widths) = DTYPES[header["dtype"]], _whole(header["parameters_removed"], *header["widths"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(f"{folder} lacks {error}.", "Expected a complete compacted model.") from error
-    if semantics not in get_args(Semantics):
-        raise ArtifactError(f"{folder} has the semantics {semantics!r}.", f"Expected one of {get_args(Semantics)}.")
-    model = _narrowed(Path(folder), tuple(widths), tensors, dtype)
-    return Compacted(model, direction, semantics, tuple(widths), parameter_count(model), removed)
-
-
-def _whole(*values: object) -> list[int]:
-    numbers = [value for value in values if type(value) is int and value >= 0]
-    if len(numbers) < len(values):
-        raise ValueError("whole numbers as widths")
-    return numbers
+    tensors, header = load_artefact(Path(folder) / WEIGHTS, "compacted model", _Header)
+    model = _narrowed(Path(folder), header.widths, tensors, getattr(torch, header.dtype))
+    removed, direction = header.parameters_removed, Direction(*header.direction)
+    return Compacted(model, direction, header.semantics, header.widths, parameter_count(model), removed)
 
 
 def _narrowed(folder: Path, widths: tuple[int, ...], tensors: dict[str, Tensor], dtype: torch.dtype) -> PreTrainedModel:

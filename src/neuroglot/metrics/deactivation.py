@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.headers import STRICT, Counts, Names, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
 from neuroglot.metrics.bootstrap import Score, resampled_means, resampled_sums, score_table
 from neuroglot.metrics.paired import PairedTest, mcnemar, over_draws
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors, stored_counts, stored_texts
 
-KIND = "deactivation"
 COUNTS = ("baseline", "deactivated", "random", "sizes")
 
 
@@ -38,6 +37,20 @@ OUTCOMES: Mapping[str, Outcome] = {
     "option_per_token": Outcome("accuracy (likeliest option, per token)", "share right"),
     "generated": Outcome("accuracy (generated text)", "share right"),
 }
+
+
+@dataclass(frozen=True)
+class _Header:
+    __pydantic_config__ = STRICT
+
+    data: str
+    layout: StoredLayout
+    languages: Names
+    types: Names
+    ids: Names
+    outcomes: Names
+    dropped: Counts
+    signature: StoredSignature
 
 
 @dataclass(frozen=True)
@@ -172,32 +185,18 @@ class Deactivation:
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
-        header = {
-            "data": self.data, "layout": self.layout.to_json(), "languages": list(self.languages),
-            "types": list(self.types), "ids": list(self.ids), "outcomes": list(OUTCOMES),
-            "dropped": dict(self.dropped), "signature": self.signature.to_json(),
-        }  # fmt: skip
-        return save_tensors(path, KIND, {name: getattr(self, name) for name in COUNTS}, header)
+        names = [field.name for field in fields(_Header) if field.name != "outcomes"]
+        header = _Header(**{name: getattr(self, name) for name in names}, outcomes=tuple(OUTCOMES))
+        return save_artefact(path, "deactivation", {name: getattr(self, name) for name in COUNTS}, header)
 
     @classmethod
     def load(cls, path: Path | str) -> Deactivation:
         """The deactivation in a file; raises `ArtifactError` where the file is anything else."""
-        tensors, header = load_tensors(path, KIND)
-        try:
-            if header["outcomes"] != list(OUTCOMES):
-                raise ArtifactError(f"{path} holds the outcomes {header['outcomes']}.", f"Expected {list(OUTCOMES)}.")
-            return cls(
-                str(header["data"]),
-                Layout.from_json(header["layout"]),
-                languages=stored_texts(header["languages"], "languages"),
-                types=stored_texts(header["types"], "types"),
-                ids=stored_texts(header["ids"], "ids"),
-                **{name: tensors[name] for name in COUNTS},
-                signature=Signature.from_json(header["signature"]),
-                dropped=stored_counts(header["dropped"], "dropped rows"),
-            )
-        except (KeyError, TypeError) as error:
-            raise ArtifactError(f"{path} lacks {error}.", "Expected a complete deactivation.") from error
+        tensors, header = load_artefact(path, "deactivation", _Header, needed=COUNTS)
+        described = dict(vars(header))
+        if described.pop("outcomes") != tuple(OUTCOMES):
+            raise ArtifactError(f"{path} holds the outcomes {header.outcomes}.", f"Expected {tuple(OUTCOMES)}.")
+        return cls(**described | {name: tensors[name] for name in COUNTS})
 
 
 def _with_mean(parts: list[Tensor]) -> Tensor:
