@@ -122,7 +122,7 @@ EVERY_OPTION = set().union(*map(options_of, all_commands(cli.app))) | {"--instal
 
 def test_what_is_found() -> None:
     assert len(PAGES) == 19
-    assert sum(len(python_blocks(page)) for page in PAGES) == 29
+    assert sum(len(python_blocks(page)) for page in PAGES) == 30
     assert sum(len(commands(page)) for page in PAGES) == 42
     assert sum(len(mentions(page)) for page in PAGES) == 47
 

@@ -7,7 +7,7 @@ import torch
 
 from neuroglot.activity.generated import record_generated, record_generation, record_generation_by_row
 from neuroglot.activity.recording import Recording
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ConfigError, UnsupportedModelError
 from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.models import view
 from neuroglot.models.checks import available_sites
@@ -103,7 +103,7 @@ def test_texts_are_decoded_without_special_tokens_and_prompts_must_leave_room() 
 
 
 def test_what_cannot_be_generated_is_refused() -> None:
-    with pytest.raises(ConfigError, match="decoders"):
+    with pytest.raises(UnsupportedModelError, match="Expected a decoder"):
         generate(view(tiny_model("bert")), TOKENIZER, CORPUS)
     for options in ({"max_new_tokens": 0}, {"temperature": -1}, {"top_p": 0}, {"beams": 2, "temperature": 1}):
         with pytest.raises(ConfigError, match="Expected one new token"):

@@ -11,7 +11,7 @@ from neuroglot.activity.recording import Recording
 from neuroglot.attribution.attribution import Attribution
 from neuroglot.attribution.recording import TypesTally, attribute
 from neuroglot.attribution.unembedding import TARGETS_KEPT, Unembedding
-from neuroglot.errors import ArtifactError, ConfigError, InterventionError
+from neuroglot.errors import ArtifactError, ConfigError, InterventionError, UnsupportedModelError
 from neuroglot.metrics.bootstrap import mean_scores, resampled_sums, scores_from
 from neuroglot.models import view
 from neuroglot.neurons.categories import CATEGORIES
@@ -190,7 +190,7 @@ def test_one_language_and_other_kinds_of_model_are_refused() -> None:
     with pytest.raises(ConfigError, match="two languages or more"):
         attribute(LLAMA, TOKENIZER, tiny_task(languages=("de",)))
     for name in ("bert", "t5"):
-        with pytest.raises(ConfigError, match="next token of a decoder"):
+        with pytest.raises(UnsupportedModelError, match="Expected a decoder"):
             attribute(view(tiny_model(name)), TOKENIZER, tiny_task())
 
 

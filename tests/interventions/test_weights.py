@@ -5,7 +5,6 @@ import json
 
 import pytest
 import torch
-import transformers
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedModel
 
@@ -47,7 +46,7 @@ def logits(model: PreTrainedModel) -> Tensor:
 
 
 def loaded(model_type: str, folder) -> PreTrainedModel:  # type: ignore[no-untyped-def]
-    return getattr(transformers, family_named(model_type).auto_class).from_pretrained(folder).eval()
+    return family_named(model_type).loader.from_pretrained(folder).eval()
 
 
 @pytest.mark.parametrize("model_type", [*DENSE, *EXPERTS, *OTHERS])

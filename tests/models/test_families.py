@@ -11,10 +11,10 @@ from neuroglot.activity.recording import Recording
 from neuroglot.errors import InterventionError, UnsupportedModelError
 from neuroglot.interventions import ablating
 from neuroglot.layout import Layer
-from neuroglot.models import FAMILIES, ModelView, view
+from neuroglot.models import ModelView, view
 from neuroglot.models.checks import available_sites
 from neuroglot.neurons import NeuronSet
-from tests.families import TINY_CONFIGS, VOCABULARY, forward_inputs, tiny_model
+from tests.families import EVERY_FAMILY, TINY_CONFIGS, VOCABULARY, forward_inputs, tiny_model
 from tests.oracles import DOWN_PROJECTIONS, modules_of
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
@@ -33,8 +33,8 @@ def everything(located: ModelView) -> NeuronSet:
 
 
 def test_every_family_has_a_tiny_config() -> None:
-    assert {family.model_type for family in FAMILIES} == set(TINY_CONFIGS)
-    assert len(FAMILIES) == len(TINY_CONFIGS) >= 60
+    assert {family.model_type for family in EVERY_FAMILY} == set(TINY_CONFIGS)
+    assert len(EVERY_FAMILY) == len(TINY_CONFIGS) >= 60
 
 
 @each_family

@@ -228,7 +228,7 @@ class _RowTally:
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
         """Which of the layer's neurons fired on each text, or how often: `[B, N]` or `[B, 1]`."""
         selection = self.selected[layer.stack] = self.selected[layer.stack].to(activation.device)
-        fired, shape = activation > self.recording.fires[0], self.batch.token_ids.shape
+        fired, shape = activation > self.recording.fires[0], self.batch.real.shape
         if self.kept == "masks":
             self.by_layer[layer] = fired_on_texts(fired, selection.mask, shape, layer, routing)
             return

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from neuroglot.activity.recording import Recording
-from neuroglot.models.inputs import counted_by_stack
 from neuroglot.models.view import ModelView
 from neuroglot.tokens.batches import Batch
 
@@ -47,8 +46,8 @@ class Selection:
 def select(view: ModelView, batch: Batch, recording: Recording) -> dict[str, Selection]:
     """What counts in each stack of the model when it reads the batch, whose `scored` tokens were generated."""
     prefix = batch.prefix_length
-    countable = batch.real if recording.special_tokens else batch.real & ~batch.special
-    masks: Mapping[str, Tensor] = counted_by_stack(view, countable, batch.real, recording.special_tokens)
+    stacks = [stack for stack, _ in view.layout.stacks]
+    masks = view.family.reads.counted(stacks, batch, recording.special_tokens)
     if recording.tokens == "generated":
         masks = {stack: mask & batch.scored for stack, mask in masks.items()}
     elif recording.tokens == "steps":
@@ -83,5 +82,5 @@ def last_only(counts: Tensor) -> Tensor:
 def _sampled(batch: Batch, prefix: int) -> Tensor:
     """A sample that depends on row, language and position only: `[B, T]`."""
     offsets = torch.tensor([7 * text.row + 3 * text.language for text in batch.texts])
-    positions = torch.arange(prefix, prefix + batch.token_ids.shape[1])
+    positions = torch.arange(prefix, prefix + batch.real.shape[1])
     return (offsets[:, None] + positions) % SAMPLED_EVERY == 0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.errors import ConfigError
+from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
@@ -35,7 +35,7 @@ def gradient_times_activation(
     The first-order estimate of how much the loss of a token rises if the neuron is 0 at all tokens; with `magnitude`
     |a_t·∂L/∂a_t| is summed instead. a is the input of the down projection. Source: gradient × activation as in Leng &
     Xiong 2024 (the sign is ours, so that harm is positive). Rows with a text longer than the model's context are left
-    out. Raises `ConfigError` for a model without next-token predictions, and for one with layers of experts.
+    out. Raises `UnsupportedModelError` for a model without next-token predictions, and for one with layers of experts.
     """
     _require_dense_decoder(view)
     tokenized = tokenize(tokenizer, corpus, context_limit(tokenizer, text_config(view.model)))
@@ -96,8 +96,10 @@ def _differentiable(view: ModelView) -> Iterator[None]:
 
 
 def _require_dense_decoder(view: ModelView) -> None:
-    if view.family.kind != "decoder" or any(layer.experts > 1 for layer in view.layout.layers):
-        raise ConfigError(
-            f"The model is of the kind {view.family.kind!r} ({view.family.model_type}).",
+    view.require("next-token predictions")
+    if any(layer.experts > 1 for layer in view.layout.layers):
+        raise UnsupportedModelError(
+            f"{type(view.model).__name__} has layers of experts ({view.layout}).",
             "Gradients of losses are taken in decoders without experts.",
+            "Take a selector that reads counts or moments.",
         )

@@ -61,7 +61,7 @@ class TypesTally:
         self._groups: dict[Layer, Tensor] = {}
 
     def begin(self, batch: Batch, selected: Mapping[str, Selection]) -> None:
-        self.shape, self.selected = batch.token_ids.shape, dict(selected)
+        self.shape, self.selected = batch.real.shape, dict(selected)
         self._groups.clear()
 
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
@@ -109,7 +109,7 @@ class ScoresTally:
 
     def begin(self, batch: Batch, selected: Mapping[str, Selection]) -> None:
         """Look up the batch's targets, each different one once."""
-        self.shape, self.selected, self.pending = batch.token_ids.shape, dict(selected), {}
+        self.shape, self.selected, self.pending = batch.real.shape, dict(selected), {}
         self.rows = torch.tensor([text.row for text in batch.texts[:: self.types.languages]])
         wanted = [self.targets.of[text.row][text.language] for text in batch.texts]
         self.distinct = list(dict.fromkeys(wanted))
@@ -226,11 +226,7 @@ class _AttributionPass(Pass):
 
 
 def _require_defined(view: ModelView, task: Task, recording: Recording, top_share: float) -> None:
-    if view.family.kind != "decoder":
-        raise ConfigError(
-            f"The model is of the kind {view.family.kind!r} ({view.family.model_type}).",
-            "Attribution is to the next token of a decoder.",
-        )
+    view.require("next-token predictions")
     if len(recording.fires) != 1 or recording.statistics or recording.tokens != "last" or len(task.languages) < 2:
         raise ConfigError(
             f"Attribution was asked for {recording.signature} in {len(task.languages)} language(s).",

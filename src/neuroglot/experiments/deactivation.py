@@ -24,7 +24,7 @@ from neuroglot.experiments.deactivation_scoring import (
     members_by_type,
     of_equal_size,
 )
-from neuroglot.experiments.evaluation import LOGIT_BUDGET, require_decoder
+from neuroglot.experiments.evaluation import LOGIT_BUDGET
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
@@ -61,7 +61,7 @@ class Plan:
 
     def check(self, view: ModelView, task: Task) -> None:
         """Raise `ConfigError` where the options do not fit each other, the model or the task."""
-        require_decoder(view)
+        view.require("next-token predictions")
         choices = {"level": get_args(Level), "scope": get_args(Scope), "value": get_args(Value)}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -134,8 +134,8 @@ def deactivate(
 
     Rows that cannot be scored in one language are left out in all and counted by reason. Source: Wang et al. 2024
     (Sharing Matters), who switch the types off but release no code for it; scope, value and controls we found stated
-    nowhere, so that the defaults are our choice. Raises `ConfigError` for options that contradict each other and models
-    that are no decoders, `CorpusError` where no row can be scored.
+    nowhere, so that the defaults are our choice. Raises `ConfigError` for options that contradict each other,
+    `UnsupportedModelError` for models that are no decoders, `CorpusError` where no row can be scored.
     """
     recording = recording or Recording.sharing_matters()
     plan = Plan(recording, level, corpus_share, scope, value, tuple(types), draws, equal_size, by_generation, seed)

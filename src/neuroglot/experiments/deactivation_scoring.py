@@ -20,7 +20,6 @@ from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.interventions.switching import deactivating
 from neuroglot.layout import Layer, Layout
 from neuroglot.metrics.deactivation import OUTCOMES
-from neuroglot.models.inputs import forward_inputs
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 def languages_firing(view: ModelView, prompts: Batch, languages: int, recording: Recording) -> Tensor:
     """In how many languages each neuron fires on each row of a batch of whole rows: `[rows, N]`, int16, on the CPU."""
-    selected, shape = select(view, prompts, recording), prompts.token_ids.shape
+    selected, shape = select(view, prompts, recording), prompts.real.shape
     firing = torch.zeros(shape[0] // languages, view.layout.neuron_count, dtype=torch.int16)
 
     def tap(layer: Layer, activation: Tensor, routing: Routing | None) -> None:
@@ -42,9 +41,8 @@ def languages_firing(view: ModelView, prompts: Batch, languages: int, recording:
         fired = fired_on_texts(activation > recording.fires[0], counted, shape, layer, routing)
         firing[:, layer.neurons] = fired.reshape(len(firing), languages, -1).sum(1).cpu().to(torch.int16)
 
-    device = view.model.device
     with view.reading({recording.site: tap}) as forward:
-        forward(**forward_inputs(view, prompts.token_ids.to(device), prompts.real.to(device)))
+        forward(**view.family.reads.forward_kwargs(view.model, prompts))
     return firing
 
 

@@ -92,15 +92,6 @@ def ablation_matrix(
     )
 
 
-def require_decoder(view: ModelView) -> None:
-    """Raise `ConfigError` for a model without next-token predictions."""
-    if view.family.kind != "decoder":
-        raise ConfigError(
-            f"The model is of the kind {view.family.kind!r} ({view.family.model_type}).",
-            "Losses and answers are read from the next-token predictions of a decoder.",
-        )
-
-
 def _prepared(
     view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, metric: Metric
 ) -> tuple[TokenizedCorpus, list[Batch]]:
@@ -109,7 +100,7 @@ def _prepared(
             f"The metric {type(metric).__name__} was given a {type(data).__name__}.",
             f"It reads a {metric.reads.__name__}.",
         )
-    require_decoder(view)
+    view.require("next-token predictions")
     tokenized = tokenize(tokenizer, data, context_limit(tokenizer, text_config(view.model)))
     return tokenized, by_length(tokenized, _token_budget(view))
 

@@ -12,7 +12,7 @@ from neuroglot.activity.text_means import Quantity, record_text_means
 from neuroglot.attribution.gradients import gradient_times_activation
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ConfigError
-from neuroglot.experiments.evaluation import ablation_matrix, require_decoder
+from neuroglot.experiments.evaluation import ablation_matrix
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Metric, NatsPerToken
 from neuroglot.metrics.scoreboard import Scoreboard
@@ -94,7 +94,7 @@ def compare_selectors(
     names that are no selectors of a given number of neurons, where all refuse, and as `ablation_matrix` does.
     """
     chosen = [_rankable(name) for name in selectors]
-    require_decoder(view)
+    view.require("next-token predictions")
     evidence = gather(view, tokenizer, selection_rows, needed_by(chosen), recording)
     matrices: dict[str, tuple[AblationMatrix]] = {}
     refused: dict[str, str] = {}

@@ -73,7 +73,7 @@ def _by_length(pairs: Sequence[Pair], token_budget: int, beams: int, new: int) -
 def _answers(view: ModelView, pairs: Pairs, batch: Sequence[Pair], config: GenerationConfig) -> Tensor:
     """The generated tokens behind what was given: `[B, new]`."""
     model: Any = view.model
-    if view.family.kind == "decoder":
+    if view.family.predicts_next:
         given = _prompts(batch, pairs.pad_id)
     else:
         shown = translation_inputs(view, pad_pairs(batch, pairs.pad_id))

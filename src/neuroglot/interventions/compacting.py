@@ -11,18 +11,16 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-import transformers
 from pydantic import NonNegativeInt
 from torch import Tensor, nn
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ArtifactError, ConfigError, NeuroglotError, UnsupportedModelError
 from neuroglot.headers import STRICT, load_artefact, save_artefact
 from neuroglot.interventions.gating import Semantics
 from neuroglot.models.feedforward import FeedForward, bias_of, feed_forwards
-from neuroglot.models.inputs import forward_inputs
-from neuroglot.models.locating import require_family, text_config
+from neuroglot.models.loading import load_config
 from neuroglot.models.view import ModelView, view
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.storage import whole_folder
@@ -162,9 +160,7 @@ def timed(view: ModelView, model: PreTrainedModel, rows: int = 8, length: int = 
 
     The tokens are the first of the vocabulary: the same work whatever they are.
     """
-    device, vocabulary = model.device, text_config(view.model).vocab_size
-    token_ids = (torch.arange(rows * length, device=device) % vocabulary).reshape(rows, length)
-    return measure(model, forward_inputs(view, token_ids, torch.ones_like(token_ids, dtype=torch.bool)), repeats)
+    return measure(model, view.family.reads.dummy(model, rows, length), repeats)
 
 
 WEIGHTS = "compacted.safetensors"
@@ -218,13 +214,14 @@ def load_compacted(folder: Path | str) -> Compacted:
 def _narrowed(folder: Path, widths: tuple[int, ...], tensors: dict[str, Tensor], dtype: torch.dtype) -> PreTrainedModel:
     """A model of the config in the folder, cut to these widths, with these weights."""
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        family, config = load_config(folder, str(folder))
+    except NeuroglotError:
+        raise
     except Exception as error:  # transformers checks a config by running into what is wrong with it
         raise ArtifactError(f"{folder} has no config that can be read.", "Expected a compacted model.") from error
-    auto_class = getattr(transformers, require_family(config.model_type, str(folder)).auto_class)
     try:
-        model: PreTrainedModel = auto_class.from_config(config, dtype=dtype, trust_remote_code=False).eval()
-        networks = list(feed_forwards(view(model)).values())
+        model = family.new_model(config, dtype).eval()
+        networks = list(feed_forwards(view(model, family)).values())
     except NeuroglotError:
         raise
     except Exception as error:  # numbers of the config that no model can have

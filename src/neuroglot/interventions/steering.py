@@ -41,10 +41,10 @@ def steering(view: ModelView, steps: Steering | Step | Iterable[Step], scope: Sc
     plan = _plan(steps, scope)
     for step in plan.steps:
         view.layout.require_same(step.neurons.layout, "A step of the steering")
-    if plan.scope != "all" and view.family.kind != "decoder":
+    if plan.scope != "all" and not view.family.predicts_next:
         raise ConfigError(
             f"The scope {plan.scope!r} was asked of a model of the kind {view.family.kind!r}.",
-            "Prompt and generated tokens are told apart in decoders.",
+            "Expected a decoder, in which prompt and generated tokens are told apart.",
             "Take the scope 'all'.",
         )
     phase = _Phase(plan.scope)

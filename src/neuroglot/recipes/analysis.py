@@ -15,7 +15,7 @@ from neuroglot.activity.recording import Recording
 from neuroglot.activity.text_means import MOST_BYTES, record_text_means
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.experiments.evaluation import ablation_matrix, evaluate, require_decoder
+from neuroglot.experiments.evaluation import ablation_matrix, evaluate
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import ExactAnswer, Metric, NatsPerToken
 from neuroglot.metrics.top_texts import TopTexts, top_texts
@@ -91,7 +91,7 @@ def analyze(config: AnalysisConfig, out: Path | str, *, overwrite: bool = False)
     corpus = corpora.load(config.corpus, languages=config.languages, on_missing=config.on_missing, column=config.column)
     selection_rows, held_out_rows = _split(corpus, config)
     view, tokenizer = models.load(config.model, revision=config.revision, device=config.device, dtype=config.dtype)
-    require_decoder(view)
+    view.require("next-token predictions")
     with whole_folder(out, overwrite) as folder:
         report = _run(config, view, tokenizer, selection_rows, held_out_rows, folder)
         report.save(folder / "report.html")

@@ -56,7 +56,7 @@ def direction_of(view: ModelView, tokenizer: PreTrainedTokenizerBase, source: st
     Where several marks are one language, the shortest is taken. Raises `ConfigError` for a language that the model
     does not have.
     """
-    if view.family.kind != "encoder-decoder":
+    if view.family.predicts_next or not view.family.generates:
         return None
     if hasattr(tokenizer, "src_lang"):
         return _by_tokens(tokenizer, source, target)

@@ -12,8 +12,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.directions import Direction, as_direction
-from neuroglot.errors import ConfigError, CorpusError, UnsupportedModelError
-from neuroglot.models.inputs import forward_inputs
+from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.models.inputs import TokenBatch
 from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, pad
@@ -85,7 +85,7 @@ def encode_pairs(
     """
     chosen = _checked(directions, corpus)
     limit = context_limit(tokenizer, text_config(view.model))
-    if view.family.kind == "decoder":
+    if view.family.predicts_next:
         given, (pairs, dropped) = 0, _as_one_text(tokenizer, corpus, chosen, limit)
     else:
         pairs, dropped = _as_two_texts(view, tokenizer, corpus, chosen, limit, tags or {})
@@ -113,8 +113,7 @@ def _as_two_texts(
     limit: int | None,
     tags: Tags,
 ) -> tuple[list[Pair], tuple[str, ...]]:
-    if view.family.kind != "encoder-decoder":
-        raise UnsupportedModelError(f"The model is of the kind {view.family.kind!r}.", "Expected one that translates.")
+    view.require("generated text")
     encode = tagging_of(view.family.model_type, tokenizer, tags)
     encoded = []
     for direction in directions:
@@ -194,9 +193,10 @@ def batches_by_direction(pairs: Pairs, token_budget: int = TOKEN_BUDGET) -> Iter
 def translation_inputs(view: ModelView, batch: PairBatch) -> dict[str, Any]:
     """What the model is given to translate the batch with the right answer before its eyes (teacher forcing)."""
     read = {"input_ids": batch.token_ids, "attention_mask": batch.real.long(), "use_cache": False}
-    if view.family.kind == "decoder":
+    if view.family.predicts_next:
         return read
-    return forward_inputs(view, batch.targets, batch.target_real) | read
+    answered = TokenBatch(batch.targets, batch.target_real)
+    return view.family.reads.forward_kwargs(view.model, answered) | read
 
 
 def labels(batch: PairBatch) -> Tensor:
