@@ -16,7 +16,7 @@ from neuroglot.corpora import Corpus, Task
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.experiments.deactivation import deactivate
 from neuroglot.experiments.deactivation_scoring import at_random, members_by_type, of_equal_size, seed_of
-from neuroglot.interventions.switching import ablating
+from neuroglot.interventions.switching import switch_off
 from neuroglot.layout import Layout
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.models import ModelView, view
@@ -306,7 +306,7 @@ def test_generated_text_is_what_the_model_writes_with_these_neurons_off() -> Non
     for off, counts in zip(sets, [result.baseline, *result.deactivated], strict=True):
         members = torch.zeros(located.layout.neuron_count, dtype=torch.bool)
         members[off] = True
-        with ablating(located, NeuronSet(located.layout, members)):
+        with switch_off(located, NeuronSet(located.layout, members)):
             for row in range(6):
                 for g, language in enumerate(LANGUAGES):
                     written = continued(located, tokenizer, prompts.texts[language][row], 2)

@@ -15,7 +15,7 @@ from neuroglot.cli.steering import steer
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.interventions.operators import add, language_arithmetic, multiply, set_to, two_set_scaling, values_of
 from neuroglot.interventions.steering import Steering, steering
-from neuroglot.interventions.switching import ablating
+from neuroglot.interventions.switching import switch_off
 from neuroglot.models import load, view
 from neuroglot.neurons import NeuronSet
 from neuroglot.storage import load_tensors, save_tensors
@@ -202,7 +202,7 @@ def test_steer_builds_files_and_generate_uses_them(files, capsys) -> None:  # ty
 def test_export_writes_a_checkpoint_with_its_tokenizer(files) -> None:  # type: ignore[no-untyped-def]
     command("export", "model", "--ablate", "a.safetensors", "--out", "folded")
     folded, _ = load("folded", device="cpu")
-    with ablating(files, NeuronSet.load("a.safetensors")):
+    with switch_off(files, NeuronSet.load("a.safetensors")):
         torch.testing.assert_close(logits(folded), logits(files), rtol=0, atol=1e-5)
     with pytest.raises(ArtifactError, match="exists already"):
         command("export", "model", "--ablate", "a.safetensors", "--out", "folded")

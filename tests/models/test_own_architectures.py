@@ -63,7 +63,7 @@ def test_neurons_of_a_model_that_reads_clips_are_switched_off() -> None:
     pixels = clips()[1].frames[None]
     with torch.no_grad():
         before = located.model(pixels)
-        with ng.interventions.ablating(located, NeuronSet.of(located.layout, {("encoder", 1): range(12)})):
+        with ng.interventions.switch_off(located, NeuronSet.of(located.layout, {("encoder", 1): range(12)})):
             off = located.model(pixels)
         assert torch.equal(located.model(pixels), before)
         located.model.blocks[1].fc2.weight.zero_()
@@ -165,6 +165,6 @@ def test_a_forward_that_misses_a_layer_of_clips_is_an_error() -> None:
     located.model.blocks[1].forward = lambda states: states
     with (
         pytest.raises(InterventionError, match="did not pass write of layer 1"),
-        ng.interventions.ablating(located, NeuronSet.of(located.layout, {("encoder", 1): [0]})),
+        ng.interventions.switch_off(located, NeuronSet.of(located.layout, {("encoder", 1): [0]})),
     ):
         located.model(clips()[1].frames[None])

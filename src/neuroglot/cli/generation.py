@@ -121,14 +121,14 @@ def export(
         Folder for the checkpoint, its tokenizer and neuroglot.json; must not exist.
     """
     from neuroglot.cli.running import print_json
-    from neuroglot.interventions.folding import fold
+    from neuroglot.interventions.folding import fold_out
     from neuroglot.neurons import NeuronSet
     from neuroglot.storage import check_free
 
     check_free(out, overwrite)
     neurons = NeuronSet.load(ablate)
     view, tokenizer = loading.load(model)
-    fold(view, neurons, out, tokenizer, overwrite=overwrite)
+    fold_out(view, neurons, out, tokenizer, overwrite=overwrite)
     if json:
         print_json({"out": str(out), "neurons": len(neurons), "of": view.layout.neuron_count})
         return
@@ -159,7 +159,7 @@ def _generated(
 
     from neuroglot.generation.decoding import generate
     from neuroglot.interventions.steering import Steering, steering
-    from neuroglot.interventions.switching import ablating
+    from neuroglot.interventions.switching import switch_off
     from neuroglot.neurons import NeuronSet
 
     steered = None if steer is None else Steering.load(steer, view.layout)
@@ -168,7 +168,7 @@ def _generated(
         if steered is not None:
             changes.enter_context(steering(view, steered))
         if off is not None:
-            changes.enter_context(ablating(view, off))
+            changes.enter_context(switch_off(view, off))
         generation = generate(view, tokenizer, prompts, decoding)  # type: ignore[arg-type]
     yield from _lines(prompts, generation, _signature(generation, steered, off))
 

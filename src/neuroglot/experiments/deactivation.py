@@ -189,7 +189,7 @@ class Run:
         value, of_corpus = self._value(), self._corpus_members() if self.plan.level == "corpus" else None
         budget = min(self.token_budget, max(1, LOGIT_BUDGET // int(text_config(self.view.model).vocab_size)))
         groups = list(self.questions.groups(self.token_budget))
-        for group in track(groups, f"deactivating on {self.task.name}", len(groups)):
+        for group in track(groups, f"switching off on {self.task.name}", len(groups)):
             places = [text.row for text in group.texts[::languages]]
             members = of_corpus or self._members(self._firing(group), self._ids(places))
             scorer = Scorer(self.view, self.questions, places, self.plan.scope, value, budget)

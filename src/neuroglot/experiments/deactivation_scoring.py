@@ -17,7 +17,7 @@ from neuroglot.activity.selection import last_only, select
 from neuroglot.activity.tallies import fired_on_texts
 from neuroglot.corpora.corpus import Task
 from neuroglot.generation.decoding import Decoding, generate
-from neuroglot.interventions.switching import deactivating
+from neuroglot.interventions.switching import switch_off
 from neuroglot.layout import Layer, Layout
 from neuroglot.metrics.deactivation import OUTCOMES
 from neuroglot.models.points import Routing
@@ -141,7 +141,7 @@ class Scorer:
             if isinstance(value, Tensor) and value.dim() == 2:
                 value = value[spoken]
             of_text = off[places // (languages * answers)]
-            with deactivating(self.view, of_text, positions_of(batch, self.scope), value):
+            with switch_off(self.view, of_text, value, positions=positions_of(batch, self.scope)):
                 scores[places] = self._forward(batch)
         right = torch.tensor([self.questions.right[row] for row in self.rows])
         return outcomes(scores.reshape(len(self.rows), languages, answers, 3), right)
@@ -217,7 +217,7 @@ def generated_right(
     for place, language in enumerate(task.languages):
         own = value[place] if isinstance(value, Tensor) and value.dim() == 2 else value
         prompts = asked.prompts.select([language])
-        with deactivating(view, off, None, own):
+        with switch_off(view, off, own):
             texts = generate(view, tokenizer, prompts, decoding, token_budget=token_budget).texts[language]
         pairs = zip(texts, asked.answers.texts[language], strict=True)
         columns.append([float(text.lstrip().startswith(answer.lstrip())) for text, answer in pairs])

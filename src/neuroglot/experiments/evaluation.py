@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.errors import ConfigError
-from neuroglot.interventions.switching import ablating
+from neuroglot.interventions.switching import switch_off
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Evaluation, Metric, Predictions
 from neuroglot.models.loading import model_signature
@@ -71,8 +71,8 @@ def ablation_matrix(
     conditions += [(neurons, None) for neurons in own]
     conditions += [(neurons, place if random_on == "own" else None) for neurons, place in random]
     counts = []
-    for neurons, only in track(conditions, f"ablating on {data.name}", len(conditions)):
-        with ablating(view, neurons):
+    for neurons, only in track(conditions, f"switching off on {data.name}", len(conditions)):
+        with switch_off(view, neurons):
             some = batches if only is None else _of_language(tokenized, only, view)
             counts.append(_counts(view, some, metric, tokenized))
     languages = len(own)

@@ -14,7 +14,7 @@ from neuroglot import extras
 from neuroglot.errors import ConfigError, InterventionError
 from neuroglot.interventions.operators import set_to
 from neuroglot.interventions.steering import Steering, steering
-from neuroglot.interventions.switching import ablating
+from neuroglot.interventions.switching import switch_off
 from neuroglot.models.loading import model_signature
 from neuroglot.models.view import view
 from neuroglot.neurons.neuronset import NeuronSet
@@ -67,7 +67,7 @@ class NeuroglotLM(_HFLM):
             if self.steered is not None:
                 changes.enter_context(steering(self.view, self.steered))
             if self.ablated is not None:
-                changes.enter_context(ablating(self.view, self.ablated))
+                changes.enter_context(switch_off(self.view, self.ablated))
             yield
 
     def _model_call(self, *inputs: Any, **named: Any) -> Tensor:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RECORD = "neuroglot.json"
 
 
-def fold(
+def fold_out(
     view: ModelView,
     neurons: NeuronSet,
     out: Path | str,
@@ -35,7 +35,7 @@ def fold(
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Save a checkpoint that, loaded by transformers, computes what the model computes under `ablating` at 0.
+    """Save a checkpoint that, loaded by transformers, computes what the model computes under `switch_off` at 0.
 
     The value vectors of the neurons (rows of the down projection `[N, D]`, however the model stores it) are zero in
     it, all else is as in the model, which is not touched. `neuroglot.json` beside it says which neurons and model it
