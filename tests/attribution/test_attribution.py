@@ -9,7 +9,7 @@ import torch
 
 from neuroglot.activity.recording import Recording
 from neuroglot.attribution.attribution import Attribution
-from neuroglot.attribution.recording import TypesTally, attribute
+from neuroglot.attribution.recording import CategoriesTally, attribute
 from neuroglot.attribution.unembedding import TARGETS_KEPT, Unembedding
 from neuroglot.errors import ArtifactError, ConfigError, InterventionError, UnsupportedModelError
 from neuroglot.metrics.bootstrap import mean_scores, resampled_sums, scores_from
@@ -204,7 +204,7 @@ def test_a_head_of_another_width_is_refused() -> None:
 
 def test_a_layer_that_writes_before_it_fires_is_refused() -> None:
     with pytest.raises(InterventionError, match="wrote before"):
-        TypesTally(2, Recording.sharing_matters()).take(LLAMA.layout.layers[0])
+        CategoriesTally(2, Recording.sharing_matters()).take(LLAMA.layout.layers[0])
 
 
 def test_negative_thresholds_and_uncounted_special_tokens_are_as_said() -> None:

@@ -80,15 +80,15 @@ def test_figures_are_valid_and_there_is_a_panel_for_every_language_and_layer(lan
     assert len(section.figures) == 4
     assert len(section.choices) == 2
     for figure in section.figures:
-        for plot, types in zip(figure.plots, (4, 3), strict=True):
+        for plot, categories in zip(figure.plots, (4, 3), strict=True):
             go.Figure({"data": plot.spec.data, "layout": plot.spec.layout})
             go.Figure({"layout": plot.spec.narrow})
-            assert len(plot.spec.data) == len(languages) * types
+            assert len(plot.spec.data) == len(languages) * categories
             assert all(trace["x"] == [f"layer {layer}" for layer in range(4)] for trace in plot.spec.data)
             assert len({json.dumps(plot.spec.layout[key]["domain"]) for key in plot.spec.layout if "yaxis" in key}) == (
                 math.ceil(len(languages) / 5)
             )
-            assert len(plot.table.rows) == len(languages) * 4 * types
+            assert len(plot.table.rows) == len(languages) * 4 * categories
 
 
 def test_tables_hold_the_means_over_rows() -> None:
@@ -112,9 +112,9 @@ def test_tables_hold_the_means_over_rows() -> None:
     assert {row[2] for row in table_named(section, "effective-score-active").rows} == set(CATEGORIES[:3])
 
 
-def test_the_table_by_type_holds_all_intervals() -> None:
+def test_the_table_by_category_holds_all_intervals() -> None:
     found = attribution()
-    table = table_named(section_of(found), "by-type")
+    table = table_named(section_of(found), "by-category")
     sums = found.statistic("contribution", "sum").nan_to_num().sum((0, 1, 2))
     effects = found.statistic("effective", "sum").nan_to_num().sum((0, 1, 2)) / (12 * 3)
     for place, row in enumerate(table.rows):
@@ -137,7 +137,7 @@ def test_what_was_left_out_is_shown() -> None:
     assert ("de", 3) in table_named(section, "option-collisions").rows
     nothing = section_of(attribution(collisions={"en": 0, "de": 0, "fr": 0}))
     assert any(remark.startswith("No row was left out. No two options") for remark in nothing.remarks)
-    assert [table.key for table in nothing.tables] == ["by-type", "option-collisions"]
+    assert [table.key for table in nothing.tables] == ["by-category", "option-collisions"]
 
 
 def test_answers_that_begin_alike_are_named() -> None:

@@ -24,7 +24,7 @@ def simulated(
     falls: tuple[float, ...] = (2.0, 1.0, 0.5, 0.0), random: tuple[float, ...] = (0.5, 1.0, 1.0, 0.0), rows: int = 60,
     languages: tuple[str, ...] = making.TEN[:4], draws: int = 3, seed: int = 0, options: bool = True,
 ) -> Deactivation:  # fmt: skip
-    """A deactivation whose falls of the log-probability are on average those given, in nats, by type."""
+    """A deactivation whose falls of the log-probability are on average those given, in nats, by category."""
     generator = torch.Generator().manual_seed(seed)
     layout, size = making.layout_of(3, 400), len(languages)
     easy = torch.randn(rows, 1, generator=generator).double()
@@ -40,17 +40,17 @@ def simulated(
         columns |= {"option": right, "option_per_token": right} if options else {}
         return torch.stack([columns.get(name, undefined) for name in OUTCOMES], dim=-1)
 
-    def by_type(values: tuple[float, ...]) -> torch.Tensor:
+    def by_category(values: tuple[float, ...]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float64)[:, None, None]
 
-    control = by_type(random).expand(draws, -1, -1, -1)
+    control = by_category(random).expand(draws, -1, -1, -1)
     sizes = torch.tensor([100, 50, 10, 40], dtype=torch.int32)[:, None, None].expand(-1, rows, 3)
     signature = making.SIGNATURE | Signature.of(
         level="row", scope="all", value="zero", random_draws=draws, equal_size=False, seed=0
     )
     return Deactivation(
         "dates", layout, tuple(languages), CATEGORIES, tuple(f"row{place}" for place in range(rows)),
-        counts(torch.zeros(1, 1)), counts(by_type(falls)), counts(control), sizes, signature, {"too long": 2},
+        counts(torch.zeros(1, 1)), counts(by_category(falls)), counts(control), sizes, signature, {"too long": 2},
     )  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def test_the_sentence_says_what_came_out() -> None:
     assert "Switching off the specific neurons" in other
     assert "specific −1.0" in other or "specific −0.9" in other
     harmless = section_of(simulated((-1.0,) * 4, (0.0,) * 4)).sentence
-    assert harmless.startswith("Switching off no type lowers")
+    assert harmless.startswith("Switching off no category lowers")
 
 
 def test_empty_types_are_not_effects_of_zero() -> None:
@@ -124,7 +124,7 @@ def test_empty_types_are_not_effects_of_zero() -> None:
     sizes[1] = 0
     section = section_of(replace(result, sizes=sizes))
     assert "partial-shared" not in section.sentence
-    table = next(table for table in section.all_tables() if table.key == "fall-by-type")
+    table = next(table for table in section.all_tables() if table.key == "fall-by-category")
     assert table.rows[1][2:5] == (None, None, None)
     nothing = section_of(replace(result, sizes=torch.zeros_like(sizes)))
     assert nothing.sentence.startswith("No row of dates has a neuron")
@@ -137,10 +137,10 @@ def test_the_section_holds_all_numbers(options: bool, tmp_path) -> None:
     section = report.sections[0]
     assert section.key == "deactivation"
     assert [figure.key for figure in section.figures] == [
-        "fall-by-type", "fall-per-thousand", "accuracy-by-condition",
+        "fall-by-category", "fall-per-thousand", "accuracy-by-condition",
     ]  # fmt: skip
     keys = {table.key: table for table in section.all_tables()}
-    assert len(keys["fall-by-type"].rows) == 4
+    assert len(keys["fall-by-category"].rows) == 4
     assert len(keys["accuracy-by-condition"].rows) == 9 * 4
     assert len(keys["accuracy-tests"].rows) == (12 if options else 4)
     assert len(keys["sizes-by-layer"].rows) == 12

@@ -1,4 +1,4 @@
-"""Attribution: contribution and effective scores by type, language and layer, on every parallel row."""
+"""Attribution: contribution and effective scores by category, language and layer, on every parallel row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Statistic = Literal["sum", "mean", "max", "min"]
 SUMS = ("top", "contribution_sum", "effective_sum")
 EXTREMES = ("contribution_max", "contribution_min", "effective_max", "effective_min")
 
-# Which of `GROUPS` make up each of `CATEGORIES`, over all neurons of the type and over those active in the language.
+# Which of `GROUPS` make up each of `CATEGORIES`, over all neurons of the category and those active in the language.
 _MEMBERS: dict[Among, tuple[tuple[int, ...], ...]] = {
     "any": ((0,), (1, 2), (3, 4), (5,)),
     "active": ((0,), (1,), (3,), ()),
@@ -61,9 +61,9 @@ class Attribution:
     * `dropped`: rows that were left out in all languages, by reason; `collisions`: rows, by language, in which two
       options begin with the same token; `first_tokens`: how many different tokens the answers begin with, by language.
 
-    A type is what all languages decide on a row, so that a neuron that is specific to German is so in the scores of
+    A category is what all languages decide on a row, so that a neuron that is specific to German is so in the scores of
     Swahili, where it does not fire. Readings are `among` all such neurons ("any", as in the paper) or among those that
-    are "active" in the language. A type without neurons has no score: NaN, never 0.
+    are "active" in the language. A category without neurons has no score: NaN, never 0.
     """
 
     layout: Layout
@@ -114,11 +114,11 @@ class Attribution:
         return [top_size(self.top_share, layer.width) for layer in self.layout.layers]
 
     def neurons(self, among: Among = "any") -> Tensor:
-        """How many neurons of each type there are: `[R, G, L, 4]`, int64, in the order of `CATEGORIES`."""
+        """How many neurons of each category there are: `[R, G, L, 4]`, int64, in the order of `CATEGORIES`."""
         return _joined(self.sizes, among)
 
     def top(self, among: Among = "any") -> Tensor:
-        """How many of the layer's neurons of highest contribution are of each type: `[R, G, L, 4]`, int64."""
+        """How many of the layer's neurons of highest contribution are of each category: `[R, G, L, 4]`, int64."""
         return _joined(self.values["top"], among)
 
     def top_shares(self, among: Among = "any") -> Tensor:
@@ -126,7 +126,7 @@ class Attribution:
         return self.top(among) / torch.tensor(self.top_sizes, dtype=torch.float64)[:, None]
 
     def statistic(self, score: ScoreName, statistic: Statistic, among: Among = "any") -> Tensor:
-        """One number of a score over the neurons of each type: `[R, G, L, 4]`, float64, NaN where there is none."""
+        """One number of a score over the neurons of each category: `[R, G, L, 4]`, float64, NaN where there is none."""
         sizes = self.neurons(among)
         if statistic in ("sum", "mean"):
             total = _joined(self.values[f"{score}_sum"].double(), among)
@@ -136,10 +136,10 @@ class Attribution:
         return total.masked_fill(sizes == 0, torch.nan)
 
     def concentration(self, among: Among = "any") -> dict[str, tuple[Score, Score, Score]]:
-        """Of each type the share of all neurons, the share of the top contributions, and the second over the first.
+        """Of each category the share of all neurons, the share of the top contributions, and the second over the first.
 
         Means over rows, languages and layers (each neuron counts once), with intervals over rows; the ratio is 1 for a
-        type that contributes as its number says.
+        category that contributes as its number says.
         """
         neurons, top = (counts.double().mean(1).sum(1) for counts in (self.neurons(among), self.top(among)))
         shares = torch.cat([neurons / self.layout.neuron_count, top / sum(self.top_sizes)], dim=1)  # [R, 8]
@@ -149,9 +149,10 @@ class Attribution:
         return {name: (scores[place], scores[place + 4], scores[place + 8]) for place, name in enumerate(CATEGORIES)}
 
     def sums(self) -> dict[str, tuple[Score, Score, Score]]:
-        """Of each type the share of the summed contribution, its summed effective score, and that of all other neurons.
+        """Of each category the share of the summed contribution, its summed effective score, and that of all other
+        neurons.
 
-        Sums over layers, means over languages and rows, with intervals over rows; a type without neurons adds 0.
+        Sums over layers, means over languages and rows, with intervals over rows; a category without neurons adds 0.
         """
         by_row = torch.cat([self._summed(score) for score in ("contribution", "effective")], dim=1)  # [R, 8]
         scores = scores_from(self._read(by_row.sum(0)), self._read(resampled_sums(by_row)))
@@ -169,7 +170,7 @@ class Attribution:
 
     def mean_over_rows(self, by_row: Tensor) -> list[list[list[Score]]]:
         """Means with intervals over the rows that have a value, of a reading such as `top_shares`, `[R, G, L, 4]`: by
-        language, layer and type.
+        language, layer and category.
         """
         scores = iter(mean_scores(by_row.flatten(1)))
         layers = range(len(self.layout.layers))
@@ -188,12 +189,12 @@ class Attribution:
 
 
 def _joined(groups: Tensor, among: Among) -> Tensor:
-    """Sums over the groups of each type: `[..., 6]` → `[..., 4]`."""
+    """Sums over the groups of each category: `[..., 6]` → `[..., 4]`."""
     return torch.stack([groups[..., list(members)].sum(-1) for members in _MEMBERS[among]], dim=-1)
 
 
 def _extreme(values: Tensor, sizes: Tensor, among: Among, statistic: Statistic) -> Tensor:
-    """The largest or smallest value over the groups of each type that are not empty: `[..., 6]` → `[..., 4]`."""
+    """The largest or smallest value over the groups of each category that are not empty: `[..., 6]` → `[..., 4]`."""
     sign = 1 if statistic == "max" else -1
     signed = (sign * values).masked_fill(sizes == 0, -torch.inf)
     signed = torch.cat([signed, torch.full_like(signed[..., :1], -torch.inf)], dim=-1)

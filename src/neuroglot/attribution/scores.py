@@ -1,4 +1,4 @@
-"""Contribution and effective scores of neurons, and what is kept of them by type: arithmetic on tensors.
+"""Contribution and effective scores of neurons, and what is kept of them by category: arithmetic on tensors.
 
 Source: Wang et al. 2024 (Sharing Matters), §5; the effective score is that of Geva et al. 2022, §3.
 """
@@ -15,12 +15,12 @@ from neuroglot.layout import Layer
 if TYPE_CHECKING:
     from neuroglot.models.view import ModelView  # the scores that a report reads need no model
 
-# Each neuron of a row and language is in one group: its type, which all languages decide, and whether it fires here.
+# Each neuron of a row and language is in one group: its category, which all languages decide, and if it fires here.
 GROUPS = (
     "all-shared", "partial-shared, active", "partial-shared, inactive", "specific, active", "specific, inactive",
     "non-activated",
 )  # fmt: skip
-ALL_SHARED, PARTIAL, SPECIFIC, SILENT = 0, 1, 3, 5  # of the two groups of a type the active one stands first
+ALL_SHARED, PARTIAL, SPECIFIC, SILENT = 0, 1, 3, 5  # of the two groups of a category the active one stands first
 STATISTICS = ("sum", "max", "min")
 EMPTY = {"sum": 0, "max": -torch.inf, "min": torch.inf}
 

@@ -45,20 +45,20 @@ def attribute(
     overwrite: Overwrite = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Score what the neurons of each type (all-shared, partial-shared, specific, none) contribute to right answers.
+    """Score what the neurons of each category (all-shared, partial-shared, specific, none) contribute to right answers.
 
     Parameters
     ----------
     out:
         Run folder for report.html, report.json, attribution.safetensors and config.json; must not exist.
     top_share:
-        Share of a layer's neurons, those of highest contribution, that is told apart by type.
+        Share of a layer's neurons, those of highest contribution, that is told apart by category.
     frozen_norm:
         Score the effect through the final norm, at the scale that it has at that position.
     contrastive:
         Score the right option's first token against the mean of the wrong options'.
     fires:
-        A neuron, whose type this tells, fires where its value is greater.
+        A neuron, whose category this tells, fires where its value is greater.
     """
     from neuroglot.activity.recording import Recording
     from neuroglot.attribution.recording import attribute

@@ -37,25 +37,25 @@ def deactivate(
 ) -> None:
     """Switch off all-shared, partial-shared, specific and non-activated neurons, and see which answers change.
 
-    Each type stands beside random sets with as many neurons in every layer. The types depend on how many languages
-    there are.
+    Each category stands beside random sets with as many neurons in every layer. The categories depend on how many
+    languages there are.
 
     Parameters
     ----------
     out:
         Run folder for report.html, report.json, deactivation.safetensors and config.json; must not exist.
     level:
-        The types of each `row`, or one set a type for the whole `corpus`.
+        The categories of each `row`, or one set a category for the whole `corpus`.
     corpus_share:
-        At the level `corpus`, the share of rows on which a neuron must be of a type.
+        At the level `corpus`, the share of rows on which a neuron must be of a category.
     scope:
         Tokens at which neurons are off: `all`, the `last` one of the prompt, the `prompt`, or the `answer`.
     value:
         What the coefficients become: `zero`, their `mean` over the prompts, or the `mean of other languages`.
     draws:
-        Random sets a type.
+        Random sets a category.
     equal_size:
-        First cut each type, in every layer, to the size of the smallest that is not empty there.
+        First cut each category, in every layer, to the size of the smallest that is not empty there.
     by_generation:
         Generate too, and see whether the text begins with the answer; needs the level `corpus` and the scope `all`.
     seed:
@@ -81,7 +81,7 @@ def deactivate(
     def work(folder: Path) -> "Report":
         result = run(view, tokenizer, questions, **options)
         result.save(folder / "deactivation.safetensors")
-        return Report([result], title=f"Types of neurons switched off in {dict(result.signature.fields)['model']}")
+        return Report([result], title=f"Categories of neurons switched off in {dict(result.signature.fields)['model']}")
 
     write_run(out, overwrite, json, {
         "command": "deactivate", "model": model, "corpus": corpus, **texts.to_json(), **options, **loading.to_json(),

@@ -1,4 +1,4 @@
-"""The loop: types of each row, then every condition on the same rows, a few rows in memory at a time."""
+"""The loop: categories of each row, then every condition on the same rows, a few rows in memory at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from neuroglot.experiments.deactivation_scoring import (
     generated_right,
     languages_firing,
     longest_answer,
-    members_by_type,
+    members_by_category,
     of_equal_size,
 )
 from neuroglot.experiments.evaluation import LOGIT_BUDGET
@@ -53,7 +53,7 @@ class Plan:
     corpus_share: float
     scope: Scope
     value: Value
-    types: tuple[str, ...]
+    categories: tuple[str, ...]
     draws: int
     equal_size: bool
     by_generation: bool
@@ -67,8 +67,14 @@ class Plan:
             if getattr(self, name) not in allowed:
                 expected = ", ".join(map(repr, allowed))
                 raise ConfigError(f"Got {name}={getattr(self, name)!r}.", f"Expected one of {expected}.")
-        if not self.types or len(set(self.types)) != len(self.types) or not set(self.types) <= set(CATEGORIES):
-            raise ConfigError(f"Got the types {self.types}.", f"Expected some of {', '.join(CATEGORIES)}, each once.")
+        if (
+            not self.categories
+            or len(set(self.categories)) != len(self.categories)
+            or not set(self.categories) <= set(CATEGORIES)
+        ):
+            raise ConfigError(
+                f"Got the categories {self.categories}.", f"Expected some of {', '.join(CATEGORIES)}, each once."
+            )
         if self.draws < 1 or not 0 < self.corpus_share <= 1:
             raise ConfigError(
                 f"Got draws={self.draws} and corpus_share={self.corpus_share}.",
@@ -76,7 +82,7 @@ class Plan:
             )
         if len(task.languages) < 2 or len(self.recording.fires) != 1 or self.recording.tokens not in ("all", "last"):
             raise ConfigError(
-                f"Types were asked for in {len(task.languages)} language(s) of {self.recording.signature}.",
+                f"Categories were asked for in {len(task.languages)} language(s) of {self.recording.signature}.",
                 "They are defined for two languages or more, one threshold, and the last or all tokens of a prompt.",
             )
         if self.by_generation and (self.level != "corpus" or self.scope != "all"):
@@ -90,7 +96,7 @@ class Plan:
     def signature(self) -> Signature:
         return self.recording.signature | Signature.of(
             level=self.level, corpus_share=self.corpus_share if self.level == "corpus" else None, scope=self.scope,
-            value=self.value, types=",".join(self.types), random_draws=self.draws, equal_size=self.equal_size,
+            value=self.value, categories=",".join(self.categories), random_draws=self.draws, equal_size=self.equal_size,
             seed=self.seed, interval="95 % bootstrap over rows",
         )  # fmt: skip
 
@@ -105,40 +111,40 @@ def deactivate(
     corpus_share: float = 0.5,
     scope: Scope = "all",
     value: Value = "zero",
-    types: Sequence[str] = CATEGORIES,
+    categories: Sequence[str] = CATEGORIES,
     draws: int = 5,
     equal_size: bool = False,
     by_generation: bool = False,
     seed: int = 0,
     token_budget: int | None = None,
 ) -> Deactivation:
-    """Switch off the neurons of each type in turn and score the answers, beside random sets of the same size.
+    """Switch off the neurons of each category in turn and score the answers, beside random sets of the same size.
 
-    A row's types are read at the last token of its prompts over all G languages (`recording`, by default
+    A row's categories are read at the last token of its prompts over all G languages (`recording`, by default
     `Recording.sharing_matters()`): all-shared neurons fire in all of them, partial-shared in 2 to G-1, specific in one,
     non-activated in none.
 
-    * `level`: `row`, each row's own types; or `corpus`, one set for all, the neurons that are of the type on at least
-      `corpus_share` of the rows (some may be of no type, or at exactly a half of two).
+    * `level`: `row`, each row's own categories; or `corpus`, one set for all, the neurons that are of the category on
+      at least `corpus_share` of the rows (some may be of no category, or at exactly a half of two).
     * `scope`: the tokens at which they are off: `all` of prompt and answer, the `last` of the prompt, the `prompt`, or
       the `answer` (then its first token is predicted with all neurons on).
     * `value`: what their coefficients become: `zero`; their `mean` over the task's prompts, every language counting the
       same; or the `mean of other languages`. The means are over the prompts' last tokens for the scope `last`, else
       over all their tokens but special ones.
-    * `draws` random sets a type, with as many neurons in every layer as the row's own set, drawn from all neurons of
-      the layer. `equal_size` first cuts each type, in every layer, to the smallest that is not empty there.
+    * `draws` random sets a category, with as many neurons in every layer as the row's own set, drawn from all neurons
+      of the layer. `equal_size` first cuts each category, in every layer, to the smallest that is not empty there.
     * Scored are, teacher-forced: the log-probability of the right answer; whether each of its tokens is ranked first,
       which is what greedy decoding would write up to the answer's length; and where the task has options, whether the
       right one has strictly the highest log-probability, summed and per token. `by_generation` also generates, which
       needs the level `corpus` and the scope `all`: a generated text has positions that no row's mask knows beforehand.
 
     Rows that cannot be scored in one language are left out in all and counted by reason. Source: Wang et al. 2024
-    (Sharing Matters), who switch the types off but release no code for it; scope, value and controls we found stated
-    nowhere, so that the defaults are our choice. Raises `ConfigError` for options that contradict each other,
+    (Sharing Matters), who switch the categories off but release no code for it; scope, value and controls we found
+    stated nowhere, so that the defaults are our choice. Raises `ConfigError` for options that contradict each other,
     `UnsupportedModelError` for models that are no decoders, `CorpusError` where no row can be scored.
     """
     recording = recording or Recording.sharing_matters()
-    plan = Plan(recording, level, corpus_share, scope, value, tuple(types), draws, equal_size, by_generation, seed)
+    plan = Plan(recording, level, corpus_share, scope, value, tuple(categories), draws, equal_size, by_generation, seed)
     plan.check(view, task)
     questions = _questions(view, tokenizer, task, by_generation)
     budget = token_budget or automatic_token_budget(view)
@@ -151,7 +157,7 @@ def deactivate(
         task.name,
         view.layout,
         task.languages,
-        plan.types,
+        plan.categories,
         ids,
         **counts,
         signature=signature,
@@ -199,13 +205,13 @@ class Run:
         return totals
 
     def _empty(self) -> dict[str, Tensor]:
-        rows, types, layers = len(self.questions.rows), len(self.plan.types), len(self.view.layout.layers)
+        rows, categories, layers = len(self.questions.rows), len(self.plan.categories), len(self.view.layout.layers)
         shape = rows, len(self.questions.languages), len(OUTCOMES)
         return {
             "baseline": torch.zeros(shape, dtype=torch.float64),
-            "deactivated": torch.zeros(types, *shape, dtype=torch.float64),
-            "random": torch.zeros(self.plan.draws, types, *shape, dtype=torch.float64),
-            "sizes": torch.zeros(types, rows, layers, dtype=torch.int32),
+            "deactivated": torch.zeros(categories, *shape, dtype=torch.float64),
+            "random": torch.zeros(self.plan.draws, categories, *shape, dtype=torch.float64),
+            "sizes": torch.zeros(categories, rows, layers, dtype=torch.int32),
         }
 
     def _add(
@@ -228,7 +234,7 @@ class Run:
         return [self.task.ids[self.questions.rows[place]] for place in places]
 
     def _members(self, firing: Tensor, ids: Sequence[str]) -> dict[str, Tensor]:
-        members = members_by_type(firing, len(self.questions.languages), self.plan.types)
+        members = members_by_category(firing, len(self.questions.languages), self.plan.categories)
         if self.plan.equal_size:
             return of_equal_size(self.view.layout, members, self.plan.seed, ids)
         return members
@@ -236,7 +242,7 @@ class Run:
     def _conditions(
         self, members: Mapping[str, Tensor], places: Sequence[int]
     ) -> Iterator[tuple[int | None, int, Tensor]]:
-        """Draw (None for the type itself), type and what is off `[rows, N]`; one mask in memory at a time."""
+        """Draw (None for the category itself), category and what is off `[rows, N]`; one mask in memory at a time."""
         plan, rows = self.plan, len(places)
         ids = ["corpus"] if plan.level == "corpus" else self._ids(places)
         for place, (name, part) in enumerate(members.items()):
@@ -246,14 +252,14 @@ class Run:
                 yield draw, place, off.expand(rows, -1)
 
     def _corpus_members(self) -> dict[str, Tensor]:
-        """One set a type, `[1, N]`: the neurons that are of the type on enough rows."""
+        """One set a category, `[1, N]`: the neurons that are of the category on enough rows."""
         plan, languages = self.plan, len(self.questions.languages)
-        rows_of_type = dict.fromkeys(plan.types, torch.zeros(self.view.layout.neuron_count, dtype=torch.int64))
+        rows_of_category = dict.fromkeys(plan.categories, torch.zeros(self.view.layout.neuron_count, dtype=torch.int64))
         for group in self.questions.groups(self.token_budget):
-            found = members_by_type(self._firing(group), languages, plan.types)
-            rows_of_type = {name: total + found[name].sum(0) for name, total in rows_of_type.items()}
+            found = members_by_category(self._firing(group), languages, plan.categories)
+            rows_of_category = {name: total + found[name].sum(0) for name, total in rows_of_category.items()}
         enough = plan.corpus_share * len(self.questions.rows)
-        members = {name: (total >= enough)[None] for name, total in rows_of_type.items()}
+        members = {name: (total >= enough)[None] for name, total in rows_of_category.items()}
         return of_equal_size(self.view.layout, members, plan.seed, ["corpus"]) if plan.equal_size else members
 
     def _value(self) -> float | Tensor:

@@ -46,22 +46,22 @@ def languages_firing(view: ModelView, prompts: Batch, languages: int, recording:
     return firing
 
 
-def members_by_type(firing: Tensor, languages: int, types: Sequence[str]) -> dict[str, Tensor]:
-    """The neurons of each type, bool like `firing`; G languages, as in `neurons.categories_of`."""
+def members_by_category(firing: Tensor, languages: int, categories: Sequence[str]) -> dict[str, Tensor]:
+    """The neurons of each category, bool like `firing`; G languages, as in `neurons.categories_of`."""
     found = {
         "all-shared": firing == languages,
         "partial-shared": (firing >= 2) & (firing < languages),
         "specific": firing == 1,
         "non-activated": firing == 0,
     }
-    return {name: found[name] for name in types}
+    return {name: found[name] for name in categories}
 
 
 def at_random(layout: Layout, members: Tensor, seed: int, ids: Sequence[str], name: str, draw: int) -> Tensor:
     """For each row as many neurons in every layer as `members [rows, N]` has, drawn from all of that layer.
 
-    Each row, type and draw has a seed of its own, made from these and `seed`, so that a row's draws depend neither on
-    the other rows nor on the batches.
+    Each row, category and draw has a seed of its own, made from these and `seed`, so that a row's draws depend neither
+    on the other rows nor on the batches.
     """
     sets = (NeuronSet(layout, row) for row in members)
     drawn = [at_random_like(one, seed_of(seed, row_id, name, draw)).members for one, row_id in zip(sets, ids)]
@@ -69,7 +69,9 @@ def at_random(layout: Layout, members: Tensor, seed: int, ids: Sequence[str], na
 
 
 def of_equal_size(layout: Layout, members: Mapping[str, Tensor], seed: int, ids: Sequence[str]) -> dict[str, Tensor]:
-    """Each type cut, at random in every layer and row, to the size of the smallest type that is not empty there."""
+    """Each category cut, at random in every layer and row, to the size of the smallest category that is not empty
+    there.
+    """
     counts = torch.stack([layout.sum_by_layer(part.long()) for part in members.values()])  # [T, rows, L]
     smallest = counts.masked_fill(counts == 0, torch.iinfo(counts.dtype).max).amin(0)
     cut = {}

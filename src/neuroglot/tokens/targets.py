@@ -43,9 +43,9 @@ def find_targets(tokenizer: PreTrainedTokenizerBase, task: Task, contrastive: bo
     """The first token of every answer, given its prompt; where `contrastive`, held against those of the wrong options.
 
     Prompt and answer are tokenised together, and the prompt's tokens must be the beginning. Where they are not in some
-    language, the row is left out in all: types are defined over all languages. Where we differ from the paper's code,
-    which takes the token at the place where the prompt alone ends, whatever was merged. Raises `ConfigError` where
-    `contrastive` lacks options, `CorpusError` where no row is left.
+    language, the row is left out in all: categories are defined over all languages. Where we differ from the paper's
+    code, which takes the token at the place where the prompt alone ends, whatever was merged. Raises `ConfigError`
+    where `contrastive` lacks options, `CorpusError` where no row is left.
     """
     if contrastive and not task.options:
         raise ConfigError(

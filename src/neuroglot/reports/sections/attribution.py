@@ -1,4 +1,4 @@
-"""Attribution: which types of neurons write most at the last token of a prompt, and what they do for the answer."""
+"""Attribution: which categories of neurons write most at the last token of a prompt, and what for the answer."""
 
 from __future__ import annotations
 
@@ -139,14 +139,14 @@ def _tall(panel: int, columns: int, panels: int) -> list[float]:
     return [round(max(0.0, 1 - (upper + PANEL_HEIGHT) / whole), 4), round(1 - upper / whole, 4)]
 
 
-Concentration = dict[str, tuple[Score, Score, Score]]  # by type
+Concentration = dict[str, tuple[Score, Score, Score]]  # by category
 REASONS_SHOWN = 3  # more stand in the table only
-AMONG: dict[Among, str] = {"any": "all neurons of a type", "active": "only those active in the language"}
+AMONG: dict[Among, str] = {"any": "all neurons of a category", "active": "only those active in the language"}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One figure: what is shown by language, layer and type, `[R, G, L, 4]`, in which unit and how to read it."""
+    """One figure: what is shown by language, layer and category, `[R, G, L, 4]`, in which unit and how to read it."""
 
     key: str
     title: str
@@ -164,40 +164,42 @@ class Reading:
 
 READINGS = (
     Reading(
-        "contribution-ratio", "Which types the top contributions come from", "share of the layer's top contributions",
-        "of each bar, the coloured parts are the shares of each type among the neurons of highest contribution in a "
-        "layer",
+        "contribution-ratio", "Which categories the top contributions come from",
+        "share of the layer's top contributions",
+        "of each bar, the coloured parts are the shares of each category among the neurons of highest contribution in "
+        "a layer",
         stacked=True,
     ),
     Reading(
         "mean-contribution", "Contribution of one neuron", "mean contribution",
-        "each line is the mean contribution score of a type's neurons, so that types of different size can be compared",
+        "each line is the mean contribution score of a category's neurons, so that categories of different size can be "
+        "compared",
     ),
     Reading(
-        "summed-contribution", "Contribution of all neurons of a type", "summed contribution",
-        "each line is the sum of the contribution scores of a type's neurons, which grows with their number",
+        "summed-contribution", "Contribution of all neurons of a category", "summed contribution",
+        "each line is the sum of the contribution scores of a category's neurons, which grows with their number",
     ),
     Reading(
         "effective-score", "The neuron that promotes the answer most", "largest effective score",
-        "each line is the largest effective score among a type's neurons: above 0, at least one of them promotes the "
-        "answer's first token",
+        "each line is the largest effective score among a category's neurons: above 0, at least one of them promotes "
+        "the answer's first token",
     ),
 )  # fmt: skip
 
 
 @section_of.register
 def _(attribution: Attribution) -> Section:
-    """The contribution ratio, both scores by type, layer and language, and what was left out."""
+    """The contribution ratio, both scores by category, layer and language, and what was left out."""
     concentration, sums = attribution.concentration(), attribution.sums()
     sentence = _sentence(attribution, concentration["all-shared"], sums["all-shared"])
     return Section(
         key="attribution",
-        title="What the neurons of each type contribute to an answer",
+        title="What the neurons of each category contribute to an answer",
         sentence=sentence,
         signature=attribution.signature,
         remarks=_remarks(attribution),
         figures=tuple(_figure(attribution, reading, sentence) for reading in READINGS),
-        tables=(_by_type(concentration, sums), *_left_out(attribution)),
+        tables=(_by_category(concentration, sums), *_left_out(attribution)),
         summary=_summary(attribution, concentration, sums),
     )
 
@@ -284,8 +286,9 @@ def _left_out(attribution: Attribution) -> tuple[Table, ...]:
 def _figure(attribution: Attribution, reading: Reading, sentence: str) -> Figure:
     plots = tuple(_plot(attribution, reading, among) for among in AMONG)
     caption = (
-        f"How to read it: one panel a language; {reading.caption}. A neuron's type is what it does in all languages on "
-        "the same row, so that some of a type do not fire in this language; the choice above leaves those out."
+        f"How to read it: one panel a language; {reading.caption}. A neuron's category is what it does in all "
+        "languages on the same row, so that some of a category do not fire in this language; the choice above leaves "
+        "those out."
     )
     kind = "Stacked bars" if reading.stacked else "Line charts"
     alternative = f"{kind} over layers for {plural(len(attribution.languages), 'language')}. {sentence}"
@@ -299,47 +302,47 @@ def _plot(attribution: Attribution, reading: Reading, among: Among) -> Plot:
     panels = [
         (
             language_label(code),
-            [Series(name, name, [by_type[index] for by_type in by_layer]) for index, name in shown.items()],
+            [Series(name, name, [by_category[index] for by_category in by_layer]) for index, name in shown.items()],
         )
         for code, by_layer in by_language.items()
     ]
     spec = panels_by_language(panels, layers, unit=reading.unit, stacked=reading.stacked, axis="layer")
     rows = [
-        (code, layer, name, *score_cells(by_type[index]))
+        (code, layer, name, *score_cells(by_category[index]))
         for code, by_layer in by_language.items()
-        for layer, by_type in zip(layers.full, by_layer)
+        for layer, by_category in zip(layers.full, by_layer)
         for index, name in shown.items()
     ]
-    columns = [Column("language"), Column("layer"), Column("type"), *score_columns(reading.unit, "")]
+    columns = [Column("language"), Column("layer"), Column("category"), *score_columns(reading.unit, "")]
     return Plot(
         spec, Table.of(f"{reading.key}-{among}", f"{reading.title}: {AMONG[among]}", columns, rows), AMONG[among]
     )
 
 
-def _by_type(concentration: Concentration, sums: Concentration) -> Table:
-    """All numbers over rows, languages and layers, one line a type."""
+def _by_category(concentration: Concentration, sums: Concentration) -> Table:
+    """All numbers over rows, languages and layers, one line a category."""
     names = (
         ("share of neurons", ""), ("share of top contributions", ""), ("ratio of the two", ""),
         ("share of summed contribution", ""), ("summed effective score", ""),
     )  # fmt: skip
-    columns = [Column("type"), *(column for name, unit in names for column in score_columns(name, unit))]
+    columns = [Column("category"), *(column for name, unit in names for column in score_columns(name, unit))]
     rows: list[tuple[Cell, ...]] = [
         (name, *(cell for score in (*concentration[name], *sums[name][:2]) for cell in score_cells(score)))
         for name in CATEGORIES
     ]
-    return Table.of("by-type", "Neurons, contribution and effective score by type", columns, rows)
+    return Table.of("by-category", "Neurons, contribution and effective score by category", columns, rows)
 
 
 def _summary(attribution: Attribution, concentration: Concentration, sums: Concentration) -> Table:
     columns = [
-        Column("type"), Column("neurons"), Column(f"top {percent(attribution.top_share)}"), Column("ratio"),
+        Column("category"), Column("neurons"), Column(f"top {percent(attribution.top_share)}"), Column("ratio"),
         Column("effective score"),
     ]  # fmt: skip
     rows = [
         (name, percent(neurons.value), percent(top.value), _ratio(ratio), f"{number(effect.value)} {bracketed(effect)}")
         for (name, (neurons, top, ratio)), (_, effect, _) in zip(concentration.items(), sums.values())
     ]
-    return Table.of("contribution-by-type", "Contribution to the answer by type", columns, rows)
+    return Table.of("contribution-by-category", "Contribution to the answer by category", columns, rows)
 
 
 def _ratio(ratio: Score) -> str:
