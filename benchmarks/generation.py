@@ -37,7 +37,7 @@ def main() -> None:
         "and by row (neuroglot pmi)": lambda: record_generation_by_row(view, tokenizer, prompts, recording, decoding),
     }
     seconds = interleaved(ways, options.rounds)
-    print("\n".join(line(name, seconds[name], seconds["generate"]) for name in ways))  # noqa: T201
+    print("\n".join(line(name, seconds[name], seconds["generate"]) for name in ways))
 
 
 if __name__ == "__main__":

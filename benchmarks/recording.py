@@ -319,7 +319,7 @@ def _environment() -> dict[str, str | None]:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def main() -> None:
     ways = _ways(neuroglot.view(random_model(config, "cpu", "float32")), options.task, options.rows)
     seconds = interleaved(ways, options.rounds)
     lines = [line(name, seconds[name], seconds["forward"]) for name in ways]
-    print("\n".join([*lines, _at_full_size()]))  # noqa: T201
+    print("\n".join([*lines, _at_full_size()]))
 
 
 def _ways(view: neuroglot.ModelView, folder: str, rows: int) -> dict[str, Callable[[], object]]:

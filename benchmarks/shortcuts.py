@@ -60,7 +60,7 @@ def main() -> None:
     view, corpus = neuroglot.view(model), load_corpus(options.corpus, options.rows, None)
     for name in OFF:
         line = _compared(name, lambda texts: neuroglot.record(view, tokenizer, texts), corpus, options.rounds)
-        print(line, flush=True)  # noqa: T201
+        print(line, flush=True)
 
 
 def _compared(name: str, record: Callable[[Corpus], Any], corpus: Corpus, rounds: int) -> str:

@@ -57,7 +57,7 @@ def main() -> None:
             "a batch a direction": lambda: step(by_direction),
         }
         seconds = interleaved(ways, options.rounds)
-    print("\n".join(line(name, seconds[name], seconds["mixed"]) for name in ways))  # noqa: T201
+    print("\n".join(line(name, seconds[name], seconds["mixed"]) for name in ways))
 
 
 def _prepared(hidden: int):  # type: ignore[no-untyped-def]

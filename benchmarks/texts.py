@@ -60,8 +60,7 @@ def lab_tokenizer() -> PreTrainedTokenizerBase:
 
 def load_corpus(path: str, rows: int, languages: list[str] | None) -> neuroglot.Corpus:
     """The first rows of a line-aligned folder."""
-    corpus = neuroglot.corpora.load(path, languages=languages)
-    return corpus.take(range(min(rows, len(corpus))))
+    return neuroglot.corpora.load(path, languages=languages).head(rows)
 
 
 def user_batches(task: Task, size: int = USER_BATCH) -> Iterator[UserBatch]:

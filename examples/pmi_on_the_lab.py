@@ -7,6 +7,7 @@ questions, then ask held-out questions in every setting, and write one report.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,13 +16,12 @@ from neuroglot import models
 from neuroglot.corpora.parallel_inputs import from_task
 from neuroglot.lab import lab_questions
 from neuroglot.prompting import build_prompts
-from neuroglot.recipes.pmi_ import PmiConfig, compare_prompts
-from neuroglot.reports import Report
+from neuroglot.recipes.pmi import Pmi
 from neuroglot.training import TuningConfig, pmi_mix, tune
 
-CONFIG = PmiConfig(
-    models=("lab",), data="lab", task="number_to_digits", originals=("de", "sw"),
-    languages=("en", "fr", "es", "ru", "zh", "hi"), parallel=(0, 1, 2, 3, 4, 5, 6), instruction="", rows=60,
+JOB = Pmi(
+    models=("lab",), corpus="lab", task="number_to_digits", originals=("de", "sw"),
+    languages=("en", "fr", "es", "ru", "zh", "hi"), parallel=(0, 1, 2, 3, 4, 5, 6), instruction="", limit=60,
     max_new_tokens=10,
 )  # fmt: skip
 TUNING = TuningConfig(steps=300, learning_rate=1e-3, batch_size=16, end="newline")
@@ -30,17 +30,17 @@ TUNING = TuningConfig(steps=300, learning_rate=1e-3, batch_size=16, end="newline
 def tuned(model: str, out: Path, seed: int) -> None:
     """The model tuned on equal shares of all settings, in `out`."""
     view, tokenizer = models.load(model)
-    questions = lab_questions(CONFIG.task, 800, seed=seed + 1)
+    questions = lab_questions(str(JOB.task), 800, seed=seed + 1)
     sets = [
         build_prompts(
-            from_task(questions.select(dict.fromkeys([original, *CONFIG.languages])), original), setting,
-            instruction=None if name in ("direct", "pivot") else CONFIG.instruction, tokenizer=tokenizer,
+            from_task(questions.select(dict.fromkeys([original, *JOB.languages])), original), setting,
+            instruction=None if name in ("direct", "pivot") else JOB.instruction, tokenizer=tokenizer,
         )
-        for original in CONFIG.originals
-        for name, setting in CONFIG.settings(original).items()
+        for original in JOB.originals
+        for name, setting in JOB.settings(original).items()
         if name != "pivot"
     ]  # fmt: skip
-    names = list(dict.fromkeys(one.setting.name for one in sets))
+    names = list(dict.fromkeys(prompts.setting.name for prompts in sets))
     examples = pmi_mix(sets, {name: 1 / len(names) for name in names}, seed=seed)
     tune(view.model, tokenizer, examples, TUNING, out)
 
@@ -49,16 +49,11 @@ def main() -> None:
     """Tune and compare, model by model."""
     torch.set_num_threads(1)
     out, names = Path(sys.argv[1]), sys.argv[2:] or ["lab"]
-    comparisons = []
-    for seed, name in enumerate(names):
-        folder = out / f"tuned-{seed}"
+    folders = [out / f"tuned-{seed}" for seed in range(len(names))]
+    for seed, (name, folder) in enumerate(zip(names, folders)):
         if not folder.exists():
             tuned(name, folder, seed)
-        comparisons.append(compare_prompts(*models.load(str(folder)), CONFIG, out / "settings"))
-    report = Report(comparisons, title="Parallel multilingual input on the lab")
-    report.save(out / "report.html")
-    report.save(out / "report.json")
-    report.print()
+    replace(JOB, models=tuple(map(str, folders))).run(out / "compared", resume=True).print()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 from cyclopts import App
 
 from neuroglot import cli
+from neuroglot.__main__ import run as run_program
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
@@ -37,10 +38,8 @@ def run(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def command(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["neuroglot", *words])
         try:
-            cli.main()
-            code = 0
+            code = run_program(list(words))
         except SystemExit as stop:
             code = int(stop.code or 0)
         captured = capsys.readouterr()
@@ -96,7 +95,7 @@ def test_options_that_many_commands_have_read_alike_in_all(run) -> None:
 
 
 def test_help_does_not_wait_for_torch() -> None:
-    code = "import sys; sys.argv = ['neuroglot', '--help']\nfrom neuroglot.cli import main\n"
+    code = "import sys; sys.argv = ['neuroglot', '--help']\nfrom neuroglot.__main__ import main\n"
     code += "try: main()\nexcept SystemExit: pass\n"
     code += "assert not {'torch', 'transformers', 'plotly', 'polars'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
@@ -164,7 +163,7 @@ def test_a_limit_that_leaves_nothing_is_one_message(run, words: list[str], limit
     out = [] if words[0] == "align" else ["--out", "run"]
     code, _, err = run(*words, "--corpus", "lab", *out, "--limit", limit)
     assert code == 1
-    assert f"--limit {limit}. Expected one row or more." in err
+    assert f"limit of {words[0]!r} is {limit}. Expected greater than or equal to 1." in err
     assert not Path("run").exists()
 
 
@@ -192,11 +191,9 @@ def test_json_is_one_object_and_nothing_else(run, model, tmp_path) -> None:
     assert len(printed) == 11
     assert "out" not in printed.pop("models")
     assert all(Path(found["out"]).exists() for found in printed.values())
-    for name in ("sharing", "compare", "ablate", "scoreboard", "analyze"):
+    for name in ("record", "select", "sharing", "compare", "ablate", "scoreboard", "analyze"):
         stored = json.loads(Path(printed[name]["out"], "report.json").read_text())
         assert printed[name]["report"] == stored
-    assert list(printed["record"]["tokens"]) == ["de", "sw", "zh"]
-    assert list(printed["select"]["neurons"]) == ["de", "sw", "zh"]
 
 
 def test_analyze_ends_with_a_report(run, model, tmp_path) -> None:
@@ -208,7 +205,7 @@ def test_analyze_ends_with_a_report(run, model, tmp_path) -> None:
     assert json.loads(Path("run/report.json").read_text())["headline"]["languages"] == ["de", "sw", "zh"]
     code, _, err = run("analyze", str(model), "--corpus", "texts", "--out", "run")
     assert code == 1
-    assert "run exists already" in err
+    assert "run holds a finished run" in err
 
 
 def shorten(paths: dict[str, Path]) -> None:
@@ -288,7 +285,8 @@ def test_a_model_of_an_unknown_architecture_is_one_message(run, tmp_path) -> Non
 
 
 @pytest.mark.parametrize(
-    "words", [["analyz"], ["analyze", "lab"], ["analyze", "lab", "--corpus", "x", "--out", "y", "--seeed", "1"]]
+    "words",
+    [["analyz"], ["analyze", "lab", "--corpus", "x", "--out", "y", "--seeed", "1"], ["select", "lab", "--list"]],
 )
 def test_unknown_words_are_refused(run, words: list[str]) -> None:
     code, out, err = run(*words)
@@ -300,10 +298,10 @@ def test_an_interrupted_recording_says_how_to_go_on(run, model, tmp_path, monkey
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("neuroglot.activity.record.record", interrupt)
-    code, _, err = run("record", str(model), "--corpus", "lab", "--out", str(tmp_path / "run"))
+    monkeypatch.setattr("neuroglot.activity.passes.Pass._read", interrupt)
+    code, _, err = run("record", str(model), "--corpus", "lab", "--out", "run", "--save-seconds", "0")
     assert code == 130
-    assert f"interrupted; go on with --resume --out {tmp_path / 'run'}" in err
+    assert "interrupted; go on with --resume --out run" in err
 
 
 def test_an_interrupt_is_one_message_and_code_130(run, model, tmp_path, monkeypatch) -> None:
@@ -311,9 +309,25 @@ def test_an_interrupt_is_one_message_and_code_130(run, model, tmp_path, monkeypa
         raise KeyboardInterrupt
 
     write_texts(tmp_path / "texts")
-    monkeypatch.setattr("neuroglot.recipes.analysis.ablation_matrix", interrupt)
+    monkeypatch.setattr("neuroglot.experiments.evaluation.ablation_matrix", interrupt)
     code, _, err = run("analyze", str(model), "--corpus", "texts", "--out", "run", "--device", "cpu")
     assert code == 130
-    assert err.endswith("neuroglot: interrupted; nothing half-written was left.\n")  # behind bars of the libraries
+    assert err.endswith("neuroglot: interrupted; go on with --resume --out run.\n")  # behind bars of the libraries
     assert "Traceback" not in err
-    assert [path.name for path in tmp_path.iterdir()] == ["texts"]
+    assert [path.name for path in Path("run").iterdir()] == [".unfinished"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["analyze", "lab"], "lacks corpus"),
+        (["ablate", "lab", "--corpus", "lab"], "lacks neurons"),
+        (["analyze", "lab", "--corpus", "lab"], "No run folder"),
+        (["analyze", "lab", "--corpus", "lab", "--out", "run", "--on-missing", "perhaps"], "refuse"),
+    ],
+)
+def test_what_is_missing_is_named(run, words: list[str], said: str) -> None:
+    code, out, err = run(*words)
+    assert code in (1, 2)
+    assert said in out + err
+    assert "Traceback" not in out + err

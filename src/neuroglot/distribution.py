@@ -53,6 +53,17 @@ def combine(tensors: Iterable[tuple[Tensor, bool]]) -> None:
             processes.all_reduce(tensor, processes.ReduceOp.MAX if is_maximum else processes.ReduceOp.SUM)
 
 
+def from_first(decision: bool) -> bool:
+    """What the first process has decided, in all of them: others may see its files sooner or later than it does."""
+    if not _together():
+        return decision
+    device = torch.device("cuda") if processes.get_backend() == "nccl" else torch.device("cpu")
+    shared = torch.tensor(int(decision), device=device)
+    with _as_process_error():
+        processes.broadcast(shared, 0)
+    return bool(shared)
+
+
 def wait_for_all() -> None:
     """Return when every process has come here."""
     if _together():

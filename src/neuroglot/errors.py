@@ -41,6 +41,10 @@ class MissingExtraError(NeuroglotError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 
 
+class EndpointError(NeuroglotError, RuntimeError):
+    """An endpoint answers no more; what it has answered is kept, and the job can go on later."""
+
+
 class ProcessError(NeuroglotError, RuntimeError):
     """A process that shares the job is gone, or too slow."""
 

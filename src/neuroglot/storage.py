@@ -3,13 +3,17 @@
 import io
 import json
 import os
+import re
 import shutil
-import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from glob import escape as glob_escape
+from itertools import count
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import torch
@@ -17,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from neuroglot.errors import ArtifactError
+from neuroglot.errors import ArtifactError, ConfigError
 
 FORMAT_VERSION = "1"
 HEADER_LIMIT = 16 * 2**20  # characters of JSON that a header may hold
@@ -27,77 +31,82 @@ DTYPES = frozenset((
     torch.bool, torch.uint8, torch.int32, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64
 ))  # fmt: skip
 
+_numbers = count()  # of what this process has written, in any of its threads
+
 
 def write_whole(path: Path | str, content: bytes | str) -> Path:
     """Write a file so that a reader sees the old one or the new one, never a part."""
     path = Path(path)
-    with _as_artifact_error(path):
+    with as_artifact_error(path):
         data = content.encode() if isinstance(content, str) else content
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = _beside(path)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
             os.replace(temporary, path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
     return path
 
 
 @contextmanager
-def whole_folder(path: Path | str, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary folder that becomes `path` when the block ends without an exception, and is removed otherwise.
+def whole_folder(path: Path | str) -> Iterator[Path]:
+    """A temporary folder whose files become those of `path` when the block ends without an exception.
 
-    Raises `ArtifactError` where `path` exists and is not an empty folder, unless `overwrite`.
+    Raises `ArtifactError` if `path` exists and is not an empty folder.
     """
     path = Path(path)
-    check_free(path, overwrite)
-    with _as_artifact_error(path):
+    check_free(path)
+    with as_artifact_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        temporary = _beside(path)
+        temporary.mkdir()
     try:
         yield temporary
-        with _as_artifact_error(path):
-            os.chmod(temporary, 0o755)
-            _put_in_place(temporary, path)
+        with as_artifact_error(path):
+            if path.exists():  # it stays the folder that it is: a mount point, say
+                for part in temporary.iterdir():
+                    shutil.move(part, path / part.name)
+                temporary.rmdir()
+            else:
+                os.replace(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def _put_in_place(new: Path, path: Path) -> None:
-    """Make `new` the folder `path`; the one that was there goes only once the new one stands, and stays otherwise."""
-    old = new.with_name(f"{new.name}.old")
-    try:
-        if path.exists():
-            os.replace(path, old)
-        os.replace(new, path)
-    finally:
-        if old.exists() and not path.exists():
-            os.replace(old, path)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def check_free(path: Path | str, overwrite: bool = False) -> None:
-    """Raise `ArtifactError` where writing to the folder `path` would lose something, unless `overwrite`.
-
-    With `overwrite` a folder is replaced, but only one that neuroglot wrote: a wrong path must not cost a home folder.
-    """
+def check_free(path: Path | str) -> None:
+    """Raise `ArtifactError` unless `path` is a new name or an empty folder."""
     path = Path(path)
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return
-    if not overwrite:
-        raise ArtifactError(
-            f"{path} exists already.",
-            "Expected a new or an empty folder.",
-            "Name another one; `analyze` also takes --overwrite, and `record` --resume.",
-        )
-    if not (path / "config.json").is_file():
-        raise ArtifactError(f"{path} is not a run folder: it has no config.json.", "", "Remove it yourself.")
+    if path.is_symlink() and not path.exists():
+        raise ArtifactError(f"{path} is a link to nothing.", "Expected a folder or a free name.")
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise ArtifactError(f"{path} exists already.", "Expected a new or an empty folder.", "Name another one.")
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name beside `path` for what is being written; those that killed processes left there are removed."""
+    host = re.sub(r"\W", "", gethostname())  # a process of another machine, on a shared disk, cannot be asked after
+    start = f".{path.name[:150]}.{host[:40]}-"
+    for left in path.parent.glob(f"{glob_escape(start)}*~"):
+        owner = left.name.removeprefix(start).partition("-")[0]
+        if owner.isdigit() and not _is_running(int(owner)):
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink(missing_ok=True)
+    return path.with_name(f"{start}{os.getpid()}-{next(_numbers)}~")
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # another user's
+    return True
 
 
 def save_tensors(path: Path | str, kind: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Path:
@@ -123,6 +132,44 @@ def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[s
     if foreign := sorted({str(tensor.dtype) for tensor in tensors.values() if tensor.dtype not in DTYPES}):
         raise ArtifactError(f"{path} holds {', '.join(foreign)}.", "Expected whole numbers, floats and booleans.")
     return tensors, header
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a long step keeps what it has done, so that a killed job goes on; without a folder nothing is kept.
+
+    What lies there is of the same job: whoever hands it on sees to that. `save_seconds` is the least time between two
+    savings of what grows, such as counts.
+    """
+
+    folder: Path | None = None
+    save_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.save_seconds < 0:
+            raise ConfigError(f"Got {self.save_seconds:g} seconds between savings.", "Expected no negative time.")
+
+    def below(self, name: str) -> "Kept":
+        """The same for a part of the step."""
+        return self if self.folder is None else replace(self, folder=self.folder / name)
+
+    def file(self, name: str) -> Path | None:
+        """Where a step may keep a file of its own; None without a folder."""
+        return None if self.folder is None else self.folder / name
+
+    def once(self, name: str, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """The tensors called `name`, made and kept unless they are there; a damaged file is made again."""
+        if self.folder is None:
+            return dict(make())
+        path = self.folder / f"{name}.safetensors"
+        with suppress(ArtifactError):
+            return load_tensors(path, "kept")[0]
+        made = {key: tensor.detach().cpu() for key, tensor in make().items()}
+        save_tensors(path, "kept", made, {})
+        return made
+
+
+NOTHING_KEPT = Kept()
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -208,10 +255,16 @@ def _header(path: Path, kind: str, metadata: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _as_artifact_error(path: Path) -> Iterator[None]:
+def as_artifact_error(path: Path) -> Iterator[None]:
+    """Say in one sentence that a place cannot be written."""
     try:
         yield
     except OSError as error:
-        raise ArtifactError(f"{path} cannot be written: {error.strerror}.", "", "Name a place that can be.") from error
+        said = error.strerror or type(error).__name__
+        raise ArtifactError(f"{path} cannot be written: {said}.", "", "Free the place, or name another one.") from error
+    except SafetensorError as error:
+        raise ArtifactError(
+            f"{path} cannot be written: {error}.", "", "Free the place, or name another one."
+        ) from error
     except UnicodeEncodeError as error:
         raise ArtifactError(f"{path} cannot be written: its text holds half a surrogate pair.") from error

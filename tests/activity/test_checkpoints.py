@@ -1,6 +1,7 @@
 """A job that is killed goes on where it was, with any number of processes, and ends with the same bytes."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,12 +14,13 @@ import torch
 
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.checkpoints import Checkpoints
-from neuroglot.activity.record import record, record_into
+from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.tallies import ActivityTally
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.models import view
 from neuroglot.signature import Signature
+from neuroglot.storage import Kept
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
@@ -34,7 +36,7 @@ class Killed(BaseException):
     """Stands for the end of a process."""
 
 
-def record_until(batches: int, folder: Path, recording: Recording = EVERYTHING, resume: bool = False) -> None:
+def record_until(batches: int, folder: Path, recording: Recording = EVERYTHING) -> None:
     """Record into the folder until so many batches were read, and die in the middle of the next."""
     located, forwards = view(tiny_model("llama")), 0
 
@@ -45,9 +47,8 @@ def record_until(batches: int, folder: Path, recording: Recording = EVERYTHING, 
             raise Killed
 
     located.model.model.layers[1].register_forward_pre_hook(die)
-    options = {"token_budget": 20, "save_seconds": 0, "resume": resume}
     with pytest.raises(Killed):
-        record(located, TOKENIZER, CORPUS, recording, run_folder=folder, **options)  # type: ignore[arg-type]
+        record(located, TOKENIZER, CORPUS, recording, token_budget=20, kept=Kept(folder, 0))
 
 
 def test_a_job_that_dies_between_any_two_batches_ends_with_the_same_bytes(
@@ -59,30 +60,40 @@ def test_a_job_that_dies_between_any_two_batches_ends_with_the_same_bytes(
     folder = tmp_path / "run"
     record_until(0, folder)
     for _ in range(5):
-        record_until(2, folder, resume=True)
-    resumed = record(
-        located, TOKENIZER, CORPUS, EVERYTHING, token_budget=20, run_folder=folder, resume=True, save_seconds=0
-    )
+        record_until(2, folder)
+    resumed = record(located, TOKENIZER, CORPUS, EVERYTHING, token_budget=20, kept=Kept(folder, 0))
     assert resumed.save(tmp_path / "resumed").read_bytes() == whole.read_bytes()
 
 
 def test_what_a_killed_process_was_writing_does_not_stand_in_the_way(tmp_path: Path) -> None:
-    record_until(3, tmp_path / "run" / "unfinished")
-    (tmp_path / "run" / "unfinished" / ".process-00000.safetensors.x1").write_bytes(b"half")
-    (tmp_path / "run" / ".activity.safetensors.x1").write_bytes(b"half")
+    record_until(3, tmp_path / "kept")
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    host = re.sub(r"\W", "", socket.gethostname())[:40]
+    half = tmp_path / "kept" / f".process-00000.safetensors.{host}-{dead.stdout.strip()}-0~"
+    half.write_bytes(b"half")
+    record(view(tiny_model("llama")), TOKENIZER, CORPUS, EVERYTHING, token_budget=20, kept=Kept(tmp_path / "kept"))
+    assert not half.exists()
+    assert not list(tmp_path.rglob("*~"))
+
+
+def test_a_damaged_checkpoint_falls_back_on_the_one_before(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("neuroglot.activity.checkpoints.SHARE_OF_TIME", 1e9)
+    record_until(4, tmp_path / "kept")
+    last = tmp_path / "kept" / "process-00000.safetensors"
+    last.write_bytes(last.read_bytes()[:-7])
     located = view(tiny_model("llama"))
-    for _ in range(2):
-        options = {"token_budget": 20, "resume": True}
-        record_into(tmp_path / "run", located, TOKENIZER, CORPUS, EVERYTHING, **options)  # type: ignore[arg-type]
-        assert [path.name for path in (tmp_path / "run").iterdir()] == ["activity.safetensors"]
-        (tmp_path / "run" / "unfinished").mkdir()  # killed before it was removed
+    forwards = []
+    located.model.model.layers[1].register_forward_pre_hook(lambda *_: forwards.append(1))
+    resumed = record(located, TOKENIZER, CORPUS, EVERYTHING, token_budget=20, kept=Kept(tmp_path / "kept", 0))
+    few = len(forwards)
+    whole = record(located, TOKENIZER, CORPUS, EVERYTHING, token_budget=20)
+    assert few == len(forwards) - few - 3  # of the four batches that were counted, one is read again
+    assert resumed.save(tmp_path / "a").read_bytes() == whole.save(tmp_path / "b").read_bytes()
 
 
 def test_a_folder_of_another_job_is_refused(tmp_path: Path) -> None:
     record_until(3, tmp_path / "run")
     located = view(tiny_model("llama"))
-    with pytest.raises(ConfigError, match="not finished.*--resume"):
-        record(located, TOKENIZER, CORPUS, EVERYTHING, token_budget=20, run_folder=tmp_path / "run")
     for options, words in (
         ({"recording": Recording()}, "counted: .*moments.* there"),
         ({"recording": EVERYTHING, "token_budget": 21}, "token_budget: 20 there, 21 here"),
@@ -90,22 +101,10 @@ def test_a_folder_of_another_job_is_refused(tmp_path: Path) -> None:
     ):
         asked = {"corpus": CORPUS, **options}
         with pytest.raises(ConfigError, match=words):
-            record(located, TOKENIZER, run_folder=tmp_path / "run", resume=True, **asked)  # type: ignore[arg-type]
+            record(located, TOKENIZER, kept=Kept(tmp_path / "run"), **asked)  # type: ignore[arg-type]
     (tmp_path / "run" / "job.json").write_text("[1")
     with pytest.raises(ArtifactError, match="damaged"):
-        record(located, TOKENIZER, CORPUS, run_folder=tmp_path / "run", resume=True)
-
-
-def test_a_finished_folder_is_read_back_and_another_job_refused(tmp_path: Path) -> None:
-    located = view(tiny_model("llama"))
-    first = record_into(tmp_path / "run", located, TOKENIZER, CORPUS, EVERYTHING)
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["activity.safetensors"]
-    again = record_into(tmp_path / "run", located, TOKENIZER, CORPUS, EVERYTHING, resume=True)
-    assert torch.equal(first.fired, again.fired)
-    with pytest.raises(ArtifactError, match="exists already"):
-        record_into(tmp_path / "run", located, TOKENIZER, CORPUS, EVERYTHING)
-    with pytest.raises(ConfigError, match="finished recording of another job"):
-        record_into(tmp_path / "run", located, TOKENIZER, CORPUS, Recording(), resume=True)
+        record(located, TOKENIZER, CORPUS, kept=Kept(tmp_path / "run"))
 
 
 def test_processes_that_start_at_different_speeds_do_not_take_each_other_for_another_job(
@@ -114,7 +113,7 @@ def test_processes_that_start_at_different_speeds_do_not_take_each_other_for_ano
     order = []
     monkeypatch.setattr("neuroglot.activity.checkpoints.distribution.wait_for_all", lambda: order.append("waits"))
     monkeypatch.setattr("neuroglot.activity.checkpoints.write_whole", lambda *_: order.append("writes"))
-    Checkpoints(tmp_path / "run").open(Signature.of(job=1), resume=False)
+    Checkpoints(tmp_path / "run", 30).open(Signature.of(job=1))
     assert order == ["waits", "writes", "waits"]
 
 
@@ -124,7 +123,7 @@ def saved_by(folder: Path, process: int, batches: list[int], value: int) -> None
     tally = ActivityTally(located.layout, 3, Recording(), torch.device("cpu"))
     for total in tally.totals.values():
         total += value
-    checkpoints = Checkpoints(folder)
+    checkpoints = Checkpoints(folder, 30)
     checkpoints.done.update(batches)
     folder.mkdir(exist_ok=True)
     checkpoints.save([tally])
@@ -134,8 +133,8 @@ def saved_by(folder: Path, process: int, batches: list[int], value: int) -> None
 def restored(folder: Path) -> tuple[int, set[int]]:
     located = view(tiny_model("llama"))
     tally = ActivityTally(located.layout, 3, Recording(), torch.device("cpu"))
-    checkpoints = Checkpoints(folder)
-    checkpoints.open(Signature.of(job=1), resume=True)
+    checkpoints = Checkpoints(folder, 30)
+    checkpoints.open(Signature.of(job=1))
     checkpoints.restore([tally])
     return int(tally.totals["tokens"][0]), checkpoints.done
 
@@ -155,7 +154,7 @@ def test_files_of_several_processes_add_up_and_old_ones_count_once(tmp_path: Pat
 def test_killed_processes_resume_on_another_number_with_the_same_bytes(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     _finish([_start(whole)])
-    _kill_when([_start(killed)], lambda: any(killed.glob("unfinished/process-*")))
+    _kill_when([_start(killed)], lambda: any(killed.glob(".unfinished/state/counts/process-*")))
     port = _free_port()
     _finish([_start(killed, "--resume", rank=rank, count=2, port=port) for rank in range(2)])
     ours, theirs = (Activity.load(folder / "activity.safetensors") for folder in (whole, killed))
@@ -169,7 +168,7 @@ def test_a_dead_process_ends_the_job_with_a_message_and_one_goes_on(tmp_path: Pa
     _finish([_start(whole)])
     port = _free_port()
     pair = [_start(shared, rank=rank, count=2, port=port) for rank in range(2)]
-    _kill_when(pair[1:], lambda: any(shared.glob("unfinished/process-00001*")))
+    _kill_when(pair[1:], lambda: any(shared.glob(".unfinished/state/counts/process-00001*")))
     _, said = pair[0].communicate(timeout=120)
     assert pair[0].returncode == 1
     assert "Another process of the job ended" in said

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroglot.corpora import Corpus, Task
-from neuroglot.errors import CorpusError
+from neuroglot.errors import ConfigError, CorpusError
 
 
 def corpus(**texts: str) -> Corpus:
@@ -89,3 +89,19 @@ def test_what_is_not_aligned_is_refused(case):
     answers, options, message = REFUSED[case]
     with pytest.raises(CorpusError, match=message):
         Task("t", P, answers, options)
+
+
+@pytest.mark.parametrize(("limit", "rows"), [(None, 4), (1, 1), (3, 3), (4, 4), (99, 4)])
+def test_head_takes_the_first_rows(limit, rows):
+    corpus = Corpus("c", tuple("abcd"), {"en": ("w", "x", "y", "z"), "de": ("s", "t", "u", "v")})
+    task = Task("t", corpus, corpus)
+    assert corpus.head(limit).ids == task.head(limit).ids == tuple("abcd")[:rows]
+    assert task.head(limit).answers.texts["de"] == ("s", "t", "u", "v")[:rows]
+
+
+@pytest.mark.parametrize("limit", [0, -1, True, "3", 2.0])
+def test_head_refuses_what_is_no_number_of_rows(limit):
+    corpus = Corpus("c", ("a", "b"), {"en": ("x", "y")})
+    for data in (corpus, Task("t", corpus, corpus)):
+        with pytest.raises(ConfigError, match="Expected a number of rows, 1 or more"):
+            data.head(limit)

@@ -17,7 +17,7 @@ from neuroglot.activity.sharing import Sharing
 from neuroglot.attribution.attribution import EXTREMES, SUMS, Attribution
 from neuroglot.attribution.scores import top_size
 from neuroglot.corpora.directions import Direction
-from neuroglot.experiments import prompts as stored
+from neuroglot.experiments.prompts import MeasuredSetting
 from neuroglot.interventions.operators import Step
 from neuroglot.interventions.steering import Steering
 from neuroglot.layout import Layout
@@ -102,11 +102,7 @@ def prompt_setting(folder: Path) -> None:
         counted.tokens * 2,
         counted.tokens * 3,
     )
-
-    class Prompts:
-        ids = ("a", "b", "c")
-
-    stored.save_result(folder / FILE, SettingResult(*counts), SIGNATURE, ("x", "y", "z"), Prompts())  # type: ignore[arg-type]
+    MeasuredSetting(SettingResult(*counts), ("a", "b", "c"), ("x", "y", "z"), SIGNATURE).save(folder / FILE)
 
 
 def rows(folder: Path) -> None:
@@ -133,14 +129,14 @@ JOB = Signature.of(model="lab", rows=3)
 
 
 def checkpoint(folder: Path) -> None:
-    Checkpoints(folder).open(JOB, False)
-    state = Checkpoints(folder, done={0, 2})
+    Checkpoints(folder, 0).open(JOB)
+    state = Checkpoints(folder, 0, done={0, 2})
     state.save([Tally()])  # type: ignore[list-item]
 
 
 def restored(folder: Path) -> Any:
-    state, tally = Checkpoints(folder), Tally()
-    state.open(JOB, True)
+    state, tally = Checkpoints(folder, 0), Tally()
+    state.open(JOB)
     state.restore([tally])  # type: ignore[list-item]
     return sorted(state.done), tally.totals
 
@@ -176,7 +172,7 @@ KINDS: tuple[Kind, ...] = (
     ("steering", steering, lambda f: Steering.load(f / FILE), _saved),
     ("attribution", attribution, lambda f: Attribution.load(f / FILE), _saved),
     ("deactivation", deactivation, lambda f: Deactivation.load(f / FILE), _saved),
-    ("prompt setting", prompt_setting, lambda f: stored.load_result(f / FILE, SIGNATURE), None),
+    ("prompt setting", prompt_setting, lambda f: MeasuredSetting.load(f / FILE), _saved),
     ("row records", rows, row_records, None),
     ("checkpoint", checkpoint, restored, None),
     ("released sets", lambda f: released.save_released(f / "a.neuron.pth", released_sets(DENSE)),

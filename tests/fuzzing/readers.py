@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from neuroglot import corpora
-from neuroglot.cli.scoring import _texts
 from neuroglot.corpora.generate_log import read_generate_log
 from neuroglot.corpora.parallel_inputs import audit_released, read_released
 from neuroglot.corpora.tasks import load as load_task
 from neuroglot.generation.backend import Completion
 from neuroglot.generation.endpoint import Cache
 from neuroglot.generation.protocol import Answer, key_of, parse, says_over_length
+from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.generation.translation import Translated
 from neuroglot.lab import artefacts as lab
-from neuroglot.recipes.pmi_ import PmiConfig
+from neuroglot.recipes import Score, all_recipes
+from neuroglot.runs.files import load_recipe
+from neuroglot.runs.identity import Identity
 from neuroglot.runs.index import find_runs, index_table, write_index
 from neuroglot.runs.serving import file_to_serve
 from neuroglot.signature import Signature
@@ -56,8 +58,8 @@ YAML_ROWS = (
     "verbalisers: {de: {a: ja, b: nein}, en: {a: 'yes', b: 'no'}}\n"
 )
 PMI_YAML = (
-    "models: [lab]\ndata: lab\ntask: iso_date\noriginals: [de, sw]\nlanguages: [en, fr, es]\nparallel: [0, 1, 2]\n"
-    "controls: [pivot, repeated]\nrows: 3\nmetric: exact-match\n"
+    "recipe: pmi\nmodels: [lab]\ncorpus: lab\ntask: iso_date\noriginals: [de, sw]\nlanguages: [en, fr, es]\n"
+    "parallel: [0, 1, 2]\ncontrols: [pivot, repeated]\nlimit: 3\nmetric: exact-match\n"
 )
 ROWS = [{"language": g, "id": str(n), "text": f"{g} {n}", "label": "ab"[n % 2]} for g in ("de", "en") for n in range(3)]
 BODY = {"model": "m", "prompt": "p"}
@@ -102,6 +104,11 @@ def make_translated(folder: Path) -> None:
     Translated(original, columns, Signature.of(model="m", seed=0, temperature=0.5)).save(folder / "t.jsonl")
 
 
+def make_generated(folder: Path) -> None:
+    texts, prompts = {"de": ("Eins", ""), "en": ("One", "Two")}, {"de": ("1", "2"), "en": ("1", "2")}
+    GeneratedTexts(("a", "b"), texts, prompts, Signature.of(model="m", seed=0)).save(folder / "g.jsonl")
+
+
 def make_lab(folder: Path) -> None:
     (folder / lab.HELD_OUT).write_text(task_writing.json_lines([{"id": "a", "de": "Eins", "en": "One"}] * 1))
     task = {"task": "t", "id": "a", "prompts": {"de": "Eins", "en": "One"}, "answers": {"de": " 1", "en": " 1"}}
@@ -139,7 +146,8 @@ def parsed(folder: Path) -> object:
 
 
 def scored(folder: Path) -> object:
-    return _texts(folder / "sys.txt", None, (folder / "ref.txt",), None, "en", None)
+    files = {"hypotheses": folder / "sys.txt", "references": (folder / "ref.txt",)}
+    return Score(**files, metrics=("accuracy",), language="en").read(Identity()).texts
 
 
 def described(folder: Path) -> None:
@@ -191,5 +199,7 @@ READERS: tuple[Reader, ...] = (
     Reader("lab texts", make_lab, lambda f: (used(lab.held_out(f)), lab.tasks(f), lab.read_header(f))),
     Reader("runs", make_run, indexed),
     Reader("serving", files(address_txt="/sub/page.html", sub__page_html="<p>", secret="x"), served),
-    Reader("pmi config", files(pmi_yaml=PMI_YAML), lambda f: PmiConfig.load(f / "pmi.yaml")),
+    Reader("recipe", files(pmi_yaml=PMI_YAML), lambda f: load_recipe(f / "pmi.yaml", all_recipes()).to_json()),
+    Reader("generated", make_generated, lambda f: GeneratedTexts.load(f / "g.jsonl"),
+           lambda x, f: x.save(f / "g.jsonl")),
 )  # fmt: skip

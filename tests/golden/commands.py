@@ -20,6 +20,7 @@ STORED = Path(__file__).with_name("outputs.json.gz")
 DIGITS = 5  # of each number: other processors round the last ones differently
 # Versions, times of a run and places on the disk differ between machines and say nothing about the result.
 LEFT_OUT = {"neuroglot", "torch", "transformers", "python", "seconds", "out", "file", "bytes", "local_files_only"}
+LEFT_OUT |= {"sha256"}  # of files whose headers name versions
 
 FEW = ["--languages", "en", "de", "sw", "--limit", "12"]
 THREE = ["--languages", "en", "de", "sw"]
@@ -47,13 +48,13 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "align": ["align", "lab", "--corpus", "{tmp}/texts.tsv", "--limit", "12", "--json"],
     "attribute": ["attribute", "lab", *TASK],
-    "deactivate": ["deactivate", "lab", *TASK, "--draws", "2"],
+    "deactivate": ["deactivate", "lab", *TASK, "--random-draws", "2"],
     "steer": [
         "steer", "add", "--neurons", "{tmp}/select-entropy/de.safetensors", "--activity",
         "{tmp}/record/activity.safetensors", "--language", "de", "--json",
     ],
     "generate": [
-        "generate", "lab", "--prompts", "{tmp}/prompts.tsv", "--max-new-tokens", "6", "--steer", "{tmp}/steer",
+        "generate", "lab", "--corpus", "{tmp}/prompts.tsv", "--max-new-tokens", "6", "--steer", "{tmp}/steer",
         "--json",
     ],
     "export": ["export", "lab", "--ablate", "{tmp}/select-entropy/de.safetensors", "--json"],
@@ -61,7 +62,7 @@ COMMANDS: dict[str, list[str]] = {
         "translate", "--model", "lab", "--corpus", "{tmp}/prompts.tsv", "--source", "de", "--into", "en",
         "--max-new-tokens", "8", "--keep-truncated", "--json",
     ],
-    "pmi": ["pmi", "{tmp}/experiment.yaml"],
+    "pmi": ["pmi", "--config", "{tmp}/experiment.yaml"],
     "tune": [
         "tune", "lab", "--corpus", "lab", "--task", "currency", "--original", "de", "--languages", "en", "--end",
         "newline", "--steps", "3", "--limit", "12", "--json",
@@ -69,7 +70,7 @@ COMMANDS: dict[str, list[str]] = {
     "specialize-collect": [
         "specialize", "collect", "{tmp}/translator", "--corpus", "{tmp}/prompts.tsv", "--json",
     ],
-    "specialize-select": ["specialize", "select", "{tmp}/specialize-collect/activity.safetensors", "--json"],
+    "specialize-select": ["specialize", "select", "{tmp}/specialize-collect", "--json"],
     "specialize-evaluate": [
         "specialize", "evaluate", "{tmp}/translator", "--masks", "{tmp}/specialize-select", "--corpus",
         "{tmp}/prompts.tsv",
@@ -85,8 +86,8 @@ COMMANDS: dict[str, list[str]] = {
         "--steps", "2", "--batch", "4",
     ],
     "score": [
-        "score", "--hypothesis", "{tmp}/hypotheses.txt", "--baseline", "{tmp}/baseline.txt", "--reference",
-        "{tmp}/references.txt", "--metric", "bleu", "chrf++", "--json",
+        "score", "--hypotheses", "{tmp}/hypotheses.txt", "--baseline", "{tmp}/baseline.txt", "--references",
+        "{tmp}/references.txt", "--metrics", "bleu", "chrf++", "--json",
     ],
     "identify": ["identify", "{tmp}/generated.jsonl", "--candidates", "en", "de", "--json"],
 }  # fmt: skip
@@ -109,7 +110,7 @@ def write_inputs(folder: Path) -> None:
     translator.save_pretrained(folder / "translator")
     tokenizer.save_pretrained(folder / "translator")
     (folder / "experiment.yaml").write_text(
-        "models: [lab]\ndata: lab\ntask: currency\noriginals: [de]\nlanguages: [en, fr]\nparallel: [0, 1]\nrows: 6\n"
+        "models: [lab]\ncorpus: lab\ntask: currency\noriginals: [de]\nlanguages: [en, fr]\nparallel: [0, 1]\nlimit: 6\n"
         "controls: [repeated]\nmax_new_tokens: 6\n"
     )
     (folder / "references.txt").write_text("a small house stands here\nthe price is ten\nwe go home now\n")
@@ -176,7 +177,7 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items() if key not in LEFT_OUT}
     if isinstance(value, list):
-        return [_rounded(part) for part in value]
+        return [_rounded(part) for part in value if not (isinstance(part, list) and "ms" in part)]
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else str(value)
     return value

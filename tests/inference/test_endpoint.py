@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from neuroglot.errors import ConfigError, MissingExtraError
+from neuroglot.errors import ConfigError, EndpointError, MissingExtraError
 from neuroglot.generation.backend import Completion
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.endpoint import Cache, Endpoint, Retrying
@@ -223,7 +223,7 @@ def test_the_key_is_sent_and_stands_nowhere_else(tmp_path: Path, monkeypatch, ca
 def test_a_refused_key_or_an_unknown_model_ends_the_job(status: int, monkeypatch) -> None:
     monkeypatch.setenv("OWN_KEY", SECRET)
     refusing = serving(lambda body, attempt: Reply({"error": SECRET}, status))
-    with refusing as server, pytest.raises(ConfigError, match=str(status)) as raised:
+    with refusing as server, pytest.raises(EndpointError, match=str(status)) as raised:
         endpoint(server, key_variable="OWN_KEY", concurrency=1).complete(["a", "b"], GREEDY)
     assert len(server.requests) == 1
     assert "very-secret" not in "".join(map(repr, (raised.value, raised.value.__cause__, raised.value.__context__)))

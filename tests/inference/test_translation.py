@@ -17,6 +17,7 @@ from neuroglot.generation.local import LocalBackend
 from neuroglot.generation.translation import Translated, translate
 from neuroglot.models import view
 from neuroglot.signature import Signature
+from neuroglot.storage import Kept
 from tests.inference.oracle import NEW, ending
 from tests.inference.test_directions import nllb_tokenizer
 from tests.tiny import tiny_tokenizer
@@ -147,51 +148,55 @@ def small_windows(monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("small_windows")
-def test_an_interrupted_job_goes_on_and_tries_failures_again(tmp_path: Path) -> None:
-    whole = translate(Capitals(), CORPUS, ["fr", "es"])
-    first = Capitals(failing={"eins": "timeout"}, breaks=5)
+def test_an_interrupted_job_goes_on_and_tries_again_what_may_pass(tmp_path: Path) -> None:
+    failing, kept = {"eins": "timeout", "vier": "truncated"}, Kept(tmp_path / "state")
+    whole = translate(Capitals(failing={"vier": "truncated"}), CORPUS, ["fr", "es"])
     with pytest.raises(KeyboardInterrupt):
-        translate(first, CORPUS, ["fr", "es"], folder=tmp_path / "run")
-    saved = Translated.load(tmp_path / "run" / translation.FILE)
-    assert [sum(each is not None for each in column) for column in saved.completions.values()] == [5, 2]
-    assert not saved.is_complete
-    with pytest.raises(ArtifactError, match="exists"):
-        translate(Capitals(), CORPUS, ["fr", "es"], folder=tmp_path / "run")
-    second = Capitals()
-    found = translate(second, CORPUS, ["fr", "es"], folder=tmp_path / "run", resume=True)
-    assert len(second.asked) == 1 + 4  # in French the failure; in Spanish the failure, and three that were not asked
-    assert found.completions == whole.completions
-    assert Translated.load(tmp_path / "run" / translation.FILE).completions == whole.completions
+        translate(Capitals(failing=failing, breaks=5), CORPUS, ["fr", "es"], kept=kept)
+    assert {path.name for path in (tmp_path / "state").iterdir()} == {"fr-000001.jsonl", "fr-000002.jsonl"}
+    second = Capitals(failing={"vier": "truncated"})
+    found = translate(second, CORPUS, ["fr", "es"], kept=kept)
+    assert len(second.asked) == 2 + 5  # in French the texts beside the time-out; in Spanish all
+    assert (found.completions, found.signature) == (whole.completions, whole.signature)
     third = Capitals()
-    translate(third, CORPUS, ["fr", "es"], folder=tmp_path / "run", resume=True)
+    translate(third, CORPUS, ["fr", "es"], kept=kept)
     assert third.asked == []
 
 
 @pytest.mark.usefixtures("small_windows")
-def test_translations_are_saved_meanwhile(tmp_path: Path) -> None:
+def test_translations_are_kept_meanwhile(tmp_path: Path) -> None:
     held = []
 
     class Watching(Capitals):
         def complete(self, *given):
-            path = tmp_path / "run" / translation.FILE
-            held.append(sum(map(bool, Translated.load(path).completions["fr"])) if path.exists() else 0)
+            held.append(len(list(tmp_path.rglob("*.jsonl"))))
             return super().complete(*given)
 
-    translate(Watching(), CORPUS, ["fr"], folder=tmp_path / "run", save_seconds=0)
-    assert held == [0, 2, 4]
+    translate(Watching(), CORPUS, ["fr"], kept=Kept(tmp_path / "state"))
+    assert held == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_a_damaged_window_is_translated_again(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "state")
+    whole = translate(Capitals(), CORPUS, ["fr"], kept=kept)
+    (tmp_path / "state" / "fr-000001.jsonl").write_text("{")
+    again = Capitals()
+    assert translate(again, CORPUS, ["fr"], kept=kept).completions == whole.completions
+    assert len(again.asked) == 2
 
 
 def test_nothing_is_left_of_a_job_that_never_began(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        translate(Capitals(breaks=1), CORPUS, ["fr"], folder=tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+        translate(Capitals(breaks=1), CORPUS, ["fr"], kept=Kept(tmp_path / "state"))
+    assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
     [
         ({"corpus": CORPUS.take([0, 1])}, "corpus_hash"),
-        ({"into": ["es"]}, "into"),
+        ({"into": ["fr", "es"]}, "into"),
         ({"decoding": Decoding(8)}, "max_new_tokens"),
         ({"demonstrations": SHOWN}, "demonstrations"),
         ({"backend": Capitals(chat=False)}, "manner"),
@@ -199,12 +204,13 @@ def test_nothing_is_left_of_a_job_that_never_began(tmp_path: Path) -> None:
     ],
 )
 def test_another_job_is_not_taken_up(change: dict, named: str, tmp_path: Path) -> None:
-    job = {"backend": Capitals(), "corpus": CORPUS, "into": ["fr"]}
-    translate(**job, folder=tmp_path / "run")
-    before = (tmp_path / "run" / translation.FILE).read_bytes()
-    with pytest.raises(ArtifactError, match=named):
-        translate(**{**job, **change}, folder=tmp_path / "run", resume=True)
-    assert (tmp_path / "run" / translation.FILE).read_bytes() == before
+    job = {"backend": Capitals(), "corpus": CORPUS, "into": ["fr"], "kept": Kept(tmp_path / "state")}
+    translate(**job)
+    (path,) = (tmp_path / "state").iterdir()
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=named):
+        translate(**{**job, **change})
+    assert path.read_bytes() == before
 
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)

@@ -1,22 +1,17 @@
 """Values from activities, steering files, and the commands around them."""
 
-import json
 from dataclasses import replace
 
 import pytest
 import torch
-from cyclopts import App
 
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording
-from neuroglot.cli.generation import export, generate
-from neuroglot.cli.steering import steer
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.interventions.operators import add, language_arithmetic, multiply, set_to, two_set_scaling, values_of
 from neuroglot.interventions.steering import Steering, steering
-from neuroglot.interventions.switching import switch_off
-from neuroglot.models import load, view
+from neuroglot.models import view
 from neuroglot.neurons import NeuronSet
 from neuroglot.storage import load_tensors, save_tensors
 from tests.families import tiny_model
@@ -137,107 +132,6 @@ def test_steerings_join_where_their_scope_is_the_same() -> None:
     assert [step.operator for step in (one + two).steps] == ["set", "add"]
     with pytest.raises(ConfigError, match="Nest two blocks"):
         _ = one + Steering(two.steps, "prompt")
-
-
-@pytest.fixture
-def files(tmp_path, monkeypatch):  # type: ignore[no-untyped-def]
-    """A folder with a model, two neuron sets, an activity and prompts."""
-    monkeypatch.chdir(tmp_path)
-    model = tiny_model("llama")
-    model.save_pretrained("model")
-    TOKENIZER.save_pretrained("model")
-    located = view(model)
-    some(located, 1).save("a.safetensors")
-    some(located, 2).save("b.safetensors")
-    recorded(site="post_act").save("activity.safetensors")
-    (tmp_path / "prompts").mkdir()
-    for language, column in CORPUS.texts.items():
-        (tmp_path / "prompts" / f"{language}.txt").write_text("\n".join(column) + "\n")
-    return located
-
-
-def command(*words: str) -> None:
-    app = App()
-    for function in (generate, steer, export):
-        app.command(function)
-    app(words, result_action="return_value")
-
-
-def test_steer_builds_files_and_generate_uses_them(files, capsys) -> None:  # type: ignore[no-untyped-def]
-    on_activity = ["--activity", "activity.safetensors", "--language", "de"]
-    command("steer", "set", "--neurons", "a.safetensors", "--value", "0", "--out", "off.safetensors")
-    command("steer", "add", "--neurons", "b.safetensors", *on_activity, "--alpha", "2", "--out", "add.safetensors")
-    command(
-        *["steer", "arithmetic", "--source", "a.safetensors", "--neurons", "b.safetensors", *on_activity],
-        *["--reading", "mean minus others", "--scope", "generated", "--out", "arithmetic.safetensors"],
-    )
-    command(
-        *["steer", "two-sets", "--neurons", "a.safetensors", "--weakened", "b.safetensors"],
-        *["--after", "off.safetensors", "--out", "two.safetensors"],
-    )
-    steps = {name: Steering.load(f"{name}.safetensors").steps for name in ("off", "add", "arithmetic", "two")}
-    assert [[(step.operator, step.site) for step in found] for found in steps.values()] == [
-        [("set", "write")],
-        [("add", "post_act")],
-        [("set", "post_act"), ("add", "post_act")],
-        [("set", "write"), ("multiply", "write")],
-    ]
-    capsys.readouterr()
-    options = ["--prompts", "prompts", "--max-new-tokens", "4", "--device", "cpu"]
-    command("generate", "model", *options, "--steer", "off.safetensors", "--json")
-    steered = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    command("generate", "model", *options, "--ablate", "a.safetensors", "--out", "ablated.jsonl")
-    with open("ablated.jsonl") as file:
-        ablated = [json.loads(line) for line in file]
-    assert [line["generated"] for line in steered] == [line["generated"] for line in ablated]
-    assert len(steered) == 15
-    assert all("steered_tokens:all" in line["signature"] for line in steered)
-    assert all("ablated:operator:set" in line["signature"] for line in ablated)
-    command("generate", "model", *options, "--steer", "arithmetic.safetensors")
-    assert len(capsys.readouterr().out.splitlines()) >= 15
-    command("generate", "model", "--prompt", "w1 w2", "--max-new-tokens", "3", "--device", "cpu")
-    assert "w1 w2 →" in capsys.readouterr().out
-
-
-def test_export_writes_a_checkpoint_with_its_tokenizer(files) -> None:  # type: ignore[no-untyped-def]
-    command("export", "model", "--ablate", "a.safetensors", "--out", "folded")
-    folded, _ = load("folded", device="cpu")
-    with switch_off(files, NeuronSet.load("a.safetensors")):
-        torch.testing.assert_close(logits(folded), logits(files), rtol=0, atol=1e-5)
-    with pytest.raises(ArtifactError, match="exists already"):
-        command("export", "model", "--ablate", "a.safetensors", "--out", "folded")
-    command("export", "model", "--ablate", "b.safetensors", "--out", "folded", "--overwrite")
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["generate", "model"],
-        ["generate", "model", "--prompt", "w1", "--prompts", "prompts"],
-        ["steer", "set", "--neurons", "a.safetensors", "--out", "x"],
-        ["steer", "add", "--neurons", "a.safetensors", "--value", "1", "--language", "de", "--out", "x"],
-        ["steer", "set", "--neurons", "a.safetensors", "--value", "1", "--alpha", "2", "--out", "x"],
-        ["steer", "set", "--neurons", "a.safetensors", "--value", "1", "--source", "b.safetensors", "--out", "x"],
-        ["steer", "arithmetic", "--neurons", "a.safetensors", "--value", "1", "--out", "x"],
-        ["steer", "two-sets", "--neurons", "a.safetensors", "--out", "x"],
-        [
-            "steer",
-            "two-sets",
-            "--neurons",
-            "a.safetensors",
-            "--weakened",
-            "b.safetensors",
-            "--value",
-            "1",
-            "--out",
-            "x",
-        ],
-    ],
-    ids=" ".join,
-)
-def test_commands_refuse_options_that_do_not_fit(files, words: list[str]) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ConfigError, match="Expected"):
-        command(*words)
 
 
 def test_indices_of_the_helper_are_those_of_the_set() -> None:

@@ -1,17 +1,13 @@
-"""The section of a deactivation: its sentence whichever way it comes out, its figures, and its command."""
+"""The section of a deactivation: its sentence whichever way it comes out, and its figures."""
 
 import json
-import sys
 from dataclasses import replace
 
 import plotly.graph_objects as go
 import pytest
 import torch
-from cyclopts import App
 
-from neuroglot.cli.deactivation import DEACTIVATE_EXAMPLES, deactivate
-from neuroglot.cli.options import TaskOptions
-from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.errors import ConfigError
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.reports import Report
@@ -153,46 +149,6 @@ def test_the_section_holds_all_numbers(options: bool, tmp_path) -> None:
     json.dumps(report.to_json(), allow_nan=False)
     assert report.save(tmp_path / "report.html").stat().st_size > 10_000
     assert "partial-shared" in report._plain_text().split("\n\n")[1]
-
-
-def test_the_command_writes_a_run_folder(tmp_path, capsys) -> None:
-    out = tmp_path / "run"
-    texts = TaskOptions(languages=("en", "de", "sw"), task="currency", limit=3)
-    deactivate("lab", corpus="lab", texts=texts, draws=1, out=out)
-    assert sorted(path.name for path in out.iterdir()) == [
-        "config.json", "deactivation.safetensors", "report.html", "report.json",
-    ]  # fmt: skip
-    result = Deactivation.load(out / "deactivation.safetensors")
-    assert (result.languages, len(result.ids), result.draws) == (("en", "de", "sw"), 3, 1)
-    written = json.loads((out / "report.json").read_text())
-    assert [section["key"] for section in written["sections"]] == ["deactivation"]
-    assert json.loads((out / "config.json").read_text())["task"] == "currency"
-    assert "report.html" in capsys.readouterr().out
-    with pytest.raises(ArtifactError, match="exists already"):
-        deactivate("lab", corpus="lab", texts=texts, out=out)
-
-
-def test_the_command_line_reads_every_option(tmp_path, capsys) -> None:
-    app = App()
-    app.command(deactivate, help_epilogue=DEACTIVATE_EXAMPLES)
-    words = "deactivate lab --corpus lab --task sum --languages en de --limit 2 --draws 1 --level corpus --equal-size"
-    out = ["--by-generation", "--value", "mean of other languages", "--seed", "3", "--out", str(tmp_path / "run")]
-    app([*words.split(), *out], result_action="return_value")
-    fields = Deactivation.load(tmp_path / "run" / "deactivation.safetensors").signature.to_json()
-    assert [fields[name] for name in ("level", "value", "equal_size", "seed", "random_draws")] == [
-        "corpus", "mean of other languages", True, 3, 1,
-    ]  # fmt: skip
-    app(["deactivate", "--help"], result_action="return_value")
-    assert "--corpus-share" in capsys.readouterr().out
-
-
-def test_bad_input_is_refused_before_the_model_is_loaded(tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "neuroglot.models.loading", None)
-    with pytest.raises(ConfigError, match="Expected --task, one of iso_date"):
-        deactivate("lab", corpus="lab", out=tmp_path / "run")
-    with pytest.raises(ConfigError, match="Only 'lab' holds several"):
-        deactivate("lab", corpus=str(tmp_path), texts=TaskOptions(task="currency"), out=tmp_path / "run")
-    assert not (tmp_path / "run").exists()
 
 
 def test_accuracy_is_that_of_the_options_where_there_are_any() -> None:

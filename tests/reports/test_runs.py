@@ -24,7 +24,7 @@ def run_folder(path: Path, *, title: str = "A run", page: bool = True, results: 
     path.mkdir(parents=True)
     report = Report(results or [making.loss_matrix(("de", "sw"))], title=title)
     report.save(path / "report.json")
-    (path / "config.json").write_text("{}")
+    (path / "neuroglot-run.json").write_text("{}")
     if page:
         report.save(path / "report.html")
     return path

@@ -9,6 +9,7 @@ from neuroglot.activity import translation as collecting
 from neuroglot.activity.translation import collect
 from neuroglot.errors import ConfigError
 from neuroglot.models.view import ModelView
+from neuroglot.storage import Kept
 from neuroglot.tokens.pairs import encode_pairs, pad_pairs
 from tests.families import START
 from tests.oracles import DOWN_PROJECTIONS, modules_of
@@ -114,13 +115,13 @@ def test_a_killed_job_goes_on(tmp_path, monkeypatch) -> None:  # type: ignore[no
 
     inputs = collecting.translation_inputs
     monkeypatch.setattr(collecting, "translation_inputs", failing)
-    options = {"token_budget": 60, "run_folder": tmp_path / "run", "save_seconds": 0}
+    options = {"token_budget": 60, "kept": Kept(tmp_path / "run", 0)}
     with pytest.raises(KeyboardInterrupt):
         collect(view, tokenizer, texts(), DIRECTIONS, **options)
-    again = collect(view, tokenizer, texts(), DIRECTIONS, resume=True, **options)
+    again = collect(view, tokenizer, texts(), DIRECTIONS, **options)
     assert torch.equal(again.fired, whole.fired)
     with pytest.raises(ConfigError, match="another job"):
-        collect(view, tokenizer, texts(), DIRECTIONS[:2], resume=True, **options)
+        collect(view, tokenizer, texts(), DIRECTIONS[:2], **options)
     with pytest.raises(ConfigError, match="token budget of 0"):
         collect(view, tokenizer, texts(), DIRECTIONS, token_budget=0)
 

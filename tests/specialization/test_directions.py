@@ -106,7 +106,7 @@ def test_what_cannot_be_told_is_refused_by_name() -> None:
         encode_pairs(located("bart"), tokenizer, corpus, ["en-de"])
     with pytest.raises(UnsupportedModelError, match="T5Tokenizer.*Known are M2M100Tokenizer"):
         encode_pairs(located("m2m_100"), T5Tokenizer(), corpus, ["en-de"])
-    with pytest.raises(UnsupportedModelError, match="'encoder'"):
+    with pytest.raises(UnsupportedModelError, match="bert is an encoder"):
         encode_pairs(located("bert"), tokenizer, corpus, ["en-de"])
     with pytest.raises(CorpusError, match="'sw'"):
         encode_pairs(located("m2m_100"), tokenizer, corpus, ["en-sw"])

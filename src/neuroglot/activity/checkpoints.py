@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from neuroglot import distribution
-from neuroglot.activity.tallies import Tally
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, parse_json, save_tensors, write_whole
+from neuroglot.storage import Kept, load_tensors, parse_json, save_tensors, write_whole
 
 KIND = "checkpoint"
-SAVE_SECONDS = 30.0
+ENDING, EARLIER = ".safetensors", ".earlier"  # the last file of a process, and the one before it
 SHARE_OF_TIME = 0.01  # of a run that writing checkpoints may take
+
+
+class Summed(Protocol):
+    """What is summed up over batches: totals by name, of which some combine by their maximum."""
+
+    @property
+    def totals(self) -> dict[str, Tensor]: ...
+    @property
+    def maxima(self) -> frozenset[str]: ...
 
 
 @dataclass(eq=False)
@@ -31,28 +42,38 @@ class Checkpoints:
     """
 
     folder: Path
-    every_seconds: float = SAVE_SECONDS
+    every_seconds: float
     done: set[int] = field(default_factory=set)
     _of_process_0: frozenset[int] = frozenset()  # batches of an earlier start, which the file of process 0 now holds
     _due: float = 0.0
 
-    def open(self, job: Signature, resume: bool) -> None:
-        """Begin or go on; raises `ConfigError` where the folder holds another job, or any without `resume`."""
+    @classmethod
+    def of(cls, kept: Kept, job: Signature) -> Checkpoints | None:
+        """Those in a folder, opened; None without one."""
+        if kept.folder is None:
+            return None
+        checkpoints = cls(kept.folder, kept.save_seconds)
+        checkpoints.open(job)
+        return checkpoints
+
+    def open(self, job: Signature) -> None:
+        """Begin or go on; raises `ConfigError` if the folder holds another job."""
         stored = self.folder / "job.json"
         goes_on = stored.exists()
         distribution.wait_for_all()  # every process has looked before one of them writes
         if goes_on:
-            _require_same(job, stored, resume)
+            _require_same(job, stored)
         elif distribution.rank() == 0:
             write_whole(stored, json.dumps(job.to_json(), indent=1, ensure_ascii=False) + "\n")
         distribution.wait_for_all()
         self._due = time.monotonic() + self.every_seconds
 
-    def restore(self, tallies: Sequence[Tally]) -> None:
+    def restore(self, tallies: Sequence[Summed]) -> None:
         """Give process 0 all that was counted, and every process the numbers of the batches that are done."""
         mine = distribution.rank() == 0
-        paths = sorted(self.folder.glob("process-*.safetensors"))
-        files = [_checked(path, load_tensors(path, KIND)[0], tallies) for path in paths]
+        files = [
+            tensors for path in sorted(self.folder.glob(f"process-*{ENDING}")) for tensors in _whole(path, tallies)
+        ]
         files.sort(key=lambda tensors: -len(tensors["done"]))
         for tensors in files:
             done = set(tensors["done"].tolist())
@@ -69,32 +90,43 @@ class Checkpoints:
         if not mine:
             self._of_process_0 = frozenset(self.done)
 
-    def note(self, batch: int, tallies: Sequence[Tally]) -> None:
+    def note(self, batch: int, tallies: Sequence[Summed]) -> None:
         """Count a batch as done, and save where it is time."""
         self.done.add(batch)
         if time.monotonic() >= self._due:
             self.save(tallies)
 
-    def save(self, tallies: Sequence[Tally]) -> None:
+    def save(self, tallies: Sequence[Summed]) -> None:
         """Write this process's file, whole or not at all."""
         started = time.monotonic()
         done = sorted(self.done - self._of_process_0)
         tensors = {name: tensor for name, tensor, _ in named_totals(tallies)} | {
             "done": torch.tensor(done, dtype=torch.int64)
         }
-        save_tensors(self.folder / f"process-{distribution.rank():05d}.safetensors", KIND, tensors, {})
+        path = self.folder / f"process-{distribution.rank():05d}{ENDING}"
+        if path.exists():
+            os.replace(path, path.with_suffix(EARLIER))
+        save_tensors(path, KIND, tensors, {})
         spent = time.monotonic() - started
         self._due = time.monotonic() + max(self.every_seconds, spent / SHARE_OF_TIME)
 
 
-def named_totals(tallies: Sequence[Tally]) -> Iterator[tuple[str, Tensor, bool]]:
+def named_totals(tallies: Sequence[Summed]) -> Iterator[tuple[str, Tensor, bool]]:
     """Every total with a name of its own, and whether parts combine by their maximum."""
     for place, tally in enumerate(tallies):
         for name, total in tally.totals.items():
             yield f"{place}.{name}", total, name in tally.maxima
 
 
-def _checked(path: Path, tensors: dict[str, Tensor], tallies: Sequence[Tally]) -> dict[str, Tensor]:
+def _whole(path: Path, tallies: Sequence[Summed]) -> list[dict[str, Tensor]]:
+    """A process's last checkpoint, or the one before if that is damaged; none if both are."""
+    for attempt in (path, path.with_suffix(EARLIER)):
+        with suppress(ArtifactError):
+            return [_checked(attempt, load_tensors(attempt, KIND)[0], tallies)]
+    return []
+
+
+def _checked(path: Path, tensors: dict[str, Tensor], tallies: Sequence[Summed]) -> dict[str, Tensor]:
     """The tensors of a file; raises `ArtifactError` unless they are the job's, because other shapes add up as well."""
     done, totals = tensors.get("done"), {name: total for name, total, _ in named_totals(tallies)}
     expected = {name: (total.dtype, total.shape) for name, total in totals.items()}
@@ -104,18 +136,13 @@ def _checked(path: Path, tensors: dict[str, Tensor], tallies: Sequence[Tally]) -
     return tensors
 
 
-def _absorb(tallies: Sequence[Tally], tensors: Mapping[str, Tensor]) -> None:
+def _absorb(tallies: Sequence[Summed], tensors: Mapping[str, Tensor]) -> None:
     for name, total, is_maximum in named_totals(tallies):
         stored = tensors[name].to(total.device)
         total.copy_(torch.maximum(total, stored) if is_maximum else total + stored)
 
 
-def _require_same(job: Signature, stored: Path, resume: bool) -> None:
-    if not resume:
-        raise ConfigError(
-            f"{stored.parent} holds a job that was not finished.", "Expected a new or an empty folder.",
-            "Go on with it by --resume (in Python resume=True), or name another folder.",
-        )  # fmt: skip
+def _require_same(job: Signature, stored: Path) -> None:
     if not stored.is_file():
         raise ArtifactError(f"{stored} is not a file.", "Expected the description of a job.")
     try:

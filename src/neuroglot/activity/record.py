@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from neuroglot import distribution
 from neuroglot.activity.activity import Activity
-from neuroglot.activity.checkpoints import SAVE_SECONDS, Checkpoints
+from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.activity.generated import GivenTexts
 from neuroglot.activity.passes import Pass, automatic_token_budget, can_share_prefixes
 from neuroglot.activity.recording import Recording
@@ -22,7 +19,7 @@ from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature, versions
-from neuroglot.storage import check_free
+from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET
 from neuroglot.tokens.reading import Reading
 from neuroglot.tokens.tokenizing import context_limit
@@ -38,17 +35,15 @@ def record(
     recording: Recording | None = None,
     *,
     token_budget: int | None = None,
-    run_folder: Path | str | None = None,
-    resume: bool = False,
-    save_seconds: float = SAVE_SECONDS,
+    kept: Kept = NOTHING_KEPT,
 ) -> Activity:
     """Count on how many tokens of each language every neuron fires, in one pass.
 
     Texts are padded on the right and padding never counts; `token_budget` (padded tokens a batch) is chosen by the
     device's memory where it is None, and changes no count. Rows with a text longer than the model's context are left
-    out in all languages and counted in the signature. With a `run_folder` the counts are saved every `save_seconds`,
-    and `resume` goes on where a killed job was. Processes that a launcher started share the corpus, and each returns
-    the whole. Raises `CorpusError` where nothing is left to record, `ConfigError` where the folder holds another job.
+    out in all languages and counted in the signature. The counts are saved in `kept`, from which a killed job goes on.
+    Processes that a launcher started share the corpus, and each returns the whole. Raises `CorpusError` if nothing is
+    left to record, `ConfigError` if another job is kept there.
     """
     (activity,) = record_several(
         view,
@@ -56,9 +51,7 @@ def record(
         corpus,
         [recording or Recording()],
         token_budget=token_budget,
-        run_folder=run_folder,
-        resume=resume,
-        save_seconds=save_seconds,
+        kept=kept,
     )
     return activity
 
@@ -70,9 +63,7 @@ def record_several(
     recordings: Sequence[Recording],
     *,
     token_budget: int | None = None,
-    run_folder: Path | str | None = None,
-    resume: bool = False,
-    save_seconds: float = SAVE_SECONDS,
+    kept: Kept = NOTHING_KEPT,
 ) -> tuple[Activity, ...]:
     """Several recordings (sites, tokens, statistics) in one pass; each equals what `record` gives alone."""
     require_tokens_of_a_corpus(recordings)
@@ -81,7 +72,7 @@ def record_several(
     exact = not any("histogram" in recording.statistics for recording in recordings)  # its sample knows rows
     reading = read_corpus(
         view, tokenizer, corpus, tallies, order="language", share_prefixes=exact and can_share_prefixes(view),
-        token_budget=token_budget, run_folder=run_folder, resume=resume, save_seconds=save_seconds,
+        token_budget=token_budget, kept=kept,
     )  # fmt: skip
     return tuple(
         Activity(
@@ -126,27 +117,19 @@ def read_corpus(
     *,
     order: Literal["language", "row"],
     token_budget: int | None,
-    run_folder: Path | str | None,
-    resume: bool,
-    save_seconds: float,
+    kept: Kept,
     share_prefixes: bool = False,
 ) -> Reading:
-    """One pass over a corpus into tallies, taken up from the run folder where there is one.
+    """One pass over a corpus into tallies, taken up from what is kept of it.
 
-    Raises `ConfigError` for a token budget below 1 or a negative time between two savings.
+    Raises `ConfigError` for a token budget below 1.
     """
-    if (token_budget is not None and token_budget < 1) or save_seconds < 0:
-        raise ConfigError(
-            f"Got a token budget of {token_budget} and {save_seconds:g} seconds between savings.",
-            "Expected one token or more, and no negative time.",
-        )
+    if token_budget is not None and token_budget < 1:
+        raise ConfigError(f"Got a token budget of {token_budget}.", "Expected one token or more.")
     budget = token_budget or automatic_token_budget(view)
     limit = context_limit(tokenizer, text_config(view.model))
     reading = Reading(tokenizer, corpus, limit, order, budget, share_prefixes)
-    checkpoints = None if run_folder is None else Checkpoints(Path(run_folder), save_seconds)
-    if checkpoints is not None:
-        checkpoints.open(_job(view, reading, tallies), resume)
-    Pass(view, reading, tallies, checkpoints).run()
+    Pass(view, reading, tallies, Checkpoints.of(kept, _job(view, reading, tallies))).run()
     return reading
 
 
@@ -168,9 +151,7 @@ def record_sharing(
     recording: Recording | None = None,
     *,
     token_budget: int | None = None,
-    run_folder: Path | str | None = None,
-    resume: bool = False,
-    save_seconds: float = SAVE_SECONDS,
+    kept: Kept = NOTHING_KEPT,
 ) -> Sharing:
     """Count in how many languages every neuron fires on the same parallel row.
 
@@ -184,9 +165,7 @@ def record_sharing(
         corpus,
         [recording or Recording.sharing_matters()],
         token_budget=token_budget,
-        run_folder=run_folder,
-        resume=resume,
-        save_seconds=save_seconds,
+        kept=kept,
     )
     return sharing
 
@@ -198,9 +177,7 @@ def record_several_sharings(
     recordings: Sequence[Recording],
     *,
     token_budget: int | None = None,
-    run_folder: Path | str | None = None,
-    resume: bool = False,
-    save_seconds: float = SAVE_SECONDS,
+    kept: Kept = NOTHING_KEPT,
 ) -> tuple[Sharing, ...]:
     """Several thresholds, sites or tokens in one pass; each equals what `record_sharing` gives alone."""
     require_tokens_of_a_corpus(recordings)
@@ -209,7 +186,7 @@ def record_several_sharings(
     tallies = [SharingTally(view.layout, languages, recording, len(corpus), device) for recording in recordings]
     reading = read_corpus(
         view, tokenizer, corpus, tallies, order="row",
-        token_budget=token_budget, run_folder=run_folder, resume=resume, save_seconds=save_seconds,
+        token_budget=token_budget, kept=kept,
     )  # fmt: skip
     return tuple(
         _sharing(view, corpus.languages, tally, reading.rows, recorded_signature(view, reading, tally.recording))
@@ -246,70 +223,3 @@ def _require_defined(recordings: Sequence[Recording], languages: tuple[str, ...]
                 f"Sharing was asked for {recording.signature} in {len(languages)} language(s).",
                 "It is defined for one threshold, no other statistics, and two languages or more.",
             )
-
-
-FILE = "activity.safetensors"
-CHECKPOINTS = "unfinished"
-
-
-def record_into(
-    out: Path | str,
-    view: ModelView,
-    tokenizer: PreTrainedTokenizerBase,
-    corpus: Corpus,
-    recording: Recording,
-    *,
-    resume: bool = False,
-    token_budget: int | None = None,
-    save_seconds: float = SAVE_SECONDS,
-) -> Activity:
-    """Record into the folder `out` as `activity.safetensors`; what is counted before that lies in `out/unfinished`.
-
-    Killed at any moment, it goes on with `resume`, and the file is the same to the last byte as without the
-    interruption. A finished folder is read back. Raises `ArtifactError` where `out` holds something and `resume` is not
-    set, and `ConfigError` where it holds another job.
-    """
-    out = Path(out)
-    if resume and (out / FILE).is_file():
-        finished = _same_job(Activity.load(out / FILE), view, corpus, recording)
-        _clean(out)
-        return finished
-    if not resume:
-        check_free(out)
-        distribution.wait_for_all()  # before another process has written anything
-    activity = record(
-        view,
-        tokenizer,
-        corpus,
-        recording,
-        token_budget=token_budget,
-        run_folder=out / CHECKPOINTS,
-        resume=resume,
-        save_seconds=save_seconds,
-    )
-    if distribution.rank() == 0:
-        activity.save(out / FILE)
-        _clean(out)
-    distribution.wait_for_all()
-    return activity
-
-
-def _clean(out: Path) -> None:
-    """Remove what is needed no more, with what a killed process was just writing."""
-    if distribution.rank() == 0:
-        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
-        for unfinished in out.glob(f".{FILE}.*"):
-            unfinished.unlink()
-
-
-def _same_job(finished: Activity, view: ModelView, corpus: Corpus, recording: Recording) -> Activity:
-    wanted = model_signature(view.model) | Signature.of(corpus_hash=corpus.hash) | recording.signature
-    found = finished.signature.to_json()
-    differing = [key for key, value in wanted.fields if found.get(key) != value]
-    if differing or finished.languages != corpus.languages or finished.recording != recording:
-        raise ConfigError(
-            f"The run folder holds a finished recording of another job ({', '.join(differing) or 'its options'}).",
-            "Expected the same model, corpus and options.",
-            "Name another folder.",
-        )
-    return finished

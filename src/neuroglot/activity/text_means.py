@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor
 
+from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.activity.passes import Pass, automatic_token_budget
 from neuroglot.activity.record import recorded_signature
 from neuroglot.activity.recording import Recording
@@ -20,6 +21,7 @@ from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature
+from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import Batch
 from neuroglot.tokens.reading import Reading
 from neuroglot.tokens.tokenizing import context_limit
@@ -54,13 +56,14 @@ def record_text_means(
     quantities: Sequence[Quantity] = ("activation",),
     weights: Weights = "uniform",
     token_budget: int | None = None,
+    kept: Kept = NOTHING_KEPT,
 ) -> TextMeans:
     """The mean of each neuron over the tokens of each text: of its `activation` a, of |a| (`magnitude`), or of whether
     it `fired` (a above the threshold).
 
     Weights are `uniform`, or grow with the `position` t of the counted token, w_t = t / Σt, t from 1. Rows longer than
     the model's context are left out. Raises `ConfigError` for quantities, weights or recordings that are not defined,
-    `MemoryLimitError` where the values would take more than 4 GiB, before anything is read.
+    `MemoryLimitError` where the values would take more than 4 GiB, before anything is read. `kept` as in `record`.
     """
     recording = recording or Recording()
     _require_defined(recording, quantities, weights)
@@ -76,9 +79,10 @@ def record_text_means(
     budget = token_budget or automatic_token_budget(view)
     reading = Reading(tokenizer, corpus, limit, token_budget=budget, equal_once=False)
     tally = _TextMeansTally(view.layout, recording, (len(corpus), languages), quantities, weights)
-    Pass(view, reading, [tally]).run()
-    values = {name: total[reading.rows] for name, total in tally.totals.items()}
     said = recorded_signature(view, reading, recording) | Signature.of(token_weights=weights)
+    job = said | Signature.of(quantities=",".join(quantities), token_budget=budget)
+    Pass(view, reading, [tally], Checkpoints.of(kept, job)).run()
+    values = {name: total[reading.rows] for name, total in tally.totals.items()}
     return TextMeans(view.layout, corpus.languages, values, said)
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from neuroglot.activity.activity import Activity
-from neuroglot.activity.checkpoints import SAVE_SECONDS, Checkpoints
+from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.activity.passes import Pass, automatic_token_budget
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.selection import Selection
@@ -22,6 +21,7 @@ from neuroglot.errors import ConfigError
 from neuroglot.models.loading import model_signature
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature, versions
+from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import Batch
 from neuroglot.tokens.pairs import PairBatch, Pairs, batches_by_direction, encode_pairs, translation_inputs
 from neuroglot.tokens.tagging import Tags
@@ -41,9 +41,7 @@ def collect(
     like_reference: bool = False,
     tags: Tags | None = None,
     token_budget: int | None = None,
-    run_folder: Path | str | None = None,
-    resume: bool = False,
-    save_seconds: float = SAVE_SECONDS,
+    kept: Kept = NOTHING_KEPT,
 ) -> Activity:
     """Count on how many tokens every neuron fires while the model translates, with the reference before its eyes.
 
@@ -54,8 +52,7 @@ def collect(
 
     Padding does not count; `like_reference` counts it too, as the reference does: counts then depend on the
     `token_budget`, and are not those of the reference, whose padding stands elsewhere. Otherwise the budget changes
-    nothing. `run_folder` and `resume` as in `record`. Raises as `encode_pairs` does, and `ConfigError` for a budget
-    below 1 or a folder with another job.
+    nothing. `kept` as in `record`. Raises as `encode_pairs` does, and `ConfigError` for a budget below 1.
     """
     if token_budget is not None and token_budget < 1:
         raise ConfigError(f"Got a token budget of {token_budget}.", "Expected one token or more.")
@@ -63,10 +60,9 @@ def collect(
     reading = _Reading(pairs, token_budget or automatic_token_budget(view))
     tally = ActivityTally(view.layout, len(pairs.directions), RECORDING, view.model.device)
     signature = _signature(view, corpus, pairs, like_reference)
-    checkpoints = None if run_folder is None else Checkpoints(Path(run_folder), save_seconds)
-    if checkpoints is not None:
-        named = ",".join(map(str, pairs.directions))
-        checkpoints.open(signature | Signature.of(directions=named, token_budget=reading.token_budget), resume)
+    named = ",".join(map(str, pairs.directions))
+    job = signature | Signature.of(directions=named, token_budget=reading.token_budget)
+    checkpoints = Checkpoints.of(kept, job)
     _TranslationPass(view, reading, [tally], checkpoints, like_reference=like_reference).run()
     fired, tokens, reached = (tally.totals[name].cpu() for name in ("fired", "tokens", "reached"))
     return Activity(

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
+from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.progress import track
+from neuroglot.signature import Signature, versions
+from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import Batch, by_length
 from neuroglot.tokens.tokenizing import context_limit, tokenize
 
@@ -28,7 +32,12 @@ LOGIT_BUDGET = 2**24  # padded tokens × vocabulary a batch
 
 
 def gradient_times_activation(
-    view: ModelView, tokenizer: PreTrainedTokenizerBase, corpus: Corpus, *, magnitude: bool = False
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    *,
+    magnitude: bool = False,
+    kept: Kept = NOTHING_KEPT,
 ) -> Tensor:
     """Mean over a language's predicted tokens of −Σ_t a_t·∂L/∂a_t, L the loss of a text in nats: `[G, N]`, float64.
 
@@ -41,14 +50,39 @@ def gradient_times_activation(
     tokenized = tokenize(tokenizer, corpus, context_limit(tokenizer, text_config(view.model)))
     budget = max(1, min(TOKEN_BUDGET, LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
     batches = by_length(tokenized, budget)
-    scores = torch.zeros(len(corpus.languages), view.layout.neuron_count, dtype=torch.float64)
-    predicted = torch.zeros(len(corpus.languages), dtype=torch.float64)
+    sums = _Sums(len(corpus.languages), view.layout.neuron_count)
+    job = model_signature(view.model) | Signature.of(corpus_hash=corpus.hash, magnitude=magnitude, budget=budget)
+    checkpoints = Checkpoints.of(kept, job | versions())
+    if checkpoints is not None:
+        checkpoints.restore([sums])
+    done = frozenset(checkpoints.done if checkpoints else ())
     with _differentiable(view):
-        for batch in track(batches, "gradients", len(batches)):
-            languages = torch.tensor([text.language for text in batch.texts])
-            scores.index_add_(0, languages, _of_batch(view, batch.to(view.model.device), magnitude))
-            predicted.index_add_(0, languages, batch.scored.sum(1).double())
-    return scores / predicted[:, None]
+        for number, batch in track(enumerate(batches), "gradients", len(batches)):
+            if number not in done:
+                sums.add(batch, _of_batch(view, batch.to(view.model.device), magnitude))
+                if checkpoints is not None:
+                    checkpoints.note(number, [sums])
+    if checkpoints is not None:
+        checkpoints.save([sums])
+    return sums.totals["scores"] / sums.totals["predicted"][:, None]
+
+
+class _Sums:
+    """Scores `[G, N]` and numbers of predicted tokens `[G]`, summed over batches."""
+
+    maxima: frozenset[str] = frozenset()
+
+    def __init__(self, languages: int, neurons: int) -> None:
+        self.totals = {
+            "scores": torch.zeros(languages, neurons, dtype=torch.float64),
+            "predicted": torch.zeros(languages, dtype=torch.float64),
+        }
+
+    def add(self, batch: Batch, scores: Tensor) -> None:
+        """Add what a batch's texts gave, `[B, N]`."""
+        languages = torch.tensor([text.language for text in batch.texts])
+        self.totals["scores"].index_add_(0, languages, scores)
+        self.totals["predicted"].index_add_(0, languages, batch.scored.sum(1).double())
 
 
 def _of_batch(view: ModelView, batch: Batch, magnitude: bool) -> Tensor:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.activity.passes import Pass, automatic_token_budget
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.selection import Selection
@@ -35,6 +36,7 @@ from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature, versions
+from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import Batch
 from neuroglot.tokens.reading import Reading
 from neuroglot.tokens.targets import Targets, find_targets
@@ -174,6 +176,7 @@ def attribute(
     frozen_norm: bool = False,
     contrastive: bool = False,
     token_budget: int | None = None,
+    kept: Kept = NOTHING_KEPT,
 ) -> Attribution:
     """Score every neuron's contribution to the answer, by the category that it has on the same parallel row.
 
@@ -186,7 +189,7 @@ def attribute(
     Source: Wang et al. 2024 (Sharing Matters), §5. Where we differ: the paper's code takes u from the input embedding
     and gives an empty category the score 0, where ours is left out. Models that normalise or gate what a network writes
     before they add it are scored without that. Raises `ConfigError` for what is not defined, `CorpusError` where no row
-    is left.
+    is left. What was scored is saved in `kept`, from which a killed job goes on.
     """
     recording = recording or Recording.sharing_matters()
     _require_defined(view, task, recording, top_share)
@@ -196,15 +199,17 @@ def attribute(
     scores = ScoresTally(view, categories, targets, unembedding, top_share)
     limit = context_limit(tokenizer, text_config(view.model))
     reading = Reading(tokenizer, targets.task.prompts, limit, "row", token_budget or automatic_token_budget(view))
-    _AttributionPass(view, reading, [categories, scores], scores=scores).run()
+    signature = _signature(view, task, recording, len(reading.rows)) | _options(top_share, frozen_norm, contrastive)
+    checkpoints = Checkpoints.of(kept, signature | Signature.of(token_budget=reading.token_budget))
+    _AttributionPass(view, reading, [categories, scores], checkpoints, scores=scores).run()
     dropped = {**task.dropped, **targets.dropped, **({TOO_LONG: len(reading.dropped)} if reading.dropped else {})}
-    kept = {name: total.cpu()[reading.rows] for name, total in scores.totals.items()}
-    _require_finite(kept["contribution_sum"])
+    values = {name: total.cpu()[reading.rows] for name, total in scores.totals.items()}
+    _require_finite(values["contribution_sum"])
     return Attribution(
         view.layout, task.languages, task.name, recording, top_share, frozen_norm, contrastive,
-        sizes=kept.pop("sizes"), values=kept, dropped=dropped, collisions=targets.collisions,
+        sizes=values.pop("sizes"), values=values, dropped=dropped, collisions=targets.collisions,
         first_tokens=targets.first_tokens(reading.rows),
-        signature=_signature(view, task, recording, len(reading.rows)) | _options(top_share, frozen_norm, contrastive),
+        signature=signature,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def write_run(
     """
     from neuroglot.storage import whole_folder
 
-    with whole_folder(out, overwrite) as folder:
+    with whole_folder(out) as folder:
         report = work(folder)
         report.save(folder / "report.html")
         report.save(folder / "report.json")

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from neuroglot.cli.options import CorpusName, CorpusOptions, Flag, Json, ModelName, ModelOptions, Several
-from neuroglot.cli.specialization import DirectionOptions, MasksFile, SemanticsName, specialize_app
+from cyclopts import Parameter
+
+from neuroglot.cli.options import (
+    NEURONS,
+    TEXTS,
+    CorpusName,
+    CorpusOptions,
+    Flag,
+    Json,
+    ModelName,
+    ModelOptions,
+    Several,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from neuroglot.corpora import Corpus
+    from neuroglot.corpora.directions import Direction
 
 TRAIN_EXAMPLES = """Example:
 
@@ -16,8 +32,36 @@ COMPARE_EXAMPLES = """Examples:
     neuroglot specialize compare --out run
     neuroglot specialize compare --corpus flores/ --languages en de fr es --seeds 0 1 2 --steps 3000 --out run"""
 
+MasksFile = Annotated[Path, Parameter(help="Masks by direction, as `neuroglot specialize select` writes them.")]
+SemanticsName = Annotated[
+    Literal["activation", "weight row"],
+    Parameter(
+        group=NEURONS,
+        help="What a removed neuron does: it writes nothing (`activation`), or, its weights being zero, what its bias "
+        "makes of it (`weight row`, as in the released code).",
+    ),
+]
 
-@specialize_app.command(help_epilogue=TRAIN_EXAMPLES)
+
+@Parameter(name="*", group=TEXTS)
+@dataclass(frozen=True)
+class DirectionOptions:
+    """Between which languages is translated."""
+
+    directions: Annotated[tuple[str, ...] | None, Several] = None
+    """Such as `en-de de-en`; by default out of the pivot into every other language, and back."""
+
+    pivot: str = "en"
+    """The language that stands on one side of most directions."""
+
+    def of(self, corpus: Corpus) -> tuple[Direction, ...]:
+        from neuroglot.corpora.directions import as_direction, directions_of
+
+        if self.directions is not None:
+            return tuple(map(as_direction, self.directions))
+        return directions_of(corpus.languages, self.pivot)
+
+
 def train(
     model: ModelName,
     /,
@@ -63,6 +107,7 @@ def train(
     """
     from neuroglot.errors import ConfigError
     from neuroglot.neurons.masks import DirectionMasks
+    from neuroglot.recipes.artefacts import MASKS, artefact
     from neuroglot.storage import check_free
     from neuroglot.tokens.pairs import encode_pairs
     from neuroglot.training.gated import MASKS_FILE, last_checkpoint, train_specialized
@@ -71,7 +116,7 @@ def train(
         raise ConfigError(f"Got {steps} steps, {batch} rows, {save_steps} steps to save.", "Expected 1 up of each.")
     if not resume:
         check_free(out)
-    chosen, parallel = DirectionMasks.load(masks), texts.load(corpus)
+    chosen, parallel = DirectionMasks.load(artefact(masks, MASKS)), texts.load(corpus)
     view, tokenizer = loading.load(model)
     pairs = encode_pairs(view, tokenizer, parallel, between.of(parallel))
     from transformers import TrainingArguments
@@ -92,7 +137,6 @@ def train(
     print(f"Model and masks: {out}")
 
 
-@specialize_app.command(help_epilogue=COMPARE_EXAMPLES)
 def compare(
     *,
     out: Path,

@@ -28,4 +28,4 @@ def read_task(
     if name not in tasks:
         raise ConfigError(f"The lab's task {name!r} was asked for.", f"Expected --task, one of {', '.join(tasks)}.")
     task = tasks[name] if languages is None else tasks[name].select(languages)
-    return task if limit is None else task.take(range(min(limit, len(task))))
+    return task.head(limit)

@@ -200,7 +200,7 @@ def _prompt_sets(corpus: str, original: tuple[str, ...], texts: MixOptions) -> l
     needed = None if beside is None else tuple(dict.fromkeys([*originals, *beside, *([target] if target else [])]))
     if template_of(texts.template).translates:
         rows = corpora.load(corpus, languages=needed, on_missing=texts.on_missing, column=texts.column)
-        rows = rows if texts.limit is None else rows.take(range(min(texts.limit, len(rows))))
+        rows = rows.head(texts.limit)
         there, inputs_of = rows.languages, lambda main: from_corpora({"text": rows}, main, target=target)
     else:
         task = _read_task(corpus, texts, needed)

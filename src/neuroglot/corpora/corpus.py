@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from neuroglot.errors import CorpusError
+from neuroglot.errors import ConfigError, CorpusError
 
 OPTIONS = "Correct the options, or leave the row out."
 
@@ -96,6 +96,10 @@ class Corpus:
         texts = {language: tuple(column[row] for row in rows) for language, column in self.texts.items()}
         return replace(self, ids=tuple(self.ids[row] for row in rows), texts=texts)
 
+    def head(self, limit: int | None) -> "Corpus":
+        """The first `limit` rows, all where it is None or larger; raises `ConfigError` below 1."""
+        return self if limit is None else self.take(range(_head_rows(limit, len(self))))
+
     def split(self, share: float, seed: int = 0) -> tuple["Corpus", "Corpus"]:
         """Two disjoint parts, the first with `share` of the rows, drawn with `seed`; both keep the corpus's row
         order.
@@ -174,6 +178,10 @@ class Task:
         rows = list(rows)
         return self._with(part.take(rows) for part in self._parts())
 
+    def head(self, limit: int | None) -> "Task":
+        """The first `limit` questions, all where it is None or larger; raises `ConfigError` below 1."""
+        return self if limit is None else self.take(range(_head_rows(limit, len(self))))
+
     def split(self, share: float, seed: int = 0) -> tuple["Task", "Task"]:
         """Two disjoint parts of the rows, the same that `Corpus.split` makes of the prompts."""
         position = {row_id: row for row, row_id in enumerate(self.ids)}
@@ -208,3 +216,9 @@ class Task:
                 "It must be the same option in every language.",
                 "List the options in one order in all languages.",
             )
+
+
+def _head_rows(limit: int, rows: int) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise ConfigError(f"Got limit={limit!r}.", "Expected a number of rows, 1 or more, or None for all.")
+    return min(limit, rows)

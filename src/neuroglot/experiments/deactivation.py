@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
@@ -32,6 +33,7 @@ from neuroglot.models.view import ModelView
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.progress import track
 from neuroglot.signature import Signature, versions
+from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.answers import Questions, read_questions
 from neuroglot.tokens.batches import Batch
 from neuroglot.tokens.tokenizing import context_limit
@@ -117,6 +119,7 @@ def deactivate(
     by_generation: bool = False,
     seed: int = 0,
     token_budget: int | None = None,
+    kept: Kept = NOTHING_KEPT,
 ) -> Deactivation:
     """Switch off the neurons of each category in turn and score the answers, beside random sets of the same size.
 
@@ -141,14 +144,15 @@ def deactivate(
     Rows that cannot be scored in one language are left out in all and counted by reason. Source: Wang et al. 2024
     (Sharing Matters), who switch the categories off but release no code for it; scope, value and controls we found
     stated nowhere, so that the defaults are our choice. Raises `ConfigError` for options that contradict each other,
-    `UnsupportedModelError` for models that are no decoders, `CorpusError` where no row can be scored.
+    `UnsupportedModelError` for models that are no decoders, `CorpusError` where no row can be scored. What was scored
+    is kept in `kept`.
     """
     recording = recording or Recording.sharing_matters()
     plan = Plan(recording, level, corpus_share, scope, value, tuple(categories), draws, equal_size, by_generation, seed)
     plan.check(view, task)
     questions = _questions(view, tokenizer, task, by_generation)
     budget = token_budget or automatic_token_budget(view)
-    run = Run(view, tokenizer, task, questions, plan, budget)
+    run = _Deactivating(view, tokenizer, task, questions, plan, budget, kept)
     with view.evaluating():
         counts = run.counts()
     signature = model_signature(view.model) | _data_signature(task, questions) | plan.signature | versions()
@@ -179,7 +183,7 @@ def _data_signature(task: Task, questions: Questions) -> Signature:
 
 
 @dataclass(eq=False)
-class Run:
+class _Deactivating:
     """One deactivation in progress."""
 
     view: ModelView
@@ -188,24 +192,31 @@ class Run:
     questions: Questions
     plan: Plan
     token_budget: int
+    kept: Kept
 
     def counts(self) -> dict[str, Tensor]:
         """`baseline`, `deactivated`, `random` and `sizes` as in `Deactivation`."""
         languages, totals = len(self.questions.languages), self._empty()
-        value, of_corpus = self._value(), self._corpus_members() if self.plan.level == "corpus" else None
+        value = self._value()
+        of_corpus = self.kept.once("members", self._corpus_members) if self.plan.level == "corpus" else None
         budget = min(self.token_budget, max(1, LOGIT_BUDGET // int(text_config(self.view.model).vocab_size)))
         groups = list(self.questions.groups(self.token_budget))
         for group in track(groups, f"switching off on {self.task.name}", len(groups)):
             places = [text.row for text in group.texts[::languages]]
-            members = of_corpus or self._members(self._firing(group), self._ids(places))
             scorer = Scorer(self.view, self.questions, places, self.plan.scope, value, budget)
-            self._add(totals, scorer, members, places)
+            scored = self.kept.once(
+                f"rows-{places[0]}-{places[-1]}-{len(places)}", partial(self._scored, group, scorer, of_corpus, places)
+            )
+            for name, part in scored.items():
+                rows = totals[name].movedim(-2 if name == "sizes" else -3, 0)
+                rows[places] = part.movedim(-2 if name == "sizes" else -3, 0)
         if self.plan.by_generation and of_corpus is not None:
             self._generate(totals, of_corpus, value)
         return totals
 
-    def _empty(self) -> dict[str, Tensor]:
-        rows, categories, layers = len(self.questions.rows), len(self.plan.categories), len(self.view.layout.layers)
+    def _empty(self, rows: int | None = None) -> dict[str, Tensor]:
+        rows = len(self.questions.rows) if rows is None else rows
+        categories, layers = len(self.plan.categories), len(self.view.layout.layers)
         shape = rows, len(self.questions.languages), len(OUTCOMES)
         return {
             "baseline": torch.zeros(shape, dtype=torch.float64),
@@ -214,18 +225,21 @@ class Run:
             "sizes": torch.zeros(categories, rows, layers, dtype=torch.int32),
         }
 
-    def _add(
-        self, totals: dict[str, Tensor], scorer: Scorer, members: Mapping[str, Tensor], places: Sequence[int]
-    ) -> None:
-        """Score some rows under every condition."""
-        totals["baseline"][places] = on = scorer.counts()
+    def _scored(
+        self, group: Batch, scorer: Scorer, of_corpus: Mapping[str, Tensor] | None, places: Sequence[int]
+    ) -> dict[str, Tensor]:
+        """Some rows under every condition: `totals`, of these rows alone."""
+        members = of_corpus or self._members(self._firing(group), self._ids(places))
+        totals = self._empty(len(places))
+        totals["baseline"][:] = on = scorer.counts()
         for draw, place, off in self._conditions(members, places):
             found = scorer.counts(off) if bool(off.any()) else on  # nothing off: nothing changes
             if draw is None:
-                totals["deactivated"][place, places] = found
-                totals["sizes"][place, places] = self.view.layout.sum_by_layer(off.int()).int()
+                totals["deactivated"][place] = found
+                totals["sizes"][place] = self.view.layout.sum_by_layer(off.int()).int()
             else:
-                totals["random"][draw, place, places] = found
+                totals["random"][draw, place] = found
+        return totals
 
     def _firing(self, group: Batch) -> Tensor:
         return languages_firing(self.view, group, len(self.questions.languages), self.plan.recording)
@@ -269,7 +283,7 @@ class Run:
         tokens: Literal["all", "last"] = "last" if self.plan.scope == "last" else "all"
         recording = Recording("write", tokens, statistics=("moments",))
         prompts = self.task.prompts.take(self.questions.rows)
-        means = record(self.view, self.tokenizer, prompts, recording).mean()
+        means = record(self.view, self.tokenizer, prompts, recording, kept=self.kept.below("means")).mean()
         if self.plan.value == "mean":
             return means.nanmean(0).nan_to_num(0).float()
         others = [torch.cat([means[:g], means[g + 1 :]]).nanmean(0) for g in range(len(means))]
@@ -278,11 +292,15 @@ class Run:
     def _generate(self, totals: dict[str, Tensor], of_corpus: Mapping[str, Tensor], value: float | Tensor) -> None:
         """Fill in the outcome `generated`, under every condition."""
         column, plan = list(OUTCOMES).index("generated"), self.plan
+
+        def right(name: str, off: Tensor) -> Tensor:
+            args = self.view, self.tokenizer, self.task, self.questions, off, value, self.token_budget
+            return self.kept.once(f"generated-{name}", lambda: {"right": generated_right(*args)})["right"]
+
         nothing = torch.zeros(self.view.layout.neuron_count, dtype=torch.bool)
-        args = self.view, self.tokenizer, self.task, self.questions
-        totals["baseline"][..., column] = generated_right(*args, nothing, value, self.token_budget)
-        for place, (name, part) in enumerate(of_corpus.items()):
-            totals["deactivated"][place, ..., column] = generated_right(*args, part[0], value, self.token_budget)
+        totals["baseline"][..., column] = right("baseline", nothing)
+        for index, (name, part) in enumerate(of_corpus.items()):
+            totals["deactivated"][index, ..., column] = right(name, part[0])
             for draw in range(plan.draws):
                 off = at_random(self.view.layout, part, plan.seed, ["corpus"], name, draw)[0]
-                totals["random"][draw, place, ..., column] = generated_right(*args, off, value, self.token_budget)
+                totals["random"][draw, index, ..., column] = right(f"{name}-{draw}", off)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -21,6 +22,7 @@ from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.rates import at_random_like
 from neuroglot.progress import track
 from neuroglot.signature import Signature, versions
+from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, by_length
 from neuroglot.tokens.tokenizing import TokenizedCorpus, context_limit, tokenize
 
@@ -30,7 +32,14 @@ if TYPE_CHECKING:
 LOGIT_BUDGET = 2**25  # padded tokens × vocabulary a batch: 128 MiB of float32
 
 
-def evaluate(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, metric: Metric) -> Evaluation:
+def evaluate(
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    data: Corpus | Task,
+    metric: Metric,
+    *,
+    kept: Kept = NOTHING_KEPT,
+) -> Evaluation:
     """Score a model on a corpus or a task, with an interval over parallel rows for each language.
 
     An intervention that is active around the call is what is scored. Rows with a text longer than the model's context
@@ -38,7 +47,7 @@ def evaluate(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus |
     else.
     """
     tokenized, batches = _prepared(view, tokenizer, data, metric)
-    counts = _counts(view, batches, metric, tokenized)
+    counts = kept.once("counts", lambda: {"counts": _counts(view, batches, metric, tokenized)})["counts"]
     return Evaluation(data.name, tokenized.languages, metric, counts, _signature(view, data, metric, tokenized))
 
 
@@ -52,12 +61,14 @@ def ablation_matrix(
     draws: int = 5,
     seed: int = 0,
     random_on: Literal["all", "own"] = "all",
+    kept: Kept = NOTHING_KEPT,
 ) -> AblationMatrix:
     """Switch off each language's neurons in turn and score every language, beside `draws` random sets of equal size.
 
     Random sets have as many neurons in every layer as the set they stand beside, and are scored on `all` languages, or
-    on the set's `own` only, which is all that the headline needs. The rows should be others than those the sets were
-    selected on. Raises `ConfigError` unless `sets` has exactly the languages of `data`, in any order.
+    on the set's `own` only, which is all that the headline needs. What each condition gave is kept in
+    `kept`. The rows should be others than those the sets were selected on. Raises `ConfigError` unless `sets` has
+    exactly the languages of `data`, in any order.
     """
     tokenized, batches = _prepared(view, tokenizer, data, metric)
     _require_languages(tokenized.languages, sets, draws)
@@ -70,11 +81,16 @@ def ablation_matrix(
     conditions: list[tuple[NeuronSet, int | None]] = [(NeuronSet.empty(view.layout), None)]
     conditions += [(neurons, None) for neurons in own]
     conditions += [(neurons, place if random_on == "own" else None) for neurons, place in random]
-    counts = []
-    for neurons, only in track(conditions, f"switching off on {data.name}", len(conditions)):
+
+    def scored(neurons: NeuronSet, only: int | None) -> dict[str, Tensor]:
         with switch_off(view, neurons):
             some = batches if only is None else _of_language(tokenized, only, view)
-            counts.append(_counts(view, some, metric, tokenized))
+            return {"counts": _counts(view, some, metric, tokenized)}
+
+    counts = [
+        kept.once(f"condition-{number}", partial(scored, *condition))["counts"]
+        for number, condition in track(enumerate(conditions), f"switching off on {data.name}", len(conditions))
+    ]
     languages = len(own)
     shape = (draws, languages, *counts[0].shape)
     signature = _signature(view, data, metric, tokenized) | Signature.of(

@@ -29,8 +29,8 @@ from neuroglot.tokens.tokenizing import Text
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-
 TENSORS = ("score", "neurons", "zero_by_layer", "prompt_tokens", "generated_tokens")
+NO_SIGNATURE = Signature()
 
 
 @dataclass(frozen=True)
@@ -43,38 +43,66 @@ class _Header:
     answers: tuple[str, ...]
 
 
-def save_result(
-    path: Path, result: SettingResult, signature: Signature, answers: tuple[str, ...], prompts: PromptSet
-) -> None:
-    """One safetensors file; answers and prompts are in its header, for people to read."""
-    tensors = {name: getattr(result, name) for name in TENSORS}
-    for role, counted in result.firing.items():
-        tensors |= {f"fired {role}": counted.fired, f"tokens {role}": counted.tokens}
-    header = _Header(signature, tuple(result.firing), tuple(prompts.ids), answers)
-    save_artefact(path, "prompt setting", tensors, header)
+@dataclass(frozen=True, eq=False)
+class MeasuredSetting:
+    """What one setting of one original gave, and the answers by id, for people to read."""
+
+    result: SettingResult
+    ids: tuple[str, ...]
+    answers: tuple[str, ...]
+    signature: Signature
+
+    def save(self, path: Path | str) -> Path:
+        """Write one safetensors file; ids and answers are in its header."""
+        tensors = {name: getattr(self.result, name) for name in TENSORS}
+        for role, counted in self.result.firing.items():
+            tensors |= {f"fired {role}": counted.fired, f"tokens {role}": counted.tokens}
+        header = _Header(self.signature, tuple(self.result.firing), self.ids, self.answers)
+        return save_artefact(path, "prompt setting", tensors, header)
+
+    @classmethod
+    def load(cls, path: Path | str) -> MeasuredSetting:
+        """The inverse of `save`; raises `ArtifactError` on any other file."""
+        tensors, header = load_artefact(path, "prompt setting", _Header, needed=TENSORS)
+        try:
+            firing = {role: Counted(tensors[f"fired {role}"], tensors[f"tokens {role}"]) for role in header.roles}
+        except KeyError as error:
+            raise ArtifactError(f"{path} lacks the tensor {error}.", "Expected a complete prompt setting.") from error
+        result = SettingResult(firing=firing, **{name: tensors[name] for name in TENSORS})
+        _require_same_rows(result, len(header.ids), path)
+        return cls(result, header.ids, header.answers, header.signature)
 
 
-def load_result(path: Path, signature: Signature) -> SettingResult | None:
-    """The result in a file, None where there is none; raises `ArtifactError` where it is of another experiment."""
-    if not path.exists():
-        return None
-    tensors, header = load_artefact(path, "prompt setting", _Header, needed=TENSORS)
-    if header.signature != signature:
-        raise ArtifactError(
-            f"{path} is a result of another experiment.", f"Expected {signature}.", "Name another folder, or remove it."
-        )
-    try:
-        firing = {role: Counted(tensors[f"fired {role}"], tensors[f"tokens {role}"]) for role in header.roles}
-    except KeyError as error:
-        raise ArtifactError(f"{path} lacks the tensor {error}.", "Expected a complete prompt setting.") from error
-    result = SettingResult(firing=firing, **{name: tensors[name] for name in TENSORS})
-    shape = result.score.shape[:2]
-    counted = [one for both in firing.values() for one in (both.fired, both.tokens)]
+def _require_same_rows(result: SettingResult, rows: int, path: Path | str) -> None:
+    """Raise `ArtifactError` unless all parts are of as many rows and originals."""
+    counted = [tensor for both in result.firing.values() for tensor in (both.fired, both.tokens)]
     parts = [result.prompt_tokens, result.generated_tokens, *counted]
-    if result.score.dim() != 3 or any(part.shape[:2] != shape for part in parts):
+    shape = result.score.shape[:2]
+    if result.score.dim() != 3 or shape[0] != rows or any(part.shape[:2] != shape for part in parts):
         shapes = ", ".join(str(list(part.shape)) for part in (result.score, *parts))
-        raise ArtifactError(f"{path} holds tensors of {shapes}.", "Expected the same rows and originals in all.")
-    return result
+        raise ArtifactError(f"{path} holds tensors of {shapes}.", f"Expected the same {rows} rows in all.")
+
+
+def side_by_side(results: Sequence[SettingResult]) -> SettingResult:
+    """Results of several originals side by side on the axis G; roles that not all have are left out."""
+    roles = [role for role in results[0].firing if all(role in result.firing for result in results)]
+    firing = {
+        role: Counted(
+            torch.cat([result.firing[role].fired for result in results], 1),
+            torch.cat([result.firing[role].tokens for result in results], 1),
+        )
+        for role in roles
+    }
+    tokens = torch.stack([result.firing["steps"].tokens.sum() for result in results]).double()
+    zeros = torch.stack([result.zero_by_layer for result in results])
+    return SettingResult(
+        torch.cat([result.score for result in results], 1),
+        firing,
+        torch.stack([result.neurons for result in results]).sum(0),
+        (zeros * tokens[:, None]).sum(0) / tokens.sum(),
+        torch.cat([result.prompt_tokens for result in results], 1),
+        torch.cat([result.generated_tokens for result in results], 1),
+    )
 
 
 def forced(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], outputs: Sequence[str]) -> Generation:
@@ -126,7 +154,8 @@ def measure(
     stop: str,
     forced_too: bool,
     by_segment: bool,
-) -> tuple[SettingResult, tuple[str, ...]]:
+    signature: Signature = NO_SIGNATURE,
+) -> MeasuredSetting:
     """The result of one prompt set, its tensors with one original, and the answers.
 
     Raises `CorpusError` where a prompt leaves no room for the answer: such a row would be missing in this setting only.
@@ -159,7 +188,7 @@ def measure(
     result = SettingResult(
         _score(metric, answers, prompts)[:, None], firing, activity.fired[0, 0], zeros, prompt_tokens, generated
     )
-    return result, answers
+    return MeasuredSetting(result, prompts.ids, answers, signature)
 
 
 def _score(metric: TextMetric, answers: tuple[str, ...], prompts: PromptSet) -> Tensor:

@@ -20,6 +20,7 @@ from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.table import SELECTORS, Evidence, Needs, Selector, selector_named
 from neuroglot.signature import Signature
+from neuroglot.storage import NOTHING_KEPT, Kept
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,6 +36,8 @@ def gather(
     corpus: Corpus,
     needs: Collection[Needs],
     recording: Recording | None = None,
+    *,
+    kept: Kept = NOTHING_KEPT,
 ) -> Evidence:
     """Record what selectors need of a corpus: one pass for counts and statistics, one for texts, one for gradients.
 
@@ -45,14 +48,18 @@ def gather(
     statistics = tuple(name for name in STATISTICS if name in needs)
     found: dict[str, Any] = {}
     if statistics or "counts" in needs:
-        found["activity"] = record(view, tokenizer, corpus, replace(recording, statistics=statistics))
+        found["activity"] = record(
+            view, tokenizer, corpus, replace(recording, statistics=statistics), kept=kept.below("counts")
+        )
     if wanted := {name: quantity for name, quantity in TEXT_MEANS.items() if name in needs}:
         plain = replace(recording, statistics=())
-        means = record_text_means(view, tokenizer, corpus, plain, quantities=list(wanted.values()))
+        means = record_text_means(
+            view, tokenizer, corpus, plain, quantities=list(wanted.values()), kept=kept.below("means")
+        )
         found |= {name: means.values[quantity] for name, quantity in wanted.items()}
         found["signature"] = means.signature
     if "gradients" in needs:
-        found["gradients"] = gradient_times_activation(view, tokenizer, corpus)
+        found["gradients"] = gradient_times_activation(view, tokenizer, corpus, kept=kept.below("gradients"))
     return Evidence(view.layout, corpus.languages, **{"signature": _signature(view, corpus), **found})
 
 
@@ -86,6 +93,7 @@ def compare_selectors(
     recording: Recording | None = None,
     draws: int = 5,
     seed: int = 0,
+    kept: Kept = NOTHING_KEPT,
 ) -> Scoreboard:
     """Let every selector pick `count` neurons for each language on some rows, and switch them off on others.
 
@@ -95,7 +103,7 @@ def compare_selectors(
     """
     chosen = [_rankable(name) for name in selectors]
     view.require("next-token predictions")
-    evidence = gather(view, tokenizer, selection_rows, needed_by(chosen), recording)
+    evidence = gather(view, tokenizer, selection_rows, needed_by(chosen), recording, kept=kept.below("evidence"))
     matrices: dict[str, tuple[AblationMatrix]] = {}
     refused: dict[str, str] = {}
     for selector in chosen:
@@ -105,7 +113,15 @@ def compare_selectors(
             refused[selector.name] = str(error)
             continue
         matrix = ablation_matrix(
-            view, tokenizer, held_out_rows, sets, metric or NatsPerToken(), draws=draws, seed=seed, random_on="own"
+            view,
+            tokenizer,
+            held_out_rows,
+            sets,
+            metric or NatsPerToken(),
+            draws=draws,
+            seed=seed,
+            random_on="own",
+            kept=kept.below(selector.name),
         )
         matrices[selector.name] = (matrix,)
     if not matrices:
@@ -141,16 +157,7 @@ def held_out(corpus: Corpus, rows: int, seed: int) -> tuple[Corpus, Corpus]:
     if rows < 1:
         raise ConfigError(f"Got {rows} rows to score.", "Expected one or more.")
     selection_rows, others = corpus.split(0.5, seed)
-    return selection_rows, others.take(range(min(rows, len(others))))
-
-
-def corpus_a_model(models: Sequence[str], corpora: Sequence[str]) -> list[tuple[str, str]]:
-    """Each model with its corpus; raises `ConfigError` unless there is one corpus for all, or one a model."""
-    if not models or len(corpora) not in (1, len(models)):
-        raise ConfigError(
-            f"Got {len(models)} model(s) and {len(corpora)} corpora.", "Expected one corpus, or one for each model."
-        )
-    return list(zip(models, corpora if len(corpora) > 1 else [corpora[0]] * len(models)))
+    return selection_rows, others.head(rows)
 
 
 def _rankable(name: str) -> Selector:

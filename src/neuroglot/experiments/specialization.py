@@ -207,7 +207,7 @@ def _parts(config: ComparisonConfig, seed: int) -> tuple[Corpus, Corpus, Corpus]
         if len(whole) <= held:
             raise ConfigError(f"{config.data} has {len(whole)} rows.", f"Expected more than {held}.")
         rest, train = whole.split(held / len(whole), seed)
-    return train, rest.take(range(config.validation_rows)), rest.take(range(config.validation_rows, held))
+    return train, rest.head(config.validation_rows), rest.take(range(config.validation_rows, held))
 
 
 def _random_like(masks: DirectionMasks, seed: int) -> DirectionMasks:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from neuroglot.interventions.gating import Semantics, gating
 from neuroglot.metrics.texts import TextOptions, Texts, TextScore, score_texts
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.masks import DirectionMasks
+from neuroglot.progress import track
+from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET
 from neuroglot.tokens.pairs import Pair, Pairs, pad_pairs, translation_inputs
 from neuroglot.tokens.tagging import end_token
@@ -35,12 +38,13 @@ def translate(
     max_new_tokens: int = 256,
     beams: int = 5,
     token_budget: int = TOKEN_BUDGET,
+    kept: Kept = NOTHING_KEPT,
 ) -> dict[Direction, tuple[str, ...]]:
     """What the model makes of every source text, by direction, in the order of `pairs.ids`; targets are not shown.
 
     Each row runs under its direction's mask, or all without any; length penalty 1, no sampling. A batch has at most
-    `token_budget` positions, read and written, beams and all. Raises `ConfigError` where a direction has no mask, or
-    for amounts below 1.
+    `token_budget` positions, read and written, beams and all; one that is in `kept` is not translated again. Raises
+    `ConfigError` if a direction has no mask, or for amounts below 1.
     """
     if min(max_new_tokens, beams, token_budget) < 1:
         raise ConfigError(
@@ -52,10 +56,12 @@ def translate(
     with ExitStack() as active:
         active.enter_context(view.evaluating())
         gate = None if masks is None else active.enter_context(gating(view, masks, semantics=semantics, beams=beams))
-        for batch in _by_length(pairs.pairs, token_budget, beams, max_new_tokens):
+        batches = list(_by_length(pairs.pairs, token_budget, beams, max_new_tokens))
+        for number, batch in enumerate(track(batches, "translating", len(batches))):
             if gate is not None:
                 gate.set(torch.tensor([places[pair.language] for pair in batch]))
-            answers = _answers(view, pairs, batch, GenerationConfig(**config, eos_token_id=end_token(tokenizer)))
+            answer = partial(_answers, view, tokenizer, pairs, batch, config)
+            answers = kept.once(f"batch-{number:06d}", answer)["tokens"]
             for pair, text in zip(batch, tokenizer.batch_decode(answers, skip_special_tokens=True), strict=True):
                 texts[pair.language][pair.row] = text.strip()
     return {direction: tuple(column) for direction, column in zip(pairs.directions, texts, strict=True)}
@@ -70,9 +76,11 @@ def _by_length(pairs: Sequence[Pair], token_budget: int, beams: int, new: int) -
         waiting = waiting[size:]
 
 
-def _answers(view: ModelView, pairs: Pairs, batch: Sequence[Pair], config: GenerationConfig) -> Tensor:
-    """The generated tokens behind what was given: `[B, new]`."""
-    model: Any = view.model
+def _answers(
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, pairs: Pairs, batch: Sequence[Pair], options: dict[str, Any]
+) -> dict[str, Tensor]:
+    """The generated `tokens [B, new]` behind what was given."""
+    model, config = cast(Any, view.model), GenerationConfig(**options, eos_token_id=end_token(tokenizer))
     if view.family.predicts_next:
         given = _prompts(batch, pairs.pad_id)
     else:
@@ -82,8 +90,7 @@ def _answers(view: ModelView, pairs: Pairs, batch: Sequence[Pair], config: Gener
         given = {"input_ids": shown["input_ids"], "attention_mask": shown["attention_mask"], "decoder_input_ids": first}
     begun = given.get("decoder_input_ids", given["input_ids"]).shape[1]
     on_device = {name: tensor.to(view.model.device) for name, tensor in given.items()}
-    sequences: Tensor = model.generate(**on_device, generation_config=config)
-    return sequences[:, begun:]
+    return {"tokens": model.generate(**on_device, generation_config=config)[:, begun:]}
 
 
 def _prompts(batch: Sequence[Pair], pad_id: int) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from neuroglot.signature import Signature
 Prompt = str | Sequence[Mapping[str, str]]
 ROLES = ("system", "developer", "user", "assistant")
 FAILURES = ("timeout", "connection", "over_length", "empty", "truncated", "malformed", "too_large", "filtered")
+PASSING = ("timeout", "connection", "malformed", "too_large")  # and HTTP's: another request may give something else
 HTTP_FAILURE = re.compile(r"http \d{3}")
 # How a generation ended, in the words of the OpenAI protocol and of vLLM, and what that makes of its text.
 FINISHES = {"stop": None, "length": "truncated", "content_filter": "filtered"}
@@ -37,6 +38,11 @@ class Completion:
         known = self.failure is None or self.failure in FAILURES or bool(HTTP_FAILURE.fullmatch(self.failure))
         if not known or (self.text is None) == (self.failure is None):
             raise ConfigError(f"Got {self}.", f"Expected either a text or a failure: {', '.join(FAILURES)}, http NNN.")
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it failed for a reason that another request may not meet."""
+        return self.failure in PASSING or bool(HTTP_FAILURE.fullmatch(self.failure or ""))
 
 
 class Backend(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +18,7 @@ from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 from neuroglot.progress import track
 from neuroglot.signature import Signature, versions
+from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, pad
 from neuroglot.tokens.tokenizing import Text, TokenizedCorpus, context_limit, tokenize
 
@@ -77,12 +79,14 @@ def generate(
     *,
     token_budget: int = TOKEN_BUDGET,
     around: Callable[[Batch, Callable[[], Tensor]], Tensor] = lambda batch, run: run(),
+    kept: Kept = NOTHING_KEPT,
 ) -> Generation:
     """Continue every prompt; an intervention that is active around the call is in force.
 
     Prompts are padded on the left, which changes no text; prompts that leave no room for `max_new_tokens` are left out
-    in all languages. `around(batch, run)` calls `run` for each batch, and may watch the model meanwhile. Raises
-    `UnsupportedModelError` for a model that is no decoder, or cannot generate.
+    in all languages. `around(batch, run)` calls `run` for each batch, and may watch the model meanwhile. A batch that
+    is in `kept` is not generated again. Raises `UnsupportedModelError` for a model that is no decoder, or cannot
+    generate.
     """
     decoding = decoding or Decoding()
     view.require("next-token predictions")
@@ -96,11 +100,28 @@ def generate(
     batches = list(_batches(tokenized, decoding, token_budget))
     torch.manual_seed(decoding.seed)
     with view.evaluating():
-        for batch in track(batches, "generating", len(batches)):
-            sequences = around(batch, lambda batch=batch: _continued(view, batch, config))  # type: ignore[misc]
+        for number, batch in enumerate(track(batches, "generating", len(batches))):
+            run = partial(around, batch, partial(_continued, view, batch, config))
+            sequences = _once(kept, f"batch-{number:06d}", run, view.model.device)
             for text, sequence in zip(batch.texts, sequences.tolist(), strict=True):
                 generated[text.language, text.row] = _until_end(sequence, config.eos_token_id)
     return _generation(view, tokenizer, prompts, tokenized, generated, decoding)
+
+
+def _once(kept: Kept, name: str, run: Callable[[], Tensor], device: torch.device) -> Tensor:
+    """What `run` draws; taken from `kept` with the random state behind it, so that later draws are the same."""
+    if kept.folder is None:
+        return run()
+    drawn = kept.once(name, lambda: {"sequences": run(), **_random_states(device)})
+    torch.set_rng_state(drawn["cpu"])
+    if "cuda" in drawn:
+        torch.cuda.set_rng_state(drawn["cuda"], device)
+    return drawn["sequences"]
+
+
+def _random_states(device: torch.device) -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    return states | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
 
 
 def end_tokens(view: ModelView, tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from neuroglot import extras
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ConfigError, EndpointError
 from neuroglot.generation.backend import Completion, Prompt, check_prompts, check_stop, judged
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.protocol import (
@@ -160,7 +160,8 @@ class Endpoint:
         """One completion a prompt, in order; see `Backend`.
 
         Sent again are requests that time out, lose the connection or get the status 408, 409, 429 or 5xx. The answers
-        so far are in the cache whatever ends the call. Raises `ConfigError` where the key is missing or refused.
+        so far are in the cache whatever ends the call. Raises `ConfigError` if the key is missing, and
+        `EndpointError` if it is refused.
         """
         check_prompts(prompts)
         check_stop(stop)
@@ -248,7 +249,7 @@ class Endpoint:
             return "connection", None, True
         status = response.status_code
         if status in ENDS_THE_JOB:
-            raise ConfigError(
+            raise EndpointError(
                 f"{ENDS_THE_JOB[status]} ({status} at {self._address}, model {self.model!r}).",
                 "Expected the address up to /v1, a model of that endpoint, and the name of the variable with its key.",
             )

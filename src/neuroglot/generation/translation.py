@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -19,7 +19,7 @@ from neuroglot.generation.backend import Backend, Completion, prompts_for, stop_
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.local import LocalBackend
 from neuroglot.signature import Signature
-from neuroglot.storage import FORMAT_VERSION, check_free, parse_json, stored_texts, write_whole
+from neuroglot.storage import FORMAT_VERSION, NOTHING_KEPT, Kept, parse_json, stored_texts, write_whole
 
 KIND = "translations"
 SHORT = 0.5  # of the usual ratio of lengths in a language; below, a translation may have been cut
@@ -145,10 +145,7 @@ def _read(found: dict[str, Any] | None) -> Completion | None:
     return Completion(**{"text": None, **found})
 
 
-FILE = "translations.jsonl"
-ANSWERS = "answers"  # where an endpoint's cache may lie beside it
 WINDOW = 256  # texts that a backend is given at once
-SAVE_SECONDS = 30.0
 
 Ask = Callable[[Sequence[str]], list[Completion]]
 
@@ -162,21 +159,18 @@ def translate(
     source: str | None = None,
     demonstrations: Corpus | None = None,
     prompted: bool = False,
-    folder: Path | str | None = None,
-    resume: bool = False,
-    save_seconds: float = SAVE_SECONDS,
+    kept: Kept = NOTHING_KEPT,
 ) -> Translated:
     """Every text in `source` (the only language by default) in the languages `into`; failures are kept as such.
 
     A translation model (`direction_of`) reads the bare texts, unless `prompted`; other backends are asked, in a
-    conversation where `backend.chat`, with all rows of `demonstrations` as examples. In a `folder`, translations are
-    saved every `save_seconds` and when the call ends, by an error too; `resume` takes them up again, and tries failures
-    once more. Raises `ConfigError` for languages or demonstrations that do not fit, and `ArtifactError` where the
-    folder holds something, or with `resume` another job.
+    conversation where `backend.chat`, with all rows of `demonstrations` as examples. Some hundred texts that are in
+    `kept` are not translated again, unless one of them failed and another request may give something else. Raises
+    `ConfigError` for languages or demonstrations that do not fit, and if `kept` is of another job.
     """
     decoding = decoding or Decoding(max_new_tokens=512)
-    original = _original(corpus, source)
-    targets = _targets(original, into)
+    original = original_of(corpus, source)
+    targets = targets_of(original, into)
     translators = _translators(backend, original, targets, prompted)
     examples = _examples(demonstrations, original, targets, bool(translators))
     asks = {
@@ -185,12 +179,44 @@ def translate(
     }
     manner = "translation model" if translators else "messages" if backend.chat else "text"
     signature = _signature(backend, original, targets, decoding, examples, manner)
-    path = None if folder is None else Path(folder) / FILE
-    done = _begun(path, original, targets, signature, resume)
-    return _translated(asks, original, done, signature, path, save_seconds)
+    columns = {target: _column(asks[target], original, target, signature, kept) for target in targets}
+    return Translated(original, columns, signature)
 
 
-def _original(corpus: Corpus, source: str | None) -> Corpus:
+def _column(ask: Ask, original: Corpus, target: str, signature: Signature, kept: Kept) -> tuple[Completion | None, ...]:
+    """The translations into one language, window by window."""
+    starts = range(0, len(original), WINDOW)
+    windows = [original.take(range(start, min(start + WINDOW, len(original)))) for start in starts]
+    translated = [
+        _window(ask, window, target, signature, kept.file(f"{target}-{number:06d}.jsonl"))
+        for number, window in enumerate(windows)
+    ]
+    return tuple(completion for part in translated for completion in part.completions[target])
+
+
+def _window(ask: Ask, window: Corpus, target: str, signature: Signature, path: Path | None) -> Translated:
+    """What was kept of these texts, or what is translated now; kept if asking again would give the same."""
+    if path is not None and path.exists():
+        with suppress(ArtifactError):  # damaged: translated again
+            return _of_this_job(Translated.load(path), window, signature, path)
+    part = Translated(window, {target: tuple(ask(window.texts[window.languages[0]]))}, signature)
+    if path is not None and not any(completion and completion.may_pass for completion in part.completions[target]):
+        part.save(path)
+    return part
+
+
+def _of_this_job(kept: Translated, window: Corpus, signature: Signature, path: Path) -> Translated:
+    differing = {name for name, _ in set(signature.fields) ^ set(kept.signature.fields)}
+    if differing or kept.original.hash != window.hash:
+        raise ConfigError(
+            f"{path.parent} holds another job: it differs in {', '.join(sorted(differing)) or 'its texts'}.",
+            "Expected the same corpus, model and options.", "Name another folder.",
+        )  # fmt: skip
+    return kept
+
+
+def original_of(corpus: Corpus, source: str | None) -> Corpus:
+    """The language to translate from; raises `ConfigError` if there are several and none is named."""
     if source is None and len(corpus.languages) > 1:
         raise ConfigError(
             f"Corpus {corpus.name!r} has the languages {', '.join(corpus.languages)}.",
@@ -200,7 +226,8 @@ def _original(corpus: Corpus, source: str | None) -> Corpus:
     return corpus.select([source or corpus.languages[0]])
 
 
-def _targets(original: Corpus, into: Sequence[str]) -> tuple[str, ...]:
+def targets_of(original: Corpus, into: Sequence[str]) -> tuple[str, ...]:
+    """The codes of the languages to translate into; raises `ConfigError` if they do not fit."""
     codes = [] if isinstance(into, str) else [language_code(tag) for tag in into]
     if not codes or len({*codes, language_code(original.languages[0])}) <= len(codes):
         raise ConfigError(
@@ -253,64 +280,3 @@ def _signature(
         | decoding.signature
         | backend.signature
     )
-
-
-def _begun(
-    path: Path | None, original: Corpus, targets: Sequence[str], signature: Signature, resume: bool
-) -> dict[str, list[Completion | None]]:
-    """What an earlier call has done, without its failures."""
-    nothing: dict[str, list[Completion | None]] = {target: [None] * len(original) for target in targets}
-    if path is None or not (resume and path.exists()):
-        only_answers = path is not None and {entry.name for entry in path.parent.glob("*")} == {ANSWERS}
-        if path is not None and not (resume and only_answers):
-            check_free(path.parent)
-        return nothing
-    earlier = Translated.load(path)
-    if earlier.signature != signature or earlier.original.hash != original.hash:
-        changed = set(signature.fields) ^ set(earlier.signature.fields)
-        raise ArtifactError(
-            f"{path} holds another job: it differs in {', '.join(sorted({name for name, _ in changed}))}.",
-            "Expected is the same corpus, model and options.",
-            "Name another folder.",
-        )
-    return {
-        target: [each if each and each.failure is None else None for each in earlier.completions[target]]
-        for target in targets
-    }
-
-
-def _translated(
-    asks: dict[str, Ask],
-    original: Corpus,
-    done: dict[str, list[Completion | None]],
-    signature: Signature,
-    path: Path | None,
-    save_seconds: float,
-) -> Translated:
-    """Window by window; saved now and then, and whatever ends it."""
-    texts, saved = original.texts[original.languages[0]], time.monotonic()
-
-    def result() -> Translated:
-        found = Translated(original, {target: tuple(column) for target, column in done.items()}, signature)
-        if path is not None:
-            found.save(path)
-        return found
-
-    try:
-        for target, rows in _windows(done):
-            for row, completion in zip(rows, asks[target]([texts[row] for row in rows]), strict=True):
-                done[target][row] = completion
-            if time.monotonic() - saved > save_seconds:
-                saved, _ = time.monotonic(), result()
-    except BaseException:
-        if any(completion for column in done.values() for completion in column):
-            result()
-        raise
-    return result()
-
-
-def _windows(done: dict[str, list[Completion | None]]) -> Iterator[tuple[str, list[int]]]:
-    for target, column in done.items():
-        missing = [row for row, completion in enumerate(column) if completion is None]
-        for start in range(0, len(missing), WINDOW):
-            yield target, missing[start : start + WINDOW]

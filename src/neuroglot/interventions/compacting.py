@@ -181,23 +181,26 @@ def save_compacted(
     compacted: Compacted,
     folder: Path | str,
     tokenizer: PreTrainedTokenizerBase | None = None,
-    *,
-    overwrite: bool = False,
 ) -> Path:
     """Write a new folder that `load_compacted` reads; transformers cannot, because widths differ by layer.
 
     Raises `ArtifactError` where the folder is not free.
     """
+    with whole_folder(folder) as temporary:
+        write_compacted(compacted, temporary, tokenizer)
+    return Path(folder)
+
+
+def write_compacted(compacted: Compacted, folder: Path, tokenizer: PreTrainedTokenizerBase | None = None) -> None:
+    """Write the files of `save_compacted` into a folder that is there."""
     model: Any = compacted.model
     direction = compacted.direction.source, compacted.direction.target
     dtype: Any = str(model.dtype).removeprefix("torch.")
     header = _Header(direction, compacted.semantics, compacted.widths, compacted.parameters_removed, dtype)
-    with whole_folder(folder, overwrite) as temporary:
-        for part in (model.config, getattr(model, "generation_config", None), tokenizer):
-            if part is not None:
-                part.save_pretrained(temporary)
-        save_artefact(temporary / WEIGHTS, "compacted model", _each_once(model.state_dict()), header)
-    return Path(folder)
+    for part in (model.config, getattr(model, "generation_config", None), tokenizer):
+        if part is not None:
+            part.save_pretrained(folder)
+    save_artefact(folder / WEIGHTS, "compacted model", _each_once(model.state_dict()), header)
 
 
 def load_compacted(folder: Path | str) -> Compacted:

@@ -19,7 +19,7 @@ from neuroglot.models.points import DensePoint
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.signature import versions
-from neuroglot.storage import whole_folder, write_whole
+from neuroglot.storage import as_artifact_error, whole_folder, write_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -32,8 +32,6 @@ def fold_out(
     neurons: NeuronSet,
     out: Path | str,
     tokenizer: PreTrainedTokenizerBase | None = None,
-    *,
-    overwrite: bool = False,
 ) -> Path:
     """Save a checkpoint that, loaded by transformers, computes what the model computes under `switch_off` at 0.
 
@@ -43,16 +41,23 @@ def fold_out(
     `LayoutMismatchError` for neurons of another layout, `UnsupportedModelError` for quantised weights, adapters, and
     weights that are elsewhere or shared, and `ArtifactError` where `out` is not free.
     """
+    with whole_folder(out) as folder:
+        write_folded(view, neurons, folder, tokenizer)
+    return Path(out)
+
+
+def write_folded(
+    view: ModelView, neurons: NeuronSet, folder: Path, tokenizer: PreTrainedTokenizerBase | None = None
+) -> None:
+    """Write the files of `fold` into a folder that is there; raises as `fold` does."""
     view.layout.require_same(neurons.layout, "The neuron set")
     _require_plain(view.model)
     weights = _folded(view, neurons)
-    with whole_folder(out, overwrite) as folder:
-        with _config_kept(view.model):
-            view.model.save_pretrained(folder, state_dict=weights)
+    with as_artifact_error(folder), _config_kept(view.model):
+        view.model.save_pretrained(folder, state_dict=weights)
         if tokenizer is not None:
             tokenizer.save_pretrained(folder)
-        write_whole(folder / RECORD, json.dumps(_record(view, neurons), indent=2, ensure_ascii=False) + "\n")
-    return Path(out)
+    write_whole(folder / RECORD, json.dumps(_record(view, neurons), indent=2, ensure_ascii=False) + "\n")
 
 
 def _folded(view: ModelView, neurons: NeuronSet) -> dict[str, Tensor]:

@@ -66,11 +66,25 @@ def load_config(
     if family is None:
         model_type = PreTrainedConfig.get_config_dict(source, revision=revision)[0].get("model_type")
         if not isinstance(model_type, str):
-            raise UnsupportedModelError(
-                f"The config of {name!r} has the model_type {model_type!r}.", "Expected a name."
-            )
+            raise ValueError(f"its config has the model_type {model_type!r}")
         family = require_family(model_type, name)
     return family, family.config_loader.from_pretrained(source, revision=revision, trust_remote_code=False)
+
+
+def require_known(name: str, revision: str | None = None) -> None:
+    """Raise `UnsupportedModelError` for a model whose config is not there or of no known family; reads no weights."""
+    if name == "lab":
+        return
+    try:
+        load_config(name, name, revision=revision)
+    except UnsupportedModelError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        raise UnsupportedModelError(
+            f"The model {name!r} cannot be found: {_first_line(error)}",
+            "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
+            "Check the spelling; a hub id needs a network or a filled cache.",
+        ) from error
 
 
 def _move(model: PreTrainedModel, device: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,12 @@ class DirectionMasks:
             )
         if not self.directions or len(set(self.directions)) != len(self.directions):
             raise ConfigError(f"Masks are of {', '.join(map(str, self.directions))}.", "Expected each direction once.")
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the directions and of which neurons they keep, the first 12 hex digits."""
+        named = ",".join(map(str, self.directions)).encode()
+        return hashlib.sha256(named + self._packed().tobytes()).hexdigest()[:12]
 
     def place(self, direction: Direction | str) -> int:
         """Where a direction stands; raises `ConfigError` where it has no mask."""
@@ -98,8 +105,10 @@ class DirectionMasks:
         """Write one safetensors file with a JSON header: G rows of N bits."""
         directions = tuple((direction.source, direction.target) for direction in self.directions)
         header = _Header(self.layout, directions, self.signature)
-        packed = torch.from_numpy(np.packbits(self.kept.numpy(), axis=1))
-        return save_artefact(path, "direction masks", {"kept": packed}, header)
+        return save_artefact(path, "direction masks", {"kept": torch.from_numpy(self._packed())}, header)
+
+    def _packed(self) -> np.ndarray:
+        return np.packbits(self.kept.numpy(), axis=1)
 
     @classmethod
     def load(cls, path: Path | str) -> DirectionMasks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -110,7 +110,8 @@ class KeyNumber:
 class Section:
     """What is said about one result: one computed sentence, then figures, tables and the signature of all of it.
 
-    `summary` is the small table that a terminal shows; `headline` goes into the JSON as it is.
+    A terminal shows the small table `summary` and the `lines`, such as texts, as they are; `headline` goes into the
+    JSON as it is.
     """
 
     key: str
@@ -123,6 +124,7 @@ class Section:
     summary: Table | None = None
     key_numbers: tuple[KeyNumber, ...] = ()
     headline: dict[str, Any] | None = None
+    lines: tuple[str, ...] = ()
 
     @property
     def summary_says_all(self) -> bool:
@@ -149,3 +151,12 @@ class Section:
             "tables": [table.to_json() for table in self.all_tables()],
             "signature": self.signature.to_json(),
         }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Section:
+        """What `to_json` kept of a section; raises `KeyError` or `TypeError` on anything else."""
+        tables = tuple(Table.from_json(table) for table in stored["tables"])
+        return cls(
+            stored["key"], stored["title"], stored["sentence"], Signature.from_json(stored["signature"]),
+            tuple(stored["remarks"]), tables=tables,
+        )  # fmt: skip

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.top_texts import TopTexts
 from neuroglot.reports.parts import Section
-from neuroglot.reports.section import ORDER, section_of
-from neuroglot.storage import write_whole
+from neuroglot.reports.section import place_on_page, section_of
+from neuroglot.storage import parse_json, write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,10 +55,10 @@ def _numbered(sections: Sequence[Section]) -> tuple[Section, ...]:
 class Report:
     """Results as one self-contained HTML page, as JSON, and as text for the terminal.
 
-    `results` are of the types that `sections/` can show, neuron sets by language, and tuples that are to be shown
-    together: Evaluations of one metric, or Sharings at several thresholds or of several tasks; in any number and order.
-    `notes` are sentences printed at the top; `texts` are shown by the page's explorer, which needs an Activity. Raises
-    `ConfigError` on anything else.
+    `results` are of the types that `sections/` can show, sections, neuron sets by language, and tuples that are to be
+    shown together: Evaluations of one metric, or Sharings at several thresholds or of several tasks; in any number and
+    order. `notes` are sentences printed at the top; `texts` are shown by the page's explorer, which needs an Activity.
+    Raises `ConfigError` on anything else.
     """
 
     def __init__(
@@ -72,11 +72,32 @@ class Report:
         listed = list(results) if isinstance(results, Sequence) and not isinstance(results, str) else [results]
         if not listed:
             raise ConfigError("A report was given no results.", "Expected at least one.")
-        shown = [(section_of(result), result) for result in _each_once(listed)]
-        shown.sort(key=lambda pair: ORDER.index(pair[0].key))
+        shown = [(result, section_of(result)) for result in _each_once(listed)]
+        shown.sort(key=lambda pair: place_on_page(*pair))
         self.title, self.notes, self.texts = title, tuple(notes), texts
-        self.results = tuple(result for _, result in shown)
-        self.sections = _numbered([part for part, _ in shown])
+        self.results = tuple(result for result, _ in shown)
+        self.sections = _numbered([part for _, part in shown])
+
+    @classmethod
+    def load(cls, path: Path | str) -> Report:
+        """The report in a `report.json`: its sentences, tables and signatures, without figures.
+
+        Raises `ArtifactError` if the file is none.
+        """
+        path = Path(path)
+        try:
+            stored = parse_json(path.read_text(encoding="utf-8"))
+            sections = tuple(Section.from_json(part) for part in stored["sections"])
+            report = cls.__new__(cls)
+            report.title, report.notes, report.texts, report.results = stored["title"], tuple(stored["notes"]), None, ()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ArtifactError(
+                f"{path} is not a report ({error}).", "Expected report.json of a run folder."
+            ) from error
+        if sections:
+            sections = (replace(sections[0], headline=stored["headline"]), *sections[1:])
+        report.sections = sections
+        return report
 
     @property
     def headline(self) -> dict[str, Any] | None:

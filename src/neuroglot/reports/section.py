@@ -13,11 +13,12 @@ from typing import Any
 from neuroglot.errors import ConfigError
 from neuroglot.reports.parts import Section
 
+MADE_BEFORE = ""  # in place of a key: sections that were given as results, in the order in which they were given
 # The order of the page by the sections' keys: the claim first, then what it rests on.
 ORDER = (
-    "ablation", "task", "scoreboard", "prompting", "specialization", "deactivation", "attribution", "sharing-change",
-    "sharing", "sharing-thresholds", "sharing-tasks", "neuron-sets", "neuron-set", "activity", "scores-by-data",
-    "scores",
+    "ablation", "task", "scoreboard", "prompting", "specialization", "deactivation", "attribution", "identified",
+    "generated", MADE_BEFORE, "sharing-change", "alignment", "sharing", "sharing-thresholds", "sharing-tasks",
+    "neuron-sets", "neuron-set", "masks", "activity", "scores-by-data", "scores",
 )  # fmt: skip
 
 
@@ -34,6 +35,16 @@ def section_of_several(first: Any, results: tuple[Any, ...]) -> Section:
 
 
 @section_of.register
+def _(section: Section) -> Section:
+    return section
+
+
+def place_on_page(result: Any, section: Section) -> int:
+    """Where the section of a result comes among the others."""
+    return ORDER.index(MADE_BEFORE if isinstance(result, Section) else section.key)
+
+
+@section_of.register
 def _(results: tuple) -> Section:
     types = {type(result) for result in results}
     if len(types) != 1:
@@ -44,7 +55,7 @@ def _(results: tuple) -> Section:
 def refusal(given: str) -> ConfigError:
     """The error about what no section shows; it lists what the sections have registered."""
     alone, together = (
-        ", ".join(sorted(kind.__name__ for kind in dispatch.registry if kind not in (object, tuple, Mapping)))
+        ", ".join(sorted(kind.__name__ for kind in dispatch.registry if kind not in (object, tuple, Mapping, Section)))
         for dispatch in (section_of, section_of_several)
     )
     return ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,12 @@ class Table:
             "units": [column.unit for column in self.columns],
             "rows": [list(row) for row in self.rows],
         }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Table:
+        """The inverse of `to_json`; raises `KeyError` or `TypeError` on anything else."""
+        columns = tuple(map(Column, stored["columns"], stored["units"]))
+        return cls(stored["key"], stored["title"], columns, tuple(tuple(row) for row in stored["rows"]))
 
     def to_csv(self) -> str:
         """RFC 4180 with a header such as `effect (nats per token)`; the same cells as the page offers to download."""

@@ -29,6 +29,8 @@ def print_report(title: str, notes: Sequence[str], sections: Sequence[Section], 
     for section in sections:
         if section.summary:
             console.print(section.summary.to_rich())
+        for line in section.lines:  # not wrapped, so that they can be searched and cut
+            console.print(Text(line), soft_wrap=True)
 
 
 def plain_text(title: str, notes: Sequence[str], sections: Sequence[Section]) -> str:

@@ -15,6 +15,7 @@ from neuroglot.reports.html import environment, template_text
 from neuroglot.reports.report import SCHEMA_VERSION
 from neuroglot.reports.tables import Cell, Column, Table
 from neuroglot.reports.wording import UNDEFINED, bracketed, number
+from neuroglot.runs.folder import MARKER
 from neuroglot.storage import parse_json, write_whole
 
 DEEPEST = 4  # folders below the one that is searched
@@ -24,7 +25,7 @@ EFFECTS = {"diagonal": "its own off", "off_diagonal": "another's off", "random":
 
 
 @dataclass(frozen=True)
-class Run:
+class ListedRun:
     """A run folder, `path` below the one that was searched: what its report says, or the `problem` with it."""
 
     path: Path
@@ -49,8 +50,8 @@ class Run:
         return [f"{number(score.value)} {bracketed(score)}" if score else UNDEFINED for score in scores]
 
 
-def find_runs(folder: Path | str) -> list[Run]:
-    """Folders with report.json and config.json in `folder`, itself included, in the order of their names.
+def find_runs(folder: Path | str) -> list[ListedRun]:
+    """Folders with report.json and the marker of a run in `folder`, itself included, in the order of their names.
 
     Links are not followed and hidden folders not read. A run that cannot be read is listed with what is wrong with it.
     Raises `ArtifactError` where `folder` is no folder.
@@ -61,7 +62,7 @@ def find_runs(folder: Path | str) -> list[Run]:
     return [_run(folder, path) for path in sorted(_run_folders(folder))]
 
 
-def write_index(folder: Path | str) -> tuple[Path, list[Run]]:
+def write_index(folder: Path | str) -> tuple[Path, list[ListedRun]]:
     """Write `folder/index.html` over the runs in it; raises `ArtifactError` where there is none, or where another
     program's index.html is in the way.
     """
@@ -69,7 +70,7 @@ def write_index(folder: Path | str) -> tuple[Path, list[Run]]:
     runs, path = find_runs(folder), folder / "index.html"
     if not runs:
         raise ArtifactError(
-            f"{folder} holds no run folder.", "Expected folders with report.json and config.json.",
+            f"{folder} holds no run folder.", "Expected folders that neuroglot wrote.",
             "Make one: neuroglot demo --out runs/demo",
         )  # fmt: skip
     if path.is_symlink() or (path.exists() and not (path.is_file() and MARK in _beginning(path))):
@@ -82,13 +83,13 @@ def _beginning(path: Path) -> str:
         return file.read(2000)
 
 
-def index_page(runs: list[Run], name: str) -> str:
+def index_page(runs: list[ListedRun], name: str) -> str:
     """The index as one HTML document without any script."""
     template = environment().get_template("index.html.j2")
     return template.render(runs=runs, name=name, style=template_text("report.css"), effects=list(EFFECTS.values()))
 
 
-def index_table(runs: list[Run]) -> Table:
+def index_table(runs: list[ListedRun]) -> Table:
     """The index for a terminal."""
     columns = [Column(name) for name in ("folder", "model", "corpus", *EFFECTS.values(), "unit")]
     rows: list[list[Cell]] = [
@@ -101,27 +102,29 @@ def _run_folders(folder: Path) -> Iterator[Path]:
     for place, below, files in os.walk(folder, followlinks=False):
         path = Path(place).relative_to(folder)
         below[:] = [name for name in below if not name.startswith(".") and len(path.parts) < DEEPEST]
-        if {"report.json", "config.json"} <= set(files):
+        if {"report.json", MARKER} <= set(files):
             yield path
 
 
-def _run(folder: Path, path: Path) -> Run:
+def _run(folder: Path, path: Path) -> ListedRun:
     try:
         return _read(folder / path, path)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        return Run(path, problem=f"its report.json cannot be read ({type(error).__name__})")
+        return ListedRun(path, problem=f"its report.json cannot be read ({type(error).__name__})")
 
 
-def _read(place: Path, path: Path) -> Run:
+def _read(place: Path, path: Path) -> ListedRun:
     file, page = place / "report.json", place / "report.html"
     if file.is_symlink() or not file.is_file() or file.stat().st_size > LARGEST:
-        return Run(path, problem=f"its report.json is a link, no plain file, or larger than {LARGEST // 2**20} MiB")
+        return ListedRun(
+            path, problem=f"its report.json is a link, no plain file, or larger than {LARGEST // 2**20} MiB"
+        )
     stored = parse_json(file.read_text(encoding="utf-8"))
     if stored["schema_version"] != SCHEMA_VERSION:
-        return Run(path, problem=f"its report.json has schema {stored['schema_version']!r}, not {SCHEMA_VERSION}")
+        return ListedRun(path, problem=f"its report.json has schema {stored['schema_version']!r}, not {SCHEMA_VERSION}")
     headline = stored["headline"]
     fields = _common(stored["sections"])
-    return Run(
+    return ListedRun(
         path,
         title=str(stored["title"]),
         model=str(fields.get("model", UNDEFINED)),

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from neuroglot.tokens.tokenizing import context_limit, nothing_fits
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+UNKNOWN = "–"
 SAMPLED_ROWS = 500  # are tokenised where there are more
 ENOUGH_SECONDS = 0.5  # of a timed run that fills a batch: what it costs to begin says little then
 MOST_SECONDS = 5.0  # of one that does not
@@ -65,7 +67,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Price:
-    """What a job would cost beside loading the model; bytes are those beyond the model's own."""
+    """What a job would cost beside loading the model; bytes are those beyond the model's own.
+
+    `files` are read or written, with their bytes if they are there already; `remarks` say what no number does.
+    """
 
     models: tuple[str, ...]
     device: str
@@ -73,6 +78,8 @@ class Price:
     kept_bytes: int
     batch_bytes: int
     disk_bytes: int
+    files: tuple[tuple[str, str, int | None], ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -81,9 +88,12 @@ class Price:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is known and what is a guess."""
+        if not self.lines:
+            return (*self.remarks, "No model reads text; memory and disk are estimated.")
         exact = all(line.exact for line in self.lines)
         counted = "counted exactly" if exact else f"estimated from {SAMPLED_ROWS} rows of each corpus"
         return (
+            *self.remarks,
             f"Tokens are {counted}; equal texts and shared beginnings may be read once, and make them fewer.",
             f"Time is estimated from short runs of each step on {self.device}; loading the model comes on top.",
             "Memory and disk are estimated, memory beyond the model's own.",
@@ -92,22 +102,31 @@ class Price:
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"seconds": self.seconds, "notes": self.notes}
 
-    def tables(self) -> tuple[Table, Table]:
-        columns = [Column(name) for name in ("step", "tokens", "times", "tokens in all", "time, about")]
+    def tables(self) -> tuple[Table, ...]:
+        """The steps, the files, and what all of it needs; without what there is none of."""
+        heads = [Column(name) for name in ("step", "tokens", "times", "tokens in all", "time, about")]
         steps = [
             (line.step, line.tokens, line.times, line.tokens * line.times, _duration(line.seconds))
             for line in self.lines
         ]
-        needed = [
-            ("time", _duration(self.seconds)),
-            ("memory for what is kept", decimal(self.kept_bytes)),
-            ("memory for a batch", decimal(self.batch_bytes)),
-            ("disk", decimal(self.disk_bytes)),
-        ]
+        files = [(name, use, UNKNOWN if size is None else decimal(size)) for name, use, size in self.files]
+        needed = [("disk", decimal(self.disk_bytes))]
+        needed += [("memory for what is kept", decimal(self.kept_bytes))] if self.models else []
+        if steps:
+            needed += [("memory for a batch", decimal(self.batch_bytes)), ("time", _duration(self.seconds))]
+        title = f"What {', '.join(self.models)} would read on {self.device}"
         return (
-            Table.of("steps", f"What {', '.join(self.models)} would read on {self.device}", columns, steps),
-            Table.of("needed", "What the job would need", [Column("what"), Column("about")], needed),
+            *([Table.of("steps", title, heads, steps)] if steps else []),
+            *([Table.of("files", "Files", [Column(name) for name in ("file", "use", "size")], files)] if files else []),
+            Table.of("needed", "What the job would need", [Column("what"), Column("about")], reversed(needed)),
         )
+
+
+def of_files(read: Sequence[Path], written: Sequence[str], disk_bytes: int, remarks: Sequence[str] = ()) -> Price:
+    """The price of a job in which no model reads text: which files it reads, and which it writes into its folder."""
+    before = [(str(path), "read", path.stat().st_size) for path in read]
+    after = [(name, "written", None) for name in written]
+    return Price((), "", (), 0, 0, disk_bytes, (*before, *after), tuple(remarks))
 
 
 def price(
@@ -122,14 +141,15 @@ def price(
 
 def together(prices: Sequence[Price]) -> Price:
     """The price of jobs one after another, into one report."""
-    first = prices[0]
     return Price(
-        tuple(model for one in prices for model in one.models),
-        first.device,
-        tuple(replace(line, step=f"{one.models[0]}: {line.step}") for one in prices for line in one.lines),
-        max(one.kept_bytes for one in prices),
-        max(one.batch_bytes for one in prices),
-        max(one.disk_bytes for one in prices),
+        tuple(model for price in prices for model in price.models),
+        next((price.device for price in prices if price.device), ""),
+        tuple(replace(line, step=f"{price.models[0]}: {line.step}") for price in prices for line in price.lines),
+        max(price.kept_bytes for price in prices),
+        max(price.batch_bytes for price in prices),
+        max(price.disk_bytes for price in prices),
+        tuple(file for price in prices for file in price.files),
+        tuple(remark for price in prices for remark in price.remarks),
     )
 
 

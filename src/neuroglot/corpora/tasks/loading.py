@@ -100,8 +100,6 @@ def load(
     """
     if on_missing not in get_args(OnMissing):
         raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected is 'refuse' or 'drop'.")
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-        raise ConfigError(f"limit={limit!r} was given.", "Expected is a number of rows, 1 or more, or None for all.")
     path = Path(source).expanduser()
     layout = _layout(path)
     unknown = [name for name in options if name not in layout.options]
@@ -110,8 +108,7 @@ def load(
             f"The option {unknown[0]!r} was given for {path}, of the layout {layout.name!r}.",
             f"Its options are {', '.join(layout.options)}." if layout.options else "It has no options.",
         )
-    task = layout.read(path, languages, on_missing, **options)
-    return task if limit is None else task.take(range(min(limit, len(task))))
+    return layout.read(path, languages, on_missing, **options).head(limit)
 
 
 def is_task(source: str | Path) -> bool:

@@ -141,7 +141,7 @@ def score_texts(
     for name in metrics:
         if name in TEXT_METRICS and TEXT_METRICS[name].needs_source and texts.sources is None:
             raise ConfigError(
-                f"The metric {name!r} needs the sources.", "None were given.", "Give them: --source FILE."
+                f"The metric {name!r} needs the sources.", "None were given.", "Give them: --sources FILE."
             )
     chosen = choose_metrics(metrics, options or TextOptions())
     return [_score(name, metric, texts, others) for name, metric in chosen.items()]

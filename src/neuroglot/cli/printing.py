@@ -1,0 +1,39 @@
+"""What commands print: a report and its place, a price, or one JSON object."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neuroglot.reports import Report
+    from neuroglot.runs.price import Price
+
+
+def print_finished(report: Report, out: Path | None, json: bool) -> None:
+    """The report and its place; as JSON `{"out", "report"}`, the report being what report.json holds."""
+    if json:
+        print_json({"out": None if out is None else str(out), "report": report.to_json()})
+        return
+    report.print()
+    if out is not None:
+        print(f"\nReport: {out / 'report.html'}")
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One object on standard output; numbers that are not finite are refused, because JSON has none."""
+    print(json_format.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def print_price(price: Price, json: bool) -> None:
+    """What a job would cost."""
+    if json:
+        print_json({"dry_run": True, **price.to_json()})
+        return
+    from rich.console import Console
+
+    for table in price.tables():
+        Console().print(table.to_rich())
+    print("\n" + "\n".join(price.notes))

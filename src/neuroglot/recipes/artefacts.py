@@ -1,0 +1,46 @@
+"""Artefacts that options name: by the file, or by the run folder that holds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.runs.folder import MARKER
+
+ACTIVITY, MASKS, STEERING = "activity.safetensors", "masks.safetensors", "steering.safetensors"
+GENERATED, CORPUS, TRANSLATIONS = "generated.jsonl", "corpus.jsonl", "translations.jsonl"
+
+
+def artefact(path: Path, name: str) -> Path:
+    """The file that was named, or the file `name` of the run folder that was; raises `ArtifactError` if it has none."""
+    if not path.is_dir():
+        return path
+    if not (path / name).is_file():
+        raise ArtifactError(f"{path} holds no {name}.", "Expected the file, or the run folder that holds it.")
+    return path / name
+
+
+def neuron_files(folder: Path) -> dict[str, Path]:
+    """The neuron sets of a run folder by language, as `neuroglot select` and `neuroglot analyze` write them."""
+    below = folder / "neurons"
+    return {file.stem: file for file in sorted((below if below.is_dir() else folder).glob("*.safetensors"))}
+
+
+def neuron_file(path: Path) -> Path:
+    """The file of one neuron set; a run folder stands for its set if it has one only, else `ConfigError`."""
+    if not path.is_dir():
+        return path
+    files = neuron_files(path)
+    if len(files) != 1:
+        raise ConfigError(
+            f"{path} holds neuron sets of {', '.join(files) or 'no language'}.", "Expected one set.",
+            f"Name its file: {next(iter(files.values()))}." if files else "",
+        )  # fmt: skip
+    return next(iter(files.values()))
+
+
+def corpus_source(corpus: str) -> str:
+    """The corpus that was named, or that of the run folder of `neuroglot translate`."""
+    folder = Path(corpus)
+    is_run = (folder / MARKER).is_file() and (folder / CORPUS).is_file()
+    return str(folder / CORPUS) if is_run else corpus

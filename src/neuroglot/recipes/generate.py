@@ -1,0 +1,136 @@
+"""`generate`: texts that a model writes, with neurons steered or switched off."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from neuroglot.recipes.artefacts import GENERATED, STEERING, artefact, neuron_file
+from neuroglot.recipes.options import USE, Decoded, OnColumn, OnLanguages, OnModel
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from neuroglot.corpora import Corpus
+    from neuroglot.generation.texts import GeneratedTexts
+    from neuroglot.interventions.steering import Steering
+    from neuroglot.models import ModelView
+    from neuroglot.neurons import NeuronSet
+    from neuroglot.reports import Report
+    from neuroglot.runs.identity import Identity
+    from neuroglot.runs.price import Price
+    from neuroglot.runs.run import Run
+    from neuroglot.signature import Signature
+
+
+class _Inputs(NamedTuple):
+    view: ModelView
+    tokenizer: PreTrainedTokenizerBase
+    prompts: Corpus
+    steering: Steering | None
+    off: NeuronSet | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generate(OnModel, OnLanguages, OnColumn, Decoded):
+    """Continue prompts, with neurons steered or switched off."""
+
+    command = "generate"
+    group = USE
+    examples = """
+    neuroglot generate lab --prompt "Der Preis ist" --max-new-tokens 20
+    neuroglot generate lab --corpus prompts.tsv \\
+        --ablate selected/de.safetensors --out without-german
+    neuroglot generate ./my-model --corpus prompts/ --steer to-german --json"""
+    positional = ("model",)
+    keeping = "optional"
+
+    corpus: str | None = None
+    """Prompts by language: parallel text, as for `neuroglot record`."""
+
+    prompt: str | None = None
+    """One prompt, instead of a corpus."""
+
+    steer: Path | None = None
+    """Run folder of `neuroglot steer`, or its steering.safetensors."""
+
+    ablate: Path | None = None
+    """File of a neuron set, or a run folder with one: these neurons are off at all tokens, whatever the steering makes
+    of them."""
+
+    def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.interventions.steering import Steering
+        from neuroglot.neurons import NeuronSet
+
+        self.decoding  # noqa: B018 (refuses options that contradict each other)
+        prompts = self._prompts(identity)
+        steering = off = None
+        if self.steer is not None:
+            steering = identity.file("steering", artefact(self.steer, STEERING), Steering.load)
+        if self.ablate is not None:
+            off = identity.file("neurons", neuron_file(self.ablate), NeuronSet.load)
+        view, tokenizer = self.load_model(identity, self.model)
+        if steering is not None:
+            steering.require_layout(view.layout)
+        if off is not None:
+            view.layout.require_same(off.layout, "The neuron set")
+        return _Inputs(view, tokenizer, prompts, steering, off)
+
+    def work(self, run: Run, inputs: _Inputs) -> Report:
+        from neuroglot.generation.texts import GeneratedTexts
+        from neuroglot.reports import Report
+
+        texts = run.once(GENERATED, GeneratedTexts, lambda: self._generated(run, inputs))
+        return Report([texts], title=f"Texts of {dict(texts.signature.fields)['model']}")
+
+    def price(self, inputs: _Inputs) -> Price:
+        from neuroglot.recipes.steps import REPORT_BYTES, writing
+        from neuroglot.runs.price import price
+
+        step = writing(*inputs[:3], self.max_new_tokens)
+        size = 4 * self.max_new_tokens * len(inputs.prompts) * len(inputs.prompts.languages)  # bytes of a token, about
+        return price(*inputs[:2], [step], 2 * size, size + REPORT_BYTES)
+
+    def _prompts(self, identity: Identity) -> Corpus:
+        from neuroglot.corpora import Corpus
+        from neuroglot.errors import ConfigError
+        from neuroglot.recipes.options import note_data, read_corpus
+
+        if (self.corpus is None) == (self.prompt is None):
+            raise ConfigError("Prompts are needed.", "Expected either a corpus (--corpus) or one --prompt.")
+        if self.corpus is not None:
+            prompts = read_corpus(self, self.corpus, self.languages, self.column)
+        else:
+            prompts = Corpus("prompt", ("0",), {"und": (str(self.prompt),)})
+        note_data(identity, prompts)
+        return prompts
+
+    def _generated(self, run: Run, inputs: _Inputs) -> GeneratedTexts:
+        from neuroglot.generation.decoding import generate
+        from neuroglot.generation.texts import GeneratedTexts
+        from neuroglot.interventions.steering import steering
+        from neuroglot.interventions.switching import switch_off
+
+        view, tokenizer, prompts = inputs[:3]
+        with ExitStack() as changes:  # applied in order; the later one wins
+            if inputs.steering is not None:
+                changes.enter_context(steering(view, inputs.steering))
+            if inputs.off is not None:
+                changes.enter_context(switch_off(view, inputs.off))
+            generation = generate(view, tokenizer, prompts, self.decoding, kept=run.kept("batches"))
+        rows = {row_id: row for row, row_id in enumerate(prompts.ids)}
+        answered = prompts.take(rows[row_id] for row_id in generation.ids).texts
+        signature = generation.signature | _changes(inputs)
+        return GeneratedTexts(generation.ids, generation.texts, answered, signature)
+
+
+def _changes(inputs: _Inputs) -> Signature:
+    """What was done to neurons."""
+    from neuroglot.interventions.operators import set_to
+    from neuroglot.signature import Signature
+
+    steered = inputs.steering.signature if inputs.steering is not None else Signature()
+    ablated = None if inputs.off is None else str(set_to(inputs.off).signature)
+    return steered | Signature.of(ablated=ablated)

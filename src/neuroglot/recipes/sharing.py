@@ -1,0 +1,173 @@
+"""`sharing`: neurons sorted by the languages in which they fire, on one task or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from neuroglot.recipes.options import FIND, Natural, OnLanguages, OnModel, SiteName, note_data
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from neuroglot.activity.recording import Recording
+    from neuroglot.activity.sharing import Sharing as Shared
+    from neuroglot.corpora import Corpus
+    from neuroglot.models import ModelView
+    from neuroglot.reports import Report
+    from neuroglot.runs.identity import Identity
+    from neuroglot.runs.price import Price, Step
+    from neuroglot.runs.run import Run
+
+
+class _Inputs(NamedTuple):
+    view: ModelView
+    tokenizer: PreTrainedTokenizerBase
+    corpora: tuple[Corpus, ...]
+    notes: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharing(OnModel, OnLanguages):
+    """Sort neurons into all-shared, partial-shared, specific and non-activated, row by row (Sharing Matters).
+
+    For each corpus: the last token of each prompt at every threshold, all tokens, and what the model says next. Source:
+    Wang et al. 2024, §§3–4.
+    """
+
+    command = "sharing"
+    group = FIND
+    examples = """
+    neuroglot sharing lab --corpus lab --out run
+    neuroglot sharing ./my-model --corpus mpararel/ --languages en de fr --on-missing drop --out run
+    neuroglot sharing ./my-model --corpus mgsm/ xquad/ --limit 200 --new-tokens 16 --out run"""
+    positional = ("model",)
+
+    corpus: tuple[str, ...]
+    """A task (a folder of mParaRel, MGSM, XQuAD, XNLI or MzsRE, or a YAML that describes one) or parallel text;
+    several are compared."""
+
+    new_tokens: Natural = 0
+    """Let the model go on from each prompt by so many tokens, and read those as well."""
+
+    site: SiteName = "post_act"
+    """Where a neuron is read: `post_act`, output of the nonlinearity, or `write`, input of the down projection."""
+
+    fires: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    """A neuron fires where its value is greater than this; the first threshold is the main one."""
+
+    special_tokens: bool = True
+    """Count tokens that the tokenizer adds, such as `<s>`."""
+
+    def read(self, identity: Identity) -> _Inputs:
+        read = [prompts_of(self, source) for source in self.corpus]
+        corpora = tuple(corpus for corpus, _ in read)
+        for number, corpus in enumerate(corpora, 1):
+            note_data(identity, corpus, f"data {number}")
+        notes = [note for _, notes in read for note in notes]
+        return _Inputs(*self.load_model(identity, self.model), corpora, notes)
+
+    def work(self, run: Run, inputs: _Inputs) -> Report:
+        from neuroglot.reports import Report
+
+        results: list[Any] = []
+        main: list[Shared] = []
+        for number, corpus in enumerate(inputs.corpora, 1):
+            by_threshold, others = self._recorded(run, inputs, corpus, number)
+            main.append(by_threshold[0])
+            results += [by_threshold[0], *others, *([by_threshold] if len(by_threshold) > 1 else [])]
+        if len(main) > 1:
+            results.append(tuple(main))
+        title = f"Shared neurons of {dict(main[0].signature.fields)['model']}"
+        return Report(results, title=title, notes=inputs.notes + over_long(main))
+
+    def price(self, inputs: _Inputs) -> Price:
+        """One reading of each corpus, whatever the number of thresholds, and what is generated."""
+        from neuroglot.recipes.steps import REPORT_BYTES, sharing_bytes
+        from neuroglot.runs.price import price
+
+        kept = sum(sharing_bytes(inputs.view, corpus, self._last) for corpus in inputs.corpora)
+        steps = [step for corpus in inputs.corpora for step in self._steps(inputs, corpus)]
+        return price(*inputs[:2], steps, (len(self.fires) + 1) * kept, kept + REPORT_BYTES)
+
+    @property
+    def _last(self) -> Recording:
+        from neuroglot.activity.recording import Recording
+
+        return Recording(self.site, "last", self.fires[:1], self.special_tokens)
+
+    @property
+    def _recordings(self) -> list[Recording]:
+        """Of the prompts: at the last token by threshold, and over all tokens at the first threshold."""
+        return [
+            *(replace(self._last, fires=(threshold,)) for threshold in self.fires),
+            replace(self._last, tokens="all"),
+        ]
+
+    def _recorded(
+        self, run: Run, inputs: _Inputs, corpus: Corpus, number: int
+    ) -> tuple[tuple[Shared, ...], list[Shared]]:
+        """At the last token by threshold; and over all tokens and what was generated, at the first threshold."""
+        from neuroglot.activity.record import record_several_sharings
+
+        *by_threshold, everywhere = record_several_sharings(
+            *inputs[:2], corpus, self._recordings, kept=run.kept(f"counts-{number}")
+        )
+        by_threshold[0].save(run.files / f"sharing-{number}.safetensors")
+        others = [everywhere]
+        if self.new_tokens:
+            others.append(self._generated(run, inputs, corpus, number))
+        return tuple(by_threshold), others
+
+    def _generated(self, run: Run, inputs: _Inputs, corpus: Corpus, number: int) -> Shared:
+        from neuroglot.activity.record import record_generated_sharing
+        from neuroglot.activity.sharing import Sharing as Shared
+        from neuroglot.generation.decoding import Decoding, generate
+
+        def make() -> Shared:
+            generation = generate(*inputs[:2], corpus, Decoding(max_new_tokens=self.new_tokens))
+            (sharing,) = record_generated_sharing(inputs.view, generation, [replace(self._last, tokens="generated")])
+            return sharing
+
+        return run.once(f"generated-{number}.safetensors", Shared, make)
+
+    def _steps(self, inputs: _Inputs, corpus: Corpus) -> list[Step]:
+        from neuroglot.activity.record import record_several_sharings
+        from neuroglot.recipes.steps import writing
+        from neuroglot.runs.price import Step
+
+        view, tokenizer = inputs[:2]
+        steps = [
+            Step(
+                f"counting on {corpus.name}", corpus,
+                lambda part: record_several_sharings(view, tokenizer, part, self._recordings),
+            )
+        ]  # fmt: skip
+        if self.new_tokens:
+            generated = replace(self._last, tokens="generated")
+            steps.append(writing(view, tokenizer, corpus, self.new_tokens, generated))
+        return steps
+
+
+def prompts_of(options: OnLanguages, source: str) -> tuple[Corpus, list[str]]:
+    """The texts to read and what was left out of them: a task's prompts, or parallel text."""
+    from neuroglot.corpora.tasks import is_task
+    from neuroglot.recipes.options import read_corpus, read_task
+
+    if is_task(source):
+        task = read_task(source, None, options.languages, options.on_missing, options.limit)
+        return task.prompts, [f"{task.name}: {count:,} rows left out: {why}." for why, count in task.dropped.items()]
+    corpus = read_corpus(options, source, options.languages)
+    notes = [f"{corpus.name}: {corpus.dropped:,} rows left out: a language lacked the text."] if corpus.dropped else []
+    return corpus, notes
+
+
+def over_long(sharings: Sequence[Shared]) -> list[str]:
+    """Rows that did not fit into the model's context, by corpus."""
+    said = []
+    for sharing in sharings:
+        fields = dict(sharing.signature.fields)
+        if count := int(fields["rows_dropped"] or 0):
+            said.append(f"{fields['corpus']}: {count:,} rows left out: longer than the model's context.")
+    return said

@@ -1,0 +1,152 @@
+"""`specialize evaluate`: translations with and without the directions' own neurons only, scored."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from neuroglot.recipes.artefacts import TRANSLATIONS
+from neuroglot.recipes.options import USE, OnCorpus, OnDirections, OnMasks, OnModel, Positive, Searching
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedTokenizerBase
+
+    from neuroglot.corpora import Corpus
+    from neuroglot.corpora.directions import Direction
+    from neuroglot.experiments.translations import Translations
+    from neuroglot.models import ModelView
+    from neuroglot.neurons.masks import DirectionMasks
+    from neuroglot.reports import Report
+    from neuroglot.runs.identity import Identity
+    from neuroglot.runs.price import Price, Step
+    from neuroglot.runs.run import Run
+    from neuroglot.signature import Signature
+    from neuroglot.storage import Kept
+    from neuroglot.tokens.pairs import Pairs
+
+
+class _Inputs(NamedTuple):
+    view: ModelView
+    tokenizer: PreTrainedTokenizerBase
+    corpus: Corpus
+    directions: tuple[Direction, ...]
+    masks: DirectionMasks
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching):
+    """Translate with and without masks, and score both; the difference has a paired test."""
+
+    command = "specialize evaluate"
+    group = USE
+    examples = """
+    neuroglot specialize evaluate ./my-model --masks masks --corpus flores.tsv
+    neuroglot specialize evaluate ./my-model --masks masks --corpus flores.tsv \\
+        --metrics bleu comet --out run"""
+    positional = ("model",)
+    keeping = "optional"
+
+    metrics: tuple[str, ...] = ("bleu", "chrf++")
+    """Text metrics by name, as for `neuroglot score`."""
+
+    beams: Positive = 5
+    max_new_tokens: Positive = 256
+
+    token_budget: Positive = 4096
+    """Positions a batch, read and written, beams and all."""
+
+    def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.metrics.texts import TextOptions, choose_metrics
+
+        choose_metrics(self.metrics, TextOptions(language=self.pivot))  # refuses, before anything is translated
+        masks, corpus = self.load_masks(identity), self.load_corpus(identity)
+        directions = self.directions_in(corpus)
+        for direction in directions:
+            masks.place(direction)
+        view, tokenizer = self.load_model(identity, self.model)
+        view.layout.require_same(masks.layout, "The masks")
+        return _Inputs(view, tokenizer, corpus, directions, masks)
+
+    def work(self, run: Run, inputs: _Inputs) -> Report:
+        from neuroglot.experiments.translations import score_translations
+        from neuroglot.reports import Report
+        from neuroglot.reports.sections.scoring import scores_section
+
+        pairs = self._pairs(inputs, inputs.corpus)
+        masked = self._translated(inputs, pairs, inputs.masks, run.kept("masked"))
+        plain = self._translated(inputs, pairs, None, run.kept("plain"))
+        _save(inputs.corpus, pairs.ids, masked, plain, run.files / TRANSLATIONS)
+        scores = score_translations(masked, inputs.corpus, pairs, self.metrics, baseline=plain)
+        by_direction = {str(direction): column for direction, column in scores.items()}
+        section = scores_section(by_direction, self._signature(inputs, pairs), "direction")
+        return Report([section], title=f"Translations of {Path(self.model).name} with and without masks")
+
+    def price(self, inputs: _Inputs) -> Price:
+        from neuroglot.recipes.steps import REPORT_BYTES, by_direction
+        from neuroglot.runs.price import price
+
+        steps = [self._step(inputs, name) for name in ("with masks", "without masks")]
+        texts = by_direction(inputs.corpus, inputs.directions).texts.values()
+        size = 2 * sum(len(text.encode()) for column in texts for text in column)
+        return price(*inputs[:2], steps, size, size + REPORT_BYTES)
+
+    def _step(self, inputs: _Inputs, name: str) -> Step:
+        from neuroglot.recipes.steps import by_direction, same_rows
+        from neuroglot.runs.price import Step
+        from neuroglot.storage import NOTHING_KEPT
+
+        masks = inputs.masks if name == "with masks" else None
+
+        def translate(part: Corpus) -> object:
+            pairs = self._pairs(inputs, same_rows(inputs.corpus, part))
+            return self._translated(inputs, pairs, masks, NOTHING_KEPT)
+
+        data = by_direction(inputs.corpus, inputs.directions)
+        return Step(f"translating {name}", data, translate, written=self.max_new_tokens)
+
+    def _pairs(self, inputs: _Inputs, corpus: Corpus) -> Pairs:
+        from neuroglot.tokens.pairs import encode_pairs
+
+        return encode_pairs(inputs.view, inputs.tokenizer, corpus, inputs.directions)
+
+    def _translated(self, inputs: _Inputs, pairs: Pairs, masks: DirectionMasks | None, kept: Kept) -> Translations:
+        from neuroglot.experiments.translations import translate
+
+        return translate(
+            inputs.view, inputs.tokenizer, pairs, masks, semantics=self.semantics, max_new_tokens=self.max_new_tokens,
+            beams=self.beams, token_budget=self.token_budget, kept=kept,
+        )  # fmt: skip
+
+    def _signature(self, inputs: _Inputs, pairs: Pairs) -> Signature:
+        from neuroglot.models import model_signature
+        from neuroglot.signature import Signature, versions
+
+        corpus, masks = inputs.corpus, dict(inputs.masks.signature.fields)
+        return (
+            model_signature(inputs.view.model)
+            | Signature.of(corpus=corpus.name, corpus_hash=corpus.hash)
+            | Signature.of(rows=len(pairs.ids), rows_dropped=len(pairs.dropped))
+            | Signature.of(masks=inputs.masks.hash, masks_counted_on=masks.get("corpus_hash"), rule=masks.get("rule"))
+            | Signature.of(semantics=self.semantics, beams=self.beams, max_new_tokens=self.max_new_tokens)
+            | versions()
+        )
+
+
+def _save(corpus: Corpus, ids: Sequence[str], masked: Translations, plain: Translations, path: Path) -> None:
+    """One line a row and direction: source, reference, and both translations."""
+    from neuroglot.storage import write_whole
+
+    rows = {row_id: row for row, row_id in enumerate(corpus.ids)}
+    lines = [
+        {
+            "direction": str(direction), "id": row_id, "source": corpus.texts[direction.source][rows[row_id]],
+            "reference": corpus.texts[direction.target][rows[row_id]], "masked": with_masks, "plain": without,
+        }
+        for direction in masked
+        for row_id, with_masks, without in zip(ids, masked[direction], plain[direction], strict=True)
+    ]  # fmt: skip
+    write_whole(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))

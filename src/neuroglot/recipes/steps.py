@@ -1,0 +1,128 @@
+"""Steps of jobs, as `--dry-run` prices them: what is read and how often, and how much is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from neuroglot.activity.record import record_generated_sharing
+from neuroglot.activity.recording import Recording
+from neuroglot.activity.tallies import ActivityTally, SharingTally
+from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.corpora.directions import Direction
+from neuroglot.experiments.evaluation import evaluate
+from neuroglot.experiments.scoreboard import STATISTICS, TEXT_MEANS, gather
+from neuroglot.generation.decoding import Decoding, generate
+from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
+from neuroglot.models.view import ModelView
+from neuroglot.neurons.rules.table import Needs
+from neuroglot.runs.price import Step, prompts_or_text
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+REPORT_BYTES = 6 * 2**20  # a page with its figures, about
+
+
+def gathering(
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, corpus: Corpus, needs: Collection[Needs], recording: Recording
+) -> tuple[list[Step], int]:
+    """The passes that `gather` makes, and the bytes that they keep."""
+    statistics = tuple(name for name in STATISTICS if name in needs)
+    counted = tuple(name for name in needs if name == "counts" or name in statistics)
+    means = tuple(name for name in needs if name in TEXT_MEANS)
+    gradients = tuple(name for name in needs if name == "gradients")
+    cells = len(corpus.languages) * view.layout.neuron_count
+    kept = activity_bytes(view, corpus, replace(recording, statistics=statistics)) if counted else 0
+    kept += 4 * cells * len(corpus) * len(means) + 8 * cells * len(gradients)
+
+    def step(name: str, some: Collection[Needs]) -> Step:
+        return Step(name, corpus, lambda part: gather(view, tokenizer, part, some, recording))
+
+    passes = {"counting": counted, "means of texts": means, "gradients": gradients}
+    return [step(name, some) for name, some in passes.items() if some], kept
+
+
+def scoring(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, times: int) -> Step:
+    """Text or answers scored under so many conditions."""
+    metric = ExactAnswer() if isinstance(data, Task) else NatsPerToken()
+    name = f"scoring {data.name}{' with neurons off' if times > 1 else ''}"
+
+    def run(part: Corpus | Task) -> object:
+        return evaluate(view, tokenizer, part, metric)
+
+    return Step(name, data, run, times, read=with_answer if isinstance(data, Task) else prompts_or_text)
+
+
+def writing(
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    new_tokens: int,
+    recording: Recording | None = None,
+) -> Step:
+    """Tokens that are generated, and read again where there is a recording."""
+
+    def run(part: Corpus) -> None:
+        generation = generate(view, tokenizer, part, Decoding(max_new_tokens=new_tokens))
+        if recording is not None:
+            record_generated_sharing(view, generation, [recording])
+
+    return Step(f"writing on {corpus.name}", corpus, run, written=new_tokens)
+
+
+def by_direction(corpus: Corpus, directions: Sequence[Direction]) -> Corpus:
+    """Source and target of each direction as one text, whose tokens are those that a translating model reads."""
+    texts = {
+        str(direction): tuple(map(" ".join, zip(corpus.texts[direction.source], corpus.texts[direction.target])))
+        for direction in directions
+    }
+    return replace(corpus, texts=texts)
+
+
+def same_rows(corpus: Corpus, part: Corpus) -> Corpus:
+    """The rows of a corpus whose ids a part has."""
+    rows = {row_id: row for row, row_id in enumerate(corpus.ids)}
+    return corpus.take(rows[row_id] for row_id in part.ids)
+
+
+def conditions(data: Corpus | Task, draws: int) -> int:
+    """No neurons off, each language's, and as many random ones."""
+    return 1 + len(data.languages) * (1 + draws)
+
+
+def with_options(task: Task) -> Iterable[Corpus]:
+    """Each prompt with each of its options."""
+    return [_joined(task.prompts, part) for part in task.options or (task.answers,)]
+
+
+def with_answer(task: Task) -> Iterable[Corpus]:
+    """Each prompt with its right answer."""
+    return [_joined(task.prompts, task.answers)]
+
+
+def weight_bytes(view: ModelView) -> int:
+    """What the model's weights take, shared ones once."""
+    return sum(parameter.nbytes for parameter in view.model.parameters())
+
+
+def activity_bytes(view: ModelView, corpus: Corpus, recording: Recording) -> int:
+    """What an Activity takes in memory."""
+    return _bytes(ActivityTally(view.layout, len(corpus.languages), recording, torch.device("meta")))
+
+
+def sharing_bytes(view: ModelView, corpus: Corpus, recording: Recording) -> int:
+    """What a Sharing takes in memory."""
+    return _bytes(SharingTally(view.layout, len(corpus.languages), recording, len(corpus), torch.device("meta")))
+
+
+def _joined(prompts: Corpus, answers: Corpus) -> Corpus:
+    pairs = {language: zip(column, answers.texts[language]) for language, column in prompts.texts.items()}
+    return replace(prompts, texts={language: tuple(map("".join, both)) for language, both in pairs.items()})
+
+
+def _bytes(tally: ActivityTally | SharingTally) -> int:
+    return sum(total.numel() * total.element_size() for total in tally.totals.values())

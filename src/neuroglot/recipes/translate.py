@@ -1,0 +1,187 @@
+"""`translate`: a corpus in other languages, by a model or an endpoint."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from neuroglot.recipes.artefacts import CORPUS, TRANSLATIONS, corpus_source
+from neuroglot.recipes.options import (
+    USE,
+    Decoded,
+    OnDevice,
+    OnEndpoint,
+    OnTexts,
+    Positive,
+    note_data,
+)
+
+if TYPE_CHECKING:
+    from neuroglot.corpora import Corpus
+    from neuroglot.generation.backend import Backend
+    from neuroglot.generation.translation import Translated
+    from neuroglot.reports import Report
+    from neuroglot.runs.identity import Identity
+    from neuroglot.runs.price import Price
+    from neuroglot.runs.run import Run
+    from neuroglot.storage import Kept
+
+
+class _Inputs(NamedTuple):
+    texts: Corpus
+    demonstrations: Corpus | None
+    backend: Backend
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
+    """Translate a corpus into other languages; rows with a failure in any of them are counted and left out.
+
+    The run folder is a corpus for all commands: its corpus.jsonl has the rows that were translated into every language,
+    its translations.jsonl all of them, with the failures by name.
+    """
+
+    command = "translate"
+    group = USE
+    examples = """
+    neuroglot translate --corpus texts.tsv --source de --into es fr \\
+        --model facebook/nllb-200-distilled-600M --out run
+    neuroglot translate --corpus texts/ --source de --into es ru --out run \\
+        --endpoint https://api.openai.com/v1 --endpoint-model gpt-4o-mini \\
+        --key-variable OPENAI_API_KEY --answers answers
+    neuroglot translate --corpus texts/ --source de --into es --out run \\
+        --endpoint http://127.0.0.1:8000/v1 --endpoint-model my-model"""
+
+    into: tuple[str, ...]
+    """Languages to translate into, by code."""
+
+    model: str | None = None
+    """`lab`, a folder in the hub's layout, or a model id of the hub: a translation model, or any that is asked."""
+
+    source: str | None = None
+    """Language to translate from; the corpus's only one by default."""
+
+    demonstrations: str | None = None
+    """Parallel corpus whose rows are shown as examples."""
+
+    prompted: bool = False
+    """Ask a translation model in a prompt too."""
+
+    max_new_tokens: Positive = 512
+
+    keep_truncated: bool = False
+    """Keep translations that reached --max-new-tokens; they are failures by default."""
+
+    def read(self, identity: Identity) -> _Inputs:
+        from neuroglot import corpora
+        from neuroglot.generation.translation import original_of, targets_of
+
+        self._require_translator()
+        self.decoding  # noqa: B018 (refuses options that contradict each other)
+        languages = None if self.source is None else [self.source]
+        read = corpora.load(corpus_source(self.corpus), languages=languages, column=self.column)
+        texts = original_of(read, self.source).head(self.limit)
+        targets_of(texts, self.into)
+        note_data(identity, texts)
+        shown = None if self.demonstrations is None else corpora.load(corpus_source(self.demonstrations))
+        if shown is not None:
+            note_data(identity, shown, "demonstrations")
+        return _Inputs(texts, shown, self._backend(identity))
+
+    def work(self, run: Run, inputs: _Inputs) -> Report:
+        from neuroglot.reports import Report
+        from neuroglot.reports.sections.translating import translated_section
+
+        translated = self._translated(self._with_answers(inputs, run), run.kept("windows"))
+        translated.save(run.files / TRANSLATIONS)
+        corpus = _translated_rows(translated)
+        _save(corpus, run.files / CORPUS)
+        section = translated_section(translated, len(corpus))
+        return Report([section], title=f"{corpus.name} in {', '.join(corpus.languages)}")
+
+    def price(self, inputs: _Inputs) -> Price:
+        from neuroglot.generation.local import LocalBackend
+        from neuroglot.recipes.steps import REPORT_BYTES
+        from neuroglot.runs.price import Step, of_files, price
+        from neuroglot.storage import NOTHING_KEPT
+
+        texts, backend = inputs.texts, inputs.backend
+        size = (1 + len(self.into)) * sum(len(text.encode()) for column in texts.texts.values() for text in column)
+        if not isinstance(backend, LocalBackend):
+            asked = f"{self.endpoint} would be asked {len(texts) * len(self.into):,} times, less what is in --answers."
+            return of_files([], [TRANSLATIONS, CORPUS], 2 * size + REPORT_BYTES, [asked])
+        step = Step(
+            f"translating {texts.name}", texts,
+            lambda part: self._translated(inputs._replace(texts=part), NOTHING_KEPT),
+            written=self.max_new_tokens * len(self.into),
+        )  # fmt: skip
+        return price(backend.view, backend.tokenizer, [step], size, 2 * size + REPORT_BYTES)
+
+    def _require_translator(self) -> None:
+        from neuroglot.errors import ConfigError
+
+        given = (self.model is not None, self.endpoint is not None, self.endpoint_model is not None)
+        if given not in ((True, False, False), (False, True, True)):
+            raise ConfigError(
+                "A translator is needed.", "Expected either a model (--model), or --endpoint with --endpoint-model."
+            )
+
+    def _backend(self, identity: Identity) -> Backend:
+        """The model or the endpoint, noted."""
+        from neuroglot.generation.endpoint import Endpoint
+        from neuroglot.generation.local import LocalBackend
+        from neuroglot.generation.protocol import secret
+
+        if self.model is not None:
+            return LocalBackend(*self.load_model(identity, self.model), keep_truncated=self.keep_truncated)
+        assert self.endpoint is not None
+        assert self.endpoint_model is not None
+        endpoint = Endpoint(
+            self.endpoint, self.endpoint_model, self.key_variable, chat=not self.completions,
+            keep_truncated=self.keep_truncated, concurrency=self.concurrency, timeout=self.timeout,
+        )  # fmt: skip
+        secret(self.key_variable)  # refuses before anything is asked
+        identity.note("endpoint", endpoint.signature)
+        return endpoint
+
+    def _with_answers(self, inputs: _Inputs, run: Run) -> _Inputs:
+        """The same with an endpoint that keeps its answers."""
+        from neuroglot.generation.endpoint import Cache, Endpoint
+
+        if not isinstance(inputs.backend, Endpoint):
+            return inputs
+        cache = Cache(self.answers or run.kept("answers").folder)
+        return inputs._replace(backend=replace(inputs.backend, cache=cache))
+
+    def _translated(self, inputs: _Inputs, kept: Kept) -> Translated:
+        from neuroglot.generation.translation import translate
+
+        return translate(
+            inputs.backend, inputs.texts, self.into, self.decoding, demonstrations=inputs.demonstrations,
+            prompted=self.prompted, kept=kept,
+        )  # fmt: skip
+
+
+def _translated_rows(translated: Translated) -> Corpus:
+    """The rows that were translated into every language; if none was, but may be later, the answers are kept."""
+    from neuroglot.errors import CorpusError, EndpointError
+
+    try:
+        return translated.to_corpus()
+    except CorpusError as error:
+        asked = (completion for column in translated.completions.values() for completion in column)
+        if not any(completion is not None and completion.may_pass for completion in asked):
+            raise
+        next_step = "Go on with resume (--resume), which asks once more for what failed."
+        raise EndpointError(error.got, error.expected, next_step) from error
+
+
+def _save(corpus: Corpus, path: Path) -> None:
+    """One line a row, which all commands read."""
+    from neuroglot.storage import write_whole
+
+    columns = zip(*corpus.texts.values())
+    lines = [{"id": row_id, **dict(zip(corpus.languages, texts))} for row_id, texts in zip(corpus.ids, columns)]
+    write_whole(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))

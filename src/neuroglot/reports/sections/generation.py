@@ -1,0 +1,24 @@
+"""GeneratedTexts: prompts and what was written to them."""
+
+from __future__ import annotations
+
+from neuroglot.generation.texts import GeneratedTexts
+from neuroglot.reports.parts import Section
+from neuroglot.reports.section import section_of
+from neuroglot.reports.tables import Column, Table
+from neuroglot.reports.wording import joined, language_label, plural
+
+
+@section_of.register
+def _(texts: GeneratedTexts) -> Section:
+    """Every text behind its prompt."""
+    languages = joined([language_label(code) for code in texts.languages])
+    columns = [Column(name) for name in ("language", "row", "prompt", "generated")]
+    return Section(
+        key="generated",
+        title="Generated texts",
+        sentence=f"{plural(len(texts.ids), 'row')} in {languages}.",
+        signature=texts.signature,
+        tables=(Table.of("generated", "Generated texts", columns, texts.rows()),),
+        lines=tuple(f"[{code} {row_id}] {prompt} →{text}" for code, row_id, prompt, text in texts.rows()),
+    )

@@ -1,0 +1,92 @@
+"""An example of every recipe, as its file holds it, and the folder of small inputs that the examples read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from neuroglot.activity.record import record
+from neuroglot.activity.recording import Recording
+from neuroglot.activity.translation import collect
+from neuroglot.generation.texts import GeneratedTexts
+from neuroglot.interventions import set_to
+from neuroglot.interventions.steering import Steering
+from neuroglot.models import view
+from neuroglot.neurons import NeuronSet
+from neuroglot.neurons.rules.by_direction import select_masks
+from neuroglot.signature import Signature
+from tests.families import tiny_model
+from tests.specialization import making
+from tests.tiny import tiny_corpus, tiny_tokenizer
+
+ON_TEXTS = {"model": "model", "corpus": "texts", "device": "cpu"}
+ON_TASK = {"model": "lab", "corpus": "lab", "task": "currency", "languages": ["en", "de"], "limit": 4, "device": "cpu"}
+ON_MASKS = {"model": "translator", "masks": "masks", "device": "cpu"}
+FEW = {"random_draws": 1, "ablation_rows": 4}
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "ablate": {**ON_TEXTS, "neurons": "sets", "limit": 6, "random_draws": 1},
+    "align": {**ON_TEXTS, "limit": 8},
+    "analyze": {**ON_TEXTS, **FEW, "top_share": 0.2, "filter_quantile": 0.5, "owner_quantile": 0.5},
+    "attribute": ON_TASK,
+    "compare": {"before": "model", "after": "model", "corpus": "texts", "limit": 8, "device": "cpu"},
+    "deactivate": {**ON_TASK, "random_draws": 1},
+    "demo": {},
+    "export": {"model": "model", "ablate": "sets/de.safetensors"},
+    "generate": {**ON_TEXTS, "limit": 5, "max_new_tokens": 5, "temperature": 0.9, "steer": "steering", "seed": 4},
+    "identify": {"generated": "written", "candidates": ["en", "de"]},
+    "pmi": {
+        "models": ["lab"], "corpus": "lab", "task": "iso_date", "originals": ["de"], "languages": ["en", "fr"],
+        "parallel": [0, 1], "controls": ["repeated"], "limit": 3, "max_new_tokens": 5, "device": "cpu",
+    },
+    "record": {**ON_TEXTS, "statistics": ["moments"], "limit": 8},
+    "scoreboard": {
+        **{name: value for name, value in ON_TEXTS.items() if name != "model"}, **FEW, "models": ["model"],
+        "selectors": ["random", "magnitude"], "count": 4,
+    },
+    "score": {
+        "hypotheses": "texts/de.txt", "baseline": "texts/sw.txt", "references": ["texts/zh.txt"],
+        "metrics": ["chrf", "accuracy"], "limit": 9,
+    },
+    "select": {**ON_TEXTS, "selector": "random", "count": 4, "seed": 1},
+    "sharing": {**ON_TEXTS, "corpus": ["texts"], "limit": 8, "new_tokens": 2},
+    "specialize collect": {"model": "translator", "corpus": "pairs", "device": "cpu"},
+    "specialize compact": {**ON_MASKS, "direction": "en-de", "semantics": "weight row"},
+    "specialize evaluate": {**ON_MASKS, "corpus": "pairs", "beams": 2, "max_new_tokens": 4, "directions": ["de-en"]},
+    "specialize select": {"activity": "counts", "coverage": 70, "zero_shot": ["de-fr"]},
+    "stages": {"files": ["first.yaml", "second.yaml"]},
+    "steer": {"operator": "multiply", "neurons": "sets/de.safetensors", "value": 1.5, "scope": "generated"},
+    "translate": {
+        "model": "model", "corpus": "texts", "source": "de", "into": ["en", "fr"], "limit": 5, "max_new_tokens": 4,
+        "keep_truncated": True, "device": "cpu",
+    },
+}  # fmt: skip
+
+
+def write_inputs(folder: Path) -> None:
+    """All that the examples read, below `folder`, which is to be the current one."""
+    located, tokenizer, corpus = view(tiny_model("llama")), tiny_tokenizer(), tiny_corpus(24)
+    translator = making.located("m2m_100")
+    for name, model, its in (("model", located.model, tokenizer), ("translator", translator.model, _words())):
+        model.save_pretrained(folder / name)
+        its.save_pretrained(folder / name)
+    for name, texts in (("texts", corpus), ("pairs", making.texts(6))):
+        (folder / name).mkdir()
+        for language, column in texts.texts.items():
+            (folder / name / f"{language}.txt").write_text("\n".join(column) + "\n")
+    for place, language in enumerate(corpus.languages):
+        neurons = NeuronSet.of(located.layout, {("decoder", 1): [place, place + 5]})
+        neurons.save(folder / "sets" / f"{language}.safetensors")
+    Steering((set_to(neurons, 0.3),)).save(folder / "steering" / "steering.safetensors")
+    counts = collect(translator, _words(), making.texts(6), ["en-de", "de-en", "en-fr", "fr-en"])
+    counts.save(folder / "counts" / "activity.safetensors")
+    select_masks(counts, 80).save(folder / "masks" / "masks.safetensors")
+    record(located, tokenizer, corpus, Recording(statistics=("moments",))).save(folder / "activity.safetensors")
+    texts = {"de": ("Der Hund schläft im Garten.",), "en": ("The dog sleeps in the garden.",)}
+    GeneratedTexts(("0",), texts, {}, Signature()).save(folder / "written" / "generated.jsonl")
+    (folder / "first.yaml").write_text("recipe: select\nmodel: model\ncorpus: texts\nselector: random\ncount: 3\n")
+    (folder / "second.yaml").write_text("recipe: steer\noperator: set\nneurons: sets/de.safetensors\nvalue: 0.0\n")
+
+
+def _words() -> Any:
+    return making.translation_tokenizer()

@@ -1,0 +1,144 @@
+"""Every recipe: run again from its run folder with an equal report, priced, and one job however it is given."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import pytest
+import yaml
+
+from neuroglot.cli import app, commands
+from neuroglot.recipes import all_recipes
+from neuroglot.recipes.analyze import Analyze
+from neuroglot.recipes.demo import Demo
+from neuroglot.runs.files import load_recipe
+from neuroglot.runs.recipe import Recipe, option_types
+from tests.recipes.every import EXAMPLES, write_inputs
+
+every_recipe = pytest.mark.parametrize("command", all_recipes())
+
+
+def example(command: str) -> Recipe:
+    return all_recipes()[command].from_json(EXAMPLES[command])
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("workshop")
+    write_inputs(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _here(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that holds the inputs of the examples; the demo analyses less than it would."""
+    monkeypatch.chdir(tmp_path)
+    for path in workshop.iterdir():
+        Path(path.name).symlink_to(path)
+    monkeypatch.setattr("neuroglot.runs.price.ENOUGH_SECONDS", 0.0)
+    monkeypatch.setattr(Demo, "job", property(lambda self: Analyze(**EXAMPLES["analyze"])))
+
+
+def test_every_recipe_has_an_example() -> None:
+    assert set(EXAMPLES) == set(all_recipes())
+
+
+def without_times(report: Any) -> Any:
+    """A report without the rows that say how long something took."""
+    for section in report["sections"]:
+        for table in section["tables"]:
+            table["rows"] = [row for row in table["rows"] if "ms" not in row]
+    return report
+
+
+@every_recipe
+def test_it_runs_again_from_its_run_folder_with_an_equal_report(command: str) -> None:
+    job = example(command)
+    report = job.run("first")
+    again = load_recipe(Path("first"), all_recipes())
+    assert again == job
+    again.run("second")
+    stored = [json.loads(Path(name, "report.json").read_text()) for name in ("first", "second")]
+    assert without_times(stored[1]) == without_times(stored[0]) == without_times(report.to_json())
+    made = [
+        {path.relative_to(name) for path in Path(name).rglob("*") if path.is_file()} for name in ("first", "second")
+    ]
+    assert made[0] == made[1]
+    assert {Path("report.html"), Path("report.json"), Path("recipe.json"), Path("neuroglot-run.json")} <= made[0]
+    for path in made[0] - {Path("report.json"), Path("report.html")} if command != "stages" else ():
+        assert Path("first", path).read_bytes() == Path("second", path).read_bytes(), path
+
+
+@every_recipe
+def test_it_is_priced_and_nothing_is_written(command: str) -> None:
+    before = set(Path().rglob("*"))
+    price = example(command).estimate("out")
+    assert json.loads(json.dumps(price.to_json()))["notes"]
+    assert price.disk_bytes > 0
+    assert price.lines or price.files or price.models
+    assert price.tables()[-1].rows
+    assert all(line.tokens > 0 and line.seconds > 0 for line in price.lines)
+    assert set(Path().rglob("*")) == before
+
+
+@every_recipe
+def test_flags_python_and_files_give_one_job(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[Recipe] = []
+    monkeypatch.setattr(commands, "run_job", lambda job, **_: jobs.append(job))
+    monkeypatch.setattr(sys.modules["neuroglot.cli.run"], "run_job", lambda job, **_: jobs.append(job))
+    job = example(command)
+    Path("job.yaml").write_text(yaml.safe_dump({"recipe": command, **EXAMPLES[command]}))
+    job.save(Path("job.json"))
+    for words in (
+        [*command.split(), *flags(job)],
+        [*command.split(), "--config", "job.yaml"],
+        [*command.split(), "--config", "job.json"],
+        ["run", "job.yaml"],
+        ["run", "job.json"],
+    ):
+        app([*words, "--out", "out"], result_action="return_value", exit_on_error=False)
+    assert jobs == [job] * 5
+    assert all_recipes()[command](**EXAMPLES[command]) == job
+
+
+def flags(job: Recipe) -> list[str]:
+    """The example as it would be typed."""
+    positional = [word for name in job.positional for word in _words(EXAMPLES[job.command].get(name, []))]
+    named = {name: value for name, value in EXAMPLES[job.command].items() if name not in job.positional}
+    typed = [[f"--{name.replace('_', '-')}", *_words(value)] for name, value in named.items()]
+    return positional + [word for words in typed for word in words]
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, bool):
+        assert value
+        return []
+    return [str(part) for part in value] if isinstance(value, list) else [str(value)]
+
+
+@every_recipe
+def test_options_of_a_wrong_type_are_refused_by_name(command: str) -> None:
+    recipe = all_recipes()[command]
+    for name, kind in option_types(recipe).items():
+        wrong = {"no": "mapping"} if _takes_no_mapping(kind) else 3
+        with pytest.raises(ValueError, match=rf"^{name}(\[0\])? of {command!r} is"):
+            recipe.from_json({**EXAMPLES[command], name: wrong})
+    with pytest.raises(ValueError, match="no option 'colour'"):
+        recipe.from_json({**EXAMPLES[command], "colour": "red"})
+
+
+def _takes_no_mapping(kind: Any) -> bool:
+    return get_origin(kind) is not dict and all(map(_takes_no_mapping, get_args(kind)))
+
+
+TYPED_TWICE = set()  # options that several recipes have and that no class of `options` holds, since they differ
+
+
+def test_no_option_is_typed_twice() -> None:
+    first: dict[str, set[type]] = {}
+    for recipe in all_recipes().values():
+        for name in option_types(recipe):
+            owners = [owner for owner in recipe.__mro__ if name in vars(owner).get("__annotations__", {})]
+            first.setdefault(name, set()).add(owners[-1])
+    assert {name for name, owners in first.items() if len(owners) > 1} == TYPED_TWICE

@@ -1,0 +1,158 @@
+"""From counts to masks, scores and a small model on the command line, and scores against sacrebleu itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+import sacrebleu
+
+from neuroglot.activity.activity import Activity
+from neuroglot.activity.translation import collect
+from neuroglot.cli import app
+from neuroglot.corpora.directions import Direction
+from neuroglot.errors import ArtifactError, ConfigError, CorpusError, LayoutMismatchError
+from neuroglot.experiments.translations import score_translations, translate
+from neuroglot.interventions.compacting import load_compacted
+from neuroglot.neurons.masks import DirectionMasks
+from neuroglot.neurons.rules.by_direction import Coverage, select_masks
+from neuroglot.recipes import SpecializeEvaluate
+from neuroglot.tokens.pairs import encode_pairs
+from tests.specialization.making import located, random_masks, texts, translation_tokenizer
+
+MODEL = ("model", "--device", "cpu")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    located("m2m_100").model.save_pretrained("model")
+    translation_tokenizer().save_pretrained("model")
+    Path("texts").mkdir()
+    for language, column in texts().texts.items():
+        Path(f"texts/{language}.txt").write_text("\n".join(column) + "\n")
+
+    def command(*words: str) -> str:
+        capsys.readouterr()
+        app(["specialize", *words], result_action="return_value", exit_on_error=False)
+        return capsys.readouterr().out
+
+    return command
+
+
+def rows(printed: str, key: str) -> list[list]:
+    """The rows of a table of a report that was printed as JSON."""
+    (section,) = json.loads(printed)["report"]["sections"]
+    (table,) = (table for table in section["tables"] if table["key"] == key)
+    return table["rows"]
+
+
+def test_from_texts_to_a_small_model(run) -> None:  # type: ignore[no-untyped-def]
+    printed = run("collect", *MODEL, "--corpus", "texts", "--out", "counts", "--json")
+    assert [row[0] for row in rows(printed, "activity-by-language")] == ["en-de", "en-fr", "de-en", "fr-en"]
+    expected = collect(located("m2m_100"), translation_tokenizer(), texts(), ["en-de", "en-fr", "de-en", "fr-en"])
+    activity = Activity.load("counts/activity.safetensors")
+    assert activity.fired.equal(expected.fired)
+    with pytest.raises(ArtifactError, match="holds a finished run"):
+        run("collect", *MODEL, "--corpus", "texts", "--out", "counts")
+    said = run(
+        "select", "counts", "--coverage", "70", "--x2en-dec", "30", "--zero-shot", "de-fr", "--out", "masks", "--json"
+    )
+    masks = DirectionMasks.load("masks/masks.safetensors")
+    assert masks.kept[:4].equal(select_masks(activity, Coverage(70, 70, 70, 30)).kept)
+    assert str(masks.directions[-1]) == "de-fr"
+    kept = {name: count for name, count, _ in rows(said, "masks")}
+    assert kept == {str(direction): len(masks[direction]) for direction in masks.directions}
+    assert len(kept) == 5
+    sizes = dict(zip(map(str, masks.directions), masks.sizes()[:, -1].tolist(), strict=True))
+    assert sizes["de-en"] < sizes["en-de"]
+    scored = rows(
+        run("evaluate", *MODEL, "--masks", "masks", "--corpus", "texts", "--directions", "en-de", "de-fr",
+            "--max-new-tokens", "5", "--beams", "2", "--metrics", "chrf++", "--json"),
+        "scores-of-texts",
+    )  # fmt: skip
+    assert [row[:2] for row in scored] == [["en-de", "chrF2++"], ["de-fr", "chrF2++"]]
+    assert all(row[12] == 5 and row[6] is not None for row in scored)
+    said = run("compact", *MODEL, "--masks", "masks/masks.safetensors", "--direction", "en-de", "--out", "small")
+    assert "one forward" in said
+    small = load_compacted("small")
+    assert small.widths == tuple(masks["en-de"].counts_by_layer())
+    report = json.loads(Path("small/report.json").read_text())
+    assert f"→ {small.parameters:,}," in report["sections"][0]["sentence"]
+
+
+def test_translations_are_kept_beside_their_references(run) -> None:  # type: ignore[no-untyped-def]
+    view, corpus = located("m2m_100"), texts()
+    masks = random_masks(view.layout)
+    masks.save("masks.safetensors")
+    report = SpecializeEvaluate(
+        model="model", corpus="texts", masks=Path("masks.safetensors"), beams=1, max_new_tokens=5, limit=3,
+        directions=("de-en", "en-fr"), device="cpu",
+    ).run("out")  # fmt: skip
+    pairs = encode_pairs(view, translation_tokenizer(), corpus.take(range(3)), ["de-en", "en-fr"])
+    lines = [json.loads(line) for line in Path("out/translations.jsonl").read_text().splitlines()]
+    assert len(lines) == 2 * 3
+    for name, used in (("masked", masks), ("plain", None)):
+        expected = translate(view, translation_tokenizer(), pairs, used, beams=1, max_new_tokens=5)
+        by_direction = {str(direction): list(column) for direction, column in expected.items()}
+        for direction, column in by_direction.items():
+            assert [line[name] for line in lines if line["direction"] == direction] == column
+    assert lines[0]["source"] == corpus.texts["de"][0]
+    assert lines[0]["reference"] == corpus.texts["en"][0]
+    (section,) = report.sections
+    fields = dict(section.signature.fields)
+    assert (fields["masks"], fields["rows"], fields["beams"]) == (masks.hash, 3, 1)
+
+
+def test_the_hash_of_masks_changes_with_any_neuron_or_direction() -> None:
+    view = located("m2m_100")
+    masks = random_masks(view.layout)
+    kept = masks.kept.clone()
+    kept[2, 7] = ~kept[2, 7]
+    other = DirectionMasks(view.layout, masks.directions[::-1], masks.kept)
+    hashes = {masks.hash, DirectionMasks(view.layout, masks.directions, kept).hash, other.hash}
+    assert len(hashes) == 3
+    assert DirectionMasks(view.layout, masks.directions, masks.kept.clone()).hash in hashes
+
+
+def test_bad_input_leaves_nothing(run) -> None:  # type: ignore[no-untyped-def]
+    view = located("m2m_100")
+    random_masks(view.layout).save("masks.safetensors")
+    random_masks(located("llama").layout).save("llama.safetensors")
+    on_texts = ("--corpus", "texts", "--masks")
+    for words, error, message in (
+        (("collect", *MODEL, "--corpus", "texts", "--directions", "nowhere"), ConfigError, "no direction"),
+        (("collect", *MODEL, "--corpus", "texts", "--pivot", "it"), ConfigError, "'it' and one or more others"),
+        (("collect", *MODEL, "--corpus", "texts", "--token-budget", "0"), ConfigError, "token_budget"),
+        (("select", "texts"), ArtifactError, "holds no activity.safetensors"),
+        (("select", "masks.safetensors"), ArtifactError, "Expected 'activity'"),
+        (("select", "masks.safetensors", "--coverage", "101"), ConfigError, "coverage"),
+        (("evaluate", *MODEL, *on_texts, "texts"), ArtifactError, "holds no masks.safetensors"),
+        (("evaluate", *MODEL, *on_texts, "masks.safetensors", "--directions", "de-fr"), ConfigError, "no mask"),
+        (("evaluate", *MODEL, *on_texts, "masks.safetensors", "--metrics", "blue"), ConfigError, "'blue'"),
+        (("evaluate", *MODEL, *on_texts, "masks.safetensors", "--beams", "0"), ConfigError, "beams"),
+        (("evaluate", *MODEL, *on_texts, "llama.safetensors"), LayoutMismatchError, "same model"),
+        (("compact", *MODEL, "--masks", "masks.safetensors", "--direction", "de-fr"), ConfigError, "no mask of de-fr"),
+        (("compact", *MODEL, "--masks", "masks.safetensors"), ConfigError, "lacks direction"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=message):
+            run(*words, "--out", "run")
+        assert not Path("run").exists()
+
+
+def test_scores_are_sacrebleus_for_the_rows_that_fit() -> None:
+    view, tokenizer, corpus = located("m2m_100"), translation_tokenizer(), texts(6)
+    tokenizer.model_max_length = 11
+    pairs = encode_pairs(view, tokenizer, corpus, ["en-de"])
+    assert pairs.dropped
+    rows = [corpus.ids.index(row_id) for row_id in pairs.ids]
+    references = [corpus.texts["de"][row] for row in rows]
+    hypotheses = [f"{reference.split()[0]} w1 {reference}" for reference in references]
+    direction = Direction("en", "de")
+    (found,) = score_translations({direction: hypotheses}, corpus, pairs, ["chrf++"])[direction]
+    expected = sacrebleu.corpus_chrf(hypotheses, [references], word_order=2).score
+    assert found.score.value == pytest.approx(expected)
+    assert found.rows == len(rows)
+    with pytest.raises(CorpusError, match="'en-de'"):
+        score_translations({direction: hypotheses}, corpus, pairs, baseline={})
+    with pytest.raises(CorpusError, match=pairs.ids[0]):
+        score_translations({direction: hypotheses}, corpus.take([corpus.ids.index(pairs.dropped[0])]), pairs)
