@@ -15,7 +15,7 @@ from neuroglot.activity.recording import Recording
 from neuroglot.corpora import Corpus, Task
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.experiments.deactivation import deactivate
-from neuroglot.experiments.deactivation_scoring import at_random, members_by_category, of_equal_size, seed_of
+from neuroglot.experiments.deactivation_scoring import members_by_category, of_equal_size, random_masks, seed_of
 from neuroglot.interventions.switching import switch_off
 from neuroglot.layout import Layout
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
@@ -202,7 +202,7 @@ def test_random_sets_have_the_size_of_the_type_in_every_layer_of_every_row() -> 
     drawn = set()
     for name, part in members_by_category(firing(), 4, CATEGORIES).items():
         for draw in range(3):
-            control = at_random(LAYOUT, part, 0, ids, name, draw)
+            control = random_masks(LAYOUT, part, 0, ids, name, draw)
             assert torch.equal(LAYOUT.sum_by_layer(control.long()), LAYOUT.sum_by_layer(part.long()))
             drawn |= {tuple(row.tolist()) for row in control}
     assert len(drawn) > 60  # of 72: tiny sets of few neurons may fall together

@@ -12,9 +12,9 @@ def test_a_module_that_is_there_is_returned() -> None:
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it() -> None:
     with pytest.raises(MissingExtraError) as raised:
-        extras.require("no_such_package.trainer", extra="training", note="Recording works without it.")
+        extras.require("not_here.trainer", extra="training", note="Recording works without it.")
     assert str(raised.value) == (
-        "The package 'no_such_package' is not installed. Recording works without it. Run: pip install 'neuroglot[training]'"
+        "The package 'not_here' is not installed. Recording works without it. Run: pip install 'neuroglot[training]'"
     )
     with pytest.raises(MissingExtraError, match="pip install 'sentencepiece'"):
         extras.require("no_such_package", package="sentencepiece")

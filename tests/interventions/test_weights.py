@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedModel
 
 from neuroglot.errors import ArtifactError, LayoutMismatchError, UnsupportedModelError
-from neuroglot.interventions.folding import RECORD, fold_out
+from neuroglot.interventions.folding import FOLDED_RECORD, fold_out
 from neuroglot.interventions.switching import switch_off
 from neuroglot.models import ModelView, view
 from neuroglot.neurons import NeuronSet
@@ -86,7 +86,7 @@ def test_half_precision_tokenizer_and_record_are_kept(tmp_path) -> None:  # type
     fold_out(located, neurons, tmp_path / "folded", tiny_tokenizer())
     assert loaded("llama", tmp_path / "folded").dtype == torch.bfloat16
     assert AutoTokenizer.from_pretrained(tmp_path / "folded")("w1 w2")["input_ids"] == [1, 4, 5]
-    record = json.loads((tmp_path / "folded" / RECORD).read_text())
+    record = json.loads((tmp_path / "folded" / FOLDED_RECORD).read_text())
     assert record["folded_out"] == len(neurons) == sum(len(listed) for *_, listed in record["neurons"])
 
 

@@ -30,7 +30,7 @@ class RecordedHeader:
     signature: StoredSignature
 
 
-COUNTS = ("fired", "tokens", "reached")
+_COUNTS = ("fired", "tokens", "reached")
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,14 +185,14 @@ class Activity:
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
         header = RecordedHeader(self.layout, self.languages, self.recording, self.signature)
-        counts = {name: getattr(self, name) for name in COUNTS}
+        counts = {name: getattr(self, name) for name in _COUNTS}
         return save_artefact(path, "activity", counts | dict(self.statistics), header)
 
     @classmethod
     def load(cls, path: Path | str) -> Activity:
         """The activity in a file; raises `ArtifactError` where the file is anything else."""
-        tensors, header = load_artefact(path, "activity", RecordedHeader, needed=COUNTS)
-        counts = {name: tensors.pop(name) for name in COUNTS}
+        tensors, header = load_artefact(path, "activity", RecordedHeader, needed=_COUNTS)
+        counts = {name: tensors.pop(name) for name in _COUNTS}
         return cls(**vars(header) | counts, statistics=tensors)
 
 

@@ -55,7 +55,7 @@ def _peak_memory(view: ModelView, tokens: int) -> float:
     return float(torch.cuda.max_memory_allocated(device))
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Batches in a fixed order: those of a corpus, or of texts that are tokens already."""
 
     @property
@@ -77,7 +77,7 @@ class Pass:
     """
 
     view: ModelView
-    reading: Source
+    reading: BatchSource
     tallies: Sequence[Tally]
     checkpoints: Checkpoints | None = None
     positions: int = 0

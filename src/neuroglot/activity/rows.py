@@ -89,7 +89,7 @@ class RowCountsTally:
         return RowCounts(self.layout, self.totals["fired"], self.totals["tokens"])
 
 
-Kept = Literal["masks", "layer_counts"]
+RowContent = Literal["masks", "layer_counts"]
 SHARD_BYTES = 2**26
 HEADER_BYTES = 2**12
 
@@ -99,7 +99,7 @@ class _Header:
     __pydantic_config__ = STRICT
 
     layout: StoredLayout
-    kept: Kept
+    kept: RowContent
     languages: Names
     ids: Names
     recording: Recording
@@ -116,7 +116,7 @@ class RowRecords:
 
     folder: Path
     layout: Layout
-    kept: Kept
+    kept: RowContent
     languages: tuple[str, ...]
     ids: tuple[str, ...]
     recording: Recording
@@ -151,7 +151,7 @@ class RowRecords:
         return cls(folder=Path(folder), **vars(header))
 
 
-def bytes_of_rows(layout: Layout, texts: int, kept: Kept) -> int:
+def bytes_of_rows(layout: Layout, texts: int, kept: RowContent) -> int:
     """How much disk the records of so many texts take."""
     each = math.ceil(layout.neuron_count / 8) if kept == "masks" else 8 * len(layout.layers)
     return texts * (each + 3 * 8) + HEADER_BYTES * (2 + texts * each // SHARD_BYTES)
@@ -164,7 +164,7 @@ def record_rows(
     folder: Path | str,
     recording: Recording | None = None,
     *,
-    kept: Kept = "masks",
+    kept: RowContent = "masks",
     token_budget: int | None = None,
 ) -> RowRecords:
     """Keep of every text where it fired, or how often in each layer, in `folder`.
@@ -200,7 +200,7 @@ def _require_room(folder: Path, needed: int) -> None:
         )
 
 
-def _described(view: ModelView, reading: Reading, recording: Recording, kept: Kept, folder: Path) -> RowRecords:
+def _described(view: ModelView, reading: Reading, recording: Recording, kept: RowContent, folder: Path) -> RowRecords:
     from neuroglot.activity.record import recorded_signature
 
     corpus = reading.corpus
@@ -215,7 +215,7 @@ class _RowTally:
 
     maxima: frozenset[str] = frozenset()
 
-    def __init__(self, layout: Layout, recording: Recording, kept: Kept, folder: Path) -> None:
+    def __init__(self, layout: Layout, recording: Recording, kept: RowContent, folder: Path) -> None:
         self.layout, self.recording, self.kept, self.folder = layout, recording, kept, folder
         self.totals: dict[str, Tensor] = {}
         self.waiting: list[dict[str, Tensor]] = []

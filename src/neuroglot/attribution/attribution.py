@@ -23,7 +23,7 @@ from neuroglot.signature import Signature
 
 Among = Literal["any", "active"]
 ScoreName = Literal["contribution", "effective"]
-Statistic = Literal["sum", "mean", "max", "min"]
+Reduction = Literal["sum", "mean", "max", "min"]
 SUMS = ("top", "contribution_sum", "effective_sum")
 EXTREMES = ("contribution_max", "contribution_min", "effective_max", "effective_min")
 
@@ -125,7 +125,7 @@ class Attribution:
         """The contribution ratio, `top` over the size of the top: `[R, G, L, 4]`, float64; "any" adds up to 1."""
         return self.top(among) / torch.tensor(self.top_sizes, dtype=torch.float64)[:, None]
 
-    def statistic(self, score: ScoreName, statistic: Statistic, among: Among = "any") -> Tensor:
+    def statistic(self, score: ScoreName, statistic: Reduction, among: Among = "any") -> Tensor:
         """One number of a score over the neurons of each category: `[R, G, L, 4]`, float64, NaN where there is none."""
         sizes = self.neurons(among)
         if statistic in ("sum", "mean"):
@@ -193,7 +193,7 @@ def _joined(groups: Tensor, among: Among) -> Tensor:
     return torch.stack([groups[..., list(members)].sum(-1) for members in _MEMBERS[among]], dim=-1)
 
 
-def _extreme(values: Tensor, sizes: Tensor, among: Among, statistic: Statistic) -> Tensor:
+def _extreme(values: Tensor, sizes: Tensor, among: Among, statistic: Reduction) -> Tensor:
     """The largest or smallest value over the groups of each category that are not empty: `[..., 6]` → `[..., 4]`."""
     sign = 1 if statistic == "max" else -1
     signed = (sign * values).masked_fill(sizes == 0, -torch.inf)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedTokenizerBase
 
-TOKEN_BUDGET = 2**11  # padded tokens a batch: the graph of a forward is kept for its gradient
-LOGIT_BUDGET = 2**24  # padded tokens × vocabulary a batch
+GRADIENT_TOKEN_BUDGET = 2**11  # padded tokens a batch: the graph of a forward is kept for its gradient
+GRADIENT_LOGIT_BUDGET = 2**24  # padded tokens × vocabulary a batch
 
 
 def gradient_times_activation(
@@ -48,7 +48,7 @@ def gradient_times_activation(
     """
     _require_dense_decoder(view)
     tokenized = tokenize(tokenizer, corpus, context_limit(tokenizer, text_config(view.model)))
-    budget = max(1, min(TOKEN_BUDGET, LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
+    budget = max(1, min(GRADIENT_TOKEN_BUDGET, GRADIENT_LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
     batches = by_length(tokenized, budget)
     sums = _Sums(len(corpus.languages), view.layout.neuron_count)
     job = model_signature(view.model) | Signature.of(corpus_hash=corpus.hash, magnitude=magnitude, budget=budget)

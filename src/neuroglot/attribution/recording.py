@@ -19,7 +19,7 @@ from neuroglot.attribution.attribution import Attribution
 from neuroglot.attribution.frozen_norm import find_frozen_norm
 from neuroglot.attribution.scores import (
     GROUPS,
-    STATISTICS,
+    REDUCTIONS,
     by_group,
     contribution,
     effective,
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 
 SCORES = ("contribution", "effective")
-COUNTS = ("sizes", "top")
-KEPT = (*COUNTS, *(f"{score}_{statistic}" for score in SCORES for statistic in STATISTICS))
+_COUNTS = ("sizes", "top")
+KEPT = (*_COUNTS, *(f"{score}_{statistic}" for score in SCORES for statistic in REDUCTIONS))
 
 
 class CategoriesTally:
@@ -104,7 +104,7 @@ class ScoresTally:
         self.categories, self.targets, self.unembedding, self.top_share = categories, targets, unembedding, top_share
         self.places = {layer: place for place, layer in enumerate(view.layout.layers)}
         shape = len(targets.task), categories.languages, len(self.places), len(GROUPS)
-        dtypes = {name: torch.int32 if name in COUNTS else torch.float32 for name in KEPT}
+        dtypes = {name: torch.int32 if name in _COUNTS else torch.float32 for name in KEPT}
         self.totals = {name: torch.zeros(shape, dtype=dtypes[name], device=view.model.device) for name in KEPT}
         self.pending: dict[Layer, dict[str, Tensor]] = {}
         self.factors: Tensor | None = None

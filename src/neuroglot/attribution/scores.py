@@ -21,8 +21,8 @@ GROUPS = (
     "non-activated",
 )  # fmt: skip
 ALL_SHARED, PARTIAL, SPECIFIC, SILENT = 0, 1, 3, 5  # of the two groups of a category the active one stands first
-STATISTICS = ("sum", "max", "min")
-EMPTY = {"sum": 0, "max": -torch.inf, "min": torch.inf}
+REDUCTIONS = ("sum", "max", "min")
+EMPTY_GROUP = {"sum": 0, "max": -torch.inf, "min": torch.inf}
 
 
 def value_norms(view: ModelView, layer: Layer) -> Tensor:
@@ -90,7 +90,7 @@ def by_group(groups: Tensor, top: Tensor, scores: dict[str, Tensor]) -> dict[str
     groups = groups.long() if reduce is scattered else groups
     kept = {"sizes": reduce(groups, ones, "sum"), "top": reduce(groups, top.to(torch.int32), "sum")}
     for name, values in scores.items():
-        kept |= {f"{name}_{statistic}": reduce(groups, values, statistic) for statistic in STATISTICS}
+        kept |= {f"{name}_{statistic}": reduce(groups, values, statistic) for statistic in REDUCTIONS}
     return kept
 
 
@@ -101,7 +101,7 @@ def scattered(groups: Tensor, values: Tensor, statistic: str) -> Tensor:
         wide = torch.float64 if values.is_floating_point() else values.dtype
         into = torch.zeros(*values.shape[:-1], len(GROUPS), dtype=wide, device=values.device)
         return into.scatter_add_(-1, places, values.to(wide)).to(values.dtype)
-    into = values.new_full((*values.shape[:-1], len(GROUPS)), EMPTY[statistic])
+    into = values.new_full((*values.shape[:-1], len(GROUPS)), EMPTY_GROUP[statistic])
     return into.scatter_reduce_(-1, places, values, f"a{statistic}")
 
 
@@ -109,7 +109,7 @@ def masked(groups: Tensor, values: Tensor, statistic: str) -> Tensor:
     """The same, one group after another."""
     found = []
     for group in range(len(GROUPS)):
-        part = values.masked_fill(groups != group, EMPTY[statistic])
+        part = values.masked_fill(groups != group, EMPTY_GROUP[statistic])
         if statistic == "sum":
             found.append(part.sum(-1, dtype=values.dtype))
         else:

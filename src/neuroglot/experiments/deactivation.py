@@ -16,14 +16,14 @@ from neuroglot.activity.recording import Recording
 from neuroglot.corpora.corpus import Task
 from neuroglot.errors import ConfigError
 from neuroglot.experiments.deactivation_scoring import (
-    Scope,
+    OffTokens,
     Scorer,
-    at_random,
     generated_right,
     languages_firing,
     longest_answer,
     members_by_category,
     of_equal_size,
+    random_masks,
 )
 from neuroglot.experiments.evaluation import LOGIT_BUDGET
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 Level = Literal["row", "corpus"]
-Value = Literal["zero", "mean", "mean of other languages"]
+OffValue = Literal["zero", "mean", "mean of other languages"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Plan:
     recording: Recording
     level: Level
     corpus_share: float
-    scope: Scope
-    value: Value
+    scope: OffTokens
+    value: OffValue
     categories: tuple[str, ...]
     draws: int
     equal_size: bool
@@ -64,7 +64,7 @@ class Plan:
     def check(self, view: ModelView, task: Task) -> None:
         """Raise `ConfigError` where the options do not fit each other, the model or the task."""
         view.require("next-token predictions")
-        choices = {"level": get_args(Level), "scope": get_args(Scope), "value": get_args(Value)}
+        choices = {"level": get_args(Level), "scope": get_args(OffTokens), "value": get_args(OffValue)}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 expected = ", ".join(map(repr, allowed))
@@ -111,8 +111,8 @@ def deactivate(
     recording: Recording | None = None,
     level: Level = "row",
     corpus_share: float = 0.5,
-    scope: Scope = "all",
-    value: Value = "zero",
+    scope: OffTokens = "all",
+    value: OffValue = "zero",
     categories: Sequence[str] = CATEGORIES,
     draws: int = 5,
     equal_size: bool = False,
@@ -262,7 +262,7 @@ class _Deactivating:
         for place, (name, part) in enumerate(members.items()):
             yield None, place, part.expand(rows, -1)
             for draw in range(plan.draws):
-                off = at_random(self.view.layout, part, plan.seed, ids, name, draw)
+                off = random_masks(self.view.layout, part, plan.seed, ids, name, draw)
                 yield draw, place, off.expand(rows, -1)
 
     def _corpus_members(self) -> dict[str, Tensor]:
@@ -302,5 +302,5 @@ class _Deactivating:
         for index, (name, part) in enumerate(of_corpus.items()):
             totals["deactivated"][index, ..., column] = right(name, part[0])
             for draw in range(plan.draws):
-                off = at_random(self.view.layout, part, plan.seed, ["corpus"], name, draw)[0]
+                off = random_masks(self.view.layout, part, plan.seed, ["corpus"], name, draw)[0]
                 totals["random"][draw, index, ..., column] = right(f"{name}-{draw}", off)

@@ -57,7 +57,7 @@ def members_by_category(firing: Tensor, languages: int, categories: Sequence[str
     return {name: found[name] for name in categories}
 
 
-def at_random(layout: Layout, members: Tensor, seed: int, ids: Sequence[str], name: str, draw: int) -> Tensor:
+def random_masks(layout: Layout, members: Tensor, seed: int, ids: Sequence[str], name: str, draw: int) -> Tensor:
     """For each row as many neurons in every layer as `members [rows, N]` has, drawn from all of that layer.
 
     Each row, category and draw has a seed of its own, made from these and `seed`, so that a row's draws depend neither
@@ -100,10 +100,10 @@ def _some(layout: Layout, members: Tensor, sizes: Sequence[int], seed: int) -> T
     return kept
 
 
-Scope = Literal["all", "last", "prompt", "answer"]
+OffTokens = Literal["all", "last", "prompt", "answer"]
 
 
-def positions_of(batch: Batch, scope: Scope) -> Tensor:
+def positions_of(batch: Batch, scope: OffTokens) -> Tensor:
     """Which tokens of prompts with answers a scope means: `[B, T]`; padding never.
 
     The `answer` is the answer as the model reads it, so that its first token is predicted with all neurons on.
@@ -121,7 +121,7 @@ class Scorer:
     view: ModelView
     questions: Questions
     rows: Sequence[int]
-    scope: Scope
+    scope: OffTokens
     value: float | Tensor
     token_budget: int
 

@@ -143,7 +143,7 @@ def _marked(texts: Sequence[Text]) -> Generation:
     return Generation(("prompt",), ids, {}, {}, tuple(texts), Signature())
 
 
-def measure(
+def measure_setting(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
     prompts: PromptSet,

@@ -64,14 +64,14 @@ def compact(
     for layer, members in view.layout.by_layer(kept):
         network = networks[layer]
         same = [twin.get_submodule(paths[module]) for module in (*network.up, network.down)]
-        cut(FeedForward(tuple(same[:-1]), network.activation, same[-1], network.gated), members, semantics)
+        cut_network(FeedForward(tuple(same[:-1]), network.activation, same[-1], network.gated), members, semantics)
     before, after = parameter_count(view.model), parameter_count(twin)
     widths = tuple(masks[direction].counts_by_layer())
     return Compacted(twin, masks.directions[masks.place(direction)], semantics, widths, after, before - after)
 
 
 @torch.no_grad()
-def cut(network: FeedForward, members: Tensor, semantics: Semantics) -> None:
+def cut_network(network: FeedForward, members: Tensor, semantics: Semantics) -> None:
     """Leave the `members [N]` of one network, whose weights are changed in place."""
     members = members.to(bias_of(network.down).device)
     if semantics == "weight row":
@@ -135,7 +135,7 @@ class Cost:
         return asdict(self)
 
 
-def measure(model: PreTrainedModel, inputs: Mapping[str, Any], repeats: int = 5) -> Cost:
+def measure_cost(model: PreTrainedModel, inputs: Mapping[str, Any], repeats: int = 5) -> Cost:
     """The cost of `model(**inputs)`, after one forward that does not count; raises `ConfigError` for no repeats."""
     if repeats < 1:
         raise ConfigError(f"Got repeats={repeats}.", "Expected one or more.")
@@ -160,7 +160,7 @@ def timed(view: ModelView, model: PreTrainedModel, rows: int = 8, length: int = 
 
     The tokens are the first of the vocabulary: the same work whatever they are.
     """
-    return measure(model, view.family.reads.dummy(model, rows, length), repeats)
+    return measure_cost(model, view.family.reads.dummy(model, rows, length), repeats)
 
 
 WEIGHTS = "compacted.safetensors"
@@ -241,7 +241,7 @@ def _narrowed(folder: Path, widths: tuple[int, ...], tensors: dict[str, Tensor],
 def _shrink(network: FeedForward, width: int, has_bias: bool) -> None:
     bias = bias_of(network.down)
     full = len(bias_of(network.up[0])) // network.halves
-    cut(network, torch.arange(full) < width, "activation")
+    cut_network(network, torch.arange(full) < width, "activation")
     if has_bias and network.down.bias is None:
         network.down.bias = nn.Parameter(bias)
 

@@ -24,7 +24,7 @@ from neuroglot.storage import as_artifact_error, whole_folder, write_whole
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-RECORD = "neuroglot.json"
+FOLDED_RECORD = "neuroglot.json"
 
 
 def fold_out(
@@ -57,7 +57,7 @@ def write_folded(
         view.model.save_pretrained(folder, state_dict=weights)
         if tokenizer is not None:
             tokenizer.save_pretrained(folder)
-    write_whole(folder / RECORD, json.dumps(_record(view, neurons), indent=2, ensure_ascii=False) + "\n")
+    write_whole(folder / FOLDED_RECORD, json.dumps(_record(view, neurons), indent=2, ensure_ascii=False) + "\n")
 
 
 def _folded(view: ModelView, neurons: NeuronSet) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from neuroglot.layout import Layout, Site
 from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
 from neuroglot.signature import Signature
 
-Reading = Literal["mean", "quantile", "mean of others", "mean minus others"]
+Summary = Literal["mean", "quantile", "mean of others", "mean minus others"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Values:
         return NeuronSet(self.layout, self.values.isfinite(), Signature.of(values="known"))
 
 
-def values_of(activity: Activity, language: str, reading: Reading = "mean", quantile: float = 0.9) -> Values:
+def values_of(activity: Activity, language: str, reading: Summary = "mean", quantile: float = 0.9) -> Values:
     """What each neuron is at in a language, read from an activity with the statistic `moments` (or `histogram`).
 
     `mean` is over the tokens that reached the neuron; `quantile` is `Activity.quantile`, exact to a factor of 2; `mean
@@ -69,7 +69,7 @@ def values_of(activity: Activity, language: str, reading: Reading = "mean", quan
     return Values(activity.layout, found, activity.recording.site, described | activity.signature)
 
 
-def _read(activity: Activity, place: int, reading: Reading, quantile: float) -> Tensor:
+def _read(activity: Activity, place: int, reading: Summary, quantile: float) -> Tensor:
     if reading == "quantile":
         return activity.quantile(quantile)[place]
     means = activity.mean()

@@ -60,7 +60,7 @@ def alignment(layout: Layout, languages: tuple[str, ...], states: Tensor, signat
     the quantity `fired` (its NAS) or `magnitude` (NAV), and weights by `position`. Raises `ConfigError` for fewer than
     two rows or languages, and `LayoutMismatchError` for states of other neurons.
     """
-    require_comparable(states.shape[0], len(languages))
+    require_alignable(states.shape[0], len(languages))
     if states.shape[1:] != (len(languages), layout.neuron_count):
         raise LayoutMismatchError(
             f"Got states {list(states.shape)}.", f"Expected [R, {len(languages)}, {layout.neuron_count}] ({layout})."
@@ -69,7 +69,7 @@ def alignment(layout: Layout, languages: tuple[str, ...], states: Tensor, signat
     return Alignment(layout, languages, torch.stack(by_layer, dim=1), signature)
 
 
-def require_comparable(rows: int, languages: int) -> None:
+def require_alignable(rows: int, languages: int) -> None:
     """Raise `ConfigError` unless there are two rows and two languages or more."""
     if rows < 2 or languages < 2:
         raise ConfigError(

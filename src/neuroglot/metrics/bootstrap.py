@@ -16,8 +16,8 @@ from torch import Tensor
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
-Level = Literal["draws", "models", "seeds"]
-RESAMPLING_SEEDS: dict[Level | Literal["rows"], int] = {
+ResamplingLevel = Literal["draws", "models", "seeds"]
+RESAMPLING_SEEDS: dict[ResamplingLevel | Literal["rows"], int] = {
     "rows": 0,  # one for all metrics and conditions, whose differences are paired by row
     "draws": 1,  # not that of rows: with as many draws as rows, both would be drawn in step
     "models": 2,  # not that of draws, which are drawn within each model
@@ -61,7 +61,7 @@ def resampled_sums(counts: Tensor, resamples: int = RESAMPLES, seed: int = RESAM
     return (weights @ counts.double().reshape(rows, -1)).reshape(resamples, *counts.shape[1:])
 
 
-def resampled_means(values: Tensor, over: Level) -> Tensor:
+def resampled_means(values: Tensor, over: ResamplingLevel) -> Tensor:
     """Means over K draws, models or seeds drawn with replacement, of values that are resampled by row already.
 
     `[resamples, K, ...]` → `[resamples, ...]`. Models and seeds are drawn once for all other axes. Draws are of the

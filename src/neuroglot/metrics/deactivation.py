@@ -17,11 +17,11 @@ from neuroglot.metrics.bootstrap import Score, resampled_means, resampled_sums, 
 from neuroglot.metrics.paired import PairedTest, mcnemar, over_draws
 from neuroglot.signature import Signature
 
-COUNTS = ("baseline", "deactivated", "random", "sizes")
+_COUNTS = ("baseline", "deactivated", "random", "sizes")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AnswerMeasure:
     """What is read from an answer: a mean over answers in `unit`, higher being better."""
 
     name: str
@@ -29,13 +29,13 @@ class Outcome:
 
 
 # The columns C of all counts, in this order; NaN where the task or the options of the run do not give them.
-OUTCOMES: Mapping[str, Outcome] = {
-    "log_probability": Outcome("log-probability of the right answer", "nats"),
-    "tokens": Outcome("length of the right answer", "tokens"),
-    "exact": Outcome("accuracy (exact answer)", "share right"),
-    "option": Outcome("accuracy (likeliest option)", "share right"),
-    "option_per_token": Outcome("accuracy (likeliest option, per token)", "share right"),
-    "generated": Outcome("accuracy (generated text)", "share right"),
+OUTCOMES: Mapping[str, AnswerMeasure] = {
+    "log_probability": AnswerMeasure("log-probability of the right answer", "nats"),
+    "tokens": AnswerMeasure("length of the right answer", "tokens"),
+    "exact": AnswerMeasure("accuracy (exact answer)", "share right"),
+    "option": AnswerMeasure("accuracy (likeliest option)", "share right"),
+    "option_per_token": AnswerMeasure("accuracy (likeliest option, per token)", "share right"),
+    "generated": AnswerMeasure("accuracy (generated text)", "share right"),
 }
 
 
@@ -111,8 +111,8 @@ class Deactivation:
         categories, draws = len(self.categories), self.random.shape[0] if self.random.dim() else 0
         layers = len(self.layout.layers)
         expected = [rows, (categories, *rows), (draws, categories, *rows), (categories, len(self.ids), layers)]
-        found = [tuple(getattr(self, name).shape) for name in COUNTS]
-        floats = [getattr(self, name).is_floating_point() for name in COUNTS]
+        found = [tuple(getattr(self, name).shape) for name in _COUNTS]
+        floats = [getattr(self, name).is_floating_point() for name in _COUNTS]
         if found != expected or not all(expected[2]) or floats != [True, True, True, False]:
             raise ArtifactError(
                 f"A deactivation has counts of the shapes {found}.", f"Expected {expected}, none empty."
@@ -190,16 +190,16 @@ class Deactivation:
         """Write one safetensors file with a JSON header."""
         names = [field.name for field in fields(_Header) if field.name != "outcomes"]
         header = _Header(**{name: getattr(self, name) for name in names}, outcomes=tuple(OUTCOMES))
-        return save_artefact(path, "deactivation", {name: getattr(self, name) for name in COUNTS}, header)
+        return save_artefact(path, "deactivation", {name: getattr(self, name) for name in _COUNTS}, header)
 
     @classmethod
     def load(cls, path: Path | str) -> Deactivation:
         """The deactivation in a file; raises `ArtifactError` where the file is anything else."""
-        tensors, header = load_artefact(path, "deactivation", _Header, needed=COUNTS)
+        tensors, header = load_artefact(path, "deactivation", _Header, needed=_COUNTS)
         described = dict(vars(header))
         if described.pop("outcomes") != tuple(OUTCOMES):
             raise ArtifactError(f"{path} holds the outcomes {header.outcomes}.", f"Expected {tuple(OUTCOMES)}.")
-        return cls(**described | {name: tensors[name] for name in COUNTS})
+        return cls(**described | {name: tensors[name] for name in _COUNTS})
 
 
 def _with_mean(parts: list[Tensor]) -> Tensor:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from neuroglot.corpora.corpus import Corpus
 
 
-LONGEST = 300  # characters of a text that a page shows
-MOST_NEURONS = 2000
+LONGEST_TEXT = 300  # characters of a text that a page shows
+MOST_NEURONS_WITH_TEXTS = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,12 @@ class TopTexts:
 
 
 def top_texts(
-    means: TextMeans, corpus: Corpus, sets: Mapping[str, NeuronSet], *, most: int = 5, most_neurons: int = MOST_NEURONS
+    means: TextMeans,
+    corpus: Corpus,
+    sets: Mapping[str, NeuronSet],
+    *,
+    most: int = 5,
+    most_neurons: int = MOST_NEURONS_WITH_TEXTS,
 ) -> TopTexts:
     """The texts of `corpus` on which neurons of the `sets` fire most; `means` is its recording of the quantity `fired`.
 
@@ -100,7 +105,7 @@ def _text(corpus: Corpus, place: int) -> tuple[str, str, str]:
     row, language = divmod(place, len(corpus.languages))
     code = corpus.languages[language]
     text = corpus.texts[code][row]
-    return code, str(corpus.ids[row]), text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+    return code, str(corpus.ids[row]), text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …"
 
 
 def _means(values: Tensor) -> Tensor:

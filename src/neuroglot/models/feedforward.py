@@ -29,7 +29,7 @@ UP_PROJECTIONS: dict[tuple[str, bool], tuple[tuple[str, ...], ...]] = {
     ("dense_4h_to_h", False): (("dense_h_to_4h",),),
     ("fc_out", False): (("fc_in",),),
 }
-TOLERANCE = 0.02  # of the largest value, as for the write identity
+NETWORK_TOLERANCE = 0.02  # of the largest value, as for the write identity
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ def _prove(view: ModelView, found: dict[Layer, FeedForward]) -> None:
 
 
 def _require_equal(view: ModelView, layer: Layer, recomputed: Tensor, written: Tensor) -> None:
-    tolerance = TOLERANCE * float(written.abs().max()) + 1e-12
+    tolerance = NETWORK_TOLERANCE * float(written.abs().max()) + 1e-12
     if recomputed.shape != written.shape or not torch.allclose(recomputed, written, rtol=0, atol=tolerance):
         raise _refusal(view, layer, "does more between its projections than a nonlinearity and a gate")
 

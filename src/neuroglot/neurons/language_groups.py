@@ -15,7 +15,7 @@ from neuroglot.errors import ConfigError
 
 # EC30 (Tan et al. 2024): English with thirty languages, five families of six, two of each at each amount. The published
 # grouping, in which Kannada, a Dravidian language, stands with the Indo-Aryan ones.
-FAMILIES: Mapping[str, tuple[str, ...]] = {
+LANGUAGE_FAMILIES: Mapping[str, tuple[str, ...]] = {
     "Germanic": ("de", "nl", "sv", "da", "af", "lb"),
     "Romance": ("fr", "es", "it", "pt", "ro", "oc"),
     "Slavic": ("ru", "cs", "pl", "bg", "uk", "sr"),
@@ -41,9 +41,13 @@ class FamilyTest:
 
 
 def cluster_by_family(
-    overlap: Tensor, languages: Sequence[str], families: Mapping[str, Sequence[str]] = FAMILIES, *, draws: int = 2000,
+    overlap: Tensor,
+    languages: Sequence[str],
+    families: Mapping[str, Sequence[str]] = LANGUAGE_FAMILIES,
+    *,
+    draws: int = 2000,
     seed: int = 0,
-) -> FamilyTest:  # fmt: skip
+) -> FamilyTest:
     """Whether directions of one family share more neurons, from the overlap `[G, G]` of one layer or a mean of layers.
 
     `languages[g]` is the other language of direction g than the pivot. p is the share of all ways to deal the families

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-Measure = Callable[[str], int]
+TextLength = Callable[[str], int]
 NEARBY = 24  # characters around the likely cut in which one with exactly as many tokens is looked for
 STARTS = 200  # beginnings of the filler that are tried
 FILLER_ROWS = 20
@@ -31,7 +31,7 @@ FILLER_ROWS = 20
 
 def added_text(
     item: ParallelItem, setting: Setting, field: str, column: str, donors: Sequence[ParallelItem], seed: int,
-    measure: Measure,
+    measure: TextLength,
 ) -> str:  # fmt: skip
     """The text of a column in this setting: the item's own, another row's, or filler as long as the item's own."""
     own = item.fields[field][column]
@@ -70,14 +70,14 @@ def _share_a_text(item: ParallelItem, other: ParallelItem) -> bool:
     )
 
 
-def length_in(tokenizer: PreTrainedTokenizerBase | None) -> Measure:
+def length_in(tokenizer: PreTrainedTokenizerBase | None) -> TextLength:
     """How long a text is: in characters, or in tokens of the tokenizer as they are behind a label and a space."""
     if tokenizer is None:
         return len
     return lambda text: len(tokenizer(f" {text}", add_special_tokens=False)["input_ids"])
 
 
-def _cut(words: Sequence[str], length: int, measure: Measure, item_id: str) -> str:
+def _cut(words: Sequence[str], length: int, measure: TextLength, item_id: str) -> str:
     """A stretch of the words, repeated where needed, that is exactly so long; raises `ConfigError` where none is."""
     for start in range(min(len(words), STARTS)):
         stream = once = " ".join([*words[start:], *words[:start]])
@@ -138,7 +138,7 @@ class _Wording:
     names: Mapping[str, str]  # what stands for the fields of labels
     donors: Sequence[ParallelItem]
     seed: int
-    measure: Measure
+    measure: TextLength
 
 
 def choose_demonstrations(

@@ -105,6 +105,13 @@ def common_signature(signatures: Iterable[Signature]) -> Signature:
     )
 
 
+CONDITION_LABELS = {
+    "on": "all neurons on",
+    "own": "its own neurons off",
+    "other": "another language's off (mean)",
+    "random": "as many random ones off (mean)",
+}
+HARMFUL = ("own", "other", "random")  # conditions that switch something off
 UNDEFINED = "–"
 OTHER, RANDOM = "another language's neurons", "as many random neurons"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trl import SFTConfig, SFTTrainer
 
 
-def require() -> None:
+def require_packages() -> None:
     """Raise `MissingExtraError` where a package of the extra `training` is not installed."""
     for package in ("accelerate", "datasets", "peft", "trl"):
         extras.require(package, extra="training")

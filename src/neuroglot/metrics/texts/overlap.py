@@ -65,7 +65,7 @@ def tokenizer_name(options: TextOptions) -> str:
     return str(name)
 
 
-def words(text: str, tokenizer: str) -> list[str]:
+def tokenizer_words(text: str, tokenizer: str) -> list[str]:
     """The words of a text by one of sacrebleu's tokenizers."""
     return str(_tokenizer(tokenizer)(text.rstrip())).split()
 
@@ -192,7 +192,7 @@ def sari(options: TextOptions) -> TextMetric:
         assert texts.sources is not None
         rows = []
         for row, (source, output) in enumerate(zip(texts.sources, texts.hypotheses)):
-            sides = [words(text.lower(), tokenizer) for text in (source, output, *texts.of_row(row))]
+            sides = [tokenizer_words(text.lower(), tokenizer) for text in (source, output, *texts.of_row(row))]
             rows.append([*sari_parts(sides[0], sides[1], sides[2:]), 1])
         return torch.tensor(rows, dtype=torch.float64)
 

@@ -19,6 +19,8 @@ from neuroglot.reports.parts import INTERVALS, Figure, KeyNumber, Plot, Section,
 from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import (
+    CONDITION_LABELS,
+    HARMFUL,
     bracketed,
     harm_sentence,
     in_unit,
@@ -28,14 +30,6 @@ from neuroglot.reports.wording import (
     number,
 )
 from neuroglot.signature import Signature
-
-CONDITIONS = {
-    "on": "all neurons on",
-    "own": "its own neurons off",
-    "other": "another language's off (mean)",
-    "random": "as many random ones off (mean)",
-}
-HARMFUL = ("own", "other", "random")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +96,7 @@ def _task_section(matrix: AblationMatrix) -> Section:
         f"right. Lines are intervals. {_controls(matrix)}"
     )
     table = _language_table("task-conditions", f"{matrix.data} by language", view, view.by_language)
-    series = [Series(text, name, view.by_language[name]) for name, text in CONDITIONS.items()]
+    series = [Series(text, name, view.by_language[name]) for name, text in CONDITION_LABELS.items()]
     spec = figures.dots(series, language_labels(matrix.languages), unit=view.unit, zero=False)
     title = f"{matrix.data}: {matrix.metric.name} by language"
     figure = Figure("task-conditions", title, caption, f"Dot plot. {first} {harm}", (Plot(spec, table),))
@@ -177,7 +171,7 @@ def _language_figure(views: Sequence[View]) -> Figure:
     )
     plots = []
     for view in views:
-        series = [Series(CONDITIONS[name], name, view.harm_by_language[name]) for name in HARMFUL]
+        series = [Series(CONDITION_LABELS[name], name, view.harm_by_language[name]) for name in HARMFUL]
         spec = figures.dots(series, labels, unit=f"{view.matrix.metric.name} increase, {view.unit}")
         table = _language_table(
             f"ablation-by-language-{_slug(view.unit)}", "Effect by language", view, view.harm_by_language
@@ -191,7 +185,7 @@ def _language_figure(views: Sequence[View]) -> Figure:
 
 def _language_table(key: str, title: str, view: View, scores: dict[str, list[Score]]) -> Table:
     columns = [Column("language"), Column("neurons in its set")]
-    columns += [column for name in scores for column in score_columns(CONDITIONS[name], view.unit)]
+    columns += [column for name in scores for column in score_columns(CONDITION_LABELS[name], view.unit)]
     rows: list[tuple[Cell, ...]] = [
         (code, view.matrix.set_sizes[place], *(cell for name in scores for cell in score_cells(scores[name][place])))
         for place, code in enumerate(view.matrix.languages)
@@ -235,7 +229,7 @@ def _key_numbers(view: View) -> tuple[KeyNumber, ...]:
     named = {"own": means.diagonal, "other": means.off_diagonal, "random": means.random}
     return tuple(
         KeyNumber(
-            CONDITIONS[role].removesuffix(" (mean)"),
+            CONDITION_LABELS[role].removesuffix(" (mean)"),
             number(score.value),
             f"{bracketed(score)} {view.unit}",
             _times(ratios[role]) if role in ratios and means.diagonal.low > 0 else "",

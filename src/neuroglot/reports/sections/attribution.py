@@ -47,7 +47,7 @@ from neuroglot.reports.wording import (
 COLUMNS, NARROW_COLUMNS = 5, 2
 PANEL_HEIGHT, GAP = 170, 72  # pixels; a gap holds layer numbers, the axis's name and the next panel's title
 TOP, BELOW = 34, 92
-SYMBOLS = ("circle", "diamond", "triangle-up", "square-open")
+LINE_SYMBOLS = ("circle", "diamond", "triangle-up", "square-open")
 
 
 def panels_by_language(
@@ -90,7 +90,7 @@ def _line(one: Series, number: int, panel: int, places: Labels, unit: str) -> di
     )
     return {
         "type": "scatter", "mode": "lines+markers", **_common(one, panel, places, unit),
-        "line": {"width": 1.5}, "marker": {"size": 5, "symbol": SYMBOLS[number % len(SYMBOLS)]},
+        "line": {"width": 1.5}, "marker": {"size": 5, "symbol": LINE_SYMBOLS[number % len(LINE_SYMBOLS)]},
         "error_y": {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "width": 0},
     }  # fmt: skip
 
@@ -145,7 +145,7 @@ AMONG: dict[Among, str] = {"any": "all neurons of a category", "active": "only t
 
 
 @dataclass(frozen=True)
-class Reading:
+class ContributionFigure:
     """One figure: what is shown by language, layer and category, `[R, G, L, 4]`, in which unit and how to read it."""
 
     key: str
@@ -162,24 +162,24 @@ class Reading:
         return attribution.statistic("contribution", "mean" if self.key == "mean-contribution" else "sum", among)
 
 
-READINGS = (
-    Reading(
+CONTRIBUTION_FIGURES = (
+    ContributionFigure(
         "contribution-ratio", "Which categories the top contributions come from",
         "share of the layer's top contributions",
         "of each bar, the coloured parts are the shares of each category among the neurons of highest contribution in "
         "a layer",
         stacked=True,
     ),
-    Reading(
+    ContributionFigure(
         "mean-contribution", "Contribution of one neuron", "mean contribution",
         "each line is the mean contribution score of a category's neurons, so that categories of different size can be "
         "compared",
     ),
-    Reading(
+    ContributionFigure(
         "summed-contribution", "Contribution of all neurons of a category", "summed contribution",
         "each line is the sum of the contribution scores of a category's neurons, which grows with their number",
     ),
-    Reading(
+    ContributionFigure(
         "effective-score", "The neuron that promotes the answer most", "largest effective score",
         "each line is the largest effective score among a category's neurons: above 0, at least one of them promotes "
         "the answer's first token",
@@ -198,7 +198,7 @@ def _(attribution: Attribution) -> Section:
         sentence=sentence,
         signature=attribution.signature,
         remarks=_remarks(attribution),
-        figures=tuple(_figure(attribution, reading, sentence) for reading in READINGS),
+        figures=tuple(_figure(attribution, reading, sentence) for reading in CONTRIBUTION_FIGURES),
         tables=(_by_category(concentration, sums), *_left_out(attribution)),
         summary=_summary(attribution, concentration, sums),
     )
@@ -283,7 +283,7 @@ def _left_out(attribution: Attribution) -> tuple[Table, ...]:
     return tuple(table for table in (dropped, collisions) if table.rows)
 
 
-def _figure(attribution: Attribution, reading: Reading, sentence: str) -> Figure:
+def _figure(attribution: Attribution, reading: ContributionFigure, sentence: str) -> Figure:
     plots = tuple(_plot(attribution, reading, among) for among in AMONG)
     caption = (
         f"How to read it: one panel a language; {reading.caption}. A neuron's category is what it does in all "
@@ -295,7 +295,7 @@ def _figure(attribution: Attribution, reading: Reading, sentence: str) -> Figure
     return Figure(reading.key, reading.title, caption, alternative, plots)
 
 
-def _plot(attribution: Attribution, reading: Reading, among: Among) -> Plot:
+def _plot(attribution: Attribution, reading: ContributionFigure, among: Among) -> Plot:
     by_language = dict(zip(attribution.languages, attribution.mean_over_rows(reading.values(attribution, among))))
     shown = {index: name for index, name in enumerate(CATEGORIES) if among == "any" or name != "non-activated"}
     layers = layer_labels(attribution.layout)

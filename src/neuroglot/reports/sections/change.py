@@ -14,7 +14,7 @@ from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import bracketed, common_signature, definition_of_fires, layer_labels, number
 from neuroglot.signature import Signature
 
-UNIT = "percentage points of the layer's neurons"
+_UNIT = "percentage points of the layer's neurons"
 
 
 @section_of.register
@@ -65,7 +65,7 @@ def _figure(change: SharingChange, by_layer: list[list[Score]], sentence: str) -
         for depth, layer in enumerate(labels.full)
         for category, line in zip(CATEGORIES, by_layer)
     ]
-    columns = [Column("layer"), Column("category"), *score_columns("change", UNIT)]
+    columns = [Column("layer"), Column("category"), *score_columns("change", _UNIT)]
     caption = "How to read it: above the dotted line the second model has more neurons of the category than the first."
     spec = figures.small_multiples(panels, labels, unit="percentage points", axis="layer")
     plot = Plot(spec, Table.of("sharing-change", "Change of each category by layer", columns, rows))

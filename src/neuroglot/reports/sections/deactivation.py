@@ -17,12 +17,12 @@ from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import Labels, bracketed, joined, language_labels, layer_labels, number, plural
 
 NATS = "nats"
-OFF, RANDOM = "the category's neurons off", "as many random ones off (mean)"
-LEVELS = {
+_OFF, _RANDOM = "the category's neurons off", "as many random ones off (mean)"
+LEVEL_LABELS = {
     "row": "each row's own categories off on that row",
     "corpus": "one set a category for all rows",
 }
-SCOPES = {
+SPAN_LABELS = {
     "all": "at all tokens of prompt and answer",
     "last": "at the last token of the prompt",
     "prompt": "at all tokens of the prompt",
@@ -127,7 +127,7 @@ def _nats(score: Score) -> str:
 def _setting(result: Deactivation) -> str:
     """What was done, from the signature."""
     fields = result.signature.to_json()
-    level, scope = LEVELS.get(str(fields.get("level")), ""), SCOPES.get(str(fields.get("scope")), "")
+    level, scope = LEVEL_LABELS.get(str(fields.get("level")), ""), SPAN_LABELS.get(str(fields.get("scope")), "")
     equal = " Categories were first cut to equal size in every layer." if fields.get("equal_size") else ""
     return (
         f"Measured on {plural(len(result.ids), 'parallel row')}: {level}, {scope}, coefficients set to "
@@ -158,8 +158,8 @@ def _p(value: float) -> str:
 
 def _fall_figure(view: _View, sentence: str) -> Figure:
     series = [
-        Series(OFF, "own", [effect.deactivated for effect in view.falls.values()]),
-        Series(RANDOM, "random", [effect.random for effect in view.falls.values()]),
+        Series(_OFF, "own", [effect.deactivated for effect in view.falls.values()]),
+        Series(_RANDOM, "random", [effect.random for effect in view.falls.values()]),
     ]
     spec = figures.dots(series, view.labels, unit=f"fall of the right answer's log-probability, {NATS}")
     caption = (
@@ -183,8 +183,8 @@ def _fall_table(view: _View, title: str) -> Table:
 def _per_thousand_figure(view: _View) -> Figure:
     effects, unit = view.falls.values(), f"{NATS} for each 1,000 neurons"
     series = [
-        Series(OFF, "own", [effect.per_thousand for effect in effects]),
-        Series(RANDOM, "random", [effect.random_per_thousand for effect in effects]),
+        Series(_OFF, "own", [effect.per_thousand for effect in effects]),
+        Series(_RANDOM, "random", [effect.random_per_thousand for effect in effects]),
     ]
     spec = figures.dots(series, view.labels, unit=unit)
     caption = (

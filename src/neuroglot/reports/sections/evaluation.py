@@ -92,7 +92,7 @@ def _sentence(evaluation: Evaluation) -> str:
     )
 
 
-UNIT = "share of tokens"
+_UNIT = "share of tokens"
 
 
 @section_of.register
@@ -138,13 +138,13 @@ def _plot(activity: Activity, threshold: float, labelled: bool) -> Plot:
     languages, layers = language_labels(activity.languages), layer_labels(activity.layout)
     hover = "<b>%{y}</b>, %{x}<br>fires on %{z:.2%} of tokens"
     panel = [Panel("", rates)]
-    spec = heat_maps(panel, languages, layers, unit=UNIT, hover=hover, axis="layer")
+    spec = heat_maps(panel, languages, layers, unit=_UNIT, hover=hover, axis="layer")
     rows = [
         (code, layer, rate)
         for code, by_layer in zip(activity.languages, rates)
         for layer, rate in zip(layers.full, by_layer)
     ]
-    columns = (Column("language"), Column("layer"), Column("mean firing rate", UNIT))
+    columns = (Column("language"), Column("layer"), Column("mean firing rate", _UNIT))
     key = f"firing-rates-{threshold:g}" if labelled else "firing-rates"
     return Plot(spec, Table.of(key, "Mean firing rate", columns, rows), f"fires > {threshold:g}" if labelled else "")
 
@@ -154,7 +154,10 @@ def _language_table(activity: Activity) -> Table:
     rates = activity.rates(activity.recording.fires[0]).mean(1).tolist()
     silent = (activity.fired[0] == 0).double().mean(1).tolist()
     columns = [
-        Column("language"), Column("tokens"), Column("mean firing rate", UNIT), Column("never fire", "share of neurons")
-    ]  # fmt: skip
+        Column("language"),
+        Column("tokens"),
+        Column("mean firing rate", _UNIT),
+        Column("never fire", "share of neurons"),
+    ]
     rows = zip(activity.languages, activity.tokens.tolist(), rates, silent)
     return Table.of("activity-by-language", "Activity by language", columns, rows)

@@ -178,7 +178,7 @@ def _layers_figure(sets: Mapping[str, NeuronSet]) -> Figure:
     return Figure("neurons-by-layer", "Neurons by layer", caption, alternative, (plot,))
 
 
-TOP_SHARE = 0.2
+PEAK_SHARE = 0.2
 RANKS = 12
 
 
@@ -186,17 +186,17 @@ def peak_figures(comparison: PromptComparison) -> list[Figure]:
     """The two panels of PMI's top-p% figure (Mu et al. 2024): neurons by layer, and counts by rank."""
     settings = Labels(tuple(comparison.settings), tuple(comparison.settings))
     peaks = {
-        name: find_peaks(result.neurons, comparison.layout, TOP_SHARE) for name, result in comparison.settings.items()
+        name: find_peaks(result.neurons, comparison.layout, PEAK_SHARE) for name, result in comparison.settings.items()
     }
     layers = [f"{layer.stack} {layer.index}" for layer in comparison.layout.layers]
     counts = [[float(count) for count in one.by_layer] for one in peaks.values()]
     columns = Labels(tuple(layers), tuple(str(layer.index) for layer in comparison.layout.layers))
     hover = "<b>%{y}</b>, layer <b>%{x}</b><br>%{z:,} neurons"
     spec = heat_maps([Panel("", counts)], settings, columns, unit="neurons", hover=hover, axis="layer")
-    heads = (Column("setting"), Column("layer"), Column(f"neurons among the most active {TOP_SHARE:.0%}"))
+    heads = (Column("setting"), Column("layer"), Column(f"neurons among the most active {PEAK_SHARE:.0%}"))
     rows = [(name, layers[place], int(row[place])) for name, row in zip(peaks, counts) for place in range(len(layers))]
     by_layer = Figure(
-        "peaks-by-layer", f"Where the most active {TOP_SHARE:.0%} of neurons lie",
+        "peaks-by-layer", f"Where the most active {PEAK_SHARE:.0%} of neurons lie",
         "How to read it: a row is a setting, a column a layer; a cell is how many of the neurons that fire most, of "
         "all layers together, are in it.", "Heat map of the most active neurons by layer.",
         (Plot(spec, Table.of("peaks-by-layer", "Most active neurons by layer", heads, rows)),),
@@ -209,7 +209,7 @@ def _rank_figure(comparison: PromptComparison, settings: Labels) -> Figure:
     rates: dict[str, list[tuple[int, float]]] = {}
     for name, result in comparison.settings.items():
         steps = max(1, int(result.firing["steps"].tokens.sum()))
-        peaks = find_peaks(result.neurons, comparison.layout, TOP_SHARE)
+        peaks = find_peaks(result.neurons, comparison.layout, PEAK_SHARE)
         rates[name] = [(rank, count / steps) for rank, count in thinned_ranks(peaks, RANKS)]
     width = max(map(len, rates.values()))
     ranks = next(column for column in rates.values() if len(column) == width)
@@ -229,7 +229,7 @@ def _rank_figure(comparison: PromptComparison, settings: Labels) -> Figure:
     return Figure("peaks-by-rank", title, caption, "Heat map of firing by rank.", (Plot(spec, table),))
 
 
-UNIT = "1 − Jaccard index"
+_UNIT = "1 − Jaccard index"
 
 
 def tree_figure(codes: Sequence[str], overlap: Sequence[Sequence[float]]) -> Figure | None:
@@ -241,8 +241,8 @@ def tree_figure(codes: Sequence[str], overlap: Sequence[Sequence[float]]) -> Fig
         return None
     shared = np.array([[0.0 if math.isnan(value) else value for value in row] for row in overlap])
     joins = average_linkage(1 - shared)
-    spec = dendrogram(joins, language_labels(codes), unit=UNIT)
-    columns = (Column("group"), Column("joins"), Column("distance", UNIT), Column("languages together"))
+    spec = dendrogram(joins, language_labels(codes), unit=_UNIT)
+    columns = (Column("group"), Column("joins"), Column("distance", _UNIT), Column("languages together"))
     rows = [
         (_named(join.first, codes), _named(join.second, codes), join.distance, len(join.first + join.second))
         for join in joins

@@ -35,7 +35,7 @@ from neuroglot.reports.wording import (
     percent,
 )
 
-UNIT = "share of the layer's neurons"
+_UNIT = "share of the layer's neurons"
 BINS = 10
 
 
@@ -45,7 +45,7 @@ def languages_figure(sharing: Sharing) -> Figure:
     means = [[score.value for score in by_layer] for by_layer in scores.values()]
     languages, layers = language_labels(sharing.languages), layer_labels(sharing.layout)
     hover = "<b>%{y}</b>, %{x}<br>%{z:.2%} of the layer's neurons"
-    spec = heat_maps([Panel("", means)], languages, layers, unit=UNIT, hover=hover, axis="layer")
+    spec = heat_maps([Panel("", means)], languages, layers, unit=_UNIT, hover=hover, axis="layer")
     rows = [
         (code, layer, *score_cells(score))
         for code, by_layer in scores.items()
@@ -53,7 +53,7 @@ def languages_figure(sharing: Sharing) -> Figure:
     ]
     table = Table.of(
         "active-by-language", "Active neurons by language",
-        [Column("language"), Column("layer"), *score_columns("active", UNIT)], rows,
+        [Column("language"), Column("layer"), *score_columns("active", _UNIT)], rows,
     )  # fmt: skip
     overall = {code: sum(score.value for score in by_layer) for code, by_layer in scores.items()}
     least, most = min(overall, key=overall.__getitem__), max(overall, key=overall.__getitem__)
@@ -75,13 +75,13 @@ def repetition_figure(sharing: Sharing) -> Figure:
         )
         for category, means, constant in zip(CATEGORIES, on_a_row.by_layer, always.by_layer)
     ]
-    spec = figures.small_multiples(panels, labels, unit=UNIT, axis="layer")
+    spec = figures.small_multiples(panels, labels, unit=_UNIT, axis="layer")
     rows = [
         (layer, category, *score_cells(means[depth]), constant[depth])
         for depth, layer in enumerate(labels.full)
         for category, means, constant in zip(CATEGORIES, on_a_row.by_layer, always.by_layer)
     ]
-    columns = [Column("layer"), Column("category"), *score_columns("mean over rows", UNIT), Column("every row", UNIT)]
+    columns = [Column("layer"), Column("category"), *score_columns("mean over rows", _UNIT), Column("every row", _UNIT)]
     said = ", ".join(f"{percent(share)} {name}" for name, share in zip(CATEGORIES, always.overall))
     caption = (
         "How to read it: the upper line is the share of neurons of the category on a row, the lower one the share that "
@@ -110,7 +110,7 @@ def fewer_languages_figure(sharing: Sharing) -> Figure:
         Series(category, category, [by_category[index] for by_category in scores.values()])
         for index, category in enumerate(CATEGORIES)
     ]
-    spec = figures.small_multiples([("", series)], labels, unit=UNIT, axis="number of languages")
+    spec = figures.small_multiples([("", series)], labels, unit=_UNIT, axis="number of languages")
     rows = [
         (number, category, *score_cells(score))
         for number, by_category in scores.items()
@@ -188,8 +188,8 @@ def _section(
         for depth, layer in enumerate(labels.full)
         for category, line in zip(CATEGORIES, part.by_layer)
     ]
-    columns = [Column(key[:-1]), Column("layer"), Column("category"), *score_columns("share", UNIT)]
-    spec = figures.small_multiples(panels, labels, unit=UNIT, axis="layer")
+    columns = [Column(key[:-1]), Column("layer"), Column("category"), *score_columns("share", _UNIT)]
+    spec = figures.small_multiples(panels, labels, unit=_UNIT, axis="layer")
     plot = Plot(spec, Table.of(f"sharing-{key}", title, columns, rows))
     figure = Figure(f"sharing-{key}", title, caption, f"{len(panels)} line charts. {sentence}", (plot,))
     thresholds = dict.fromkeys(threshold for sharing in sharings for threshold in sharing.recording.fires)
@@ -261,7 +261,7 @@ def _figure(sharing: Sharing, shares: CategoryShares, expected: PlainShares, sen
         )
         for category, observed, chance in zip(CATEGORIES, shares.by_layer, expected.by_layer)
     ]
-    spec = figures.small_multiples(panels, labels, unit=UNIT, axis="layer")
+    spec = figures.small_multiples(panels, labels, unit=_UNIT, axis="layer")
     caption = (
         f"How to read it: each panel is one category ({MEANING}); the solid line is what was seen, with "
         "its interval, the dotted line what neurons of the same firing rates would show by chance. The distance "
@@ -274,7 +274,7 @@ def _figure(sharing: Sharing, shares: CategoryShares, expected: PlainShares, sen
 
 
 def _table(layers: tuple[str, ...], shares: CategoryShares, expected: PlainShares) -> Table:
-    columns = [Column("layer"), Column("category"), *score_columns("observed", UNIT), Column("if independent", UNIT)]
+    columns = [Column("layer"), Column("category"), *score_columns("observed", _UNIT), Column("if independent", _UNIT)]
     rows = [
         (layer, category, *score_cells(observed[depth]), chance[depth])
         for depth, layer in enumerate(layers)
