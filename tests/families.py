@@ -3,12 +3,13 @@
 from typing import Any
 
 import torch
-import transformers
-from transformers import AutoConfig, PreTrainedModel
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
+from neuroglot.models.architectures import own_families
 from neuroglot.models.families import FAMILIES, Family
 
 VOCABULARY = 64
+EVERY_FAMILY = (*FAMILIES, *own_families())  # ours are found by listing their folder; each needs a tiny config too
 
 _TOKENS = {"vocab_size": VOCABULARY, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 _SIZES = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2}
@@ -99,7 +100,7 @@ TINY_CONFIGS: dict[str, dict[str, Any]] = {
 def forward_inputs(model_type: str, token_ids: torch.Tensor) -> dict[str, torch.Tensor]:
     """What the whole model is given for unpadded texts `[B, T]`; a decoder beside an encoder reads one token later."""
     inputs = {"input_ids": token_ids, "attention_mask": torch.ones_like(token_ids)}
-    if family_named(model_type).kind == "encoder-decoder":
+    if family_named(model_type).generates and not family_named(model_type).predicts_next:
         first = token_ids[:, -1:] if model_type == "mbart" else torch.full_like(token_ids[:, :1], START[model_type])
         inputs["decoder_input_ids"] = torch.cat([first, token_ids[:, :-1]], dim=1)
     return inputs
@@ -109,9 +110,9 @@ def tiny_model(model_type: str, seed: int = 0) -> PreTrainedModel:
     """A random model in float32 and eval mode; initial weights are widened so that neurons fire on both sides of 0."""
     torch.manual_seed(seed)
     options = {name: value for name, value in TINY_CONFIGS[model_type].items() if value is not None}
-    config = AutoConfig.for_model(model_type, **options)
     family = family_named(model_type)
-    model = getattr(transformers, family.auto_class).from_config(config, dtype=torch.float32)
+    config = tiny_config(family, options)
+    model = family.new_model(config, torch.float32)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
@@ -119,5 +120,11 @@ def tiny_model(model_type: str, seed: int = 0) -> PreTrainedModel:
     return model.eval()
 
 
+def tiny_config(family: Family, options: dict[str, Any]) -> PreTrainedConfig:
+    if isinstance(family.model_class, str):
+        return AutoConfig.for_model(family.model_type, **options)
+    return family.config_loader(**options)
+
+
 def family_named(model_type: str) -> Family:
-    return next(family for family in FAMILIES if family.model_type == model_type)
+    return next(family for family in EVERY_FAMILY if family.model_type == model_type)

@@ -1,4 +1,4 @@
-"""The types switched off on their own rows, against a plain loop over rows, languages, options and tokens."""
+"""The categories switched off on their own rows, against a plain loop over rows, languages, options and tokens."""
 
 import math
 import random
@@ -13,10 +13,10 @@ from transformers import PreTrainedModel
 from neuroglot import record_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.corpora import Corpus, Task
-from neuroglot.errors import ArtifactError, ConfigError, CorpusError
+from neuroglot.errors import ArtifactError, ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.experiments.deactivation import deactivate
-from neuroglot.experiments.deactivation_scoring import at_random, members_by_type, of_equal_size, seed_of
-from neuroglot.interventions.switching import ablating
+from neuroglot.experiments.deactivation_scoring import members_by_category, of_equal_size, random_masks, seed_of
+from neuroglot.interventions.switching import switch_off
 from neuroglot.layout import Layout
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.models import ModelView, view
@@ -52,8 +52,8 @@ def a_task(rows: int = 5, options: int = 3, seed: int = 0) -> Task:
     return Task("own", prompts, column(None), tuple(column(option) for option in range(options)))
 
 
-def plain_types(located: ModelView, tokenizer, prompts: Sequence[str]) -> dict[str, list[int]]:
-    """Flat indices of the neurons of each type, from one unpadded forward a language."""
+def plain_categories(located: ModelView, tokenizer, prompts: Sequence[str]) -> dict[str, list[int]]:
+    """Flat indices of the neurons of each category, from one unpadded forward a language."""
     fired = []
     for prompt in prompts:
         layers = activations(located.model, tokenizer(prompt)["input_ids"], "post_act")
@@ -123,11 +123,11 @@ def test_counts_equal_a_plain_loop(model_type: str, scope: str) -> None:
     located, tokenizer, task = view(tiny_model(model_type)), tiny_tokenizer(), a_task(3)
     result = deactivate(located, tokenizer, task, scope=scope, draws=1)  # type: ignore[arg-type]
     for row in range(len(task)):
-        types = plain_types(located, tokenizer, [task.prompts.texts[g][row] for g in LANGUAGES])
-        assert [len(types[name]) for name in CATEGORIES] == result.sizes[:, row].sum(1).tolist()
+        categories = plain_categories(located, tokenizer, [task.prompts.texts[g][row] for g in LANGUAGES])
+        assert [len(categories[name]) for name in CATEGORIES] == result.sizes[:, row].sum(1).tolist()
         for place, g in enumerate(LANGUAGES):
             conditions = [([], result.baseline[row, place])]
-            conditions += [(types[name], result.deactivated[t, row, place]) for t, name in enumerate(CATEGORIES)]
+            conditions += [(categories[name], result.deactivated[t, row, place]) for t, name in enumerate(CATEGORIES)]
             for off, counts in conditions:
                 for name, value in plain_counts(located, tokenizer, task, row, g, off, scope).items():
                     assert float(counts[COLUMN[name]]) == pytest.approx(float(value), rel=1e-4, abs=1e-4), name
@@ -184,7 +184,7 @@ def firing(rows: int = 6, languages: int = 4) -> Tensor:
 
 def test_types_are_those_of_the_categories() -> None:
     for languages in (2, 4):
-        found = members_by_type(firing(languages=languages), languages, CATEGORIES)
+        found = members_by_category(firing(languages=languages), languages, CATEGORIES)
         assert torch.equal(sum(part.long() for part in found.values()), torch.ones(6, LAYOUT.neuron_count).long())
         counts = torch.stack([(firing(languages=languages) == g).sum(1) for g in range(languages + 1)], dim=-1)
         assert torch.equal(torch.stack([part.sum(1) for part in found.values()], dim=-1), categories_of(counts))
@@ -200,9 +200,9 @@ def test_sizes_are_those_of_the_sharing_counts() -> None:
 def test_random_sets_have_the_size_of_the_type_in_every_layer_of_every_row() -> None:
     ids = [f"row{place}" for place in range(6)]
     drawn = set()
-    for name, part in members_by_type(firing(), 4, CATEGORIES).items():
+    for name, part in members_by_category(firing(), 4, CATEGORIES).items():
         for draw in range(3):
-            control = at_random(LAYOUT, part, 0, ids, name, draw)
+            control = random_masks(LAYOUT, part, 0, ids, name, draw)
             assert torch.equal(LAYOUT.sum_by_layer(control.long()), LAYOUT.sum_by_layer(part.long()))
             drawn |= {tuple(row.tolist()) for row in control}
     assert len(drawn) > 60  # of 72: tiny sets of few neurons may fall together
@@ -210,7 +210,7 @@ def test_random_sets_have_the_size_of_the_type_in_every_layer_of_every_row() -> 
 
 
 def test_equal_size_is_the_smallest_type_that_is_not_empty_in_the_layer() -> None:
-    members = members_by_type(firing(), 4, CATEGORIES)
+    members = members_by_category(firing(), 4, CATEGORIES)
     cut = of_equal_size(LAYOUT, members, 0, [f"row{place}" for place in range(6)])
     before = torch.stack([LAYOUT.sum_by_layer(part.long()) for part in members.values()])
     for place, (name, part) in enumerate(cut.items()):
@@ -232,7 +232,7 @@ def test_equal_size_reaches_the_result() -> None:
 def test_a_corpus_has_one_set_a_type(share: float) -> None:
     located, tokenizer, task = view(tiny_model("llama")), tiny_tokenizer(), a_task()
     result = deactivate(located, tokenizer, task, level="corpus", corpus_share=share, draws=1)
-    by_row = [plain_types(located, tokenizer, [task.prompts.texts[g][row] for g in LANGUAGES]) for row in range(5)]
+    by_row = [plain_categories(located, tokenizer, [task.prompts.texts[g][row] for g in LANGUAGES]) for row in range(5)]
     for place, name in enumerate(CATEGORIES):
         members = [n for n in range(located.layout.neuron_count) if sum(n in row[name] for row in by_row) >= 5 * share]
         assert result.sizes[place].sum(1).tolist() == [len(members)] * 5
@@ -253,7 +253,7 @@ def test_means_are_those_of_the_coefficients(value: str) -> None:
         for g in LANGUAGES
     ])  # fmt: skip
     for row in range(5):
-        types = plain_types(located, tokenizer, [task.prompts.texts[g][row] for g in LANGUAGES])
+        categories = plain_categories(located, tokenizer, [task.prompts.texts[g][row] for g in LANGUAGES])
         for g in range(3):
             new = means.mean(0) if value == "mean" else means[[other for other in range(3) if other != g]].mean(0)
             whole = tokenizer(task.prompts.texts[LANGUAGES[g]][row] + task.answers.texts[LANGUAGES[g]][row])[
@@ -262,7 +262,11 @@ def test_means_are_those_of_the_coefficients(value: str) -> None:
             start = len(tokenizer(task.prompts.texts[LANGUAGES[g]][row])["input_ids"])
             handles = []
             for layer, (_, module) in zip(located.layout.layers, modules_of(located.model, DOWN_PROJECTIONS)):
-                own = [n - layer.start for n in types["partial-shared"] if layer.start <= n < layer.start + layer.width]
+                own = [
+                    n - layer.start
+                    for n in categories["partial-shared"]
+                    if layer.start <= n < layer.start + layer.width
+                ]
 
                 def hook(_module, inputs, own=own, part=new[layer.neurons], start=start):  # type: ignore[no-untyped-def]
                     changed = inputs[0].clone()
@@ -298,7 +302,7 @@ def test_generated_text_is_what_the_model_writes_with_these_neurons_off() -> Non
     result = deactivate(located, tokenizer, task, level="corpus", by_generation=True, draws=1)
     exact, generated = COLUMN["exact"], COLUMN["generated"]
     assert float(result.baseline[..., exact].mean()) > 0
-    by_row = [plain_types(located, tokenizer, [prompts.texts[g][row] for g in LANGUAGES]) for row in range(6)]
+    by_row = [plain_categories(located, tokenizer, [prompts.texts[g][row] for g in LANGUAGES]) for row in range(6)]
     sets = [[]] + [
         [n for n in range(located.layout.neuron_count) if sum(n in row[name] for row in by_row) >= 3]
         for name in CATEGORIES
@@ -306,7 +310,7 @@ def test_generated_text_is_what_the_model_writes_with_these_neurons_off() -> Non
     for off, counts in zip(sets, [result.baseline, *result.deactivated], strict=True):
         members = torch.zeros(located.layout.neuron_count, dtype=torch.bool)
         members[off] = True
-        with ablating(located, NeuronSet(located.layout, members)):
+        with switch_off(located, NeuronSet(located.layout, members)):
             for row in range(6):
                 for g, language in enumerate(LANGUAGES):
                     written = continued(located, tokenizer, prompts.texts[language][row], 2)
@@ -372,8 +376,9 @@ def test_rows_that_cannot_be_scored_are_left_out_in_all_languages() -> None:
     ("options", "message"),
     [
         ({"level": "token"}, "level='token'"), ({"scope": "first"}, "'all', 'last', 'prompt', 'answer'"),
-        ({"value": "median"}, "value='median'"), ({"types": ("shared",)}, "Expected some of all-shared"),
-        ({"types": ()}, "Got the types"), ({"draws": 0}, "one draw or more"), ({"corpus_share": 0.0}, "a share above"),
+        ({"value": "median"}, "value='median'"), ({"categories": ("shared",)}, "Expected some of all-shared"),
+        ({"categories": ()}, "Got the categories"), ({"draws": 0}, "one draw or more"),
+        ({"corpus_share": 0.0}, "a share above"),
         ({"by_generation": True}, "the level 'corpus'"), ({"recording": Recording(fires=(0.0, 1.0))}, "one threshold"),
     ],
 )  # fmt: skip
@@ -385,7 +390,7 @@ def test_contradictions_are_refused(options: dict, message: str) -> None:
 def test_one_language_and_other_kinds_of_model_are_refused() -> None:
     with pytest.raises(ConfigError, match="two languages or more"):
         deactivate(view(tiny_model("llama")), tiny_tokenizer(), a_task(2).select(["de"]))
-    with pytest.raises(ConfigError, match="'encoder-decoder'"):
+    with pytest.raises(UnsupportedModelError, match="no next-token predictions: t5 is an encoder-decoder"):
         deactivate(view(tiny_model("t5")), tiny_tokenizer(), a_task(2))
 
 
@@ -398,13 +403,13 @@ def test_two_languages_have_no_partial_shared_neurons_and_no_effect_of_them() ->
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path) -> None:
-    result = deactivate(view(tiny_model("mixtral")), tiny_tokenizer(), a_task(3), draws=2, types=("specific",))
+    result = deactivate(view(tiny_model("mixtral")), tiny_tokenizer(), a_task(3), draws=2, categories=("specific",))
     path = result.save(tmp_path / "deactivation.safetensors")
     loaded = Deactivation.load(path)
     for name in ("baseline", "deactivated", "random", "sizes"):
         torch.testing.assert_close(getattr(loaded, name), getattr(result, name), rtol=0, atol=0, equal_nan=True)
     assert (loaded.data, loaded.layout, loaded.languages) == (result.data, result.layout, result.languages)
-    assert (loaded.types, loaded.ids, loaded.signature) == (("specific",), result.ids, result.signature)
+    assert (loaded.categories, loaded.ids, loaded.signature) == (("specific",), result.ids, result.signature)
     assert loaded.dropped == result.dropped
     assert loaded.save(tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
     with pytest.raises(ArtifactError, match="none empty"):

@@ -8,7 +8,7 @@ import torch
 from neuroglot import ablation_matrix, evaluate
 from neuroglot.corpora import Corpus, Task
 from neuroglot.errors import ConfigError, CorpusError, LayoutMismatchError
-from neuroglot.interventions import ablating
+from neuroglot.interventions import switch_off
 from neuroglot.metrics import BitsPerByte, ExactAnswer, NatsPerToken
 from neuroglot.models import view
 from neuroglot.neurons import NeuronSet, at_random_like
@@ -100,10 +100,10 @@ def test_matrix_counts_are_those_of_single_ablations() -> None:
     matrix = ablation_matrix(located, tokenizer, CORPUS, sets, NatsPerToken(), draws=2, seed=7)
     assert torch.equal(matrix.baseline, evaluate(located, tokenizer, CORPUS, NatsPerToken()).counts)
     for place, neurons in enumerate(sets.values()):
-        with ablating(located, neurons):
+        with switch_off(located, neurons):
             assert torch.equal(matrix.ablated[place], evaluate(located, tokenizer, CORPUS, NatsPerToken()).counts)
         for draw in range(2):
-            with ablating(located, at_random_like(neurons, 7 + draw * 3 + place)):
+            with switch_off(located, at_random_like(neurons, 7 + draw * 3 + place)):
                 counts = evaluate(located, tokenizer, CORPUS, NatsPerToken()).counts
             assert torch.equal(matrix.random[draw, place], counts)
     assert not torch.equal(matrix.ablated[0], matrix.baseline)

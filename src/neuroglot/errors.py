@@ -22,7 +22,7 @@ class CorpusError(NeuroglotError, ValueError):
 
 
 class UnsupportedModelError(NeuroglotError, ValueError):
-    """The model's architecture is unknown, or it is not built the way its entry in the table says."""
+    """The architecture is unknown, not built the way its entry in the table says, or gives not what was asked for."""
 
 
 class LayoutMismatchError(NeuroglotError, ValueError):

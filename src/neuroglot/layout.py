@@ -48,8 +48,8 @@ class Layout:
     stacks: tuple[tuple[str, tuple[Width, ...]], ...]
 
     def __post_init__(self) -> None:
-        sizes = [size for _, widths in self.stacks for width in widths for size in _pair(width)]
-        if any(size < 0 for size in sizes) or not any(sizes):
+        sizes = [_pair(width) for _, widths in self.stacks for width in widths]
+        if any(min(size) < 0 for size in sizes) or not any(experts * width for experts, width in sizes):
             raise LayoutMismatchError(f"A layout of {self.stacks} was given.", "Expected at least one neuron.")
 
     @property

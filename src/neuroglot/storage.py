@@ -197,13 +197,6 @@ def stored_texts(value: object, what: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def stored_counts(value: object, what: str) -> dict[str, int]:
-    """Whole numbers by name as a header holds them; raises `ArtifactError` on anything else."""
-    if not isinstance(value, dict) or not all(type(count) is int and count >= 0 for count in value.values()):
-        raise ArtifactError(f"Stored {what} read {str(value)[:80]}.", "Expected whole numbers by name.")
-    return value
-
-
 def load_foreign(path: Path | str, expected: str) -> tuple[object, bytes]:
     """What a `.pt` or `.pth` file of another program holds, and its bytes; raises `ArtifactError` on any other file.
 

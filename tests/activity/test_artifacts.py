@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.recording import Recording
-from neuroglot.activity.sharing import COUNTS, Sharing
+from neuroglot.activity.sharing import _COUNTS, Sharing
 from neuroglot.errors import ArtifactError
 from neuroglot.layout import Layout
 from neuroglot.neurons import NeuronSet
@@ -52,7 +52,7 @@ def test_activity_round_trip(tmp_path) -> None:
 def test_sharing_round_trip(tmp_path) -> None:
     saved = a_sharing()
     loaded = Sharing.load(saved.save(tmp_path / "s.safetensors"))
-    assert all(torch.equal(getattr(loaded, name), getattr(saved, name)) for name in COUNTS)
+    assert all(torch.equal(getattr(loaded, name), getattr(saved, name)) for name in _COUNTS)
     assert loaded.signature == saved.signature
 
 

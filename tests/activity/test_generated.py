@@ -7,7 +7,7 @@ import torch
 
 from neuroglot.activity.generated import record_generated, record_generation, record_generation_by_row
 from neuroglot.activity.recording import Recording
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ConfigError, UnsupportedModelError
 from neuroglot.generation.decoding import Decoding, end_tokens, generate
 from neuroglot.models import view
 from neuroglot.models.checks import available_sites
@@ -112,7 +112,7 @@ def test_a_text_ends_where_the_model_or_its_tokenizer_says() -> None:
 
 
 def test_what_cannot_be_generated_is_refused() -> None:
-    with pytest.raises(ConfigError, match="Expected a decoder"):
+    with pytest.raises(UnsupportedModelError, match="Expected a decoder"):
         generate(view(tiny_model("bert")), TOKENIZER, CORPUS)
     for options in ({"max_new_tokens": 0}, {"temperature": -1}, {"top_p": 0}, {"beams": 2, "temperature": 1}):
         with pytest.raises(ConfigError, match="Expected one new token"):

@@ -10,7 +10,7 @@ from neuroglot.corpora.corpus import Task
 from tests.oracles import DOWN_PROJECTIONS, activations, categories, modules_of
 
 TYPES = ("all-shared", "partial-shared", "specific", "non-activated")
-Kept = dict[tuple[int, int, int, str], list[int]]  # neurons by row, language, layer and type
+Kept = dict[tuple[int, int, int, str], list[int]]  # neurons by row, language, layer and category
 
 
 def value_vectors(model: PreTrainedModel) -> list[torch.Tensor]:
@@ -25,8 +25,8 @@ def head_row(model: PreTrainedModel, token: int) -> torch.Tensor:
     return model.get_output_embeddings().weight[token].detach()
 
 
-def types_of(model: PreTrainedModel, prompts: Sequence[Sequence[int]], site: str) -> list[list[str]]:
-    """The type of each neuron, `[L][N]`, on one row: `prompts[g]` are its token ids in each language."""
+def categories_of_rows(model: PreTrainedModel, prompts: Sequence[Sequence[int]], site: str) -> list[list[str]]:
+    """The category of each neuron, `[L][N]`, on one row: `prompts[g]` are its token ids in each language."""
     last = [[layer[-1] > 0 for layer in activations(model, ids, site)] for ids in prompts]
     found = []
     for layer in range(len(last[0])):

@@ -1,4 +1,4 @@
-"""Both scores, types and readings equal plain loops, on many families, whatever the batch."""
+"""Both scores, categories and readings equal plain loops, on many families, whatever the batch."""
 
 import math
 
@@ -36,7 +36,7 @@ def check(found: Attribution, model: torch.nn.Module, task=TASK, site: str = "po
     size = max(1, round(TOP_SHARE * found.layout.layers[0].width))
     for row in range(len(task)):
         prompts = [TOKENIZER(column[row])["input_ids"] for column in task.prompts.texts.values()]
-        types = oracle.types_of(model, prompts, site)
+        categories = oracle.categories_of_rows(model, prompts, site)
         for g, language in enumerate(task.languages):
             direction = oracle.head_row(model, oracle.first_token(TOKENIZER, task, language, row))
             scores = oracle.scores_of(model, prompts[g], direction)
@@ -46,7 +46,7 @@ def check(found: Attribution, model: torch.nn.Module, task=TASK, site: str = "po
                 for among in ("any", "active"):
                     for place, name in enumerate(CATEGORIES):
                         inside = [
-                            n for n, one in enumerate(types[layer])
+                            n for n, one in enumerate(categories[layer])
                             if one == name and (among == "any" or bool(fires[layer][n]))
                         ]  # fmt: skip
                         at = (row, g, layer, place)

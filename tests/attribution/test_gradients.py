@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from neuroglot.attribution.gradients import gradient_times_activation
-from neuroglot.errors import ConfigError
+from neuroglot.errors import UnsupportedModelError
 from neuroglot.models import view
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
@@ -60,7 +60,7 @@ def test_magnitudes_are_no_smaller_and_the_model_is_as_it_was() -> None:
     assert not model.get_input_embeddings()._forward_hooks
 
 
-@pytest.mark.parametrize("model_type", ["mixtral", "t5"])
-def test_other_models_are_refused(model_type: str) -> None:
-    with pytest.raises(ConfigError, match="decoders without experts"):
+@pytest.mark.parametrize(("model_type", "message"), [("mixtral", "without experts"), ("t5", "Expected a decoder")])
+def test_other_models_are_refused(model_type: str, message: str) -> None:
+    with pytest.raises(UnsupportedModelError, match=message):
         gradient_times_activation(view(tiny_model(model_type)), TOKENIZER, CORPUS)

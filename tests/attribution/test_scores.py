@@ -1,4 +1,4 @@
-"""Identities of both scores, types by plain count, and the top share against sorted Python."""
+"""Identities of both scores, categories by plain count, and the top share against sorted Python."""
 
 import pytest
 import torch

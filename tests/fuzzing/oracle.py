@@ -145,7 +145,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Layout):
         assert all(type(size) is int for _, widths in value.stacks for width in widths for size in _sizes(width)), value
     if is_dataclass(value):
-        for name in ("languages", "types", "ids"):
+        for name in ("languages", "categories", "ids"):
             texts = getattr(value, name, ())
             assert isinstance(texts, tuple), (name, texts)
             assert all(isinstance(text, str) for text in texts), (name, texts)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ConfigError, UnsupportedModelError
 from neuroglot.generation.backend import Completion
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.local import LocalBackend
@@ -107,6 +107,6 @@ def test_messages_are_written_by_the_chat_template() -> None:
 
 
 def test_encoders_and_prompts_without_tokens_are_refused() -> None:
-    with pytest.raises(ConfigError, match="encoder"):
+    with pytest.raises(UnsupportedModelError, match="is an encoder"):
         LocalBackend(view(tiny_model("bert")), tiny_tokenizer())
     assert LocalBackend(view(tiny_model("llama")), tiny_tokenizer()).complete([], NEW) == []

@@ -17,7 +17,7 @@ from neuroglot.interventions.operators import (
     two_set_scaling,
 )
 from neuroglot.interventions.steering import steering
-from neuroglot.interventions.switching import ablating
+from neuroglot.interventions.switching import switch_off
 from neuroglot.models import ModelView, view
 from neuroglot.neurons import NeuronSet
 from tests.families import tiny_model
@@ -102,7 +102,7 @@ def test_an_empty_set_is_bit_exact_and_setting_to_a_constant_equals_ablating(mod
     before, empty, some_neurons = run(), NeuronSet.empty(located.layout), some(located, 1)
     with steering(located, [set_to(empty, 3.0), add(empty, 1.0), multiply(empty, 0.0)]):
         assert torch.equal(run(), before)
-    with ablating(located, some_neurons, 0.5):
+    with switch_off(located, some_neurons, 0.5):
         expected = run()
     with steering(located, set_to(some_neurons, 0.5)):
         assert torch.equal(run(), expected)

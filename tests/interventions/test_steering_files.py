@@ -10,7 +10,7 @@ from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.interventions.operators import add, language_arithmetic, multiply, set_to, two_set_scaling, values_of
-from neuroglot.interventions.steering import KIND, Steering, steering
+from neuroglot.interventions.steering import Steering, steering
 from neuroglot.models import view
 from neuroglot.neurons import NeuronSet
 from neuroglot.storage import load_tensors, save_tensors
@@ -107,7 +107,7 @@ def test_other_layouts_and_damaged_files_are_refused(tmp_path) -> None:  # type:
     some(located, 1).save(tmp_path / "neurons.safetensors")
     with pytest.raises(ArtifactError, match="Expected 'steering'"):
         Steering.load(tmp_path / "neurons.safetensors")
-    tensors, header = load_tensors(path, KIND)
+    tensors, header = load_tensors(path, "steering")
     step = header["steps"][0]
     damaged_headers = [
         header | {"scope": "last"}, header | {"scope": "all"}, header | {"steps": []}, header | {"steps": [step, step]},
@@ -121,7 +121,7 @@ def test_other_layouts_and_damaged_files_are_refused(tmp_path) -> None:  # type:
         {"0.indices": indices_, "0.values": values + 1},
     ]  # fmt: skip
     for found in [(tensors, damaged) for damaged in damaged_headers] + [(wrong, header) for wrong in damaged_tensors]:
-        save_tensors(path, KIND, *found)
+        save_tensors(path, "steering", *found)
         with pytest.raises(ArtifactError):
             Steering.load(path)
 

@@ -1,6 +1,6 @@
 """Identified languages: plain sentences, what cannot be decided, and shares by row."""
 
-import builtins
+import sys
 
 import pytest
 import torch
@@ -103,14 +103,7 @@ def test_targets_are_told_by_their_code() -> None:
 
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without_lingua(name: str, *rest, **named):  # type: ignore[no-untyped-def]
-        if name == "lingua":
-            raise ModuleNotFoundError("No module named 'lingua'", name="lingua")
-        return real(name, *rest, **named)
-
-    monkeypatch.setattr(builtins, "__import__", without_lingua)
+    monkeypatch.setitem(sys.modules, "lingua", None)
     with pytest.raises(MissingExtraError, match=r"neuroglot\[identification\]"):
         identify(["Guten Tag"], ["de", "en"])
 

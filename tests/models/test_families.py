@@ -9,12 +9,12 @@ from transformers import PreTrainedModel
 from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording
 from neuroglot.errors import InterventionError, UnsupportedModelError
-from neuroglot.interventions import ablating
+from neuroglot.interventions import switch_off
 from neuroglot.layout import Layer
-from neuroglot.models import FAMILIES, ModelView, view
+from neuroglot.models import ModelView, view
 from neuroglot.models.checks import available_sites
 from neuroglot.neurons import NeuronSet
-from tests.families import TINY_CONFIGS, VOCABULARY, forward_inputs, tiny_model
+from tests.families import EVERY_FAMILY, TINY_CONFIGS, VOCABULARY, forward_inputs, tiny_model
 from tests.oracles import DOWN_PROJECTIONS, modules_of
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
@@ -33,8 +33,8 @@ def everything(located: ModelView) -> NeuronSet:
 
 
 def test_every_family_has_a_tiny_config() -> None:
-    assert {family.model_type for family in FAMILIES} == set(TINY_CONFIGS)
-    assert len(FAMILIES) == len(TINY_CONFIGS) >= 60
+    assert {family.model_type for family in EVERY_FAMILY} == set(TINY_CONFIGS)
+    assert len(EVERY_FAMILY) == len(TINY_CONFIGS) >= 60
 
 
 @each_family
@@ -79,9 +79,9 @@ def test_sites_coincide_exactly_where_the_network_is_not_gated(model_type: str) 
 def test_empty_ablation_changes_nothing_and_restoration_is_exact(model_type: str) -> None:
     model = tiny_model(model_type)
     before, located = logits(model), view(model)
-    with ablating(located, NeuronSet.empty(located.layout)):
+    with switch_off(located, NeuronSet.empty(located.layout)):
         assert torch.equal(logits(model), before)
-    with pytest.raises(RuntimeError, match="on purpose"), ablating(located, everything(located)):
+    with pytest.raises(RuntimeError, match="on purpose"), switch_off(located, everything(located)):
         assert not torch.equal(logits(model), before)
         raise RuntimeError("on purpose")
     assert torch.equal(logits(model), before)
@@ -92,7 +92,7 @@ def test_empty_ablation_changes_nothing_and_restoration_is_exact(model_type: str
 def test_ablating_everything_equals_zero_down_projection_inputs(model_type: str) -> None:
     model = tiny_model(model_type)
     located = view(model)
-    with ablating(located, everything(located)):
+    with switch_off(located, everything(located)):
         ablated = logits(model)
     for _, module in modules_of(model, DOWN_PROJECTIONS):
         module.register_forward_pre_hook(lambda _module, inputs: (torch.zeros_like(inputs[0]),))
@@ -109,7 +109,7 @@ def test_ablating_one_neuron_equals_zeroing_its_value_vector(model_type: str) ->
     located = view(model)
     for layer in located.layout.layers:
         neuron = 2 * layer.width // layer.experts + 7 if layer.experts > 1 else 7
-        with ablating(located, NeuronSet.of(located.layout, {(layer.stack, layer.index): [neuron]})):
+        with switch_off(located, NeuronSet.of(located.layout, {(layer.stack, layer.index): [neuron]})):
             ablated = logits(model)
         vector = value_vector_in_place(located, layer, neuron)
         kept = vector.clone()
@@ -132,6 +132,6 @@ def test_a_layer_that_is_not_reached_is_an_error() -> None:
     located.model.model.layers[2].mlp.forward = lambda hidden: hidden
     with (
         pytest.raises(InterventionError, match="did not pass write of layer 2"),
-        ablating(located, NeuronSet.of(located.layout, {("decoder", 2): [0]})),
+        switch_off(located, NeuronSet.of(located.layout, {("decoder", 2): [0]})),
     ):
         logits(located.model)

@@ -6,7 +6,7 @@ import torch
 from transformers import PreTrainedModel
 
 from neuroglot.activity.record import record
-from neuroglot.interventions import ablating
+from neuroglot.interventions import switch_off
 from neuroglot.models import ModelView, load, view
 from neuroglot.neurons import NeuronSet
 from tests.families import forward_inputs, tiny_model
@@ -30,7 +30,7 @@ def test_half_precision_passes_the_checks_and_restores_exactly(model_type: str, 
     everything = NeuronSet(located.layout, torch.ones(located.layout.neuron_count, dtype=torch.bool))
     for intervention, same in (
         (located.tapping("write", lambda _l, values, _r: values), True),
-        (ablating(located, everything), False),
+        (switch_off(located, everything), False),
     ):
         with intervention, torch.no_grad():
             assert torch.equal(model(**forward_inputs(model_type, TOKEN_IDS)).logits, before) is same
@@ -64,7 +64,7 @@ def check_ablation(located: ModelView, layer: int) -> None:
         down.register_forward_pre_hook(lambda _module, inputs: coefficients.append(inputs[0][0])),
     ]
     logits(located.model)
-    with ablating(located, NeuronSet.of(located.layout, {("decoder", layer): [7]})):
+    with switch_off(located, NeuronSet.of(located.layout, {("decoder", layer): [7]})):
         logits(located.model)
     for hook in hooks:
         hook.remove()
@@ -89,6 +89,6 @@ def test_a_model_spread_by_device_map_counts_the_same(tmp_path) -> None:
     members = torch.arange(spread.layout.neuron_count) % 3 == 0
     outputs = []
     for located in (spread, plain):
-        with ablating(located, NeuronSet(located.layout, members)):
+        with switch_off(located, NeuronSet(located.layout, members)):
             outputs.append(logits(located.model).cpu())
     assert torch.equal(*outputs)

@@ -32,22 +32,39 @@ def test_overlap_by_layer_equals_counting(first: set[int], second: set[int]) -> 
 
 def test_expected_overlap_equals_all_pairs_of_sets_of_that_size() -> None:
     first, second = a_set(0, 1, 2, 6, 7), a_set(1, 2, 6)
-    tested = overlap_test(first, second, draws=20_000)
+    tested = overlap_test(first, second)
     pairs = [(*low, *high) for low in combinations(range(6), 2) for high in combinations(range(6, 10), 1)]
     indices = [jaccard(first, a_set(*pair)) for pair in pairs]
     assert tested.jaccard == 3 / 5
-    assert abs(tested.expected - sum(indices) / len(indices)) < 0.005
-    assert abs(tested.p - sum(index >= 3 / 5 for index in indices) / len(indices)) < 0.01
-    assert tested.expected_low <= tested.expected <= tested.expected_high
+    assert tested.expected == pytest.approx(sum(indices) / len(indices))
+    assert tested.p == pytest.approx(sum(index >= 3 / 5 for index in indices) / len(indices))
+    below = sorted(indices)
+    assert tested.expected_low == below[math.ceil(0.025 * len(below)) - 1]
+    assert tested.expected_high == below[math.ceil(0.975 * len(below)) - 1]
 
 
-def test_overlap_is_reproducible_and_refuses_what_says_nothing() -> None:
-    first, second = a_set(0, 7), a_set(0, 8)
-    assert overlap_test(first, second) == overlap_test(first, second)
-    with pytest.raises(ConfigError, match="Two sets of 0 and 0 neurons"):
+@given(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9), min_size=1))
+def test_chance_of_as_large_an_overlap_equals_counting(first: set[int], second: set[int]) -> None:
+    low, high = ([number for number in second if number in layer] for layer in (range(6), range(6, 10)))
+    pairs = [
+        {*one, *other} for one in combinations(range(6), len(low)) for other in combinations(range(6, 10), len(high))
+    ]
+    as_large = sum(len(first & pair) >= len(first & second) for pair in pairs)
+    assert overlap_test(a_set(*first), a_set(*second)).p == pytest.approx(as_large / len(pairs))
+
+
+def test_large_sets_have_an_exact_chance_too() -> None:
+    layout = Layout((("decoder", (4096,) * 32),))
+    first = NeuronSet(layout, torch.arange(layout.neuron_count) % 2 == 0)
+    tested = overlap_test(first, first - NeuronSet(layout, torch.arange(layout.neuron_count) % 4 == 0))
+    assert tested.expected == pytest.approx(tested.expected_low, abs=0.01)
+    assert tested.p < 1e-200
+
+
+def test_overlap_refuses_what_says_nothing() -> None:
+    first = a_set(0, 7)
+    with pytest.raises(ConfigError, match="Two empty sets"):
         overlap_test(a_set(), a_set())
-    with pytest.raises(ConfigError, match="0 draws"):
-        overlap_test(first, second, draws=0)
     with pytest.raises(LayoutMismatchError):
         overlap_test(first, NeuronSet.empty(Layout((("decoder", (10,)),))))
 

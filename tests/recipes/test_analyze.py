@@ -108,7 +108,7 @@ def test_a_folder_in_the_way_is_refused_before_anything_runs(folders, tmp_path) 
 def test_a_model_without_next_token_predictions_is_refused_before_it_is_recorded(folders, tmp_path) -> None:
     tiny_model("xlm-roberta").save_pretrained(tmp_path / "encoder")
     tiny_tokenizer().save_pretrained(tmp_path / "encoder")
-    with pytest.raises(ConfigError, match="'encoder'.*next-token predictions"):
+    with pytest.raises(UnsupportedModelError, match="next-token predictions: xlm-roberta is an encoder"):
         recipe_of(folders, model=str(tmp_path / "encoder")).run(tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
 

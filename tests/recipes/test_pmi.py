@@ -157,7 +157,7 @@ def test_a_run_goes_on_where_it_was_and_refuses_another(tmp_path: Path, monkeypa
         return MeasuredSetting.load(settings / "direct-de.safetensors")
 
     with monkeypatch.context() as patched:
-        patched.setattr("neuroglot.experiments.prompts.measure", measure)
+        patched.setattr("neuroglot.experiments.prompts.measure_setting", measure)
         with pytest.raises(Killed):
             job.run(tmp_path / "run")
         with pytest.raises(ConfigError, match="max_new_tokens: 6 there, 5 here"):

@@ -122,7 +122,7 @@ def test_a_scoreboard_reads_what_was_priced(located: ModelView, monkeypatch, tmp
     located.model.save_pretrained("model")
     TOKENIZER.save_pretrained("model")
     recipe = Scoreboard(models=("model",), corpus=("texts",), selectors=SELECTORS, random_draws=2, device="cpu")
-    monkeypatch.setattr("neuroglot.experiments.scoreboard.held_out", lambda *_: (rows, others))
+    monkeypatch.setattr("neuroglot.experiments.scoreboard.selection_and_held_out", lambda *_: (rows, others))
     price = recipe.price([("model", rows)])
     require_same(
         located,

@@ -16,7 +16,7 @@ from neuroglot.cli import app
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.generation.texts import GeneratedTexts
-from neuroglot.interventions import ablating, set_to, steering
+from neuroglot.interventions import set_to, steering, switch_off
 from neuroglot.interventions.steering import Steering
 from neuroglot.models import load, view
 from neuroglot.neurons import NeuronSet
@@ -98,7 +98,7 @@ def test_texts_are_those_that_generate_gives_under_both_changes(files) -> None:
     ).run("out")  # fmt: skip
     decoding = Decoding(6, temperature=0.8, seed=3)
     added, off = Steering.load("add/steering.safetensors"), NeuronSet.load("a.safetensors")
-    with steering(files, added), ablating(files, off):
+    with steering(files, added), switch_off(files, off):
         expected = generate(files, tiny_tokenizer(), CORPUS.take(range(4)), decoding)
     written = GeneratedTexts.load("out/generated.jsonl")
     assert written.texts == expected.texts
@@ -112,7 +112,7 @@ def test_texts_are_those_that_generate_gives_under_both_changes(files) -> None:
 def test_export_writes_a_checkpoint_with_its_tokenizer(files) -> None:
     command("export", "model", "--ablate", "a.safetensors", "--out", "folded")
     folded, _ = load("folded", device="cpu")
-    with ablating(files, NeuronSet.load("a.safetensors")):
+    with switch_off(files, NeuronSet.load("a.safetensors")):
         torch.testing.assert_close(logits(folded), logits(files), rtol=0, atol=1e-5)
         plain = AutoModelForCausalLM.from_pretrained("folded")
         torch.testing.assert_close(logits(view(plain)), logits(files), rtol=0, atol=1e-5)
@@ -120,7 +120,7 @@ def test_export_writes_a_checkpoint_with_its_tokenizer(files) -> None:
         command("export", "model", "--ablate", "b.safetensors", "--out", "folded")
     Path("folded/notes.txt").write_text("mine")
     command("export", "model", "--ablate", "b.safetensors", "--out", "folded", "--overwrite")
-    with ablating(files, NeuronSet.load("b.safetensors")):
+    with switch_off(files, NeuronSet.load("b.safetensors")):
         torch.testing.assert_close(logits(load("folded", device="cpu")[0]), logits(files), rtol=0, atol=1e-5)
     assert Path("folded/notes.txt").read_text() == "mine"
     with pytest.raises(ArtifactError, match="no run of neuroglot"):

@@ -12,8 +12,8 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.layout import Layout
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Evaluation, ExactAnswer, NatsPerToken
+from neuroglot.metrics.top_texts import TopTexts, top_texts
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.reports.texts import TopTexts, top_texts
 from neuroglot.signature import Signature
 
 TEN = ("en", "de", "fr", "es", "ru", "zh", "ja", "ar", "hi", "sw")

@@ -12,9 +12,9 @@ from neuroglot.attribution.attribution import EXTREMES, SUMS, Attribution
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.reports.html import page
 from neuroglot.reports.parts import Section
-from neuroglot.reports.sections.attribution import attribution_section
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Table
-from neuroglot.reports.texts import plain_text
+from neuroglot.reports.terminal import plain_text
 from tests.reports.making import SIGNATURE, TEN, layout_of, random
 
 WIDTH, TOP_SHARE = 24, 0.25
@@ -48,13 +48,13 @@ def table_named(section: Section, key: str) -> Table:
 def test_the_sentence_is_computed() -> None:
     found = attribution()
     neurons, top, ratio = found.concentration()["all-shared"]
-    sentence = attribution_section(found).sentence
+    sentence = section_of(found).sentence
     assert "12 parallel prompts of mlama, neurons that fire in all 3 languages" in sentence
     for part in (f"{100 * neurons.value:.1f}%", f"{100 * top.value:.1f}%", f"{ratio.value:.1f} times", "25.0%"):
         assert part in sentence
     assert "includes 1" not in sentence
-    assert "only" in attribution_section(attribution(shared=0.2)).sentence
-    assert "an interval that includes 1" in attribution_section(attribution(shared=1.0, rows=3)).sentence
+    assert "only" in section_of(attribution(shared=0.2)).sentence
+    assert "an interval that includes 1" in section_of(attribution(shared=1.0, rows=3)).sentence
 
 
 def test_no_shared_neuron_is_said() -> None:
@@ -68,7 +68,7 @@ def test_no_shared_neuron_is_said() -> None:
         found.layout, found.languages, found.data, found.recording, TOP_SHARE, False, False, sizes, values, {}, {},
         found.first_tokens, SIGNATURE,
     )  # fmt: skip
-    section = attribution_section(none)
+    section = section_of(none)
     assert section.sentence.endswith("no neuron fires in all 3 languages.")
     assert "–" in plain_text("t", (), [section])
     assert page("t", (), [section])
@@ -76,24 +76,24 @@ def test_no_shared_neuron_is_said() -> None:
 
 @pytest.mark.parametrize("languages", [TEN[:2], TEN])
 def test_figures_are_valid_and_there_is_a_panel_for_every_language_and_layer(languages: tuple[str, ...]) -> None:
-    section = attribution_section(attribution(languages))
+    section = section_of(attribution(languages))
     assert len(section.figures) == 4
     assert len(section.choices) == 2
     for figure in section.figures:
-        for plot, types in zip(figure.plots, (4, 3), strict=True):
+        for plot, categories in zip(figure.plots, (4, 3), strict=True):
             go.Figure({"data": plot.spec.data, "layout": plot.spec.layout})
             go.Figure({"layout": plot.spec.narrow})
-            assert len(plot.spec.data) == len(languages) * types
+            assert len(plot.spec.data) == len(languages) * categories
             assert all(trace["x"] == [f"layer {layer}" for layer in range(4)] for trace in plot.spec.data)
             assert len({json.dumps(plot.spec.layout[key]["domain"]) for key in plot.spec.layout if "yaxis" in key}) == (
                 math.ceil(len(languages) / 5)
             )
-            assert len(plot.table.rows) == len(languages) * 4 * types
+            assert len(plot.table.rows) == len(languages) * 4 * categories
 
 
 def test_tables_hold_the_means_over_rows() -> None:
     found = attribution()
-    section = attribution_section(found)
+    section = section_of(found)
     expected = {
         "contribution-ratio-any": found.top_shares(),
         "mean-contribution-any": found.statistic("contribution", "mean"),
@@ -112,9 +112,9 @@ def test_tables_hold_the_means_over_rows() -> None:
     assert {row[2] for row in table_named(section, "effective-score-active").rows} == set(CATEGORIES[:3])
 
 
-def test_the_table_by_type_holds_all_intervals() -> None:
+def test_the_table_by_category_holds_all_intervals() -> None:
     found = attribution()
-    table = table_named(attribution_section(found), "by-type")
+    table = table_named(section_of(found), "by-category")
     sums = found.statistic("contribution", "sum").nan_to_num().sum((0, 1, 2))
     effects = found.statistic("effective", "sum").nan_to_num().sum((0, 1, 2)) / (12 * 3)
     for place, row in enumerate(table.rows):
@@ -128,25 +128,25 @@ def test_the_table_by_type_holds_all_intervals() -> None:
 
 
 def test_what_was_left_out_is_shown() -> None:
-    section = attribution_section(
+    section = section_of(
         attribution(dropped={"prompt and answer share a token": 2}, collisions={"en": 0, "de": 3, "fr": 0})
     )
     assert any("2 rows (prompt and answer share a token)" in remark for remark in section.remarks)
     assert any("same token in 3 rows in German (de)." in remark for remark in section.remarks)
     assert table_named(section, "rows-left-out").rows == (("prompt and answer share a token", 2),)
     assert ("de", 3) in table_named(section, "option-collisions").rows
-    nothing = attribution_section(attribution(collisions={"en": 0, "de": 0, "fr": 0}))
+    nothing = section_of(attribution(collisions={"en": 0, "de": 0, "fr": 0}))
     assert any(remark.startswith("No row was left out. No two options") for remark in nothing.remarks)
-    assert [table.key for table in nothing.tables] == ["by-type", "option-collisions"]
+    assert [table.key for table in nothing.tables] == ["by-category", "option-collisions"]
 
 
 def test_answers_that_begin_alike_are_named() -> None:
-    remarks = " ".join(attribution_section(attribution()).remarks)
+    remarks = " ".join(section_of(attribution()).remarks)
     assert "begin with 1 to 6 different tokens. In English (en) all answers begin with the same one" in remarks
 
 
 def test_many_reasons_stand_in_the_table() -> None:
-    section = attribution_section(attribution(dropped={f"reason {place}": 2 for place in range(5)}))
+    section = section_of(attribution(dropped={f"reason {place}": 2 for place in range(5)}))
     assert any(
         "Left out in all languages: 10 rows, for 5 reasons in the table below." in one for one in section.remarks
     )
@@ -154,12 +154,12 @@ def test_many_reasons_stand_in_the_table() -> None:
 
 
 def test_the_target_is_named() -> None:
-    assert any("less the mean row" in remark for remark in attribution_section(attribution(contrastive=True)).remarks)
-    assert not any("less the mean row" in remark for remark in attribution_section(attribution()).remarks)
+    assert any("less the mean row" in remark for remark in section_of(attribution(contrastive=True)).remarks)
+    assert not any("less the mean row" in remark for remark in section_of(attribution()).remarks)
 
 
 def test_the_page_and_the_text_render() -> None:
-    section = attribution_section(attribution())
+    section = section_of(attribution())
     html = page("A title", (), [section])
     assert "attribution--contribution-ratio" in html
     assert "all-shared" in plain_text("A title", (), [section])

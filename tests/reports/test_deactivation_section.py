@@ -1,39 +1,26 @@
-"""The section of a deactivation: its sentence whichever way it comes out, its figures, and its command."""
+"""The section of a deactivation: its sentence whichever way it comes out, and its figures."""
 
 import json
-import sys
 from dataclasses import replace
 
 import plotly.graph_objects as go
 import pytest
 import torch
-from cyclopts import App
 
-from neuroglot.cli.deactivation import DEACTIVATE_EXAMPLES, deactivate
-from neuroglot.cli.options import TaskOptions
-from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.errors import ConfigError
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.reports import Report
-from neuroglot.reports import report as report_module
-from neuroglot.reports.sections.deactivation import deactivation_section
+from neuroglot.reports.section import section_of
 from neuroglot.signature import Signature
 from tests.reports import making
-
-
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch) -> None:
-    """Until `reports/report.py` lists the section, the tests do."""
-    entry = (lambda result: isinstance(result, Deactivation), deactivation_section)
-    if not any(section is deactivation_section for _, section in report_module._SECTIONS):
-        monkeypatch.setattr(report_module, "_SECTIONS", (entry, *report_module._SECTIONS))
 
 
 def simulated(
     falls: tuple[float, ...] = (2.0, 1.0, 0.5, 0.0), random: tuple[float, ...] = (0.5, 1.0, 1.0, 0.0), rows: int = 60,
     languages: tuple[str, ...] = making.TEN[:4], draws: int = 3, seed: int = 0, options: bool = True,
 ) -> Deactivation:  # fmt: skip
-    """A deactivation whose falls of the log-probability are on average those given, in nats, by type."""
+    """A deactivation whose falls of the log-probability are on average those given, in nats, by category."""
     generator = torch.Generator().manual_seed(seed)
     layout, size = making.layout_of(3, 400), len(languages)
     easy = torch.randn(rows, 1, generator=generator).double()
@@ -49,17 +36,17 @@ def simulated(
         columns |= {"option": right, "option_per_token": right} if options else {}
         return torch.stack([columns.get(name, undefined) for name in OUTCOMES], dim=-1)
 
-    def by_type(values: tuple[float, ...]) -> torch.Tensor:
+    def by_category(values: tuple[float, ...]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float64)[:, None, None]
 
-    control = by_type(random).expand(draws, -1, -1, -1)
+    control = by_category(random).expand(draws, -1, -1, -1)
     sizes = torch.tensor([100, 50, 10, 40], dtype=torch.int32)[:, None, None].expand(-1, rows, 3)
     signature = making.SIGNATURE | Signature.of(
         level="row", scope="all", value="zero", random_draws=draws, equal_size=False, seed=0
     )
     return Deactivation(
         "dates", layout, tuple(languages), CATEGORIES, tuple(f"row{place}" for place in range(rows)),
-        counts(torch.zeros(1, 1)), counts(by_type(falls)), counts(control), sizes, signature, {"too long": 2},
+        counts(torch.zeros(1, 1)), counts(by_category(falls)), counts(control), sizes, signature, {"too long": 2},
     )  # fmt: skip
 
 
@@ -110,7 +97,7 @@ def test_tests_are_by_row_and_by_language() -> None:
 
 
 def test_the_sentence_says_what_came_out() -> None:
-    section = deactivation_section(simulated())
+    section = section_of(simulated())
     sentence = section.sentence
     assert sentence.startswith(
         "Switching off the all-shared neurons lowers the log-probability of the right answer most"
@@ -120,22 +107,22 @@ def test_the_sentence_says_what_came_out() -> None:
     assert sentence.count("(not to be told from zero)") == 2
     assert "For each 1,000 neurons the specific ones do most" in section.remarks[0]
     assert "with all neurons on" in section.remarks[1]
-    other = deactivation_section(simulated((0.0, 0.2, 3.0, 0.0), (0.0, 0.2, 4.0, 0.0))).sentence
+    other = section_of(simulated((0.0, 0.2, 3.0, 0.0), (0.0, 0.2, 4.0, 0.0))).sentence
     assert "Switching off the specific neurons" in other
     assert "specific −1.0" in other or "specific −0.9" in other
-    harmless = deactivation_section(simulated((-1.0,) * 4, (0.0,) * 4)).sentence
-    assert harmless.startswith("Switching off no type lowers")
+    harmless = section_of(simulated((-1.0,) * 4, (0.0,) * 4)).sentence
+    assert harmless.startswith("Switching off no category lowers")
 
 
 def test_empty_types_are_not_effects_of_zero() -> None:
     result = simulated()
     sizes = result.sizes.clone()
     sizes[1] = 0
-    section = deactivation_section(replace(result, sizes=sizes))
+    section = section_of(replace(result, sizes=sizes))
     assert "partial-shared" not in section.sentence
-    table = next(table for table in section.all_tables() if table.key == "fall-by-type")
+    table = next(table for table in section.all_tables() if table.key == "fall-by-category")
     assert table.rows[1][2:5] == (None, None, None)
-    nothing = deactivation_section(replace(result, sizes=torch.zeros_like(sizes)))
+    nothing = section_of(replace(result, sizes=torch.zeros_like(sizes)))
     assert nothing.sentence.startswith("No row of dates has a neuron")
 
 
@@ -146,10 +133,10 @@ def test_the_section_holds_all_numbers(options: bool, tmp_path) -> None:
     section = report.sections[0]
     assert section.key == "deactivation"
     assert [figure.key for figure in section.figures] == [
-        "fall-by-type", "fall-per-thousand", "accuracy-by-condition",
+        "fall-by-category", "fall-per-thousand", "accuracy-by-condition",
     ]  # fmt: skip
     keys = {table.key: table for table in section.all_tables()}
-    assert len(keys["fall-by-type"].rows) == 4
+    assert len(keys["fall-by-category"].rows) == 4
     assert len(keys["accuracy-by-condition"].rows) == 9 * 4
     assert len(keys["accuracy-tests"].rows) == (12 if options else 4)
     assert len(keys["sizes-by-layer"].rows) == 12
@@ -162,46 +149,6 @@ def test_the_section_holds_all_numbers(options: bool, tmp_path) -> None:
     json.dumps(report.to_json(), allow_nan=False)
     assert report.save(tmp_path / "report.html").stat().st_size > 10_000
     assert "partial-shared" in report._plain_text().split("\n\n")[1]
-
-
-def test_the_command_writes_a_run_folder(tmp_path, capsys) -> None:
-    out = tmp_path / "run"
-    texts = TaskOptions(languages=("en", "de", "sw"), task="currency", limit=3)
-    deactivate("lab", corpus="lab", texts=texts, draws=1, out=out)
-    assert sorted(path.name for path in out.iterdir()) == [
-        "config.json", "deactivation.safetensors", "report.html", "report.json",
-    ]  # fmt: skip
-    result = Deactivation.load(out / "deactivation.safetensors")
-    assert (result.languages, len(result.ids), result.draws) == (("en", "de", "sw"), 3, 1)
-    written = json.loads((out / "report.json").read_text())
-    assert [section["key"] for section in written["sections"]] == ["deactivation"]
-    assert json.loads((out / "config.json").read_text())["task"] == "currency"
-    assert "report.html" in capsys.readouterr().out
-    with pytest.raises(ArtifactError, match="exists already"):
-        deactivate("lab", corpus="lab", texts=texts, out=out)
-
-
-def test_the_command_line_reads_every_option(tmp_path, capsys) -> None:
-    app = App()
-    app.command(deactivate, help_epilogue=DEACTIVATE_EXAMPLES)
-    words = "deactivate lab --corpus lab --task sum --languages en de --limit 2 --draws 1 --level corpus --equal-size"
-    out = ["--by-generation", "--value", "mean of other languages", "--seed", "3", "--out", str(tmp_path / "run")]
-    app([*words.split(), *out], result_action="return_value")
-    fields = Deactivation.load(tmp_path / "run" / "deactivation.safetensors").signature.to_json()
-    assert [fields[name] for name in ("level", "value", "equal_size", "seed", "random_draws")] == [
-        "corpus", "mean of other languages", True, 3, 1,
-    ]  # fmt: skip
-    app(["deactivate", "--help"], result_action="return_value")
-    assert "--corpus-share" in capsys.readouterr().out
-
-
-def test_bad_input_is_refused_before_the_model_is_loaded(tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "neuroglot.models.loading", None)
-    with pytest.raises(ConfigError, match="Expected --task, one of iso_date"):
-        deactivate("lab", corpus="lab", out=tmp_path / "run")
-    with pytest.raises(ConfigError, match="Only 'lab' holds several"):
-        deactivate("lab", corpus=str(tmp_path), texts=TaskOptions(task="currency"), out=tmp_path / "run")
-    assert not (tmp_path / "run").exists()
 
 
 def test_accuracy_is_that_of_the_options_where_there_are_any() -> None:

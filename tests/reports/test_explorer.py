@@ -10,10 +10,10 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page
 
+from neuroglot.metrics.top_texts import TopTexts
 from neuroglot.neurons.categories import rows_by_category
 from neuroglot.reports import Report
-from neuroglot.reports.explorer import MOST_BYTES, ONE_BYTE, TWO_BYTES, explorer_data
-from neuroglot.reports.texts import TopTexts
+from neuroglot.reports.explorer import ONE_BYTE, PAGE_BYTES, TWO_BYTES, explorer_data
 from tests.reports import making
 from tests.reports.browsing import explore, needs_browser, opened
 
@@ -35,7 +35,7 @@ def kept_of(data: dict) -> np.ndarray:
     return np.cumsum(np.frombuffer(bytes_of(data, "ids"), dtype="<u4"))
 
 
-@pytest.mark.parametrize(("most", "scale", "error"), [(MOST_BYTES, TWO_BYTES, 1e-4), (96 * 8, ONE_BYTE, 8e-3)])
+@pytest.mark.parametrize(("most", "scale", "error"), [(PAGE_BYTES, TWO_BYTES, 1e-4), (96 * 8, ONE_BYTE, 8e-3)])
 def test_rates_decode_to_what_was_recorded(most: int, scale: int, error: float) -> None:
     activity = making.activity(LANGUAGES)
     data = explorer_data([activity], most_bytes=most)
@@ -52,7 +52,7 @@ def test_ends_are_kept_for_never_and_always_and_no_tokens_for_none() -> None:
     fired[0, 0, :3] = torch.tensor([0, 1, tokens[0] - 1])
     fired[0, 0, 3], tokens[3], reached[3], fired[0, 3] = tokens[0], 0, 0, 0
     changed = replace(activity, fired=fired, tokens=tokens, reached=reached)
-    for most in (MOST_BYTES, 96 * 8):
+    for most in (PAGE_BYTES, 96 * 8):
         data = explorer_data([changed], most_bytes=most)
         assert data is not None
         found = rates_of(data)

@@ -1,10 +1,14 @@
 """Report: what is accepted, what is saved, and what JSON and text hold."""
 
+import ast
 import csv
 import io
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import plotly.graph_objects as go
 import pytest
@@ -15,7 +19,8 @@ from neuroglot.errors import ConfigError
 from neuroglot.metrics.metrics import BitsPerByte
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.neurons.comparing import overlap_matrix
-from neuroglot.reports import Report
+from neuroglot.reports import Report, sections
+from neuroglot.reports.section import MADE_BEFORE, ORDER, section_of
 from neuroglot.reports.sections.ablation import View
 from neuroglot.reports.tables import Column, Table
 from tests.reports import making
@@ -55,10 +60,47 @@ def test_results_of_one_kind_get_numbered_keys() -> None:
     assert same.sections[1].title == f"{same.sections[0].title} (2)"
 
 
-@pytest.mark.parametrize("results", [[], "text", [1.0], {}, [{"de": 1}]])
+@pytest.mark.parametrize("results", [[], "text", [1.0], {}, [{"de": 1}], [()], [(1, 2)]])
 def test_anything_else_is_refused(results: object) -> None:
     with pytest.raises(ConfigError):
-        Report(results)  # type: ignore[arg-type]
+        Report(results)
+
+
+def test_sections_are_registered_wherever_the_report_is_imported_from() -> None:
+    program = (
+        "from neuroglot.reports.report import Report; from neuroglot.reports.section import section_of; "
+        "print(len(section_of.registry))"
+    )
+    counted = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert int(counted) == len(section_of.registry) >= 13
+
+
+def test_sections_made_before_keep_their_order_between_the_others() -> None:
+    made = [Report(making.activity()).sections[0], Report(making.loss_matrix()).sections[0]]
+    report = Report([making.evaluation(), *made, making.accuracy_matrix()])
+    assert [part.key for part in report.sections] == ["task", "activity", "ablation", "scores"]
+    assert report.results[1:3] == tuple(made)
+
+
+def test_a_refusal_lists_what_is_registered() -> None:
+    registered = {kind.__name__ for kind in section_of.registry} - {"object", "tuple", "Mapping", "Section"}
+    assert len(registered) >= 11
+    with pytest.raises(ConfigError, match="given a tuple of Activity, Sharing") as raised:
+        Report([(making.sharing(), making.activity())])
+    assert all(name in str(raised.value) for name in registered)
+    assert "a tuple of Evaluation or of Sharing" in str(raised.value)
+
+
+def test_the_page_has_a_place_for_every_section() -> None:
+    keys = set()
+    texts = [path.read_text() for path in Path(sections.__file__).parent.glob("*.py")]
+    for text in (text for text in texts if "@section_of" in text):  # others make a section that is given as a result
+        for call in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)):
+            if getattr(call.func, "id", "") == "Section":
+                stated = [keyword.value for keyword in call.keywords if keyword.arg == "key"] or call.args[:1]
+                keys |= {ast.literal_eval(stated[0])} if isinstance(stated[0], ast.Constant) else {"sharing-thresholds"}
+    assert keys <= set(ORDER)
+    assert len(ORDER) == len(set(ORDER)) == len(keys | {"sharing-tasks", MADE_BEFORE})
 
 
 def test_other_suffixes_are_refused_and_nothing_is_written(tmp_path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neuroglot.errors import ConfigError
-from neuroglot.reports.texts import LONGEST, top_texts
+from neuroglot.metrics.top_texts import LONGEST_TEXT, top_texts
 from tests.reports import making
 
 LANGUAGES = ("de", "ar", "xx-unknown")
@@ -37,7 +37,7 @@ def test_the_texts_are_those_with_the_highest_shares() -> None:
 def test_long_texts_are_cut_and_too_many_neurons_thinned_to_the_most_uneven() -> None:
     means, sets = making.text_means(LANGUAGES), making.neuron_sets(LANGUAGES)
     found = top_texts(means, making.corpus(LANGUAGES, text="w " * 400), sets, most_neurons=4)
-    assert all(len(text) == LONGEST + 2 for _, _, text in found.texts)
+    assert all(len(text) == LONGEST_TEXT + 2 for _, _, text in found.texts)
     by_language = means.values["fired"].mean(0)
     members = torch.stack([one.members for one in sets.values()]).any(0).nonzero()[:, 0].tolist()
     spread = {neuron: float(by_language[:, neuron].max() - by_language[:, neuron].min()) for neuron in members}

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroglot.reports.sections.sets import sets_section, tree_figure
-from neuroglot.reports.tree import average_linkage, dendrogram, leaf_order
+from neuroglot.neurons.comparing import average_linkage
+from neuroglot.reports.section import section_of
+from neuroglot.reports.sections.sets import tree_figure
+from neuroglot.reports.tree import dendrogram, leaf_order
 from neuroglot.reports.wording import Labels
 from tests.reports import making
 
@@ -68,7 +70,7 @@ def test_the_drawing_has_each_leaf_once_and_no_line_crosses(square: np.ndarray) 
 
 
 def test_the_section_has_the_tree_with_its_table() -> None:
-    figure = next(one for one in sets_section(making.neuron_sets()).figures if one.key == "language-tree")
+    figure = next(one for one in section_of(making.neuron_sets()).figures if one.key == "language-tree")
     rows = figure.plots[0].table.rows
     assert len(rows) == len(making.TEN) - 1
     assert rows[-1][3] == len(making.TEN)

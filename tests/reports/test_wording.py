@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroglot.metrics.ablation import Headline
-from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken, Score
+from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
 from neuroglot.reports.wording import harm_sentence, joined, multiple, number
 
 HARM, LITTLE, RANDOM = Score(0.08, 0.07, 0.09), Score(0.01, 0.009, 0.011), Score(0.02, 0.015, 0.025)

@@ -12,7 +12,7 @@ from neuroglot.interventions.compacting import (
     WEIGHTS,
     compact,
     load_compacted,
-    measure,
+    measure_cost,
     parameter_count,
     save_compacted,
 )
@@ -80,13 +80,13 @@ def test_a_compacted_model_generates_trains_and_is_cheaper() -> None:
     assert torch.equal(compacted.generate(input_ids=ids, max_new_tokens=6, num_beams=2, do_sample=False), expected)
     compacted(**inputs_of(view, ids)).logits.sum().backward()
     assert all(parameter.requires_grad for parameter in compacted.parameters())
-    before, after = (measure(model, inputs_of(view, ids), repeats=2) for model in (view.model, compacted))
+    before, after = (measure_cost(model, inputs_of(view, ids), repeats=2) for model in (view.model, compacted))
     assert (after.parameters, after.bytes) < (before.parameters, before.bytes)
     assert before.bytes == 4 * before.parameters
     assert min(before.seconds, after.seconds) > 0
     assert before.peak_bytes is None
     with pytest.raises(ConfigError, match="repeats=0"):
-        measure(view.model, inputs_of(view, ids), repeats=0)
+        measure_cost(view.model, inputs_of(view, ids), repeats=0)
 
 
 @pytest.mark.parametrize("semantics", BOTH)
@@ -127,8 +127,8 @@ def test_damaged_folders_are_refused(tmp_path: Path) -> None:
     for change, message in (
         ({"widths": [1, 2]}, "states 2 widths"),
         ({"widths": [width + 1 for width in header["widths"]]}, "other weights"),
-        ({"semantics": "other"}, "semantics 'other'"),
-        ({"direction": ["en"]}, "lacks"),
+        ({"semantics": "other"}, "semantics = 'other'"),
+        ({"direction": ["en"]}, "Field required"),
     ):
         save_tensors(folder / WEIGHTS, "compacted model", tensors, header | change)
         with pytest.raises(ArtifactError, match=message):

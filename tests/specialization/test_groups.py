@@ -7,7 +7,7 @@ import torch
 
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError
-from neuroglot.neurons.language_groups import FAMILIES, RESOURCES, cluster_by_family, means_by_group
+from neuroglot.neurons.language_groups import LANGUAGE_FAMILIES, RESOURCES, cluster_by_family, means_by_group
 
 # BLEU of the published NS system, the ten languages of most text (its README's table: 29.9, 33.0 and their mean)
 EN_TO_X = {"de": 34.3, "nl": 24.5, "fr": 42.7, "es": 24.4, "ru": 24.4, "cs": 27.0, "hi": 41.5, "bn": 33.1, "ar": 20.7}
@@ -15,11 +15,11 @@ X_TO_EN = {"de": 38.8, "nl": 28.9, "fr": 38.4, "es": 26.2, "ru": 29.3, "cs": 34.
 
 
 def test_every_language_is_of_one_family_and_one_amount() -> None:
-    families = [code for codes in FAMILIES.values() for code in codes]
+    families = [code for codes in LANGUAGE_FAMILIES.values() for code in codes]
     amounts = [code for codes in RESOURCES.values() for code in codes]
     assert sorted(families) == sorted(amounts)
     assert len(set(families)) == 30
-    for codes in FAMILIES.values():
+    for codes in LANGUAGE_FAMILIES.values():
         assert [sum(code in codes for code in of) for of in RESOURCES.values()] == [2, 2, 2]
 
 
@@ -51,7 +51,9 @@ def test_the_p_value_is_that_of_all_permutations() -> None:
     every = [difference(labels) >= difference(families) - 1e-12 for labels in permutations(families)]
     found = cluster_by_family(overlap, languages, draws=4000)
     assert found.within - found.between == pytest.approx(difference(families))
-    assert abs(found.p - sum(every) / len(every)) < 0.02
+    assert found.p == pytest.approx(sum(every) / len(every))
+    drawn = cluster_by_family(overlap, languages, draws=100)
+    assert abs(drawn.p - sum(every) / len(every)) < 0.15
     for wrong in (("de", "nl", "fr", "es", "sw"), ("de", "nl", "fr", "es")):
         with pytest.raises(ConfigError):
             cluster_by_family(overlap, wrong)

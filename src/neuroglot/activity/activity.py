@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,54 +13,24 @@ from torch import Tensor
 from neuroglot.activity.recording import HISTOGRAM_EDGES, Recording, Statistic
 from neuroglot.activity.tallies import MEASURES, Measure
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
+from neuroglot.headers import STRICT, Names, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors, stored_texts
 
 
-class Recorded(Protocol):
-    """What every recorded statistic says of itself."""
+@dataclass(frozen=True)
+class RecordedHeader:
+    """What stands in the header of every recorded statistic."""
 
-    @property
-    def layout(self) -> Layout: ...
-    @property
-    def languages(self) -> tuple[str, ...]: ...
-    @property
-    def recording(self) -> Recording: ...
-    @property
-    def signature(self) -> Signature: ...
+    __pydantic_config__ = STRICT
 
-
-def save_recorded(path: Path | str, kind: str, recorded: Recorded, tensors: Mapping[str, Tensor]) -> Path:
-    """Write the tensors of a recorded statistic under its header."""
-    header = {
-        "layout": recorded.layout.to_json(),
-        "languages": list(recorded.languages),
-        "recording": recorded.recording.to_json(),
-        "signature": recorded.signature.to_json(),
-    }
-    return save_tensors(path, kind, tensors, header)
+    layout: StoredLayout
+    languages: Names
+    recording: Recording
+    signature: StoredSignature
 
 
-def load_recorded(
-    path: Path | str, kind: str, names: Sequence[str]
-) -> tuple[dict[str, Tensor], tuple[Layout, tuple[str, ...], Recording, Signature]]:
-    """All tensors and the header; raises `ArtifactError` where one of `names` is missing or the kind another."""
-    tensors, header = load_tensors(path, kind)
-    try:
-        described = (
-            Layout.from_json(header["layout"]),
-            stored_texts(header["languages"], "languages"),
-            Recording.from_json(header["recording"]),
-            Signature.from_json(header["signature"]),
-        )
-        return {name: tensors[name] for name in (*names, *tensors)}, described
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path} lacks {error}.", f"Expected a complete {kind}.") from error
-
-
-KIND = "activity"
-COUNTS = ("fired", "tokens", "reached")
+_COUNTS = ("fired", "tokens", "reached")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +88,11 @@ class Activity:
             return counts / tokens
         reached = self._reached_by_neuron().double()
         return torch.where((reached == 0) & (tokens > 0), 0.0, counts / reached)
+
+    def layer_rates(self, threshold: float | None = None) -> Tensor:
+        """Mean firing rate of each layer's neurons: `[G, L]`; NaN for a language without tokens."""
+        widths = torch.tensor([layer.width for layer in self.layout.layers])
+        return self.layout.sum_by_layer(self.rates(threshold)) / widths
 
     def mean(self) -> Tensor:
         """Mean activation of each neuron over the tokens that reached it: `[G, N]`, float64; NaN where none did.
@@ -209,15 +184,16 @@ class Activity:
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
-        return save_recorded(path, KIND, self, {name: getattr(self, name) for name in COUNTS} | dict(self.statistics))
+        header = RecordedHeader(self.layout, self.languages, self.recording, self.signature)
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        return save_artefact(path, "activity", counts | dict(self.statistics), header)
 
     @classmethod
     def load(cls, path: Path | str) -> Activity:
         """The activity in a file; raises `ArtifactError` where the file is anything else."""
-        tensors, (layout, languages, recording, signature) = load_recorded(path, KIND, COUNTS)
-        statistics = {name: values for name, values in tensors.items() if name not in COUNTS}
-        fired, tokens, reached = (tensors[name] for name in COUNTS)
-        return cls(layout, languages, recording, fired, tokens, reached, signature, statistics)
+        tensors, header = load_artefact(path, "activity", RecordedHeader, needed=_COUNTS)
+        counts = {name: tensors.pop(name) for name in _COUNTS}
+        return cls(**vars(header) | counts, statistics=tensors)
 
 
 def _measures(recording: Recording) -> list[Measure]:

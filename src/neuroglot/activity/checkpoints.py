@@ -19,7 +19,6 @@ from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.signature import Signature
 from neuroglot.storage import Kept, load_tensors, parse_json, save_tensors, write_whole
 
-KIND = "checkpoint"
 ENDING, EARLIER = ".safetensors", ".earlier"  # the last file of a process, and the one before it
 SHARE_OF_TIME = 0.01  # of a run that writing checkpoints may take
 
@@ -106,7 +105,7 @@ class Checkpoints:
         path = self.folder / f"process-{distribution.rank():05d}{ENDING}"
         if path.exists():
             os.replace(path, path.with_suffix(EARLIER))
-        save_tensors(path, KIND, tensors, {})
+        save_tensors(path, "checkpoint", tensors, {})
         spent = time.monotonic() - started
         self._due = time.monotonic() + max(self.every_seconds, spent / SHARE_OF_TIME)
 
@@ -122,7 +121,7 @@ def _whole(path: Path, tallies: Sequence[Summed]) -> list[dict[str, Tensor]]:
     """A process's last checkpoint, or the one before if that is damaged; none if both are."""
     for attempt in (path, path.with_suffix(EARLIER)):
         with suppress(ArtifactError):
-            return [_checked(attempt, load_tensors(attempt, KIND)[0], tallies)]
+            return [_checked(attempt, load_tensors(attempt, "checkpoint")[0], tallies)]
     return []
 
 

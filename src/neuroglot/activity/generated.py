@@ -42,7 +42,7 @@ def record_generation(
 
     A generated token counts where the model reads it to choose the next one, so that the last token of each text never
     counts. With beams the model follows several texts at once; then only the texts that won are counted, by
-    `record_generated`. Raises `ConfigError` for a model that is no decoder.
+    `record_generated`. Raises `UnsupportedModelError` for a model that is no decoder.
     """
     _require_no_sample(recording)
     if decoding is not None and decoding.beams > 1:

@@ -24,7 +24,6 @@ from neuroglot.activity.selection import nothing_selected, select
 from neuroglot.activity.tallies import Tally
 from neuroglot.errors import MemoryLimitError
 from neuroglot.layout import Layer, Site
-from neuroglot.models.inputs import forward_inputs
 from neuroglot.models.points import Routing, Tap
 from neuroglot.models.view import ModelView
 from neuroglot.progress import advancing
@@ -50,14 +49,14 @@ def automatic_token_budget(view: ModelView) -> int:
 
 def _peak_memory(view: ModelView, tokens: int) -> float:
     """Bytes that a forward of so many tokens takes at its peak, weights included; infinite where it does not fit."""
-    ids = torch.zeros(tokens // TRIED_LENGTH, TRIED_LENGTH, dtype=torch.int64, device=view.model.device)
-    torch.cuda.reset_peak_memory_stats(ids.device)
+    device = view.model.device
+    torch.cuda.reset_peak_memory_stats(device)
     try:
         with torch.inference_mode():
-            view.model.base_model(**forward_inputs(view, ids, torch.ones_like(ids, dtype=torch.bool)))
+            view.model.base_model(**view.family.reads.dummy(view.model, tokens // TRIED_LENGTH, TRIED_LENGTH))
     except torch.OutOfMemoryError:
         return float("inf")
-    return float(torch.cuda.max_memory_allocated(ids.device))
+    return float(torch.cuda.max_memory_allocated(device))
 
 
 class BatchSource(Protocol):
@@ -120,7 +119,7 @@ class Pass:
 
     def _read(self, batch: Batch, forward: Callable[..., None]) -> None:
         """One batch, in halves where it is too large."""
-        if batch.token_ids.numel() > self.largest and (halves := batch.halves(self.reading.together)):
+        if batch.real.numel() > self.largest and (halves := batch.halves(self.reading.together)):
             for half in halves:
                 self._read(half, forward)
             return
@@ -131,7 +130,7 @@ class Pass:
                 raise
             self._make_smaller(batch, error)
         else:
-            self.positions += batch.token_ids.numel()
+            self.positions += batch.real.numel()
             self.tokens += int(batch.real.sum())
             return
         self._read(batch, forward)
@@ -141,19 +140,17 @@ class Pass:
         torch.cuda.empty_cache()
         if batch.halves(self.reading.together) is None:
             raise MemoryLimitError(
-                f"{self.reading.together} text(s) of {batch.token_ids.shape[1]} tokens do not fit into memory.",
+                f"{self.reading.together} text(s) of {batch.real.shape[1]} tokens do not fit into memory.",
                 "Nothing smaller can be read at once.",
                 "Use a smaller dtype, another device, or device='auto'.",
             ) from error
-        self.largest = batch.token_ids.numel() // 2
+        self.largest = batch.real.numel() // 2
         log.info("out of memory: batches are cut to %s tokens", f"{self.largest:,}")
 
     def _forward(self, batch: Batch, forward: Callable[..., None]) -> None:
-        device = self.view.model.device
         cached = self._cached(batch, forward)
         self._begin(batch)
-        inputs = forward_inputs(self.view, batch.token_ids.to(device), batch.real.to(device))
-        forward(**inputs | cached)
+        forward(**self.view.family.reads.forward_kwargs(self.view.model, batch) | cached)
         for tally in self.tallies:
             tally.commit()
 
@@ -182,7 +179,7 @@ class Pass:
 
 def can_share_prefixes(view: ModelView) -> bool:
     """Whether what a model keeps of a beginning can be handed to several texts: plain caches of keys and values."""
-    if view.family.kind != "decoder":
+    if not view.family.predicts_next:
         return False
     cache = DynamicCache(config=view.model.config.get_text_config())
     return all(isinstance(layer, DynamicLayer) for layer in cache.layers)

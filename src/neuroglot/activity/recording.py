@@ -3,10 +3,12 @@ number.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot import headers
+from neuroglot.errors import ConfigError
 from neuroglot.layout import Site
 from neuroglot.signature import Signature
 
@@ -34,6 +36,8 @@ class Recording:
 
     Raises `ConfigError` on anything else.
     """
+
+    __pydantic_config__ = headers.STRICT
 
     site: Site = "post_act"
     tokens: Tokens = "all"
@@ -106,27 +110,12 @@ class Recording:
         return self.fires.index(threshold)
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "site": self.site,
-            "tokens": self.tokens,
-            "fires": list(self.fires),
-            "special_tokens": self.special_tokens,
-            "statistics": list(self.statistics),
-        }
+        return headers.to_json(self)
 
     @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> "Recording":
+    def from_json(cls, fields: Mapping[str, Any]) -> "Recording":
         """The inverse of `to_json`; raises `ArtifactError` on unknown or missing fields."""
-        try:
-            fires, statistics = fields["fires"], fields["statistics"]
-            numbers = isinstance(fires, list) and all(type(threshold) in (int, float) for threshold in fires)
-            if not numbers or not isinstance(statistics, list) or type(fields["special_tokens"]) is not bool:
-                raise TypeError("values of another type")
-            return cls(**{**fields, "fires": tuple(fires), "statistics": tuple(statistics)})
-        except (KeyError, TypeError, OverflowError, ConfigError) as error:
-            raise ArtifactError(
-                f"A stored recording reads {str(fields)[:200]}.", "Expected site, tokens and fires."
-            ) from error
+        return headers.from_json(fields, cls, "A stored recording")
 
 
 def _require(name: str, value: object, allowed: tuple[str, ...]) -> None:

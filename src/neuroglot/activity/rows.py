@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -19,12 +19,13 @@ from neuroglot.activity.selection import Selection
 from neuroglot.activity.tallies import fired_on_texts
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ArtifactError, ConfigError, MemoryLimitError
+from neuroglot.headers import STRICT, Names, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layer, Layout
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature
-from neuroglot.storage import check_free, load_tensors, save_tensors, stored_texts
+from neuroglot.storage import check_free, load_tensors, save_tensors
 from neuroglot.tokens.batches import Batch
 from neuroglot.tokens.reading import Reading
 from neuroglot.tokens.tokenizing import context_limit
@@ -88,10 +89,21 @@ class RowCountsTally:
         return RowCounts(self.layout, self.totals["fired"], self.totals["tokens"])
 
 
-Kept = Literal["masks", "layer_counts"]
-KIND = "rows"
+RowContent = Literal["masks", "layer_counts"]
 SHARD_BYTES = 2**26
 HEADER_BYTES = 2**12
+
+
+@dataclass(frozen=True)
+class _Header:
+    __pydantic_config__ = STRICT
+
+    layout: StoredLayout
+    kept: RowContent
+    languages: Names
+    ids: Names
+    recording: Recording
+    signature: StoredSignature
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +116,7 @@ class RowRecords:
 
     folder: Path
     layout: Layout
-    kept: Kept
+    kept: RowContent
     languages: tuple[str, ...]
     ids: tuple[str, ...]
     recording: Recording
@@ -112,7 +124,7 @@ class RowRecords:
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         for path in sorted(self.folder.glob("shard-*.safetensors")):
-            tensors, _ = load_tensors(path, KIND)
+            tensors, _ = load_tensors(path, "rows")
             self._check_shard(path, tensors)
             if self.kept == "masks":
                 bits = np.unpackbits(tensors["masks"].numpy(), axis=1, count=self.layout.neuron_count)
@@ -135,19 +147,11 @@ class RowRecords:
     @classmethod
     def open(cls, folder: Path | str) -> RowRecords:
         """The records in a folder; raises `ArtifactError` where it holds none, or not all."""
-        _, header = load_tensors(Path(folder) / "rows.safetensors", "row records")
-        try:
-            layout, recording = Layout.from_json(header["layout"]), Recording.from_json(header["recording"])
-            languages, ids = (stored_texts(header[name], name) for name in ("languages", "ids"))
-            signature = Signature.from_json(header["signature"])
-            if header["kept"] not in get_args(Kept):
-                raise ArtifactError(f"{folder} keeps {str(header['kept'])[:80]}.", f"Expected {get_args(Kept)}.")
-            return cls(Path(folder), layout, header["kept"], languages, ids, recording, signature)
-        except (KeyError, TypeError) as error:
-            raise ArtifactError(f"{folder} lacks {error}.", "Expected complete row records.") from error
+        _, header = load_artefact(Path(folder) / "rows.safetensors", "row records", _Header)
+        return cls(folder=Path(folder), **vars(header))
 
 
-def bytes_of_rows(layout: Layout, texts: int, kept: Kept) -> int:
+def bytes_of_rows(layout: Layout, texts: int, kept: RowContent) -> int:
     """How much disk the records of so many texts take."""
     each = math.ceil(layout.neuron_count / 8) if kept == "masks" else 8 * len(layout.layers)
     return texts * (each + 3 * 8) + HEADER_BYTES * (2 + texts * each // SHARD_BYTES)
@@ -160,7 +164,7 @@ def record_rows(
     folder: Path | str,
     recording: Recording | None = None,
     *,
-    kept: Kept = "masks",
+    kept: RowContent = "masks",
     token_budget: int | None = None,
 ) -> RowRecords:
     """Keep of every text where it fired, or how often in each layer, in `folder`.
@@ -196,16 +200,13 @@ def _require_room(folder: Path, needed: int) -> None:
         )
 
 
-def _described(view: ModelView, reading: Reading, recording: Recording, kept: Kept, folder: Path) -> RowRecords:
+def _described(view: ModelView, reading: Reading, recording: Recording, kept: RowContent, folder: Path) -> RowRecords:
     from neuroglot.activity.record import recorded_signature
 
     corpus = reading.corpus
     signature = recorded_signature(view, reading, recording)
-    header = {
-        "layout": view.layout.to_json(), "kept": kept, "languages": list(corpus.languages), "ids": list(corpus.ids),
-        "recording": recording.to_json(), "signature": signature.to_json(),
-    }  # fmt: skip
-    save_tensors(folder / "rows.safetensors", "row records", {}, header)
+    header = _Header(view.layout, kept, corpus.languages, corpus.ids, recording, signature)
+    save_artefact(folder / "rows.safetensors", "row records", {}, header)
     return RowRecords.open(folder)
 
 
@@ -214,7 +215,7 @@ class _RowTally:
 
     maxima: frozenset[str] = frozenset()
 
-    def __init__(self, layout: Layout, recording: Recording, kept: Kept, folder: Path) -> None:
+    def __init__(self, layout: Layout, recording: Recording, kept: RowContent, folder: Path) -> None:
         self.layout, self.recording, self.kept, self.folder = layout, recording, kept, folder
         self.totals: dict[str, Tensor] = {}
         self.waiting: list[dict[str, Tensor]] = []
@@ -227,7 +228,7 @@ class _RowTally:
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
         """Which of the layer's neurons fired on each text, or how often: `[B, N]` or `[B, 1]`."""
         selection = self.selected[layer.stack] = self.selected[layer.stack].to(activation.device)
-        fired, shape = activation > self.recording.fires[0], self.batch.token_ids.shape
+        fired, shape = activation > self.recording.fires[0], self.batch.real.shape
         if self.kept == "masks":
             self.by_layer[layer] = fired_on_texts(fired, selection.mask, shape, layer, routing)
             return
@@ -257,5 +258,5 @@ class _RowTally:
         """Write what waits as one shard."""
         if self.waiting:
             tensors = {name: torch.cat([part[name] for part in self.waiting]) for name in self.waiting[0]}
-            save_tensors(self.folder / f"shard-{self.shards:05d}.safetensors", KIND, tensors, {})
+            save_tensors(self.folder / f"shard-{self.shards:05d}.safetensors", "rows", tensors, {})
             self.waiting, self.waiting_bytes, self.shards = [], 0, self.shards + 1

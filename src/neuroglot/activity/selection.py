@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from neuroglot.activity.recording import Recording
-from neuroglot.models.inputs import counted_by_stack
 from neuroglot.models.view import ModelView
 from neuroglot.tokens.batches import Batch
 
@@ -49,11 +48,12 @@ def select(view: ModelView, batch: Batch, recording: Recording) -> dict[str, Sel
 
     The `last` token of a text is never one that the tokenizer put behind it: `</s>` is the same in all languages.
     """
-    prefix, with_special = batch.prefix_length, recording.special_tokens
-    countable = batch.real if with_special else batch.real & ~batch.special
+    prefix, with_special, counted = batch.prefix_length, recording.special_tokens, batch
     if recording.tokens == "last":
-        countable, with_special = countable & _not_behind(batch), False
-    masks: Mapping[str, Tensor] = counted_by_stack(view, countable, batch.real, with_special)
+        countable = batch.real if with_special else batch.real & ~batch.special
+        counted, with_special = replace(batch, special=~(countable & _not_behind(batch))), False
+    stacks = [stack for stack, _ in view.layout.stacks]
+    masks = view.family.reads.counted(stacks, counted, with_special)
     if recording.tokens == "generated":
         masks = {stack: mask & batch.scored for stack, mask in masks.items()}
     elif recording.tokens == "steps":
@@ -94,5 +94,5 @@ def _not_behind(batch: Batch) -> Tensor:
 def _sampled(batch: Batch, prefix: int) -> Tensor:
     """A sample that depends on row, language and position only: `[B, T]`."""
     offsets = torch.tensor([7 * text.row + 3 * text.language for text in batch.texts])
-    positions = torch.arange(prefix, prefix + batch.token_ids.shape[1])
+    positions = torch.arange(prefix, prefix + batch.real.shape[1])
     return (offsets[:, None] + positions) % SAMPLED_EVERY == 0

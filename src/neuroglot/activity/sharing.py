@@ -7,14 +7,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from neuroglot.activity.activity import load_recorded, save_recorded
+from neuroglot.activity.activity import RecordedHeader
 from neuroglot.activity.recording import Recording
 from neuroglot.errors import ArtifactError
+from neuroglot.headers import load_artefact, save_artefact
 from neuroglot.layout import Layout
 from neuroglot.signature import Signature
 
-KIND = "sharing"
-COUNTS = ("histogram", "fired", "by_row", "active")
+_COUNTS = ("histogram", "fired", "by_row", "active")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +40,10 @@ class Sharing:
     def __post_init__(self) -> None:
         languages, neurons = len(self.languages), self.layout.neuron_count
         rows, layers = self.by_row.shape[0] if self.by_row.dim() else 0, len(self.layout.layers)
-        shapes = tuple(getattr(self, name).shape for name in COUNTS)
+        shapes = tuple(getattr(self, name).shape for name in _COUNTS)
         by_row = (rows, layers, languages + 1), (rows, layers, languages)
         expected = ((languages + 1, neurons), (languages, neurons), *by_row)
-        whole = not any(getattr(self, name).is_floating_point() for name in COUNTS)
+        whole = not any(getattr(self, name).is_floating_point() for name in _COUNTS)
         if shapes != expected or not whole or bool((self.histogram.sum(0) != rows).any()) or self._is_negative():
             raise ArtifactError(
                 f"Sharing counts have the shapes {[list(shape) for shape in shapes]}.",
@@ -51,7 +51,7 @@ class Sharing:
             )
 
     def _is_negative(self) -> bool:
-        return any(bool((getattr(self, name) < 0).any()) for name in COUNTS)
+        return any(bool((getattr(self, name) < 0).any()) for name in _COUNTS)
 
     @property
     def rows(self) -> int:
@@ -59,11 +59,11 @@ class Sharing:
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
-        return save_recorded(path, KIND, self, {name: getattr(self, name) for name in COUNTS})
+        header = RecordedHeader(self.layout, self.languages, self.recording, self.signature)
+        return save_artefact(path, "sharing", {name: getattr(self, name) for name in _COUNTS}, header)
 
     @classmethod
     def load(cls, path: Path | str) -> Sharing:
         """The sharing counts in a file; raises `ArtifactError` where the file is anything else."""
-        tensors, (layout, languages, recording, signature) = load_recorded(path, KIND, COUNTS)
-        histogram, fired, by_row, active = (tensors[name] for name in COUNTS)
-        return cls(layout, languages, recording, histogram, fired, by_row, active, signature)
+        tensors, header = load_artefact(path, "sharing", RecordedHeader, needed=_COUNTS)
+        return cls(**vars(header) | {name: tensors[name] for name in _COUNTS})

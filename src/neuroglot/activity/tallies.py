@@ -263,7 +263,7 @@ class SharingTally:
 
     def begin(self, batch: Batch, selected: Mapping[str, Selection]) -> None:
         """Set which tokens of each text count, by stack."""
-        self.shape, self.selected = batch.token_ids.shape, dict(selected)
+        self.shape, self.selected = batch.real.shape, dict(selected)
         self.rows = torch.tensor([text.row for text in batch.texts[:: self.languages]])
 
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:

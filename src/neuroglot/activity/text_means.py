@@ -118,7 +118,7 @@ class _TextMeansTally:
 
     def begin(self, batch: Batch, selected: Mapping[str, Selection]) -> None:
         """Set which tokens count in the coming forward, and with which weight."""
-        self.shape = batch.token_ids.shape
+        self.shape = batch.real.shape
         masks = {stack: selection.mask.reshape(self.shape) for stack, selection in selected.items()}
         self.token_weights = {stack: _token_weights(mask, self.weights) for stack, mask in masks.items()}
         self.rows = torch.tensor([text.row for text in batch.texts])

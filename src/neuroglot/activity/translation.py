@@ -72,7 +72,7 @@ def collect(
 
 def counted_in_translation(view: ModelView, batch: PairBatch, like_reference: bool = False) -> Mapping[str, Tensor]:
     """Which positions count in each stack, `[B, T]`: those that are read; a last token of a decoder alone is not."""
-    if view.family.kind == "decoder":
+    if view.family.predicts_next:
         read = torch.zeros_like(batch.real)
         read[:, :-1] = batch.real[:, 1:]
         masks = {stack: read for stack, _ in view.layout.stacks}

@@ -1,37 +1,54 @@
-"""Attribution: contribution and effective scores by type, language and layer, on every parallel row."""
+"""Attribution: contribution and effective scores by category, language and layer, on every parallel row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from neuroglot.activity.recording import Recording
 from neuroglot.attribution.scores import GROUPS, top_size
 from neuroglot.errors import ArtifactError
+from neuroglot.headers import STRICT, Counts, Names, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
-from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score, mean_scores, resampled_sums, scores_from
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors, stored_counts, stored_texts
 
-KIND = "attribution"
 Among = Literal["any", "active"]
 ScoreName = Literal["contribution", "effective"]
-Statistic = Literal["sum", "mean", "max", "min"]
+Reduction = Literal["sum", "mean", "max", "min"]
 SUMS = ("top", "contribution_sum", "effective_sum")
 EXTREMES = ("contribution_max", "contribution_min", "effective_max", "effective_min")
 
-# Which of `GROUPS` make up each of `CATEGORIES`, over all neurons of the type and over those active in the language.
+# Which of `GROUPS` make up each of `CATEGORIES`, over all neurons of the category and those active in the language.
 _MEMBERS: dict[Among, tuple[tuple[int, ...], ...]] = {
     "any": ((0,), (1, 2), (3, 4), (5,)),
     "active": ((0,), (1,), (3,), ()),
 }
+
+
+@dataclass(frozen=True)
+class _Header:
+    __pydantic_config__ = STRICT
+
+    layout: StoredLayout
+    languages: Names
+    data: str
+    recording: Recording
+    top_share: Annotated[float, Field(gt=0, le=1)]
+    frozen_norm: bool
+    contrastive: bool
+    dropped: Counts
+    collisions: Counts
+    first_tokens: Counts
+    signature: StoredSignature
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +61,9 @@ class Attribution:
     * `dropped`: rows that were left out in all languages, by reason; `collisions`: rows, by language, in which two
       options begin with the same token; `first_tokens`: how many different tokens the answers begin with, by language.
 
-    A type is what all languages decide on a row, so that a neuron that is specific to German is so in the scores of
+    A category is what all languages decide on a row, so that a neuron that is specific to German is so in the scores of
     Swahili, where it does not fire. Readings are `among` all such neurons ("any", as in the paper) or among those that
-    are "active" in the language. A type without neurons has no score: NaN, never 0.
+    are "active" in the language. A category without neurons has no score: NaN, never 0.
     """
 
     layout: Layout
@@ -97,19 +114,19 @@ class Attribution:
         return [top_size(self.top_share, layer.width) for layer in self.layout.layers]
 
     def neurons(self, among: Among = "any") -> Tensor:
-        """How many neurons of each type there are: `[R, G, L, 4]`, int64, in the order of `CATEGORIES`."""
+        """How many neurons of each category there are: `[R, G, L, 4]`, int64, in the order of `CATEGORIES`."""
         return _joined(self.sizes, among)
 
     def top(self, among: Among = "any") -> Tensor:
-        """How many of the layer's neurons of highest contribution are of each type: `[R, G, L, 4]`, int64."""
+        """How many of the layer's neurons of highest contribution are of each category: `[R, G, L, 4]`, int64."""
         return _joined(self.values["top"], among)
 
     def top_shares(self, among: Among = "any") -> Tensor:
         """The contribution ratio, `top` over the size of the top: `[R, G, L, 4]`, float64; "any" adds up to 1."""
         return self.top(among) / torch.tensor(self.top_sizes, dtype=torch.float64)[:, None]
 
-    def statistic(self, score: ScoreName, statistic: Statistic, among: Among = "any") -> Tensor:
-        """One number of a score over the neurons of each type: `[R, G, L, 4]`, float64, NaN where there is none."""
+    def statistic(self, score: ScoreName, statistic: Reduction, among: Among = "any") -> Tensor:
+        """One number of a score over the neurons of each category: `[R, G, L, 4]`, float64, NaN where there is none."""
         sizes = self.neurons(among)
         if statistic in ("sum", "mean"):
             total = _joined(self.values[f"{score}_sum"].double(), among)
@@ -119,10 +136,10 @@ class Attribution:
         return total.masked_fill(sizes == 0, torch.nan)
 
     def concentration(self, among: Among = "any") -> dict[str, tuple[Score, Score, Score]]:
-        """Of each type the share of all neurons, the share of the top contributions, and the second over the first.
+        """Of each category the share of all neurons, the share of the top contributions, and the second over the first.
 
         Means over rows, languages and layers (each neuron counts once), with intervals over rows; the ratio is 1 for a
-        type that contributes as its number says.
+        category that contributes as its number says.
         """
         neurons, top = (counts.double().mean(1).sum(1) for counts in (self.neurons(among), self.top(among)))
         shares = torch.cat([neurons / self.layout.neuron_count, top / sum(self.top_sizes)], dim=1)  # [R, 8]
@@ -131,65 +148,53 @@ class Attribution:
         scores = scores_from(*joined)
         return {name: (scores[place], scores[place + 4], scores[place + 8]) for place, name in enumerate(CATEGORIES)}
 
+    def sums(self) -> dict[str, tuple[Score, Score, Score]]:
+        """Of each category the share of the summed contribution, its summed effective score, and that of all other
+        neurons.
+
+        Sums over layers, means over languages and rows, with intervals over rows; a category without neurons adds 0.
+        """
+        by_row = torch.cat([self._summed(score) for score in ("contribution", "effective")], dim=1)  # [R, 8]
+        scores = scores_from(self._read(by_row.sum(0)), self._read(resampled_sums(by_row)))
+        return {name: (scores[place], scores[place + 4], scores[place + 8]) for place, name in enumerate(CATEGORIES)}
+
+    def _summed(self, score: ScoreName) -> Tensor:
+        """Summed over layers, mean over languages: `[R, 4]`."""
+        return self.statistic(score, "sum").nan_to_num().sum(2).mean(1)
+
+    def _read(self, summed: Tensor) -> Tensor:
+        """Shares of contribution, effective scores, and those of all others: `[..., 8]` → `[..., 12]`."""
+        contributions, effects = summed[..., :4], summed[..., 4:] / self.rows
+        others = effects.sum(-1, keepdim=True) - effects
+        return torch.cat([contributions / contributions.sum(-1, keepdim=True), effects, others], dim=-1)
+
+    def mean_over_rows(self, by_row: Tensor) -> list[list[list[Score]]]:
+        """Means with intervals over the rows that have a value, of a reading such as `top_shares`, `[R, G, L, 4]`: by
+        language, layer and category.
+        """
+        scores = iter(mean_scores(by_row.flatten(1)))
+        layers = range(len(self.layout.layers))
+        return [[[next(scores) for _ in CATEGORIES] for _ in layers] for _ in self.languages]
+
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
-        header = {
-            "layout": self.layout.to_json(), "languages": list(self.languages), "data": self.data,
-            "recording": self.recording.to_json(), "top_share": self.top_share, "frozen_norm": self.frozen_norm,
-            "contrastive": self.contrastive, "dropped": dict(self.dropped), "collisions": dict(self.collisions),
-            "first_tokens": dict(self.first_tokens),
-            "signature": self.signature.to_json(),
-        }  # fmt: skip
-        return save_tensors(path, KIND, {"sizes": self.sizes, **self.values}, header)
+        header = _Header(**{field.name: getattr(self, field.name) for field in fields(_Header)})
+        return save_artefact(path, "attribution", {"sizes": self.sizes, **self.values}, header)
 
     @classmethod
     def load(cls, path: Path | str) -> Attribution:
         """The attribution in a file; raises `ArtifactError` where the file is anything else."""
-        tensors, header = load_tensors(path, KIND)
-        try:
-            return cls(
-                Layout.from_json(header["layout"]), stored_texts(header["languages"], "languages"), str(header["data"]),
-                Recording.from_json(header["recording"]), _share(header["top_share"]), _flag(header["frozen_norm"]),
-                _flag(header["contrastive"]), tensors.pop("sizes"), tensors,
-                stored_counts(header["dropped"], "dropped rows"), stored_counts(header["collisions"], "collisions"),
-                stored_counts(header["first_tokens"], "first tokens"), Signature.from_json(header["signature"]),
-            )  # fmt: skip
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, ArtifactError):
-                raise
-            raise ArtifactError(f"{path} lacks {error}.", f"Expected a complete {KIND}.") from error
-
-
-def _share(value: object) -> float:
-    if type(value) not in (int, float) or not 0 < value <= 1:  # type: ignore[operator]
-        raise ValueError(f"a share, {str(value)[:80]}")
-    return float(value)  # type: ignore[arg-type]
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"yes or no, {str(value)[:80]}")
-    return value
-
-
-def mean_scores(by_row: Tensor) -> tuple[Tensor, Tensor]:
-    """Means over the rows that have a value, `[R, ...]` → `[...]`, and of resampled rows, `[resamples, ...]`.
-
-    Rows where it is NaN are left out; NaN where all are.
-    """
-    there = ~by_row.isnan()
-    filled = by_row.double().masked_fill(~there, 0)
-    resampled = resampled_sums(filled) / resampled_sums(there)
-    return filled.sum(0) / there.sum(0), resampled
+        tensors, header = load_artefact(path, "attribution", _Header, needed=("sizes",))
+        return cls(**vars(header), sizes=tensors.pop("sizes"), values=tensors)
 
 
 def _joined(groups: Tensor, among: Among) -> Tensor:
-    """Sums over the groups of each type: `[..., 6]` → `[..., 4]`."""
+    """Sums over the groups of each category: `[..., 6]` → `[..., 4]`."""
     return torch.stack([groups[..., list(members)].sum(-1) for members in _MEMBERS[among]], dim=-1)
 
 
-def _extreme(values: Tensor, sizes: Tensor, among: Among, statistic: Statistic) -> Tensor:
-    """The largest or smallest value over the groups of each type that are not empty: `[..., 6]` → `[..., 4]`."""
+def _extreme(values: Tensor, sizes: Tensor, among: Among, statistic: Reduction) -> Tensor:
+    """The largest or smallest value over the groups of each category that are not empty: `[..., 6]` → `[..., 4]`."""
     sign = 1 if statistic == "max" else -1
     signed = (sign * values).masked_fill(sizes == 0, -torch.inf)
     signed = torch.cat([signed, torch.full_like(signed[..., :1], -torch.inf)], dim=-1)

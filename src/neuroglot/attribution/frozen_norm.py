@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from neuroglot.attribution.residual import layer_reaches
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layer
+from neuroglot.models.inputs import DUMMY_TOKENS
 from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 
-PLACES = ("", "model", "decoder", "language_model")  # relative to the model without its head
-NAMES = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f", "layer_norm")
-TOLERANCE = 0.02  # relative; half precision rounds what the module returns
-DUMMY_TOKENS = 4
+NORM_PARENTS = ("", "model", "decoder", "language_model")  # relative to the model without its head
+NORM_NAMES = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f", "layer_norm")
+NORM_TOLERANCE = 0.02  # relative; half precision rounds what the module returns
 Watch = Callable[[Tensor, Tensor], None]
 
 
@@ -53,7 +53,7 @@ class FrozenNorm:
         unscaled = (before - centre) * self.scale.to(before.device)
         factors = (after * unscaled).sum(-1) / unscaled.square().sum(-1)
         error = (after - factors[:, None] * unscaled).norm(dim=-1)
-        if not bool(((error <= TOLERANCE * after.norm(dim=-1)) & (factors > 0)).all()):
+        if not bool(((error <= NORM_TOLERANCE * after.norm(dim=-1)) & (factors > 0)).all()):
             raise _refusal(type(self.module).__name__, "does something else than to scale and shift each dimension")
         return factors
 
@@ -98,8 +98,8 @@ def _verified(view: ModelView, token_ids: Tensor) -> tuple[nn.Module, int]:
 
 
 def _candidates(view: ModelView) -> Iterator[tuple[str, nn.Module]]:
-    for place in PLACES:
-        for name in NAMES:
+    for place in NORM_PARENTS:
+        for name in NORM_NAMES:
             path = f"{place}.{name}".strip(".")
             try:
                 yield path, view.model.base_model.get_submodule(path)
@@ -115,7 +115,7 @@ def _gives(view: ModelView, after: Tensor, logits: Tensor) -> bool:
     cap = getattr(text_config(view.model), "final_logit_softcapping", None)
     factor = float((raw * logits).sum() / raw.square().sum())
     expected = cap * torch.tanh(raw / cap) if cap else factor * raw
-    return factor > 0 and bool((expected - logits).abs().max() <= TOLERANCE * logits.abs().max())
+    return factor > 0 and bool((expected - logits).abs().max() <= NORM_TOLERANCE * logits.abs().max())
 
 
 def _probe(module: nn.Module, width: int) -> tuple[Tensor, Tensor, bool]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.errors import ConfigError
+from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
 from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedTokenizerBase
 
-TOKEN_BUDGET = 2**11  # padded tokens a batch: the graph of a forward is kept for its gradient
-LOGIT_BUDGET = 2**24  # padded tokens × vocabulary a batch
+GRADIENT_TOKEN_BUDGET = 2**11  # padded tokens a batch: the graph of a forward is kept for its gradient
+GRADIENT_LOGIT_BUDGET = 2**24  # padded tokens × vocabulary a batch
 
 
 def gradient_times_activation(
@@ -44,11 +44,11 @@ def gradient_times_activation(
     The first-order estimate of how much the loss of a token rises if the neuron is 0 at all tokens; with `magnitude`
     |a_t·∂L/∂a_t| is summed instead. a is the input of the down projection. Source: gradient × activation as in Leng &
     Xiong 2024 (the sign is ours, so that harm is positive). Rows with a text longer than the model's context are left
-    out. Raises `ConfigError` for a model without next-token predictions, and for one with layers of experts.
+    out. Raises `UnsupportedModelError` for a model without next-token predictions, and for one with layers of experts.
     """
     _require_dense_decoder(view)
     tokenized = tokenize(tokenizer, corpus, context_limit(tokenizer, text_config(view.model)))
-    budget = max(1, min(TOKEN_BUDGET, LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
+    budget = max(1, min(GRADIENT_TOKEN_BUDGET, GRADIENT_LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
     batches = by_length(tokenized, budget)
     sums = _Sums(len(corpus.languages), view.layout.neuron_count)
     job = model_signature(view.model) | Signature.of(corpus_hash=corpus.hash, magnitude=magnitude, budget=budget)
@@ -130,8 +130,10 @@ def _differentiable(view: ModelView) -> Iterator[None]:
 
 
 def _require_dense_decoder(view: ModelView) -> None:
-    if view.family.kind != "decoder" or any(layer.experts > 1 for layer in view.layout.layers):
-        raise ConfigError(
-            f"The model is of the kind {view.family.kind!r} ({view.family.model_type}).",
+    view.require("next-token predictions")
+    if any(layer.experts > 1 for layer in view.layout.layers):
+        raise UnsupportedModelError(
+            f"{type(view.model).__name__} has layers of experts ({view.layout}).",
             "Gradients of losses are taken in decoders without experts.",
+            "Take a selector that reads counts or moments.",
         )

@@ -1,4 +1,4 @@
-"""Attribution of a task: types and both scores of every neuron at the last token of each prompt, in one pass."""
+"""Attribution of a task: categories and both scores of every neuron at the last token of each prompt, in one pass."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from neuroglot.attribution.attribution import Attribution
 from neuroglot.attribution.frozen_norm import find_frozen_norm
 from neuroglot.attribution.scores import (
     GROUPS,
-    STATISTICS,
+    REDUCTIONS,
     by_group,
     contribution,
     effective,
@@ -49,11 +49,11 @@ if TYPE_CHECKING:
 
 
 SCORES = ("contribution", "effective")
-COUNTS = ("sizes", "top")
-KEPT = (*COUNTS, *(f"{score}_{statistic}" for score in SCORES for statistic in STATISTICS))
+_COUNTS = ("sizes", "top")
+KEPT = (*_COUNTS, *(f"{score}_{statistic}" for score in SCORES for statistic in REDUCTIONS))
 
 
-class TypesTally:
+class CategoriesTally:
     """In which group of `scores.GROUPS` each neuron is: `take(layer)` gives `[rows, G, N]` of the batch, once."""
 
     maxima: frozenset[str] = frozenset()
@@ -64,7 +64,7 @@ class TypesTally:
         self._groups: dict[Layer, Tensor] = {}
 
     def begin(self, batch: Batch, selected: Mapping[str, Selection]) -> None:
-        self.shape, self.selected = batch.token_ids.shape, dict(selected)
+        self.shape, self.selected = batch.real.shape, dict(selected)
         self._groups.clear()
 
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
@@ -86,7 +86,7 @@ class TypesTally:
         return self._groups.pop(layer)
 
     def commit(self) -> None:
-        """The types are in what the scores keep."""
+        """The categories are in what the scores keep."""
 
     def hold(self) -> None:
         """Rows are read whole, without shared beginnings: there is nothing to keep."""
@@ -98,14 +98,14 @@ class ScoresTally:
     maxima: frozenset[str] = frozenset()
 
     def __init__(
-        self, view: ModelView, types: TypesTally, targets: Targets, unembedding: Unembedding, top_share: float
+        self, view: ModelView, categories: CategoriesTally, targets: Targets, unembedding: Unembedding, top_share: float
     ):
-        special_tokens = types.recording.special_tokens
+        special_tokens = categories.recording.special_tokens
         self.recording = Recording(site="write", tokens="last", special_tokens=special_tokens)
-        self.types, self.targets, self.unembedding, self.top_share = types, targets, unembedding, top_share
+        self.categories, self.targets, self.unembedding, self.top_share = categories, targets, unembedding, top_share
         self.places = {layer: place for place, layer in enumerate(view.layout.layers)}
-        shape = len(targets.questions.rows), types.languages, len(self.places), len(GROUPS)
-        dtypes = {name: torch.int32 if name in COUNTS else torch.float32 for name in KEPT}
+        shape = len(targets.questions.rows), categories.languages, len(self.places), len(GROUPS)
+        dtypes = {name: torch.int32 if name in _COUNTS else torch.float32 for name in KEPT}
         self.totals = {name: torch.zeros(shape, dtype=dtypes[name], device=view.model.device) for name in KEPT}
         self.pending: dict[Layer, dict[str, Tensor]] = {}
         self.factors: Tensor | None = None
@@ -113,7 +113,7 @@ class ScoresTally:
     def begin(self, batch: Batch, selected: Mapping[str, Selection]) -> None:
         """Look up the batch's targets, each different one once."""
         self.shape, self.selected, self.pending = batch.token_ids.shape, dict(selected), {}
-        self.rows = torch.tensor([text.row for text in batch.texts[:: self.types.languages]])
+        self.rows = torch.tensor([text.row for text in batch.texts[:: self.categories.languages]])
         wanted = [self.targets.of_rows[text.row][text.language] for text in batch.texts]
         self.distinct = list(dict.fromkeys(wanted))
         places = {target: place for place, target in enumerate(self.distinct)}
@@ -127,7 +127,7 @@ class ScoresTally:
         else:
             weighted = activation.float() * routing.weights.float()[:, None]
             coefficients = by_text(weighted, selection, self.shape, layer, routing)
-        groups = self.types.take(layer).to(coefficients.device)
+        groups = self.categories.take(layer).to(coefficients.device)
         contributions = contribution(coefficients, self.unembedding.value_norms(layer))
         projected = self.unembedding.projected(layer, self.distinct)
         effects = effective(coefficients, projected[self.target_places.to(projected.device)])
@@ -179,16 +179,16 @@ def attribute(
     token_budget: int | None = None,
     kept: Kept = NOTHING_KEPT,
 ) -> Attribution:
-    """Score every neuron's contribution to the answer, by the type that it has on the same parallel row.
+    """Score every neuron's contribution to the answer, by the category that it has on the same parallel row.
 
-    A neuron's type is read at the last token of the prompt, at the recording's site; its coefficient m_i at the input
-    of the down projection, in the same forward. C = |m_i|·‖v_i‖, and E = m_i (u·v_i) with u the row of the LM head of
-    the answer's first token; `contrastive` takes off the mean row of the wrong options' first tokens. With
+    A neuron's category is read at the last token of the prompt, at the recording's site; its coefficient m_i at the
+    input of the down projection, in the same forward. C = |m_i|·‖v_i‖, and E = m_i (u·v_i) with u the row of the LM
+    head of the answer's first token; `contrastive` takes off the mean row of the wrong options' first tokens. With
     `frozen_norm` u is what the final norm makes of it at that position, and all terms of a logit sum up to it. In
     layers of experts m_i includes the router's weight, and is 0 for experts that the token did not get.
 
     Source: Wang et al. 2024 (Sharing Matters), §5. Where we differ: the paper's code takes u from the input embedding
-    and gives an empty type the score 0, where ours is left out. Models that normalise or gate what a network writes
+    and gives an empty category the score 0, where ours is left out. Models that normalise or gate what a network writes
     before they add it are scored without that. Rows that are `unfit` (`tokens.examples`) are dropped and counted, or
     refused. What was scored is saved in `kept`, from which a killed job goes on. Raises `ConfigError` for what is not
     defined, `CorpusError` for rows to refuse or if none is left.
@@ -200,13 +200,13 @@ def attribute(
     targets = find_targets(questions, contrastive)
     questions = targets.questions
     unembedding = Unembedding(view, find_frozen_norm(view) if frozen_norm else None)
-    types = TypesTally(len(task.languages), recording)
-    scores = ScoresTally(view, types, targets, unembedding, top_share)
+    categories = CategoriesTally(len(task.languages), recording)
+    scores = ScoresTally(view, categories, targets, unembedding, top_share)
     budget = token_budget or automatic_token_budget(view)
     reading = GivenTexts(questions.prompts, len(task.languages), budget, order="row")
     signature = _signature(view, task, recording, len(questions.rows)) | _options(top_share, frozen_norm, contrastive)
     checkpoints = Checkpoints.of(kept, signature | Signature.of(token_budget=budget))
-    _AttributionPass(view, reading, [types, scores], checkpoints, scores=scores).run()
+    _AttributionPass(view, reading, [categories, scores], checkpoints, scores=scores).run()
     values = {name: total.cpu() for name, total in scores.totals.items()}
     _require_finite(values["contribution_sum"])
     return Attribution(
@@ -235,11 +235,7 @@ class _AttributionPass(Pass):
 
 
 def _require_defined(view: ModelView, task: Task, recording: Recording, top_share: float) -> None:
-    if view.family.kind != "decoder":
-        raise ConfigError(
-            f"The model is of the kind {view.family.kind!r} ({view.family.model_type}).",
-            "Attribution is to the next token of a decoder.",
-        )
+    view.require("next-token predictions")
     if len(recording.fires) != 1 or recording.statistics or recording.tokens != "last" or len(task.languages) < 2:
         raise ConfigError(
             f"Attribution was asked for {recording.signature} in {len(task.languages)} language(s).",

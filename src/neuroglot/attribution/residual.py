@@ -13,7 +13,7 @@ from neuroglot.errors import ConfigError
 from neuroglot.layout import Layer
 from neuroglot.models.view import ModelView
 
-TOLERANCE = 0.02  # relative; half precision rounds the stream
+RESIDUAL_TOLERANCE = 0.02  # relative; half precision rounds the stream
 PUSHES = (1.0, 3.0)  # times the size of the stream: a norm behind the network would not answer in proportion
 LARGE_PUSH = 1e3  # a layer normalises the stream before it reads it, so that all of so large a push must come out
 
@@ -35,12 +35,12 @@ def layer_reaches(view: ModelView, token_ids: Tensor) -> Mapping[Layer, float]:
         pushes = [(layer, strength * sizes[layer] * push) for layer in layers]
         for (layer, pushed), change in zip(pushes, _changes(view, token_ids, pushes, at_input=False), strict=True):
             factor = _factor(layer, change, pushed, "normalises or gates what its network writes")
-            if abs(factor - reaches.setdefault(layer, factor)) > TOLERANCE * abs(factor):
+            if abs(factor - reaches.setdefault(layer, factor)) > RESIDUAL_TOLERANCE * abs(factor):
                 raise _refusal(layer, "normalises what its network writes")
     pushes = [(layer, LARGE_PUSH * sizes[layer] * push) for layer in layers]
     for (layer, pushed), change in zip(pushes, _changes(view, token_ids, pushes, at_input=True), strict=True):
         what = "does not hand on what stands in the residual stream"
-        if abs(_factor(layer, change, pushed, what) - 1) > TOLERANCE:
+        if abs(_factor(layer, change, pushed, what) - 1) > RESIDUAL_TOLERANCE:
             raise _refusal(layer, what)
     return reaches
 
@@ -50,7 +50,7 @@ def _factor(layer: Layer, change: Tensor, push: Tensor, otherwise: str) -> float
     push = push.to(change.device)
     factor = change.mean(0) @ push / (push @ push)
     error = (change - factor * push).norm(dim=-1)
-    if not bool((error <= TOLERANCE * (factor * push).norm()).all()):
+    if not bool((error <= RESIDUAL_TOLERANCE * (factor * push).norm()).all()):
         raise _refusal(layer, otherwise)
     return float(factor)
 

@@ -1,4 +1,4 @@
-"""Contribution and effective scores of neurons, and what is kept of them by type: arithmetic on tensors.
+"""Contribution and effective scores of neurons, and what is kept of them by category: arithmetic on tensors.
 
 Source: Wang et al. 2024 (Sharing Matters), §5; the effective score is that of Geva et al. 2022, §3.
 """
@@ -15,14 +15,14 @@ from neuroglot.layout import Layer
 if TYPE_CHECKING:
     from neuroglot.models.view import ModelView  # the scores that a report reads need no model
 
-# Each neuron of a row and language is in one group: its type, which all languages decide, and whether it fires here.
+# Each neuron of a row and language is in one group: its category, which all languages decide, and if it fires here.
 GROUPS = (
     "all-shared", "partial-shared, active", "partial-shared, inactive", "specific, active", "specific, inactive",
     "non-activated",
 )  # fmt: skip
-ALL_SHARED, PARTIAL, SPECIFIC, SILENT = 0, 1, 3, 5  # of the two groups of a type the active one stands first
-STATISTICS = ("sum", "max", "min")
-EMPTY = {"sum": 0, "max": -torch.inf, "min": torch.inf}
+ALL_SHARED, PARTIAL, SPECIFIC, SILENT = 0, 1, 3, 5  # of the two groups of a category the active one stands first
+REDUCTIONS = ("sum", "max", "min")
+EMPTY_GROUP = {"sum": 0, "max": -torch.inf, "min": torch.inf}
 
 
 def value_norms(view: ModelView, layer: Layer) -> Tensor:
@@ -90,7 +90,7 @@ def by_group(groups: Tensor, top: Tensor, scores: dict[str, Tensor]) -> dict[str
     groups = groups.long() if reduce is scattered else groups
     kept = {"sizes": reduce(groups, ones, "sum"), "top": reduce(groups, top.to(torch.int32), "sum")}
     for name, values in scores.items():
-        kept |= {f"{name}_{statistic}": reduce(groups, values, statistic) for statistic in STATISTICS}
+        kept |= {f"{name}_{statistic}": reduce(groups, values, statistic) for statistic in REDUCTIONS}
     return kept
 
 
@@ -101,7 +101,7 @@ def scattered(groups: Tensor, values: Tensor, statistic: str) -> Tensor:
         wide = torch.float64 if values.is_floating_point() else values.dtype
         into = torch.zeros(*values.shape[:-1], len(GROUPS), dtype=wide, device=values.device)
         return into.scatter_add_(-1, places, values.to(wide)).to(values.dtype)
-    into = values.new_full((*values.shape[:-1], len(GROUPS)), EMPTY[statistic])
+    into = values.new_full((*values.shape[:-1], len(GROUPS)), EMPTY_GROUP[statistic])
     return into.scatter_reduce_(-1, places, values, f"a{statistic}")
 
 
@@ -109,7 +109,7 @@ def masked(groups: Tensor, values: Tensor, statistic: str) -> Tensor:
     """The same, one group after another."""
     found = []
     for group in range(len(GROUPS)):
-        part = values.masked_fill(groups != group, EMPTY[statistic])
+        part = values.masked_fill(groups != group, EMPTY_GROUP[statistic])
         if statistic == "sum":
             found.append(part.sum(-1, dtype=values.dtype))
         else:

@@ -9,7 +9,7 @@ REPORT_EXAMPLES = """Examples:
 
     neuroglot report runs
     neuroglot report runs --serve
-    neuroglot report runs --serve --host 0.0.0.0 --port 8321"""
+    neuroglot report runs --serve --port 8400"""
 
 
 def report(
@@ -17,9 +17,7 @@ def report(
     /,
     *,
     serve: Annotated[bool, Parameter(negative="")] = False,
-    host: str = "127.0.0.1",
     port: int = 8321,
-    token: Annotated[str | None, Parameter(env_var="NEUROGLOT_TOKEN")] = None,
 ) -> None:
     """List the run folders in a folder side by side, as index.html in it, and serve their pages if asked.
 
@@ -28,13 +26,9 @@ def report(
     folder:
         A folder that holds run folders, at any of four levels.
     serve:
-        Serve the pages until interrupted.
-    host:
-        Where to serve; beyond this machine only with a token, unencrypted.
+        Serve the pages on this machine until interrupted.
     port:
         Port to serve on; 0 takes a free one.
-    token:
-        What a reader must bring, 16 characters or more; made and printed where others can reach the host.
     """
     from rich.console import Console
 
@@ -44,15 +38,13 @@ def report(
     Console().print(index_table(runs).to_rich())
     print(f"\nIndex: {path}")
     if serve:
-        _serve(folder, host, port, token)
+        _serve(folder, port)
 
 
-def _serve(folder: Path, host: str, port: int, token: str | None) -> None:
-    from neuroglot.runs.serving import ReportServer, is_loopback
+def _serve(folder: Path, port: int) -> None:
+    from neuroglot.runs.serving import ReportServer
 
-    with ReportServer(folder, host, port, token) as server:
-        if not is_loopback(host):
-            print("Others can reach this host, and HTTP is not encrypted: whoever reads the traffic reads the token.")
+    with ReportServer(folder, port) as server:
         print(f"Serving {server.url} until interrupted.", flush=True)
         try:
             server.serve_forever()

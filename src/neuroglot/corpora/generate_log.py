@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from neuroglot import extras
 from neuroglot.corpora.languages import language_code
 from neuroglot.corpora.textfiles import read_lines
-from neuroglot.errors import CorpusError, MissingExtraError
+from neuroglot.errors import CorpusError
 
 LINE = re.compile(r"(?P<kind>[STH])-(?P<id>[^\t]*)\t(?P<rest>.*)", re.DOTALL)
 LANGUAGE_TAGS = re.compile(r"(?:\s*__[A-Za-z-]+(?:_[A-Za-z]+)*__)+")  # at the start of a source: __de__, __deu_Latn__
@@ -62,14 +63,8 @@ def detokenized(texts: Sequence[str], language: str) -> tuple[str, ...]:
 
     Raises `MissingExtraError` without sacremoses. A language that Moses has no rules for is joined by the general ones.
     """
-    try:
-        from sacremoses import MosesDetokenizer
-    except ImportError as error:
-        raise MissingExtraError(
-            "A generate log is tokenized, and the package 'sacremoses' is not installed.",
-            next_step="Run: pip install 'neuroglot[scores]', or give detokenized files.",
-        ) from error
-    moses = MosesDetokenizer(lang=language_code(language).partition("-")[0])
+    sacremoses = extras.require("sacremoses", extra="scores", note="A generate log is tokenized; plain files are not.")
+    moses = sacremoses.MosesDetokenizer(lang=language_code(language).partition("-")[0])
     return tuple(moses.detokenize(text.split()) for text in texts)
 
 

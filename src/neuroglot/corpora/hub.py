@@ -8,11 +8,12 @@ from itertools import chain
 from types import ModuleType
 from typing import Any, TypeVar
 
+from neuroglot import extras
 from neuroglot.corpora.columns import Column
 from neuroglot.corpora.languages import choose, known_code
 from neuroglot.corpora.sources import Source, find_source
 from neuroglot.corpora.tables import ID, RawTable, columns_of, ids_of, text_column
-from neuroglot.errors import ConfigError, CorpusError, MissingExtraError
+from neuroglot.errors import ConfigError, CorpusError
 
 HUB_ID = re.compile(r"(?P<dataset>[\w.-]+/[\w.-]+)(?::(?P<config>[^:]*))?(?::(?P<split>[^:]+))?")
 TRANSLATION = "translation"
@@ -27,7 +28,7 @@ def read_hub(name: str, languages: Sequence[str] | None, column: str | None, rev
     the keys of its column `translation`. Raises `CorpusError` where the hub or the dataset does not give that,
     `ConfigError` where a choice is missing, `MissingExtraError` without `datasets`.
     """
-    datasets = _library(name)
+    datasets = extras.require("datasets", extra="hub", note=f"{name!r} is read from the hub; local files are not.")
     match = HUB_ID.fullmatch(name)
     dataset, config, split = match.group("dataset", "config", "split") if match else (name, None, None)
     source = find_source(dataset)
@@ -43,17 +44,6 @@ def read_hub(name: str, languages: Sequence[str] | None, column: str | None, rev
             return {code: _text(fetch(name, split), f"{dataset}:{name}", text, witness) for code, name in names.items()}
         config = _only(configs, dataset, "config", "CONFIG", OR_COLUMN)
     return columns_of(_table(fetch(config, split), f"{dataset}:{config}", column), languages)
-
-
-def _library(name: str) -> ModuleType:
-    try:
-        import datasets
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{name!r} is read from the Hugging Face Hub, and the package 'datasets' is not installed.",
-            next_step="Run pip install 'neuroglot[hub]', or give a local file or folder.",
-        ) from error
-    return datasets
 
 
 def _ask(dataset: str, function: Callable[..., _Result], *args: Any, **kwargs: Any) -> _Result:

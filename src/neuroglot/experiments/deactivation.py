@@ -1,4 +1,4 @@
-"""The loop: types of each row, then every condition on the same rows, a few rows in memory at a time."""
+"""The loop: categories of each row, then every condition on the same rows, a few rows in memory at a time."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from neuroglot.errors import ConfigError
 from neuroglot.experiments.deactivation_scoring import (
     OffTokens,
     Scorer,
-    at_random,
     generated_right,
     languages_firing,
     longest_answer,
-    members_by_type,
+    members_by_category,
     of_equal_size,
+    random_masks,
 )
-from neuroglot.experiments.evaluation import LOGIT_BUDGET, require_decoder
+from neuroglot.experiments.evaluation import LOGIT_BUDGET
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 Level = Literal["row", "corpus"]
-Value = Literal["zero", "mean", "mean of other languages"]
+OffValue = Literal["zero", "mean", "mean of other languages"]
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Plan:
     level: Level
     corpus_share: float
     scope: OffTokens
-    value: Value
-    types: tuple[str, ...]
+    value: OffValue
+    categories: tuple[str, ...]
     draws: int
     equal_size: bool
     by_generation: bool
@@ -64,14 +64,20 @@ class Plan:
 
     def check(self, view: ModelView, task: Task) -> None:
         """Raise `ConfigError` where the options do not fit each other, the model or the task."""
-        require_decoder(view)
-        choices = {"level": get_args(Level), "scope": get_args(OffTokens), "value": get_args(Value)}
+        view.require("next-token predictions")
+        choices = {"level": get_args(Level), "scope": get_args(OffTokens), "value": get_args(OffValue)}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 expected = ", ".join(map(repr, allowed))
                 raise ConfigError(f"Got {name}={getattr(self, name)!r}.", f"Expected one of {expected}.")
-        if not self.types or len(set(self.types)) != len(self.types) or not set(self.types) <= set(CATEGORIES):
-            raise ConfigError(f"Got the types {self.types}.", f"Expected some of {', '.join(CATEGORIES)}, each once.")
+        if (
+            not self.categories
+            or len(set(self.categories)) != len(self.categories)
+            or not set(self.categories) <= set(CATEGORIES)
+        ):
+            raise ConfigError(
+                f"Got the categories {self.categories}.", f"Expected some of {', '.join(CATEGORIES)}, each once."
+            )
         if self.draws < 1 or not 0 < self.corpus_share <= 1:
             raise ConfigError(
                 f"Got draws={self.draws} and corpus_share={self.corpus_share}.",
@@ -79,7 +85,7 @@ class Plan:
             )
         if len(task.languages) < 2 or len(self.recording.fires) != 1 or self.recording.tokens not in ("all", "last"):
             raise ConfigError(
-                f"Types were asked for in {len(task.languages)} language(s) of {self.recording.signature}.",
+                f"Categories were asked for in {len(task.languages)} language(s) of {self.recording.signature}.",
                 "They are defined for two languages or more, one threshold, and the last or all tokens of a prompt.",
             )
         if self.by_generation and (self.level != "corpus" or self.scope != "all"):
@@ -93,7 +99,7 @@ class Plan:
     def signature(self) -> Signature:
         return self.recording.signature | Signature.of(
             level=self.level, corpus_share=self.corpus_share if self.level == "corpus" else None, scope=self.scope,
-            value=self.value, types=",".join(self.types), random_draws=self.draws, equal_size=self.equal_size,
+            value=self.value, categories=",".join(self.categories), random_draws=self.draws, equal_size=self.equal_size,
             seed=self.seed, interval="95 % bootstrap over rows",
         )  # fmt: skip
 
@@ -107,8 +113,8 @@ def deactivate(
     level: Level = "row",
     corpus_share: float = 0.5,
     scope: OffTokens = "all",
-    value: Value = "zero",
-    types: Sequence[str] = CATEGORIES,
+    value: OffValue = "zero",
+    categories: Sequence[str] = CATEGORIES,
     draws: int = 5,
     equal_size: bool = False,
     by_generation: bool = False,
@@ -117,34 +123,34 @@ def deactivate(
     token_budget: int | None = None,
     kept: Kept = NOTHING_KEPT,
 ) -> Deactivation:
-    """Switch off the neurons of each type in turn and score the answers, beside random sets of the same size.
+    """Switch off the neurons of each category in turn and score the answers, beside random sets of the same size.
 
-    A row's types are read at the last token of its prompts over all G languages (`recording`, by default
+    A row's categories are read at the last token of its prompts over all G languages (`recording`, by default
     `Recording.sharing_matters()`): all-shared neurons fire in all of them, partial-shared in 2 to G-1, specific in one,
     non-activated in none.
 
-    * `level`: `row`, each row's own types; or `corpus`, one set for all, the neurons that are of the type on at least
-      `corpus_share` of the rows (some may be of no type, or at exactly a half of two).
+    * `level`: `row`, each row's own categories; or `corpus`, one set for all, the neurons that are of the category on
+      at least `corpus_share` of the rows (some may be of no category, or at exactly a half of two).
     * `scope`: the tokens at which they are off: `all` of prompt and answer, the `last` of the prompt, the `prompt`, or
       the `answer` (then its first token is predicted with all neurons on).
     * `value`: what their coefficients become: `zero`; their `mean` over the task's prompts, every language counting the
       same; or the `mean of other languages`. The means are over the prompts' last tokens for the scope `last`, else
       over all their tokens but special ones.
-    * `draws` random sets a type, with as many neurons in every layer as the row's own set, drawn from all neurons of
-      the layer. `equal_size` first cuts each type, in every layer, to the smallest that is not empty there.
+    * `draws` random sets a category, with as many neurons in every layer as the row's own set, drawn from all neurons
+      of the layer. `equal_size` first cuts each category, in every layer, to the smallest that is not empty there.
     * Scored are, teacher-forced: the log-probability of the right answer; whether each of its tokens is ranked first,
       which is what greedy decoding would write up to the answer's length; and where the task has options, whether the
       right one has strictly the highest log-probability, summed and per token. `by_generation` also generates, which
       needs the level `corpus` and the scope `all`: a generated text has positions that no row's mask knows beforehand.
 
     Rows that are `unfit` in one language (`tokens.examples`) are dropped in all and counted by reason, or refused.
-    Source: Wang et al. 2024 (Sharing Matters), who switch the types off but release no code for it; scope, value and
-    controls we found stated nowhere, so that the defaults are our choice. What was scored is kept in `kept`. Raises
-    `ConfigError` for options that contradict each other and models that are no decoders, `CorpusError` for rows to
-    refuse or if none is left.
+    Source: Wang et al. 2024 (Sharing Matters), who switch the categories off but release no code for it; scope, value
+    and controls we found stated nowhere, so that the defaults are our choice. What was scored is kept in `kept`. Raises
+    `ConfigError` for options that contradict each other, `UnsupportedModelError` for models that are no decoders,
+    `CorpusError` for rows to refuse or if none is left.
     """
     recording = recording or Recording.sharing_matters()
-    plan = Plan(recording, level, corpus_share, scope, value, tuple(types), draws, equal_size, by_generation, seed)
+    plan = Plan(recording, level, corpus_share, scope, value, tuple(categories), draws, equal_size, by_generation, seed)
     plan.check(view, task)
     questions = _questions(view, tokenizer, task, by_generation, unfit)
     budget = token_budget or automatic_token_budget(view)
@@ -157,7 +163,7 @@ def deactivate(
         task.name,
         view.layout,
         task.languages,
-        plan.types,
+        plan.categories,
         ids,
         **counts,
         signature=signature,
@@ -199,7 +205,7 @@ class _Deactivating:
         of_corpus = self.kept.once("members", self._corpus_members) if self.plan.level == "corpus" else None
         budget = min(self.token_budget, max(1, LOGIT_BUDGET // int(text_config(self.view.model).vocab_size)))
         groups = list(self.questions.groups(self.token_budget))
-        for group in track(groups, f"deactivating on {self.task.name}", len(groups)):
+        for group in track(groups, f"switching off on {self.task.name}", len(groups)):
             places = [text.row for text in group.texts[::languages]]
             scorer = Scorer(self.view, self.questions, places, self.plan.scope, value, budget)
             scored = self.kept.once(
@@ -214,13 +220,13 @@ class _Deactivating:
 
     def _empty(self, rows: int | None = None) -> dict[str, Tensor]:
         rows = len(self.questions.rows) if rows is None else rows
-        types, layers = len(self.plan.types), len(self.view.layout.layers)
+        categories, layers = len(self.plan.categories), len(self.view.layout.layers)
         shape = rows, len(self.questions.languages), len(OUTCOMES)
         return {
             "baseline": torch.zeros(shape, dtype=torch.float64),
-            "deactivated": torch.zeros(types, *shape, dtype=torch.float64),
-            "random": torch.zeros(self.plan.draws, types, *shape, dtype=torch.float64),
-            "sizes": torch.zeros(types, rows, layers, dtype=torch.int32),
+            "deactivated": torch.zeros(categories, *shape, dtype=torch.float64),
+            "random": torch.zeros(self.plan.draws, categories, *shape, dtype=torch.float64),
+            "sizes": torch.zeros(categories, rows, layers, dtype=torch.int32),
         }
 
     def _scored(
@@ -246,7 +252,7 @@ class _Deactivating:
         return [self.task.ids[self.questions.rows[place]] for place in places]
 
     def _members(self, firing: Tensor, ids: Sequence[str]) -> dict[str, Tensor]:
-        members = members_by_type(firing, len(self.questions.languages), self.plan.types)
+        members = members_by_category(firing, len(self.questions.languages), self.plan.categories)
         if self.plan.equal_size:
             return of_equal_size(self.view.layout, members, self.plan.seed, ids)
         return members
@@ -254,24 +260,24 @@ class _Deactivating:
     def _conditions(
         self, members: Mapping[str, Tensor], places: Sequence[int]
     ) -> Iterator[tuple[int | None, int, Tensor]]:
-        """Draw (None for the type itself), type and what is off `[rows, N]`; one mask in memory at a time."""
+        """Draw (None for the category itself), category and what is off `[rows, N]`; one mask in memory at a time."""
         plan, rows = self.plan, len(places)
         ids = ["corpus"] if plan.level == "corpus" else self._ids(places)
         for place, (name, part) in enumerate(members.items()):
             yield None, place, part.expand(rows, -1)
             for draw in range(plan.draws):
-                off = at_random(self.view.layout, part, plan.seed, ids, name, draw)
+                off = random_masks(self.view.layout, part, plan.seed, ids, name, draw)
                 yield draw, place, off.expand(rows, -1)
 
     def _corpus_members(self) -> dict[str, Tensor]:
-        """One set a type, `[1, N]`: the neurons that are of the type on enough rows."""
+        """One set a category, `[1, N]`: the neurons that are of the category on enough rows."""
         plan, languages = self.plan, len(self.questions.languages)
-        rows_of_type = dict.fromkeys(plan.types, torch.zeros(self.view.layout.neuron_count, dtype=torch.int64))
+        rows_of_category = dict.fromkeys(plan.categories, torch.zeros(self.view.layout.neuron_count, dtype=torch.int64))
         for group in self.questions.groups(self.token_budget):
-            found = members_by_type(self._firing(group), languages, plan.types)
-            rows_of_type = {name: total + found[name].sum(0) for name, total in rows_of_type.items()}
+            found = members_by_category(self._firing(group), languages, plan.categories)
+            rows_of_category = {name: total + found[name].sum(0) for name, total in rows_of_category.items()}
         enough = plan.corpus_share * len(self.questions.rows)
-        members = {name: (total >= enough)[None] for name, total in rows_of_type.items()}
+        members = {name: (total >= enough)[None] for name, total in rows_of_category.items()}
         return of_equal_size(self.view.layout, members, plan.seed, ["corpus"]) if plan.equal_size else members
 
     def _value(self) -> float | Tensor:
@@ -300,5 +306,5 @@ class _Deactivating:
         for index, (name, part) in enumerate(of_corpus.items()):
             totals["deactivated"][index, ..., column] = right(name, part[0])
             for draw in range(plan.draws):
-                off = at_random(self.view.layout, part, plan.seed, ["corpus"], name, draw)[0]
+                off = random_masks(self.view.layout, part, plan.seed, ["corpus"], name, draw)[0]
                 totals["random"][draw, index, ..., column] = right(f"{name}-{draw}", off)

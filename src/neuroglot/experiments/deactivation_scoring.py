@@ -17,10 +17,9 @@ from neuroglot.activity.selection import last_only, select
 from neuroglot.activity.tallies import fired_on_texts
 from neuroglot.corpora.corpus import Task
 from neuroglot.generation.decoding import Decoding, generate
-from neuroglot.interventions.switching import deactivating
+from neuroglot.interventions.switching import switch_off
 from neuroglot.layout import Layer, Layout
 from neuroglot.metrics.deactivation import OUTCOMES
-from neuroglot.models.inputs import forward_inputs
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 def languages_firing(view: ModelView, prompts: Batch, languages: int, recording: Recording) -> Tensor:
     """In how many languages each neuron fires on each row of a batch of whole rows: `[rows, N]`, int16, on the CPU."""
-    selected, shape = select(view, prompts, recording), prompts.token_ids.shape
+    selected, shape = select(view, prompts, recording), prompts.real.shape
     firing = torch.zeros(shape[0] // languages, view.layout.neuron_count, dtype=torch.int16)
 
     def tap(layer: Layer, activation: Tensor, routing: Routing | None) -> None:
@@ -42,28 +41,27 @@ def languages_firing(view: ModelView, prompts: Batch, languages: int, recording:
         fired = fired_on_texts(activation > recording.fires[0], counted, shape, layer, routing)
         firing[:, layer.neurons] = fired.reshape(len(firing), languages, -1).sum(1).cpu().to(torch.int16)
 
-    device = view.model.device
     with view.reading({recording.site: tap}) as forward:
-        forward(**forward_inputs(view, prompts.token_ids.to(device), prompts.real.to(device)))
+        forward(**view.family.reads.forward_kwargs(view.model, prompts))
     return firing
 
 
-def members_by_type(firing: Tensor, languages: int, types: Sequence[str]) -> dict[str, Tensor]:
-    """The neurons of each type, bool like `firing`; G languages, as in `neurons.categories_of`."""
+def members_by_category(firing: Tensor, languages: int, categories: Sequence[str]) -> dict[str, Tensor]:
+    """The neurons of each category, bool like `firing`; G languages, as in `neurons.categories_of`."""
     found = {
         "all-shared": firing == languages,
         "partial-shared": (firing >= 2) & (firing < languages),
         "specific": firing == 1,
         "non-activated": firing == 0,
     }
-    return {name: found[name] for name in types}
+    return {name: found[name] for name in categories}
 
 
-def at_random(layout: Layout, members: Tensor, seed: int, ids: Sequence[str], name: str, draw: int) -> Tensor:
+def random_masks(layout: Layout, members: Tensor, seed: int, ids: Sequence[str], name: str, draw: int) -> Tensor:
     """For each row as many neurons in every layer as `members [rows, N]` has, drawn from all of that layer.
 
-    Each row, type and draw has a seed of its own, made from these and `seed`, so that a row's draws depend neither on
-    the other rows nor on the batches.
+    Each row, category and draw has a seed of its own, made from these and `seed`, so that a row's draws depend neither
+    on the other rows nor on the batches.
     """
     sets = (NeuronSet(layout, row) for row in members)
     drawn = [at_random_like(one, seed_of(seed, row_id, name, draw)).members for one, row_id in zip(sets, ids)]
@@ -71,7 +69,9 @@ def at_random(layout: Layout, members: Tensor, seed: int, ids: Sequence[str], na
 
 
 def of_equal_size(layout: Layout, members: Mapping[str, Tensor], seed: int, ids: Sequence[str]) -> dict[str, Tensor]:
-    """Each type cut, at random in every layer and row, to the size of the smallest type that is not empty there."""
+    """Each category cut, at random in every layer and row, to the size of the smallest category that is not empty
+    there.
+    """
     counts = torch.stack([layout.sum_by_layer(part.long()) for part in members.values()])  # [T, rows, L]
     smallest = counts.masked_fill(counts == 0, torch.iinfo(counts.dtype).max).amin(0)
     cut = {}
@@ -143,7 +143,7 @@ class Scorer:
             if isinstance(value, Tensor) and value.dim() == 2:
                 value = value[spoken]
             of_text = off[places // (languages * answers)]
-            with deactivating(self.view, of_text, positions_of(batch, self.scope), value):
+            with switch_off(self.view, of_text, value, positions=positions_of(batch, self.scope)):
                 scores[places] = self._forward(batch)
         right = torch.tensor([self.questions.right[row] for row in self.rows])
         return outcomes(scores.reshape(len(self.rows), languages, answers, 3), right)
@@ -219,7 +219,7 @@ def generated_right(
     for place, language in enumerate(task.languages):
         own = value[place] if isinstance(value, Tensor) and value.dim() == 2 else value
         prompts = asked.prompts.select([language])
-        with deactivating(view, off, None, own):
+        with switch_off(view, off, own):
             texts = generate(view, tokenizer, prompts, decoding, token_budget=token_budget).texts[language]
         pairs = zip(texts, asked.answers.texts[language], strict=True)
         columns.append([float(text.lstrip().startswith(answer.lstrip())) for text, answer in pairs])

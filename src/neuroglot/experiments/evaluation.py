@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.errors import ConfigError, CorpusError
-from neuroglot.interventions.switching import ablating
+from neuroglot.interventions.switching import switch_off
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Evaluation, Metric, Predictions
 from neuroglot.models.loading import model_signature
@@ -89,13 +89,13 @@ def ablation_matrix(
     conditions += [(neurons, place if random_on == "own" else None) for neurons, place in random]
 
     def scored(neurons: NeuronSet, only: int | None) -> dict[str, Tensor]:
-        with ablating(view, neurons):
+        with switch_off(view, neurons):
             some = batches if only is None else _of_language(tokenized, only, view)
             return {"counts": _counts(view, some, metric, tokenized)}
 
     counts = [
         kept.once(f"condition-{number}", partial(scored, *condition))["counts"]
-        for number, condition in track(enumerate(conditions), f"ablating on {data.name}", len(conditions))
+        for number, condition in track(enumerate(conditions), f"switching off on {data.name}", len(conditions))
     ]
     languages = len(own)
     shape = (draws, languages, *counts[0].shape)
@@ -115,15 +115,6 @@ def ablation_matrix(
     )
 
 
-def require_decoder(view: ModelView) -> None:
-    """Raise `ConfigError` for a model without next-token predictions."""
-    if view.family.kind != "decoder":
-        raise ConfigError(
-            f"The model is of the kind {view.family.kind!r} ({view.family.model_type}).",
-            "Losses and answers are read from the next-token predictions of a decoder.",
-        )
-
-
 def _prepared(
     view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, metric: Metric, unfit: Unfit
 ) -> tuple[TokenizedCorpus, dict[str, int], list[Batch]]:
@@ -133,7 +124,7 @@ def _prepared(
             f"The metric {type(metric).__name__} was given a {type(data).__name__}.",
             f"It reads a {metric.reads.__name__}.",
         )
-    require_decoder(view)
+    view.require("next-token predictions")
     tokenized, dropped = _tokenized(tokenizer, data, context_limit(tokenizer, text_config(view.model)), unfit)
     return tokenized, dropped, by_length(tokenized, _token_budget(view))
 

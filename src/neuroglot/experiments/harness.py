@@ -5,28 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuroglot.errors import ConfigError, InterventionError, MissingExtraError
+from neuroglot import extras
+from neuroglot.errors import ConfigError, InterventionError
 from neuroglot.interventions.operators import set_to
 from neuroglot.interventions.steering import Steering, steering
-from neuroglot.interventions.switching import ablating
+from neuroglot.interventions.switching import switch_off
 from neuroglot.models.loading import model_signature
 from neuroglot.models.view import view
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.signature import Signature, versions
 
-try:
-    from lm_eval.api.registry import register_model
-    from lm_eval.models.huggingface import HFLM
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        f"The bridge to lm-eval needs {str(error.name).partition('.')[0]!r}, which is not installed.",
-        "Everything else works without it.",
-        "Run: pip install 'neuroglot[harness]'",
-    ) from error
+_require = partial(extras.require, extra="harness", note="Everything else works without it.")
+_register_model = _require("lm_eval.api.registry").register_model
+_HFLM: Any = _require("lm_eval.models.huggingface").HFLM
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,8 +30,8 @@ if TYPE_CHECKING:
 STAMP = "neuroglot"  # key in a cache of responses; those of lm-eval are hexadecimal digests
 
 
-@register_model("neuroglot")
-class NeuroglotLM(HFLM):
+@_register_model("neuroglot")
+class NeuroglotLM(_HFLM):
     """lm-eval's `hf` model under an intervention; all its other arguments are those of `hf`.
 
     * `steer`: a file that `neuroglot steer` wrote; its scope holds.
@@ -71,7 +67,7 @@ class NeuroglotLM(HFLM):
             if self.steered is not None:
                 changes.enter_context(steering(self.view, self.steered))
             if self.ablated is not None:
-                changes.enter_context(ablating(self.view, self.ablated))
+                changes.enter_context(switch_off(self.view, self.ablated))
             yield
 
     def _model_call(self, *inputs: Any, **named: Any) -> Tensor:

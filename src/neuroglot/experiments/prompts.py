@@ -16,6 +16,7 @@ from neuroglot.activity.recording import Recording
 from neuroglot.activity.rows import RowCountsTally
 from neuroglot.errors import ArtifactError, CorpusError
 from neuroglot.generation.decoding import Decoding
+from neuroglot.headers import STRICT, Names, StoredSignature, load_artefact, save_artefact
 from neuroglot.metrics.prompts import Counted, SettingResult
 from neuroglot.metrics.texts import Texts
 from neuroglot.metrics.texts.metric import TextMetric
@@ -23,7 +24,6 @@ from neuroglot.models.view import ModelView
 from neuroglot.prompting import Prompt, PromptSet
 from neuroglot.prompting.examples import Example
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors, stored_texts
 from neuroglot.tokens.batches import TOKEN_BUDGET
 from neuroglot.tokens.examples import examples
 from neuroglot.tokens.reading import GivenTexts
@@ -33,9 +33,18 @@ from neuroglot.tokens.tokenizing import Text
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-KIND = "prompt setting"
+TENSORS = ("score", "neurons", "zero_by_layer", "prompt_tokens", "generated_tokens")
 NO_SIGNATURE = Signature()
-PLAIN = ("score", "neurons", "zero_by_layer", "prompt_tokens", "generated_tokens")
+
+
+@dataclass(frozen=True)
+class _Header:
+    __pydantic_config__ = STRICT
+
+    signature: StoredSignature
+    roles: Names
+    ids: Names
+    answers: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,27 +58,23 @@ class MeasuredSetting:
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file; ids and answers are in its header."""
-        tensors = {name: getattr(self.result, name) for name in PLAIN}
+        tensors = {name: getattr(self.result, name) for name in TENSORS}
         for role, counted in self.result.firing.items():
             tensors |= {f"fired {role}": counted.fired, f"tokens {role}": counted.tokens}
-        roles, signature = list(self.result.firing), self.signature.to_json()
-        return save_tensors(
-            path, KIND, tensors, {"signature": signature, "roles": roles, "ids": self.ids, "answers": self.answers}
-        )
+        header = _Header(self.signature, tuple(self.result.firing), self.ids, self.answers)
+        return save_artefact(path, "prompt setting", tensors, header)
 
     @classmethod
     def load(cls, path: Path | str) -> MeasuredSetting:
         """The inverse of `save`; raises `ArtifactError` on any other file."""
-        tensors, header = load_tensors(path, KIND)
+        tensors, header = load_artefact(path, "prompt setting", _Header, needed=TENSORS)
         try:
-            firing = {role: Counted(tensors[f"fired {role}"], tensors[f"tokens {role}"]) for role in header["roles"]}
-            result = SettingResult(firing=firing, **{name: tensors[name] for name in PLAIN})
-            ids, answers = stored_texts(header["ids"], "ids"), tuple(map(str, header["answers"]))
-            signature = Signature.from_json(header["signature"])
-        except (KeyError, TypeError) as error:
-            raise ArtifactError(f"{path} lacks {error}.", "Expected a complete result.") from error
-        _require_same_rows(result, len(ids), path)
-        return cls(result, ids, answers, signature)
+            firing = {role: Counted(tensors[f"fired {role}"], tensors[f"tokens {role}"]) for role in header.roles}
+        except KeyError as error:
+            raise ArtifactError(f"{path} lacks the tensor {error}.", "Expected a complete prompt setting.") from error
+        result = SettingResult(firing=firing, **{name: tensors[name] for name in TENSORS})
+        _require_same_rows(result, len(header.ids), path)
+        return cls(result, header.ids, header.answers, header.signature)
 
 
 def _require_same_rows(result: SettingResult, rows: int, path: Path | str) -> None:
@@ -125,7 +130,7 @@ def segments(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], colu
     return tuple(texts)
 
 
-def measure(
+def measure_setting(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
     prompts: PromptSet,

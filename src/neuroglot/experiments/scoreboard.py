@@ -12,7 +12,7 @@ from neuroglot.activity.text_means import Quantity, record_text_means
 from neuroglot.attribution.gradients import gradient_times_activation
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ConfigError
-from neuroglot.experiments.evaluation import ablation_matrix, require_decoder
+from neuroglot.experiments.evaluation import ablation_matrix
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Metric, NatsPerToken
 from neuroglot.metrics.scoreboard import Scoreboard
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-STATISTICS: tuple[Statistic, ...] = ("moments", "magnitude", "histogram")
+_STATISTICS: tuple[Statistic, ...] = ("moments", "magnitude", "histogram")
 TEXT_MEANS: dict[Needs, Quantity] = {"responses": "activation", "importance": "magnitude"}
 
 
@@ -45,7 +45,7 @@ def gather(
     |a_t| at the recording's site, which ranks neurons of a text alike for ungated networks. Raises as the recorders do.
     """
     recording = recording or Recording()
-    statistics = tuple(name for name in STATISTICS if name in needs)
+    statistics = tuple(name for name in _STATISTICS if name in needs)
     found: dict[str, Any] = {}
     if statistics or "counts" in needs:
         found["activity"] = record(
@@ -77,7 +77,7 @@ def _signature(view: ModelView, corpus: Corpus) -> Signature:
 
 
 # What a selector is told beside the number of neurons: rules that do not say by themselves which of many come first.
-OPTIONS: dict[str, dict[str, Any]] = {"gradient": {"contrast": "margin"}, "percentile": {"within": "layer"}}
+RANKING_OPTIONS: dict[str, dict[str, Any]] = {"gradient": {"contrast": "margin"}, "percentile": {"within": "layer"}}
 RANKABLE = tuple(name for name, selector in SELECTORS.items() if "count" in selector.options)
 
 
@@ -102,7 +102,7 @@ def compare_selectors(
     names that are no selectors of a given number of neurons, where all refuse, and as `ablation_matrix` does.
     """
     chosen = [_rankable(name) for name in selectors]
-    require_decoder(view)
+    view.require("next-token predictions")
     evidence = gather(view, tokenizer, selection_rows, needed_by(chosen), recording, kept=kept.below("evidence"))
     matrices: dict[str, tuple[AblationMatrix]] = {}
     refused: dict[str, str] = {}
@@ -152,7 +152,7 @@ def over_models(scoreboards: Sequence[Scoreboard]) -> Scoreboard:
     return replace(first, models=models, matrices=matrices, refused=refused)
 
 
-def held_out(corpus: Corpus, rows: int, seed: int) -> tuple[Corpus, Corpus]:
+def selection_and_held_out(corpus: Corpus, rows: int, seed: int) -> tuple[Corpus, Corpus]:
     """Half of the rows to select on, and at most `rows` of the others to score, disjoint."""
     if rows < 1:
         raise ConfigError(f"Got {rows} rows to score.", "Expected one or more.")
@@ -168,5 +168,5 @@ def _rankable(name: str) -> Selector:
 
 
 def _sets(selector: Selector, evidence: Evidence, count: int, seed: int) -> dict[str, NeuronSet]:
-    options = OPTIONS.get(selector.name, {}) | ({"seed": seed} if "seed" in selector.options else {})
+    options = RANKING_OPTIONS.get(selector.name, {}) | ({"seed": seed} if "seed" in selector.options else {})
     return selector.sets(evidence, count=count, equal="at most", **options)

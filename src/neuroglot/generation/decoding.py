@@ -91,11 +91,11 @@ def generate(
     Prompts are padded on the left, which changes no text. Special tokens that the tokenizer puts behind a text are left
     off, and rows in which a prompt leaves no room for `max_new_tokens` are dropped. `around(batch, run)` calls `run`
     for each batch, and may watch the model meanwhile. A batch that is in `kept` is not generated again. Raises
-    `ConfigError` for a model that is no decoder.
+    `UnsupportedModelError` for a model that is no decoder, or cannot generate.
     """
     decoding = decoding or Decoding()
-    if view.family.kind != "decoder":
-        raise ConfigError(f"The model is of the kind {view.family.kind!r}.", "Expected a decoder, which writes texts.")
+    view.require("next-token predictions")
+    view.require("generated text")
     limit = context_limit(tokenizer, text_config(view.model))
     room = None if limit is None else limit - decoding.max_new_tokens
     tokenized = tokenize(tokenizer, prompts, room, to_continue=True)
@@ -132,7 +132,7 @@ def _random_states(device: torch.device) -> dict[str, Tensor]:
 
 def end_tokens(view: ModelView, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The tokens that end a text, as the model's generation config or its tokenizer says."""
-    stated = view.model.generation_config.eos_token_id if view.model.generation_config else None
+    stated = getattr(getattr(view.model, "generation_config", None), "eos_token_id", None)
     stated = [] if stated is None else [stated] if isinstance(stated, int) else list(stated)
     own = [] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)]
     return list(dict.fromkeys([*stated, *own]))

@@ -15,7 +15,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from neuroglot.errors import ConfigError, EndpointError, MissingExtraError
+from neuroglot import extras
+from neuroglot.errors import ConfigError, EndpointError
 from neuroglot.generation.backend import Completion, Request, check_prompts, check_stop, judged
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.protocol import (
@@ -201,13 +202,7 @@ class Endpoint:
         return outcomes
 
     def _client(self) -> httpx.AsyncClient:
-        try:
-            import httpx
-        except ImportError as error:
-            raise MissingExtraError(
-                "Endpoints are asked by the package 'httpx', which is not installed.",
-                next_step="Run pip install 'neuroglot[endpoint]'.",
-            ) from error
+        httpx = extras.require("httpx", extra="endpoint")
         key = secret(self.key_variable)
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         headers |= {} if key is None else {"Authorization": f"Bearer {key}"}

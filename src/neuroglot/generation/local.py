@@ -67,8 +67,7 @@ class LocalBackend:
     told: Told | None = None
 
     def __post_init__(self) -> None:
-        if self.view.family.kind == "encoder":
-            raise ConfigError("The model is an encoder.", "Expected a decoder, or an encoder–decoder.")
+        self.view.require("generated text")
 
     @property
     def chat(self) -> bool:
@@ -112,7 +111,7 @@ class LocalBackend:
 
     @property
     def _is_decoder(self) -> bool:
-        return self.view.family.kind == "decoder"
+        return self.view.family.predicts_next
 
     def _room(self, decoding: Decoding) -> int | None:
         """How long a prompt may be."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from neuroglot.errors import ConfigError, MissingExtraError
+from neuroglot import extras
+from neuroglot.errors import ConfigError
 from neuroglot.generation.backend import Completion, Request, check_prompts, check_stop, judged
 from neuroglot.generation.decoding import Decoding
 from neuroglot.signature import Signature, versions
 from neuroglot.tokens.tokenizing import prompt_ids
+
+_vllm = partial(extras.require, "vllm", extra="vllm", note="It needs a GPU; the model runs without it in transformers.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +35,7 @@ class VllmBackend:
     def __post_init__(self) -> None:
         if self.options.get("trust_remote_code"):
             raise ConfigError("trust_remote_code was asked for.", "Code that comes with a model is never run.")
-        engine = _library().LLM(model=self.model, revision=self.revision, dtype=self.dtype, **self.options)
+        engine = _vllm().LLM(model=self.model, revision=self.revision, dtype=self.dtype, **self.options)
         object.__setattr__(self, "engine", engine)
 
     @property
@@ -42,7 +46,7 @@ class VllmBackend:
     def signature(self) -> Signature:
         own = {"model": self.model, "revision": self.revision, "dtype": self.dtype}
         options = ",".join(f"{name}={value}" for name, value in sorted(self.options.items())) or None
-        kept = Signature.of(keep_truncated=self.keep_truncated, options=options, vllm=_library().__version__)
+        kept = Signature.of(keep_truncated=self.keep_truncated, options=options, vllm=_vllm().__version__)
         return Signature.of(backend="vllm", **own) | kept | versions()
 
     def complete(self, prompts: Sequence[Request], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
@@ -75,22 +79,10 @@ class VllmBackend:
 
 
 def _sampling(decoding: Decoding, stop: Sequence[str]) -> Any:
-    return _library().SamplingParams(
+    return _vllm().SamplingParams(
         temperature=decoding.temperature,
         top_p=decoding.top_p,
         max_tokens=decoding.max_new_tokens,
         seed=decoding.seed,
         stop=list(stop) or None,
     )
-
-
-def _library() -> Any:
-    try:
-        import vllm
-    except ImportError as error:
-        raise MissingExtraError(
-            "The package 'vllm' is not installed.",
-            "It needs a GPU; the model runs without it in transformers.",
-            "Run pip install 'neuroglot[vllm]'.",
-        ) from error
-    return vllm

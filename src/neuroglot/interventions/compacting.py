@@ -8,22 +8,22 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-import transformers
+from pydantic import NonNegativeInt
 from torch import Tensor, nn
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ArtifactError, ConfigError, NeuroglotError, UnsupportedModelError
+from neuroglot.headers import STRICT, load_artefact, save_artefact
 from neuroglot.interventions.gating import Semantics
 from neuroglot.models.feedforward import FeedForward, bias_of, feed_forwards
-from neuroglot.models.inputs import forward_inputs
-from neuroglot.models.locating import require_family, text_config
+from neuroglot.models.loading import load_config
 from neuroglot.models.view import ModelView, view
 from neuroglot.neurons.masks import DirectionMasks
-from neuroglot.storage import load_tensors, save_tensors, stored_texts, whole_folder
+from neuroglot.storage import whole_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,14 +64,14 @@ def compact(
     for layer, members in view.layout.by_layer(kept):
         network = networks[layer]
         same = [twin.get_submodule(paths[module]) for module in (*network.up, network.down)]
-        cut(FeedForward(tuple(same[:-1]), network.activation, same[-1], network.gated), members, semantics)
+        cut_network(FeedForward(tuple(same[:-1]), network.activation, same[-1], network.gated), members, semantics)
     before, after = parameter_count(view.model), parameter_count(twin)
     widths = tuple(masks[direction].counts_by_layer())
     return Compacted(twin, masks.directions[masks.place(direction)], semantics, widths, after, before - after)
 
 
 @torch.no_grad()
-def cut(network: FeedForward, members: Tensor, semantics: Semantics) -> None:
+def cut_network(network: FeedForward, members: Tensor, semantics: Semantics) -> None:
     """Leave the `members [N]` of one network, whose weights are changed in place."""
     members = members.to(bias_of(network.down).device)
     if semantics == "weight row":
@@ -135,7 +135,7 @@ class Cost:
         return asdict(self)
 
 
-def measure(model: PreTrainedModel, inputs: Mapping[str, Any], repeats: int = 5) -> Cost:
+def measure_cost(model: PreTrainedModel, inputs: Mapping[str, Any], repeats: int = 5) -> Cost:
     """The cost of `model(**inputs)`, after one forward that does not count; raises `ConfigError` for no repeats."""
     if repeats < 1:
         raise ConfigError(f"Got repeats={repeats}.", "Expected one or more.")
@@ -160,13 +160,21 @@ def timed(view: ModelView, model: PreTrainedModel, rows: int = 8, length: int = 
 
     The tokens are the first of the vocabulary: the same work whatever they are.
     """
-    device, vocabulary = model.device, text_config(view.model).vocab_size
-    token_ids = (torch.arange(rows * length, device=device) % vocabulary).reshape(rows, length)
-    return measure(model, forward_inputs(view, token_ids, torch.ones_like(token_ids, dtype=torch.bool)), repeats)
+    return measure_cost(model, view.family.reads.dummy(model, rows, length), repeats)
 
 
-KIND, WEIGHTS = "compacted model", "compacted.safetensors"
-DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in (torch.float16, torch.bfloat16, torch.float32)}
+WEIGHTS = "compacted.safetensors"
+
+
+@dataclass(frozen=True)
+class _Header:
+    __pydantic_config__ = STRICT
+
+    direction: tuple[str, str]
+    semantics: Semantics
+    widths: tuple[NonNegativeInt, ...]
+    parameters_removed: NonNegativeInt
+    dtype: Literal["float16", "bfloat16", "float32"]
 
 
 def save_compacted(
@@ -186,17 +194,13 @@ def save_compacted(
 def write_compacted(compacted: Compacted, folder: Path, tokenizer: PreTrainedTokenizerBase | None = None) -> None:
     """Write the files of `save_compacted` into a folder that is there."""
     model: Any = compacted.model
-    header = {
-        "direction": [compacted.direction.source, compacted.direction.target],
-        "semantics": compacted.semantics,
-        "widths": list(compacted.widths),
-        "parameters_removed": compacted.parameters_removed,
-        "dtype": str(model.dtype).removeprefix("torch."),
-    }
+    direction = compacted.direction.source, compacted.direction.target
+    dtype: Any = str(model.dtype).removeprefix("torch.")
+    header = _Header(direction, compacted.semantics, compacted.widths, compacted.parameters_removed, dtype)
     for part in (model.config, getattr(model, "generation_config", None), tokenizer):
         if part is not None:
             part.save_pretrained(folder)
-    save_tensors(folder / WEIGHTS, KIND, _each_once(model.state_dict()), header)
+    save_artefact(folder / WEIGHTS, "compacted model", _each_once(model.state_dict()), header)
 
 
 def load_compacted(folder: Path | str) -> Compacted:
@@ -204,35 +208,23 @@ def load_compacted(folder: Path | str) -> Compacted:
 
     Raises `ArtifactError` where the folder holds anything else, and `UnsupportedModelError` for unknown architectures.
     """
-    tensors, header = load_tensors(Path(folder) / WEIGHTS, KIND)
-    try:
-        direction, semantics = Direction(*stored_texts(header["direction"], "languages")), header["semantics"]
-        dtype, (removed, *widths) = DTYPES[header["dtype"]], _whole(header["parameters_removed"], *header["widths"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(f"{folder} lacks {error}.", "Expected a complete compacted model.") from error
-    if semantics not in get_args(Semantics):
-        raise ArtifactError(f"{folder} has the semantics {semantics!r}.", f"Expected one of {get_args(Semantics)}.")
-    model = _narrowed(Path(folder), tuple(widths), tensors, dtype)
-    return Compacted(model, direction, semantics, tuple(widths), parameter_count(model), removed)
-
-
-def _whole(*values: object) -> list[int]:
-    numbers = [value for value in values if type(value) is int and value >= 0]
-    if len(numbers) < len(values):
-        raise ValueError("whole numbers as widths")
-    return numbers
+    tensors, header = load_artefact(Path(folder) / WEIGHTS, "compacted model", _Header)
+    model = _narrowed(Path(folder), header.widths, tensors, getattr(torch, header.dtype))
+    removed, direction = header.parameters_removed, Direction(*header.direction)
+    return Compacted(model, direction, header.semantics, header.widths, parameter_count(model), removed)
 
 
 def _narrowed(folder: Path, widths: tuple[int, ...], tensors: dict[str, Tensor], dtype: torch.dtype) -> PreTrainedModel:
     """A model of the config in the folder, cut to these widths, with these weights."""
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        family, config = load_config(folder, str(folder))
+    except NeuroglotError:
+        raise
     except Exception as error:  # transformers checks a config by running into what is wrong with it
         raise ArtifactError(f"{folder} has no config that can be read.", "Expected a compacted model.") from error
-    auto_class = getattr(transformers, require_family(config.model_type, str(folder)).auto_class)
     try:
-        model: PreTrainedModel = auto_class.from_config(config, dtype=dtype, trust_remote_code=False).eval()
-        networks = list(feed_forwards(view(model)).values())
+        model = family.new_model(config, dtype).eval()
+        networks = list(feed_forwards(view(model, family)).values())
     except NeuroglotError:
         raise
     except Exception as error:  # numbers of the config that no model can have
@@ -249,7 +241,7 @@ def _narrowed(folder: Path, widths: tuple[int, ...], tensors: dict[str, Tensor],
 def _shrink(network: FeedForward, width: int, has_bias: bool) -> None:
     bias = bias_of(network.down)
     full = len(bias_of(network.up[0])) // network.halves
-    cut(network, torch.arange(full) < width, "activation")
+    cut_network(network, torch.arange(full) < width, "activation")
     if has_bias and network.down.bias is None:
         network.down.bias = nn.Parameter(bias)
 

@@ -24,16 +24,16 @@ from neuroglot.storage import as_artifact_error, whole_folder, write_whole
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-RECORD = "neuroglot.json"
+FOLDED_RECORD = "neuroglot.json"
 
 
-def fold(
+def fold_out(
     view: ModelView,
     neurons: NeuronSet,
     out: Path | str,
     tokenizer: PreTrainedTokenizerBase | None = None,
 ) -> Path:
-    """Save a checkpoint that, loaded by transformers, computes what the model computes under `ablating` at 0.
+    """Save a checkpoint that, loaded by transformers, computes what the model computes under `switch_off` at 0.
 
     The value vectors of the neurons (rows of the down projection `[N, D]`, however the model stores it) are zero in
     it, all else is as in the model, which is not touched. `neuroglot.json` beside it says which neurons and model it
@@ -57,7 +57,7 @@ def write_folded(
         view.model.save_pretrained(folder, state_dict=weights)
         if tokenizer is not None:
             tokenizer.save_pretrained(folder)
-    write_whole(folder / RECORD, json.dumps(_record(view, neurons), indent=2, ensure_ascii=False) + "\n")
+    write_whole(folder / FOLDED_RECORD, json.dumps(_record(view, neurons), indent=2, ensure_ascii=False) + "\n")
 
 
 def _folded(view: ModelView, neurons: NeuronSet) -> dict[str, Tensor]:

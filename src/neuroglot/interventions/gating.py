@@ -64,7 +64,7 @@ class Gate:
 
     def __init__(self, view: ModelView, masks: DirectionMasks, beams: int = 1) -> None:
         view.layout.require_same(masks.layout, "The masks")
-        if any(layer.experts > 1 for layer in view.layout.layers) or view.family.kind == "encoder":
+        if any(layer.experts > 1 for layer in view.layout.layers) or not view.family.generates:
             raise UnsupportedModelError(
                 f"The model has {view.layout} and is of the kind {view.family.kind!r}.",
                 "Expected a dense decoder, or encoder and decoder.",

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from neuroglot.errors import ArtifactError, ConfigError, InterventionError
+from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.interventions.operators import OPERATORS, Step
-from neuroglot.layout import Layer, Layout
+from neuroglot.layout import Layer, Layout, Site
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors
 
 CHANGED_WITH_A_CACHE = "Generate with a cache, one token at a time (use_cache=True, neither chunked nor assisted)."
 
@@ -41,10 +41,10 @@ def steering(view: ModelView, steps: Steering | Step | Iterable[Step], scope: Sc
     plan = _plan(steps, scope)
     for step in plan.steps:
         view.layout.require_same(step.neurons.layout, "A step of the steering")
-    if plan.scope != "all" and view.family.kind != "decoder":
+    if plan.scope != "all" and not view.family.predicts_next:
         raise ConfigError(
             f"The scope {plan.scope!r} was asked of a model of the kind {view.family.kind!r}.",
-            "Prompt and generated tokens are told apart in decoders.",
+            "Expected a decoder, in which prompt and generated tokens are told apart.",
             "Take the scope 'all'.",
         )
     phase = _Phase(plan.scope)
@@ -136,7 +136,6 @@ def _untold(scope: str, forward: str) -> InterventionError:
     )
 
 
-KIND = "steering"
 Scope = Literal["all", "prompt", "generated"]
 SCOPES = ("all", "prompt", "generated")
 
@@ -187,67 +186,65 @@ class Steering:
         JSON header with layout, operators, scope and signatures.
         """
         tensors: dict[str, Tensor] = {}
-        for place, step in enumerate(self.steps):
-            tensors[f"{place}.indices"] = step.neurons.members.nonzero()[:, 0]
+        for number, step in enumerate(self.steps):
+            tensors[f"{number}.indices"] = step.neurons.members.nonzero()[:, 0]
             if isinstance(step.values, Tensor):
-                tensors[f"{place}.values"] = step.values[step.neurons.members]
-        header = {
-            "layout": self.layout.to_json(),
-            "scope": self.scope,
-            "steps": [_described(step) for step in self.steps],
-            "signature": self.signature.to_json(),
-        }
-        return save_tensors(path, KIND, tensors, header)
+                tensors[f"{number}.values"] = step.values[step.neurons.members]
+        header = _Header(self.layout, self.scope, tuple(map(_stored, self.steps)), self.signature)
+        return save_artefact(path, "steering", tensors, header)
 
     @classmethod
     def load(cls, path: Path | str, layout: Layout | None = None) -> Steering:
         """The steering in a file; raises `ArtifactError` where it is anything else, damaged or not what its signature
         says, and `LayoutMismatchError` where it is not for `layout`.
         """
-        tensors, header = load_tensors(path, KIND)
+        tensors, header = load_artefact(path, "steering", _Header)
         try:
-            stored = Layout.from_json(header["layout"])
-            steps = tuple(_step(stored, place, step, tensors) for place, step in enumerate(header["steps"]))
-            loaded = cls(steps, header["scope"])
-            signed = header["signature"] == loaded.signature.to_json()
-        except (
-            KeyError,
-            TypeError,
-            AttributeError,
-            IndexError,
-            RuntimeError,
-            ValueError,
-            OverflowError,
-        ) as error:
+            steps = [_step(header.layout, number, step, tensors) for number, step in enumerate(header.steps)]
+            loaded = cls(tuple(steps), header.scope)
+        except (KeyError, IndexError, RuntimeError, ValueError, OverflowError) as error:
             raise ArtifactError(f"{path} is damaged: {error}", "Expected a complete steering.") from error
-        if not signed:
+        if header.signature != loaded.signature:
             raise ArtifactError(f"{path} holds other steps than its signature says.", "", "Build it again.")
         if layout is not None:
             loaded.require_layout(layout)
         return loaded
 
 
-def _described(step: Step) -> dict[str, Any]:
-    return {
-        "operator": step.operator,
-        "formula": OPERATORS[step.operator].formula,
-        "site": step.site,
-        "value": None if isinstance(step.values, Tensor) else step.values,
-        "neurons": step.neurons.signature.to_json(),
-        "origin": step.origin.to_json(),
-    }
+@dataclass(frozen=True)
+class _StoredStep:
+    __pydantic_config__ = STRICT
+
+    operator: str
+    formula: str
+    site: Site
+    value: float | None
+    neurons: StoredSignature
+    origin: StoredSignature
 
 
-def _step(layout: Layout, place: int, described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Step:
-    indices, value = tensors[f"{place}.indices"], described["value"]
-    members = torch.zeros(layout.neuron_count, dtype=torch.bool)
+@dataclass(frozen=True)
+class _Header:
+    __pydantic_config__ = STRICT
+
+    layout: StoredLayout
+    scope: Scope
+    steps: tuple[_StoredStep, ...]
+    signature: StoredSignature
+
+
+def _stored(step: Step) -> _StoredStep:
+    value = None if isinstance(step.values, Tensor) else step.values
+    formula = OPERATORS[step.operator].formula
+    return _StoredStep(step.operator, formula, step.site, value, step.neurons.signature, step.origin)
+
+
+def _step(layout: Layout, number: int, stored: _StoredStep, tensors: Mapping[str, Tensor]) -> Step:
+    indices, members = tensors[f"{number}.indices"], torch.zeros(layout.neuron_count, dtype=torch.bool)
     if indices.dtype != torch.int64 or bool((indices < 0).any()):
-        raise IndexError(f"step {place} lists neurons out of range.")
+        raise IndexError(f"step {number} lists neurons out of range.")
     members[indices] = True
-    neurons = NeuronSet(layout, members, Signature.from_json(described["neurons"]))
-    if value is not None and type(value) not in (int, float):
-        raise TypeError(f"the value {str(value)[:80]!r} is no number")
-    if value is None:
-        value = torch.zeros(layout.neuron_count)
-        value[indices] = tensors[f"{place}.values"]
-    return Step(described["operator"], neurons, value, described["site"], Signature.from_json(described["origin"]))
+    value: float | Tensor = torch.zeros(layout.neuron_count) if stored.value is None else stored.value
+    if isinstance(value, Tensor):
+        value[indices] = tensors[f"{number}.values"]
+    return Step(stored.operator, NeuronSet(layout, members, stored.neurons), value, stored.site, stored.origin)

@@ -1,10 +1,13 @@
-"""Switching neurons off: their coefficients are replaced at the input of the down projection, for every token."""
+"""Switching neurons off: their coefficients are replaced at the input of the down projection.
+
+A set is off at all tokens of any forward; masks are off at chosen tokens of one batch, a mask for each text.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -17,34 +20,41 @@ from neuroglot.neurons.neuronset import NeuronSet
 
 
 @contextmanager
-def deactivating(
-    view: ModelView, off: Tensor, positions: Tensor | None = None, value: float | Tensor = 0.0
+def switch_off(
+    view: ModelView, neurons: NeuronSet | Tensor, value: float | Tensor = 0.0, *, positions: Tensor | None = None
 ) -> Iterator[None]:
-    """Within the block the neurons `off` of each text write `value` times their value vectors; 0 removes them.
+    """Within the block the neurons write `value` times their value vectors; 0 removes them from the sum.
 
-    With `positions`, bool `[B, T]`, they are off at those tokens of a batch of B texts of T tokens (padding included):
-    `off` is bool `[B, N]`, a set for each text, or `[N]`. Without, they are off at all tokens of forwards of any shape,
-    as in generation, and `off` is `[N]`. `value` is a number, or floats `[N]` or `[B, N]`: coefficients, that is inputs
-    of the down projection. Layers without such a neuron are left alone, no weight is touched, and the model is as
-    before when the block ends, on exceptions too. Blocks nest. Raises `LayoutMismatchError` for tensors of other
-    shapes, and `InterventionError` in a forward of another batch, or one that does not reach a layer.
+    `neurons` is a set, or a mask, bool `[N]`: they are off at all tokens of forwards of any shape, as in generation.
+    With `positions`, bool `[B, T]`, they are off at those tokens of a batch of B texts of T tokens (padding included),
+    and a mask `[B, N]` says which for each text. `value` is a coefficient, that is an input of the down projection: a
+    number, or floats `[N]` or `[B, N]`.
+
+    Layers without such a neuron are left alone, no weight is touched, and the model is as before when the block ends,
+    on exceptions too. Blocks nest. At 0, gated networks give the same whether the gate or the product is zeroed (LAPE
+    zeroes the gate). Raises `LayoutMismatchError` for neurons of another layout and tensors of other shapes, and
+    `InterventionError` in a forward of another batch, or one that does not reach a layer.
     """
+    if isinstance(neurons, NeuronSet):
+        view.layout.require_same(neurons.layout, "The neuron set")
+    off = neurons.members if isinstance(neurons, NeuronSet) else neurons
     change = _Change(view.layout.neuron_count, off, positions, value)
     somewhere = positions is None or bool(positions.any())
-    found = off.any(0) if off.dim() == 2 else off
-    layers = [layer for layer, part in view.layout.by_layer(found) if somewhere and bool(part.any())]
+    in_any_text = off.any(0) if off.dim() == 2 else off
+    layers = [layer for layer, part in view.layout.by_layer(in_any_text) if somewhere and bool(part.any())]
     with view.tapping("write", change.tap, layers=layers):
         yield
 
 
 @dataclass(frozen=True, eq=False)
 class _Change:
-    """What is put in place of what, in a model of `neurons`."""
+    """What is put in place of what, in a model of `neurons`; `moved` are parts that lie on a layer's device already."""
 
     neurons: int
     off: Tensor
     positions: Tensor | None
     value: float | Tensor
+    moved: dict[tuple[str, Layer], Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shapes: list[tuple[int, ...]] = [(self.neurons,)]
@@ -57,11 +67,11 @@ class _Change:
             or self.off.dtype != torch.bool
             or (batch is not None and (batch.dim() != 2 or batch.dtype != torch.bool))
         ):
-            found = [f"{part.dtype} {list(part.shape)}" for part in (*given, batch) if part is not None]
+            described = [f"{part.dtype} {list(part.shape)}" for part in (*given, batch) if part is not None]
             raise LayoutMismatchError(
-                f"Neurons, values and positions are {', '.join(found)}.",
+                f"Neurons, values and positions are {', '.join(described)}.",
                 f"Expected bool [N] or [B, N], floats of such a shape, and bool [B, T], with N = {self.neurons}.",
-                "A set for each text needs positions.",
+                "A mask for each text needs positions.",
             )
 
     def tap(self, layer: Layer, activation: Tensor, routing: Routing | None) -> Tensor:
@@ -78,54 +88,35 @@ class _Change:
         return changed
 
     def _replaced(self, layer: Layer, rows: Tensor, texts: Tensor | None, experts: Tensor | None) -> Tensor:
-        off = _of_rows(self.off, layer, texts, experts, rows.device)
+        off = _of_rows(self._part("off", layer, rows.device), layer, texts, experts)
         if not isinstance(self.value, Tensor):
             return rows.masked_fill(off, self.value)
-        return torch.where(off, _of_rows(self.value, layer, texts, experts, rows.device).to(rows.dtype), rows)
+        values = _of_rows(self._part("value", layer, rows.device), layer, texts, experts)
+        return torch.where(off, values.to(rows.dtype), rows)
+
+    def _part(self, name: str, layer: Layer, device: torch.device) -> Tensor:
+        """What `off` or `value` says of one layer, on its device; layers of one model may lie on several."""
+        part = self.moved.get((name, layer))
+        if part is None or part.device != device:
+            part = self.moved[name, layer] = getattr(self, name)[..., layer.neurons].to(device)
+        return part
 
     def _require_batch(self, layer: Layer, tokens: Tensor, exactly: bool) -> None:
         assert self.positions is not None
         expected = self.positions.numel()
-        found = len(tokens) if exactly or not len(tokens) else int(tokens.max()) + 1
-        if found > expected or (exactly and found < expected):
+        passed = len(tokens) if exactly or not len(tokens) else int(tokens.max()) + 1
+        if passed > expected or (exactly and passed < expected):
             raise InterventionError(
-                f"A forward of {found} positions passed layer {layer.index}.",
+                f"A forward of {passed} positions passed layer {layer.index}.",
                 f"Neurons were switched off for a batch of {list(self.positions.shape)}.",
                 "Switch them off anew for each batch; for generation give one set [N] and no positions.",
             )
 
 
-def _of_rows(
-    values: Tensor, layer: Layer, texts: Tensor | None, experts: Tensor | None, device: torch.device
-) -> Tensor:
-    """What holds for each row of the layer: `[N]` or `[B, N]` of all layers → `[rows or 1, width]`."""
-    part = values[..., layer.neurons].to(device)
+def _of_rows(part: Tensor, layer: Layer, texts: Tensor | None, experts: Tensor | None) -> Tensor:
+    """What holds for each row of the layer: `[width]` or `[B, width]` → `[rows or 1, width of a network]`."""
     if experts is not None:
         part = part.reshape(*part.shape[:-1], layer.experts, -1)
     if part.dim() == (2 if experts is None else 3):
         return part[texts] if experts is None else part[texts, experts]
     return part if experts is None else part[experts]
-
-
-@contextmanager
-def ablating(view: ModelView, neurons: NeuronSet, value: float = 0.0) -> Iterator[None]:
-    """Within the block the neurons write `value` times their value vectors; 0 removes them from the sum.
-
-    No weight is touched, and the model is as before when the block ends, on exceptions too. Blocks nest. At 0, gated
-    networks give the same whether the gate or the product is zeroed (LAPE zeroes the gate). Raises
-    `LayoutMismatchError` for neurons of another layout, and `InterventionError` in the first forward that does not
-    reach them.
-    """
-    view.layout.require_same(neurons.layout, "The neuron set")
-    members = {layer: part for layer, part in view.layout.by_layer(neurons.members) if bool(part.any())}
-
-    def switch_off(layer: Layer, activation: Tensor, routing: Routing | None) -> Tensor:
-        if members[layer].device != activation.device:  # layers of one model may lie on several devices
-            members[layer] = members[layer].to(activation.device)
-        off = members[layer]
-        if routing is not None:  # each row is one expert's
-            off = off.reshape(layer.experts, -1)[routing.experts]
-        return activation.masked_fill(off, value)
-
-    with view.tapping("write", switch_off, layers=tuple(members)):
-        yield

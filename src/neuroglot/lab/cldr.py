@@ -5,26 +5,14 @@ into data shared by all locales, so those names depend on which locale was read 
 """
 
 from datetime import date, timedelta
-from functools import cache
-from importlib import import_module
-from types import ModuleType
+from functools import cache, partial
 from typing import Any
 
-from neuroglot.errors import ConfigError, MissingExtraError
+from neuroglot import extras
+from neuroglot.errors import ConfigError
 from neuroglot.lab.phrasebook import words
 
-
-def require(module: str) -> ModuleType:
-    """Import a module that the extra `lab` brings; raises `MissingExtraError` where it is not installed."""
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"Generating the lab's corpus needs {module.partition('.')[0]!r}, which is not installed.",
-            "The shipped lab model and its texts load without it.",
-            "Run: pip install 'neuroglot[lab]'",
-        ) from error
-
+_require = partial(extras.require, extra="lab", note="The shipped lab model and its texts load without it.")
 
 # Countries with one currency each in 2020; few share one, so that a currency has to be known by country.
 COUNTRIES = words(
@@ -37,7 +25,7 @@ CURRENCY_DAY = date(2020, 1, 1)
 @cache
 def locale(language: str) -> Any:
     """Babel's Locale of a language code."""
-    return require("babel").Locale.parse(language)
+    return _require("babel").Locale.parse(language)
 
 
 @cache
@@ -54,14 +42,14 @@ def currency(country_code: str, language: str) -> str:
 
 @cache
 def _currency_code(country_code: str) -> str:
-    numbers = require("babel.numbers")
+    numbers = _require("babel.numbers")
     return numbers.get_territory_currencies(country_code, start_date=CURRENCY_DAY, end_date=CURRENCY_DAY)[0]
 
 
 @cache
 def amount(value: int, country_code: str, language: str) -> str:
     """`value` units of a country's currency, the name inflected by CLDR's plural rules: '15 US dollars'."""
-    return require("babel.numbers").format_currency(
+    return _require("babel.numbers").format_currency(
         value, _currency_code(country_code), "#,##0", locale=language, format_type="name", currency_digits=False
     )
 
@@ -75,24 +63,24 @@ def language_name(code: str, language: str) -> str:
 @cache
 def day(value: date, length: str, language: str) -> str:
     """A date in words: 'long' is day, month and year, 'full' adds the day of the week."""
-    return require("babel.dates").format_date(value, length, locale=language)
+    return _require("babel.dates").format_date(value, length, locale=language)
 
 
 @cache
 def unit(value: int, name: str, language: str) -> str:
     """A measure with its unit written out, inflected by CLDR's plural rules: '3 kilograms'."""
-    return require("babel.units").format_unit(value, name, length="long", locale=language)
+    return _require("babel.units").format_unit(value, name, length="long", locale=language)
 
 
 @cache
 def ago(hours: int, language: str) -> str:
     """A time in the past relative to now: '3 days ago'."""
-    return require("babel.dates").format_timedelta(-timedelta(hours=hours), add_direction=True, locale=language)
+    return _require("babel.dates").format_timedelta(-timedelta(hours=hours), add_direction=True, locale=language)
 
 
 def listing(values: list[str], language: str) -> str:
     """The values joined as a list: 'A, B, and C'."""
-    return require("babel.lists").format_list(values, locale=language)
+    return _require("babel.lists").format_list(values, locale=language)
 
 
 LARGEST = 999
@@ -121,7 +109,7 @@ def number_words(number: int, language: str) -> str:
         raise ConfigError(f"The number {number} was asked in words.", f"The lab counts from 1 to {LARGEST}.")
     if language in HAND_WRITTEN:
         return HAND_WRITTEN[language](number)
-    text = require("num2words").num2words(number, lang=language)
+    text = _require("num2words").num2words(number, lang=language)
     return arabic(text) if language == "ar" else text
 
 

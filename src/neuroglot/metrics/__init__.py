@@ -4,6 +4,10 @@ from neuroglot.metrics.ablation import AblationMatrix as AblationMatrix
 from neuroglot.metrics.ablation import Headline as Headline
 from neuroglot.metrics.alignment import Alignment as Alignment
 from neuroglot.metrics.alignment import alignment as alignment
+from neuroglot.metrics.bootstrap import Score as Score
+from neuroglot.metrics.bootstrap import interval as interval
+from neuroglot.metrics.bootstrap import resampled_sums as resampled_sums
+from neuroglot.metrics.bootstrap import scores_from as scores_from
 from neuroglot.metrics.identification import LanguageForcing as LanguageForcing
 from neuroglot.metrics.identification import identify as identify
 from neuroglot.metrics.identification import language_forcing as language_forcing
@@ -13,7 +17,3 @@ from neuroglot.metrics.metrics import ExactAnswer as ExactAnswer
 from neuroglot.metrics.metrics import Metric as Metric
 from neuroglot.metrics.metrics import NatsPerToken as NatsPerToken
 from neuroglot.metrics.metrics import Predictions as Predictions
-from neuroglot.metrics.metrics import Score as Score
-from neuroglot.metrics.metrics import interval as interval
-from neuroglot.metrics.metrics import resampled_sums as resampled_sums
-from neuroglot.metrics.metrics import scores_from as scores_from

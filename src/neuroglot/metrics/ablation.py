@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from neuroglot.metrics.metrics import RESAMPLES, Metric, Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score, resampled_means, resampled_sums, score_table, scores_from
+from neuroglot.metrics.metrics import Metric
 from neuroglot.signature import Signature
+
+# All neurons on; the language's own off; another language's off, mean over them; as many random ones, mean over draws.
+CONDITIONS = ("on", "own", "other", "random")
 
 
 @dataclass(frozen=True)
@@ -53,16 +57,36 @@ class AblationMatrix:
         """Effect of set s on language g, with intervals over rows: S lists of G scores."""
         value = self._effect(self.ablated.sum(1), self.baseline.sum(0))
         resamples = self._effect(self._resampled(self.ablated), self._resampled_baseline()[:, None])
-        return self._as_rows(value, resamples)
+        return score_table(value, resamples)
 
     def random_effects(self) -> list[list[Score]]:
         """The same for the random sets, mean over the K draws; the interval resamples rows and draws."""
         value = self._effect(self.random.sum(2), self.baseline.sum(0)).mean(0)
-        return self._as_rows(value, self._resampled_random())
+        return score_table(value, self._resampled_random())
 
     def headline(self) -> Headline:
         """Means over the diagonal, off it, and over the control's diagonal, with ratios."""
         return Headline(*scores_from(*(_with_ratios(means) for means in self.means())))
+
+    def conditions(self) -> dict[str, list[Score]]:
+        """The metric of every language under each of `CONDITIONS`; NaN for another's neurons if there is one language.
+
+        Intervals resample rows and draws as those of the effects do, so that differences equal the effects.
+        """
+        return dict(zip(CONDITIONS, score_table(*self._conditions()), strict=True))
+
+    def harm(self) -> dict[str, list[Score]]:
+        """The effect on every language of each condition that switches something off."""
+        sign = -1.0 if self.metric.higher_is_better else 1.0
+        value, resamples = self._conditions()
+        harm = score_table(sign * (value[1:] - value[:1]), sign * (resamples[:, 1:] - resamples[:, :1]))
+        return dict(zip(CONDITIONS[1:], harm, strict=True))
+
+    def mean_of_baseline(self) -> Score:
+        """The metric with all neurons on, mean over languages."""
+        value, resamples = self._conditions()
+        (mean,) = scores_from(value[:1].mean(1), resamples[:, :1].mean(2))
+        return mean
 
     def means(self) -> tuple[Tensor, Tensor]:
         """The headline's three means, `[3]`, and those of resampled rows and draws, `[resamples, 3]`.
@@ -95,22 +119,31 @@ class AblationMatrix:
     def _resampled_random(self) -> Tensor:
         """Effects of the random sets with rows and draws resampled: `[resamples, S, G]`."""
         baseline = self._resampled_baseline()[:, None, None]
-        effects = self._effect(self._resampled(self.random), baseline)  # [resamples, K, S, G]
-        draws, sets = effects.shape[1:3]
-        generator = torch.Generator().manual_seed(1)
-        drawn = torch.randint(draws, (RESAMPLES, draws, sets, 1), generator=generator)
-        return effects.gather(1, drawn.expand_as(effects)).mean(1)
+        return resampled_means(self._effect(self._resampled(self.random), baseline), "draws")
 
-    def _as_rows(self, value: Tensor, resamples: Tensor) -> list[list[Score]]:
-        scores = scores_from(value.flatten(), resamples.flatten(1))
-        width = len(self.languages)
-        return [scores[start : start + width] for start in range(0, len(scores), width)]
+    def _conditions(self) -> tuple[Tensor, Tensor]:
+        """The metric by condition and language, `[4, G]`, and that of resampled rows and draws, `[resamples, 4, G]`."""
+        value, own_random = self.metric.value, torch.diagonal(self.random, dim1=1, dim2=3).movedim(-1, 1)
+        on, off, random = value(self.baseline.sum(0)), value(self.ablated.sum(1)), value(own_random.sum(2))
+        resampled_on, resampled_off = self.resampled_values()
+        resampled_random = value(resampled_sums(own_random.movedim(2, 0)))
+        return _stacked(on, off, random.mean(0)), _stacked(
+            resampled_on, resampled_off, resampled_means(resampled_random, "draws")
+        )
 
 
 def _means(effect: Tensor, control: Tensor) -> Tensor:
     """Diagonal, off-diagonal and random mean: `[K, S, G]` twice → `[K, 3]`."""
     own = torch.eye(effect.shape[-1], dtype=torch.bool)
     return torch.stack([effect[:, own].mean(1), effect[:, ~own].mean(1), control[:, own].mean(1)], dim=1)
+
+
+def _stacked(on: Tensor, off: Tensor, random: Tensor) -> Tensor:
+    """Conditions in one axis: `[..., G]`, `[..., S, G]` and `[..., G]` → `[..., 4, G]`."""
+    own = torch.diagonal(off, dim1=-2, dim2=-1)
+    same = torch.eye(off.shape[-1], dtype=torch.bool)
+    other = off.masked_fill(same, 0).sum(-2) / (off.shape[-1] - 1)
+    return torch.stack([on, own, other, random], dim=-2)
 
 
 def _with_ratios(means: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
-from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score, mean_scores
 from neuroglot.signature import Signature
 
 TIE = 1e-6  # cosines that differ by less are equal: states are sums of float32
@@ -42,12 +42,12 @@ class Alignment:
     @property
     def scores(self) -> dict[tuple[str, str], Score]:
         """One Score a pair of languages."""
-        return dict(zip(self.pairs, _scores(self.aligned.double().mean(1)), strict=True))
+        return dict(zip(self.pairs, mean_scores(self.aligned.double().mean(1)), strict=True))
 
     @property
     def mean(self) -> Score:
         """The mean over pairs of languages."""
-        (score,) = _scores(self.aligned.double().mean((1, 2))[:, None])
+        (score,) = mean_scores(self.aligned.double().mean((1, 2))[:, None])
         return score
 
 
@@ -60,7 +60,7 @@ def alignment(layout: Layout, languages: tuple[str, ...], states: Tensor, signat
     the quantity `fired` (its NAS) or `magnitude` (NAV), and weights by `position`. Raises `ConfigError` for fewer than
     two rows or languages, and `LayoutMismatchError` for states of other neurons.
     """
-    require_comparable(states.shape[0], len(languages))
+    require_alignable(states.shape[0], len(languages))
     if states.shape[1:] != (len(languages), layout.neuron_count):
         raise LayoutMismatchError(
             f"Got states {list(states.shape)}.", f"Expected [R, {len(languages)}, {layout.neuron_count}] ({layout})."
@@ -69,7 +69,7 @@ def alignment(layout: Layout, languages: tuple[str, ...], states: Tensor, signat
     return Alignment(layout, languages, torch.stack(by_layer, dim=1), signature)
 
 
-def require_comparable(rows: int, languages: int) -> None:
+def require_alignable(rows: int, languages: int) -> None:
     """Raise `ConfigError` unless there are two rows and two languages or more."""
     if rows < 2 or languages < 2:
         raise ConfigError(
@@ -89,7 +89,3 @@ def _found(cosines: Tensor) -> Tensor:
     """Whether each element of the diagonal exceeds all others in its row and column: `[R, R]` → `[R]`."""
     others = cosines.clone().fill_diagonal_(-torch.inf)
     return cosines.diagonal() > torch.maximum(others.amax(0), others.amax(1)) + TIE
-
-
-def _scores(shares: Tensor) -> list[Score]:
-    return scores_from(shares.mean(0), resampled_sums(shares) / len(shares))

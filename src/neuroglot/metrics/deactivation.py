@@ -1,9 +1,9 @@
-"""Deactivation: what switching off the four types of neurons does to answers, beside random sets of the same size."""
+"""Deactivation: what switching off each category of neurons does to answers, beside random sets of the same size."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,18 +11,17 @@ import torch
 from torch import Tensor
 
 from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.headers import STRICT, Counts, Names, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
-from neuroglot.metrics.bootstrap import PairedTest, mcnemar, over_draws
-from neuroglot.metrics.metrics import RESAMPLES, Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score, resampled_means, resampled_sums, score_table
+from neuroglot.metrics.paired import PairedTest, mcnemar, over_draws
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors, stored_counts, stored_texts
 
-KIND = "deactivation"
-COUNTS = ("baseline", "deactivated", "random", "sizes")
+_COUNTS = ("baseline", "deactivated", "random", "sizes")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AnswerMeasure:
     """What is read from an answer: a mean over answers in `unit`, higher being better."""
 
     name: str
@@ -30,22 +29,36 @@ class Outcome:
 
 
 # The columns C of all counts, in this order; NaN where the task or the options of the run do not give them.
-OUTCOMES: Mapping[str, Outcome] = {
-    "log_probability": Outcome("log-probability of the right answer", "nats"),
-    "tokens": Outcome("length of the right answer", "tokens"),
-    "exact": Outcome("accuracy (exact answer)", "share right"),
-    "option": Outcome("accuracy (likeliest option)", "share right"),
-    "option_per_token": Outcome("accuracy (likeliest option, per token)", "share right"),
-    "generated": Outcome("accuracy (generated text)", "share right"),
+OUTCOMES: Mapping[str, AnswerMeasure] = {
+    "log_probability": AnswerMeasure("log-probability of the right answer", "nats"),
+    "tokens": AnswerMeasure("length of the right answer", "tokens"),
+    "exact": AnswerMeasure("accuracy (exact answer)", "share right"),
+    "option": AnswerMeasure("accuracy (likeliest option)", "share right"),
+    "option_per_token": AnswerMeasure("accuracy (likeliest option, per token)", "share right"),
+    "generated": AnswerMeasure("accuracy (generated text)", "share right"),
 }
 
 
 @dataclass(frozen=True)
-class TypeEffect:
-    """How much an outcome falls when a type's neurons are off, in its unit; positive is harm done.
+class _Header:
+    __pydantic_config__ = STRICT
+
+    data: str
+    layout: StoredLayout
+    languages: Names
+    categories: Names
+    ids: Names
+    outcomes: Names
+    dropped: Counts
+    signature: StoredSignature
+
+
+@dataclass(frozen=True)
+class CategoryEffect:
+    """How much an outcome falls when a category's neurons are off, in its unit; positive is harm done.
 
     `random`: with as many random neurons in every layer off, mean over the draws. `beyond_random`: the difference.
-    `per_thousand`: the fall for each 1,000 neurons that are off. NaN where no row has a neuron of the type.
+    `per_thousand`: the fall for each 1,000 neurons that are off. NaN where no row has a neuron of the category.
     """
 
     deactivated: Score
@@ -56,8 +69,8 @@ class TypeEffect:
 
 
 @dataclass(frozen=True)
-class TypeTests:
-    """Exact tests of one type: rows in which fewer or more answers are right than with all neurons on, the p-value
+class CategoryTests:
+    """Exact tests of one category: rows in which fewer or more answers are right than with all neurons on, the p-value
     against the random draws, and McNemar's test against all neurons on for each language.
     """
 
@@ -68,11 +81,12 @@ class TypeTests:
 
 @dataclass(frozen=True, eq=False)
 class Deactivation:
-    """Counts of the answers of R parallel rows in G languages, `C` = `OUTCOMES`, float64; T types, K random draws.
+    """Counts of the answers of R parallel rows in G languages, `C` = `OUTCOMES`, float64; T categories, K random draws.
 
     * `baseline [R, G, C]`: all neurons on.
-    * `deactivated [T, R, G, C]`: the neurons of one type off. `random [K, T, R, G, C]`: as many random ones instead.
-    * `sizes [T, R, L]`: neurons of the type that were off on the row, by layer (int32).
+    * `deactivated [T, R, G, C]`: the neurons of one category off. `random [K, T, R, G, C]`: as many random ones
+      instead.
+    * `sizes [T, R, L]`: neurons of the category that were off on the row, by layer (int32).
     * `dropped`: rows left out in all languages, by reason.
 
     Source: Wang et al. 2024 (Sharing Matters), whose own code for this is not released; see `deactivate` for what we
@@ -82,7 +96,7 @@ class Deactivation:
     data: str
     layout: Layout
     languages: tuple[str, ...]
-    types: tuple[str, ...]
+    categories: tuple[str, ...]
     ids: tuple[str, ...]
     baseline: Tensor
     deactivated: Tensor
@@ -94,11 +108,11 @@ class Deactivation:
     def __post_init__(self) -> None:
         object.__setattr__(self, "dropped", MappingProxyType(dict(self.dropped)))
         rows = (len(self.ids), len(self.languages), len(OUTCOMES))
-        types, draws = len(self.types), self.random.shape[0] if self.random.dim() else 0
+        categories, draws = len(self.categories), self.random.shape[0] if self.random.dim() else 0
         layers = len(self.layout.layers)
-        expected = [rows, (types, *rows), (draws, types, *rows), (types, len(self.ids), layers)]
-        found = [tuple(getattr(self, name).shape) for name in COUNTS]
-        floats = [getattr(self, name).is_floating_point() for name in COUNTS]
+        expected = [rows, (categories, *rows), (draws, categories, *rows), (categories, len(self.ids), layers)]
+        found = [tuple(getattr(self, name).shape) for name in _COUNTS]
+        floats = [getattr(self, name).is_floating_point() for name in _COUNTS]
         if found != expected or not all(expected[2]) or floats != [True, True, True, False]:
             raise ArtifactError(
                 f"A deactivation has counts of the shapes {found}.", f"Expected {expected}, none empty."
@@ -115,34 +129,34 @@ class Deactivation:
 
     @property
     def mean_sizes(self) -> Tensor:
-        """Neurons off by type and layer, mean over rows: `[T, L]`, float64."""
+        """Neurons off by category and layer, mean over rows: `[T, L]`, float64."""
         return self.sizes.double().mean(1)
 
     def levels(self, outcome: str) -> dict[str, list[Score]]:
-        """The outcome by language, then its mean over languages, under `on`, each type, and `random: ` each type."""
-        value, resamples = self._conditions(outcome)
-        names = ["on", *self.types, *(f"random: {name}" for name in self.types)]
-        return {name: scores_from(value[place], resamples[:, place]) for place, name in enumerate(names)}
+        """The outcome by language, then its mean over languages, under `on`, each category, and `random: ` each
+        category.
+        """
+        names = ["on", *self.categories, *(f"random: {name}" for name in self.categories)]
+        return dict(zip(names, score_table(*self._conditions(outcome)), strict=True))
 
-    def effects(self, outcome: str) -> list[list[TypeEffect]]:
-        """By type, by language; the last of each type's G + 1 is the mean over languages."""
+    def effects(self, outcome: str) -> list[list[CategoryEffect]]:
+        """By category, by language; the last of each category's G + 1 is the mean over languages."""
         value, resamples = self._conditions(outcome)
         sizes = self.sizes.double().sum(2)  # [T, R]
         value = _falls(value, sizes.mean(1))
         resamples = _falls(resamples, resampled_sums(sizes.T) / len(self.ids))
         empty = (sizes.sum(1) == 0)[:, None]
         value, resamples = (part.masked_fill(empty, torch.nan) for part in (value, resamples))
-        columns = [scores_from(value[part].flatten(), resamples[:, part].flatten(1)) for part in range(len(value))]
-        effects = [TypeEffect(*scores) for scores in zip(*columns)]
+        effects = [CategoryEffect(*scores) for scores in zip(*score_table(value.flatten(1), resamples.flatten(2)))]
         width = len(self.languages) + 1
         return [effects[start : start + width] for start in range(0, len(effects), width)]
 
-    def mean_effects(self, outcome: str) -> dict[str, TypeEffect]:
-        """The mean over languages, by type."""
-        return {name: by_language[-1] for name, by_language in zip(self.types, self.effects(outcome))}
+    def mean_effects(self, outcome: str) -> dict[str, CategoryEffect]:
+        """The mean over languages, by category."""
+        return {name: by_language[-1] for name, by_language in zip(self.categories, self.effects(outcome))}
 
-    def tests(self, outcome: str | None = None) -> dict[str, TypeTests]:
-        """Exact tests of an outcome that is right or wrong, by type; of `accuracy` where None.
+    def tests(self, outcome: str | None = None) -> dict[str, CategoryTests]:
+        """Exact tests of an outcome that is right or wrong, by category; of `accuracy` where None.
 
         Over all languages the unit is the row (`mcnemar` of right answers a row), because its answers depend on each
         other. Against the control every draw is one comparison, and `over_draws` makes one p-value of them. Raises
@@ -153,12 +167,12 @@ class Deactivation:
             raise ConfigError(f"A test was asked for of {outcome!r}.", "Expected an outcome that is right or wrong.")
         on, off, random = (self._of(part, outcome) for part in (self.baseline, self.deactivated, self.random))
         return {
-            name: TypeTests(
+            name: CategoryTests(
                 mcnemar(on.sum(1), off[place].sum(1)),
                 over_draws([mcnemar(draw[place].sum(1), off[place].sum(1)).p for draw in random]),
                 tuple(mcnemar(on[:, language], off[place, :, language]) for language in range(len(self.languages))),
             )
-            for place, name in enumerate(self.types)
+            for place, name in enumerate(self.categories)
         }
 
     def _of(self, counts: Tensor, outcome: str) -> Tensor:
@@ -169,39 +183,23 @@ class Deactivation:
         parts = [self._of(part, outcome) for part in (self.baseline[None], self.deactivated, self.random)]
         exact = [part.mean(-2) for part in parts]
         drawn = [resampled_sums(part.movedim(-2, 0)) / len(self.ids) for part in parts]
-        generator = torch.Generator().manual_seed(1)
-        chosen = torch.randint(self.draws, (RESAMPLES, *self.random.shape[:2], 1), generator=generator)
-        random = drawn[2].gather(1, chosen.expand_as(drawn[2])).mean(1)
+        random = resampled_means(drawn[2], "draws")
         return _with_mean([exact[0], exact[1], exact[2].mean(0)]), _with_mean([drawn[0], drawn[1], random])
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
-        header = {
-            "data": self.data, "layout": self.layout.to_json(), "languages": list(self.languages),
-            "types": list(self.types), "ids": list(self.ids), "outcomes": list(OUTCOMES),
-            "dropped": dict(self.dropped), "signature": self.signature.to_json(),
-        }  # fmt: skip
-        return save_tensors(path, KIND, {name: getattr(self, name) for name in COUNTS}, header)
+        names = [field.name for field in fields(_Header) if field.name != "outcomes"]
+        header = _Header(**{name: getattr(self, name) for name in names}, outcomes=tuple(OUTCOMES))
+        return save_artefact(path, "deactivation", {name: getattr(self, name) for name in _COUNTS}, header)
 
     @classmethod
     def load(cls, path: Path | str) -> Deactivation:
         """The deactivation in a file; raises `ArtifactError` where the file is anything else."""
-        tensors, header = load_tensors(path, KIND)
-        try:
-            if header["outcomes"] != list(OUTCOMES):
-                raise ArtifactError(f"{path} holds the outcomes {header['outcomes']}.", f"Expected {list(OUTCOMES)}.")
-            return cls(
-                str(header["data"]),
-                Layout.from_json(header["layout"]),
-                languages=stored_texts(header["languages"], "languages"),
-                types=stored_texts(header["types"], "types"),
-                ids=stored_texts(header["ids"], "ids"),
-                **{name: tensors[name] for name in COUNTS},
-                signature=Signature.from_json(header["signature"]),
-                dropped=stored_counts(header["dropped"], "dropped rows"),
-            )
-        except (KeyError, TypeError) as error:
-            raise ArtifactError(f"{path} lacks {error}.", "Expected a complete deactivation.") from error
+        tensors, header = load_artefact(path, "deactivation", _Header, needed=_COUNTS)
+        described = dict(vars(header))
+        if described.pop("outcomes") != tuple(OUTCOMES):
+            raise ArtifactError(f"{path} holds the outcomes {header.outcomes}.", f"Expected {tuple(OUTCOMES)}.")
+        return cls(**described | {name: tensors[name] for name in _COUNTS})
 
 
 def _with_mean(parts: list[Tensor]) -> Tensor:
@@ -211,9 +209,9 @@ def _with_mean(parts: list[Tensor]) -> Tensor:
 
 
 def _falls(conditions: Tensor, sizes: Tensor) -> Tensor:
-    """The five numbers of a `TypeEffect`: `[..., 1 + 2T, G]` and neurons off `[..., T]` → `[..., 5, T, G]`."""
-    types = sizes.shape[-1]
+    """The five numbers of a `CategoryEffect`: `[..., 1 + 2T, G]` and neurons off `[..., T]` → `[..., 5, T, G]`."""
+    categories = sizes.shape[-1]
     fall = conditions[..., :1, :] - conditions[..., 1:, :]
-    off, random = fall[..., :types, :], fall[..., types:, :]
+    off, random = fall[..., :categories, :], fall[..., categories:, :]
     thousands = sizes[..., None] / 1000
     return torch.stack([off, random, off - random, off / thousands, random / thousands], dim=-3)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from neuroglot import extras
 from neuroglot.corpora.languages import known_code, language_code, language_name
-from neuroglot.errors import ConfigError, MissingExtraError
-from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
+from neuroglot.errors import ConfigError
+from neuroglot.metrics.bootstrap import Score, mean_scores
 from neuroglot.signature import Signature
 
 if TYPE_CHECKING:
@@ -48,15 +49,12 @@ class LanguageForcing:
     @property
     def scores(self) -> dict[str, Score]:
         """Share of texts in the target language, by target, resampled by row."""
-        rows = len(self.ids)
-        found = scores_from(self.counts.sum(0) / rows, resampled_sums(self.counts) / rows)
-        return dict(zip(self.languages, found, strict=True))
+        return dict(zip(self.languages, mean_scores(self.counts), strict=True))
 
     @property
     def mean(self) -> Score:
         """The mean share over target languages."""
-        by_row = self.counts.double().mean(1, keepdim=True)
-        (score,) = scores_from(by_row.mean(0), resampled_sums(by_row) / len(by_row))
+        (score,) = mean_scores(self.counts.double().mean(1, keepdim=True))
         return score
 
 
@@ -140,16 +138,9 @@ def _lingua_languages(candidates: Sequence[str]) -> dict[Language, str]:
 
 def _lingua_table() -> dict[str, Language]:
     """Lingua's languages by our codes."""
-    try:
-        from lingua import Language
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            "Identifying languages needs 'lingua', which is not installed.",
-            "",
-            "Run: pip install 'neuroglot[identification]'",
-        ) from error
-    codes: dict[Any, str | None] = {one: known_code(one.iso_code_639_3.name.lower()) for one in Language.all()}
-    return {code: one for one, code in codes.items() if code is not None}
+    every = extras.require("lingua", extra="identification").Language.all()
+    codes: dict[Any, str | None] = {language: known_code(language.iso_code_639_3.name.lower()) for language in every}
+    return {code: language for language, code in codes.items() if code is not None}
 
 
 def _without_region(code: str) -> str:

@@ -13,57 +13,8 @@ import torch
 from torch import Tensor
 
 from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.metrics.bootstrap import Score, resampled_sums, scores_from
 from neuroglot.signature import Signature
-
-CONFIDENCE = 0.95
-RESAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Score:
-    """A value and the ends of its bootstrap percentile interval; NaN where it is not defined."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
-
-    def to_json(self) -> dict[str, float | None]:
-        """The three numbers; None (JSON's null) for one that is not finite."""
-        numbers = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: number if math.isfinite(number) else None for name, number in numbers.items()}
-
-
-def resampled_sums(counts: Tensor, resamples: int = RESAMPLES, seed: int = 0) -> Tensor:
-    """Sums over rows drawn with replacement: `[R, ...]` → `[resamples, ...]`, float64.
-
-    The parallel row is the unit, because its texts in all languages say the same thing and its tokens depend on each
-    other. The same `seed` and R draw the same rows, so that differences between conditions are paired.
-    """
-    rows = counts.shape[0]
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(rows, (resamples, rows), generator=generator)
-    weights = torch.zeros(resamples, rows, dtype=torch.float64)
-    weights.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
-    return (weights @ counts.double().reshape(rows, -1)).reshape(resamples, *counts.shape[1:])
-
-
-def interval(values: Tensor, confidence: float = CONFIDENCE) -> tuple[Tensor, Tensor]:
-    """Percentile interval of `[resamples, ...]` along the first axis: two tensors `[...]`.
-
-    Its ends are resampled values, the next one outwards, without interpolation: ratios may be infinite.
-    """
-    tail = (1 - confidence) / 2
-    low = torch.quantile(values, tail, dim=0, interpolation="lower")
-    return low, torch.quantile(values, 1 - tail, dim=0, interpolation="higher")
-
-
-def scores_from(value: Tensor, resamples: Tensor) -> list[Score]:
-    """One Score for each element of `value [K]`, from `resamples [resamples, K]`."""
-    low, high = interval(resamples)
-    return [Score(*numbers) for numbers in zip(value.tolist(), low.tolist(), high.tolist())]
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +138,15 @@ class Evaluation:
     @property
     def scores(self) -> dict[str, Score]:
         """One Score a language, resampled by parallel row."""
-        value = self.metric.value(self.counts.sum(0))
-        resamples = self.metric.value(resampled_sums(self.counts))
-        return dict(zip(self.languages, scores_from(value, resamples), strict=True))
+        return dict(zip(self.languages, scores_from(*self._values()), strict=True))
+
+    @property
+    def mean(self) -> Score:
+        """The mean over languages."""
+        value, resamples = self._values()
+        (score,) = scores_from(value.mean()[None], resamples.mean(1)[:, None])
+        return score
+
+    def _values(self) -> tuple[Tensor, Tensor]:
+        """The metric by language, `[G]`, and that of resampled rows, `[resamples, G]`."""
+        return self.metric.value(self.counts.sum(0)), self.metric.value(resampled_sums(self.counts))

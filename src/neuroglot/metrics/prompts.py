@@ -10,8 +10,8 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
-from neuroglot.metrics.bootstrap import mcnemar
-from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score, resampled_sums, scores_from
+from neuroglot.metrics.paired import mcnemar
 from neuroglot.signature import Signature
 
 EXACT = 10  # decimals: differences of equal percentages are 0, not what is left of them

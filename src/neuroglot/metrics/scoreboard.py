@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
-from neuroglot.metrics.metrics import Metric, Score, scores_from
+from neuroglot.metrics.bootstrap import Score, resampled_means, scores_from
+from neuroglot.metrics.metrics import Metric
 from neuroglot.signature import Signature
 
 
@@ -81,10 +83,7 @@ class Scoreboard:
     def _means(self, matrices: Sequence[AblationMatrix]) -> tuple[Tensor, Tensor]:
         """Own, other and random of each model, `[M, 3]`, and over resampled models, `[resamples, 3]`."""
         exact, resampled = zip(*(matrix.means() for matrix in matrices))
-        by_model = torch.stack(resampled, dim=1)
-        generator = torch.Generator().manual_seed(2)
-        drawn = torch.randint(len(matrices), by_model.shape[:2], generator=generator)
-        return torch.stack(exact), by_model.gather(1, drawn[..., None].expand_as(by_model)).mean(1)
+        return torch.stack(exact), resampled_means(torch.stack(resampled, dim=1), "models")
 
 
 def _with_differences(means: Tensor) -> Tensor:
@@ -95,8 +94,7 @@ def _with_differences(means: Tensor) -> Tensor:
 
 def _ranks(values: Tensor) -> Tensor:
     """Rank of each selector by selectivity, from 1, equal ones sharing the better rank: `[..., S, 5]` → `[..., S]`."""
-    selectivity = values[..., 3]
-    return 1.0 + (selectivity[..., None, :] > selectivity[..., :, None]).sum(-1)
+    return torch.from_numpy(rankdata(-values[..., 3].numpy(), method="min", axis=-1)).double()
 
 
 def _sizes(matrices: Sequence[AblationMatrix]) -> tuple[int, int]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.metrics import RESAMPLES, Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score, resampled_means, resampled_sums, scores_from
 from neuroglot.signature import Signature
 
 
@@ -70,10 +69,7 @@ class TranslationComparison:
     def _by_direction(self, counts: Tensor) -> tuple[Tensor, Tensor]:
         """Mean over seeds: `[D]`, and of resampled rows and seeds `[resamples, D]`."""
         by_seed = self.value(resampled_sums(counts.transpose(0, 1)))  # [resamples, S, D]
-        generator = torch.Generator().manual_seed(3)
-        drawn = torch.randint(self.seeds, (RESAMPLES, self.seeds, 1), generator=generator)
-        resamples = by_seed.gather(1, drawn.expand_as(by_seed)).mean(1)
-        return self.value(counts.sum(1)).mean(0), resamples
+        return self.value(counts.sum(1)).mean(0), resampled_means(by_seed, "seeds")
 
     def _values(self, counts: Tensor) -> tuple[Tensor, Tensor]:
         value, resamples = self._by_direction(counts)

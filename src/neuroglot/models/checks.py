@@ -1,26 +1,19 @@
 """Proof, at load, that the places found are the neurons: one dummy forward in which every site and sum is looked at."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
-from neuroglot.models.inputs import forward_inputs
-from neuroglot.models.locating import text_config
+from neuroglot.models.modelview import ModelView
 from neuroglot.models.points import Routing
 
-if TYPE_CHECKING:
-    from neuroglot.models.view import ModelView
-
 WRITE_IDENTITY_TOLERANCE = 0.02  # of the output's largest value; half-precision products differ in their order of sums
-DUMMY_TOKENS = 4
 
 
 def check_sites(view: ModelView) -> None:
@@ -61,10 +54,9 @@ def available_sites(view: ModelView) -> tuple[str, ...]:
 def _dummy_forward(
     view: ModelView, sites: tuple[str, ...], note: Callable[[str, Layer, Tensor, Routing | None], None]
 ) -> dict[Layer, Tensor]:
-    """Run four tokens through the model without its head; returns what each layer's networks wrote."""
+    """Run made-up rows through the model without its head; returns what each layer's networks wrote."""
     outputs: dict[Layer, Tensor] = {}
     model, was_training = view.model, view.model.training
-    token_ids = torch.arange(DUMMY_TOKENS, device=model.device)[None] % text_config(model).vocab_size
     with ExitStack() as hooks:
         hooks.callback(model.train, was_training)
         for layer, point in view.points.items():
@@ -73,7 +65,7 @@ def _dummy_forward(
             hooks.enter_context(view.tapping(site, _at(note, site)))  # type: ignore[arg-type]
         model.eval()
         with torch.no_grad():
-            model.base_model(**forward_inputs(view, token_ids, torch.ones_like(token_ids)))
+            model.base_model(**view.family.reads.dummy(model))
     return outputs
 
 
@@ -93,7 +85,7 @@ def _check_write_identity(
 ) -> None:
     got = view.points[layer].written(output.float())
     try:
-        expected = _sum_of_value_vectors(view, layer, coefficients.float(), routing).to(got.device)
+        expected = _sum_of_value_vectors(view, layer, coefficients.float(), routing, len(got)).to(got.device)
     except (RuntimeError, NotImplementedError) as error:  # weights in a form that cannot be read as a matrix
         weights = type(view.points[layer].output_module).__name__
         raise _refusal(view, f"the weights of layer {layer.index} ({weights}) cannot be read", "a matrix") from error
@@ -106,14 +98,16 @@ def _check_write_identity(
         )
 
 
-def _sum_of_value_vectors(view: ModelView, layer: Layer, coefficients: Tensor, routing: Routing | None) -> Tensor:
+def _sum_of_value_vectors(
+    view: ModelView, layer: Layer, coefficients: Tensor, routing: Routing | None, tokens: int
+) -> Tensor:
     """`Σ_i m_i v_i + b` for every token: `[tokens, D]`, over all experts that a token was routed to."""
     point = view.points[layer]
     vectors, biases = point.value_vectors().float(), point.biases()
     if routing is None:
         return coefficients @ vectors + (0 if biases is None else biases.float())
     by_expert = vectors.reshape(layer.experts, -1, vectors.shape[-1])
-    total = torch.zeros(DUMMY_TOKENS, vectors.shape[-1], device=vectors.device)
+    total = torch.zeros(tokens, vectors.shape[-1], device=vectors.device)
     for row, (token, expert) in enumerate(zip(routing.tokens.tolist(), routing.experts.tolist(), strict=True)):
         wrote = coefficients[row] @ by_expert[expert] + (0 if biases is None else biases[expert].float())
         total[token] += routing.weights[row].float() * wrote

@@ -6,10 +6,11 @@ refused.
 """
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Literal
+from typing import Any
 
-Kind = Literal["decoder", "encoder", "encoder-decoder"]
+import transformers
+
+from neuroglot.models.inputs import DECODER, ENCODER, PAIR, Inputs, PairInputs
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,47 @@ class StackPlan:
 
 @dataclass(frozen=True)
 class Family:
-    """One architecture: its `model_type` in the config, its stacks, and which auto class of transformers loads it."""
+    """One architecture: its `model_type` in the config, its stacks, what it reads, and the class that loads it.
+
+    `model_class` is the name of an auto class of transformers, or a `PreTrainedModel` of your own.
+    """
 
     model_type: str
     stacks: tuple[StackPlan, ...]
-    kind: Kind = "decoder"
-    auto_class: str = "AutoModelForCausalLM"
-    decoder_start: Literal["start token", "last token"] = "start token"  # what stands first in the decoder's input
+    reads: Inputs = DECODER
+    model_class: str | type[transformers.PreTrainedModel] = "AutoModelForCausalLM"
+
+    @property
+    def kind(self) -> str:
+        """What such a model is called: decoder, encoder, encoder-decoder, or what its inputs say."""
+        return self.reads.name
+
+    @property
+    def predicts_next(self) -> bool:
+        """Whether each position predicts the next token of what is read."""
+        return self.reads.predicts_next
+
+    @property
+    def generates(self) -> bool:
+        """Whether such a model writes text."""
+        return self.reads.generates
+
+    @property
+    def loader(self) -> Any:
+        """The class whose `from_pretrained` loads a model."""
+        return getattr(transformers, self.model_class) if isinstance(self.model_class, str) else self.model_class
+
+    @property
+    def config_loader(self) -> Any:
+        """The class whose `from_pretrained` loads a config."""
+        return transformers.AutoConfig if isinstance(self.model_class, str) else self.model_class.config_class
+
+    def new_model(self, config: Any, dtype: Any = None) -> transformers.PreTrainedModel:
+        """A model of the config with random weights; code that comes with a config is never run."""
+        options = {"trust_remote_code": False} if isinstance(self.model_class, str) else {}
+        make = self.loader.from_config if isinstance(self.model_class, str) else self.loader._from_config
+        model: transformers.PreTrainedModel = make(config, dtype=dtype, **options)
+        return model
 
 
 def _decoder(network: Dense, layers: str = "layers", depth: str = "num_hidden_layers") -> tuple[StackPlan, ...]:
@@ -135,14 +170,15 @@ _LANGUAGE_TOWER = _decoder(_GATED, "language_model.layers")
 _FAIRSEQ_PAIR = _two_stacks(_FAIRSEQ, "encoder_ffn_dim", "decoder_ffn_dim", ("encoder_layers", "decoder_layers"))
 
 
-def _rows(stacks: tuple[StackPlan, ...], *model_types: str, **options: str) -> tuple[Family, ...]:
+def _rows(stacks: tuple[StackPlan, ...], *model_types: str, **options: Any) -> tuple[Family, ...]:
     """Families that are built alike."""
-    return tuple(Family(model_type, stacks, **options) for model_type in model_types)  # type: ignore[arg-type]
+    return tuple(Family(model_type, stacks, **options) for model_type in model_types)
 
 
-_IS_ENCODER = {"kind": "encoder", "auto_class": "AutoModelForMaskedLM"}
-_IS_PAIR = {"kind": "encoder-decoder", "auto_class": "AutoModelForSeq2SeqLM"}
-_IS_VISION_LANGUAGE = {"auto_class": "AutoModelForImageTextToText"}
+_IS_ENCODER = {"reads": ENCODER, "model_class": "AutoModelForMaskedLM"}
+_IS_PAIR = {"reads": PAIR, "model_class": "AutoModelForSeq2SeqLM"}
+_IS_PAIR_FROM_LAST = _IS_PAIR | {"reads": PairInputs(first="last token")}
+_IS_VISION_LANGUAGE = {"model_class": "AutoModelForImageTextToText"}
 
 FAMILIES: tuple[Family, ...] = (
     # Decoders
@@ -174,7 +210,7 @@ FAMILIES: tuple[Family, ...] = (
     *_rows(_LLAMA4, "llama4_text", "llama4"),
     # Encoders and decoders
     *_rows(_FAIRSEQ_PAIR, "m2m_100", "marian", "bart", "pegasus", **_IS_PAIR),
-    *_rows(_FAIRSEQ_PAIR, "mbart", decoder_start="last token", **_IS_PAIR),
+    *_rows(_FAIRSEQ_PAIR, "mbart", **_IS_PAIR_FROM_LAST),
     *_rows(_t5(gated=False), "t5", **_IS_PAIR),
     *_rows(_t5(gated=True), "mt5", "umt5", **_IS_PAIR),
     # Encoders
@@ -188,12 +224,6 @@ FAMILIES: tuple[Family, ...] = (
 )  # fmt: skip
 
 
-@cache
-def family_of(model_type: str) -> Family | None:
-    """The entry for a config's `model_type`, or None."""
-    return next((family for family in FAMILIES if family.model_type == model_type), None)
-
-
 def describe_families() -> list[dict[str, str]]:
     """One entry a family: its name, kind, loader, stacks and sites. All of them pass every invariant of the tests."""
     return [_described(family) for family in FAMILIES]
@@ -205,7 +235,7 @@ def _described(family: Family) -> dict[str, str]:
     return {
         "family": family.model_type,
         "kind": family.kind,
-        "loads with": family.auto_class,
+        "loads with": family.loader.__name__,
         "stacks": ", ".join(plan.name for plan in family.stacks),
         "gated": " and ".join("yes" if gated else "no" for gated in sorted(gates)),
         "down projection": ", ".join(dict.fromkeys(f"{plan.layers}.*.{plan.network.path}" for plan in family.stacks)),

@@ -15,10 +15,8 @@ from torch import Tensor, nn
 
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
-from neuroglot.models.inputs import forward_inputs
-from neuroglot.models.locating import text_config
+from neuroglot.models.modelview import ModelView
 from neuroglot.models.points import DensePoint
-from neuroglot.models.view import ModelView
 
 # By the name of the down projection and whether there is a gate; a gate stands first, alone it holds both halves.
 UP_PROJECTIONS: dict[tuple[str, bool], tuple[tuple[str, ...], ...]] = {
@@ -31,8 +29,7 @@ UP_PROJECTIONS: dict[tuple[str, bool], tuple[tuple[str, ...], ...]] = {
     ("dense_4h_to_h", False): (("dense_h_to_4h",),),
     ("fc_out", False): (("fc_in",),),
 }
-TOLERANCE = 0.02  # of the largest value, as for the write identity
-DUMMY_TOKENS = 4
+NETWORK_TOLERANCE = 0.02  # of the largest value, as for the write identity
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +96,6 @@ def _feed_forward(view: ModelView, layer: Layer, names: dict[nn.Module, str]) ->
 def _prove(view: ModelView, found: dict[Layer, FeedForward]) -> None:
     projected: dict[nn.Module, Tensor] = {}
     written: dict[Layer, Tensor] = {}
-    token_ids = torch.arange(DUMMY_TOKENS, device=view.model.device)[None] % text_config(view.model).vocab_size
 
     def keep(module: nn.Module, _inputs: Any, output: Tensor) -> None:
         projected[module] = output.reshape(-1, output.shape[-1]).clone()
@@ -113,14 +109,14 @@ def _prove(view: ModelView, found: dict[Layer, FeedForward]) -> None:
                 hooks.callback(module.register_forward_hook(keep).remove)
         hooks.enter_context(view.tapping("write", note))
         hooks.enter_context(view.evaluating())
-        view.model.base_model(**forward_inputs(view, token_ids, torch.ones_like(token_ids)))
+        view.model.base_model(**view.family.reads.dummy(view.model))
         for layer, network in found.items():
             recomputed = network.hidden(*(projected[module] for module in network.up))
             _require_equal(view, layer, recomputed.float(), written[layer].float())
 
 
 def _require_equal(view: ModelView, layer: Layer, recomputed: Tensor, written: Tensor) -> None:
-    tolerance = TOLERANCE * float(written.abs().max()) + 1e-12
+    tolerance = NETWORK_TOLERANCE * float(written.abs().max()) + 1e-12
     if recomputed.shape != written.shape or not torch.allclose(recomputed, written, rtol=0, atol=tolerance):
         raise _refusal(view, layer, "does more between its projections than a nonlinearity and a gate")
 

@@ -5,11 +5,11 @@ from importlib.resources import files
 from pathlib import Path
 
 import torch
-import transformers
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from neuroglot.errors import ConfigError, UnsupportedModelError
+from neuroglot.models.families import Family
 from neuroglot.models.locating import require_family
 from neuroglot.models.view import ModelView, view
 from neuroglot.signature import Signature
@@ -18,13 +18,19 @@ SAMPLED_VALUES = 64  # of each parameter tensor, evenly spaced, enter the finger
 
 
 def load(
-    name: str, *, revision: str | None = None, device: str | None = None, dtype: str = "auto"
+    name: str,
+    *,
+    revision: str | None = None,
+    device: str | None = None,
+    dtype: str = "auto",
+    family: Family | None = None,
 ) -> tuple[ModelView, PreTrainedTokenizerBase]:
     """The view and the tokenizer of a model: `lab`, a local folder in the hub's layout, or a hub id.
 
     `device` "auto" spreads a model that is too large for one device over all of them (needs accelerate). The
-    architecture is checked before any weight is read. Code that comes with a model is never run. Raises
-    `UnsupportedModelError` where the model cannot be found, read, or is of no known family.
+    architecture is checked before any weight is read: it must be known, or described by a `family`, as for `view`. Code
+    that comes with a model is never run. Raises `UnsupportedModelError` where the model cannot be found, read, or is of
+    no known family.
     """
     source = str(files("neuroglot") / "lab" / "shipped") if name == "lab" else name
     if name.startswith((".", "/")) and not Path(name).is_dir():
@@ -33,12 +39,10 @@ def load(
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
         )
     try:
-        config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
-        family = require_family(config.model_type, name)
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
-        auto_class = getattr(transformers, family.auto_class)
+        family, config = load_config(source, name, family, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
         spread = {"device_map": "auto"} if device == "auto" else {}
-        model = auto_class.from_pretrained(source, revision=revision, dtype=dtype, trust_remote_code=False, **spread)
+        model = family.loader.from_pretrained(source, revision=revision, dtype=dtype, trust_remote_code=False, **spread)
     except (OSError, ValueError, KeyError, ImportError) as error:
         if isinstance(error, UnsupportedModelError):
             raise
@@ -49,7 +53,22 @@ def load(
         ) from error
     if device != "auto":
         _move(model, device or _best_device())
-    return view(model.eval()), tokenizer
+    return view(model.eval(), family), tokenizer
+
+
+def load_config(
+    source: Path | str, name: str, family: Family | None = None, revision: str | None = None
+) -> tuple[Family, PreTrainedConfig]:
+    """The family and the config of a folder or hub id, which messages call `name`; no code that comes with it is run.
+
+    Raises `UnsupportedModelError` for an unknown architecture, and whatever transformers runs into in a damaged config.
+    """
+    if family is None:
+        model_type = PreTrainedConfig.get_config_dict(source, revision=revision)[0].get("model_type")
+        if not isinstance(model_type, str):
+            raise ValueError(f"its config has the model_type {model_type!r}")
+        family = require_family(model_type, name)
+    return family, family.config_loader.from_pretrained(source, revision=revision, trust_remote_code=False)
 
 
 def require_known(name: str, revision: str | None = None) -> None:
@@ -57,14 +76,15 @@ def require_known(name: str, revision: str | None = None) -> None:
     if name == "lab":
         return
     try:
-        config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+        load_config(name, name, revision=revision)
+    except UnsupportedModelError:
+        raise
     except (OSError, ValueError, KeyError) as error:
         raise UnsupportedModelError(
             f"The model {name!r} cannot be found: {_first_line(error)}",
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
             "Check the spelling; a hub id needs a network or a filled cache.",
         ) from error
-    require_family(config.model_type, name)
 
 
 def _move(model: PreTrainedModel, device: str) -> None:

@@ -8,31 +8,37 @@ from transformers import PreTrainedModel
 
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer, Layout, Width
-from neuroglot.models.families import FAMILIES, Dense, Experts, Family, StackPlan, family_of
+from neuroglot.models.architectures import own_families
+from neuroglot.models.families import FAMILIES, Dense, Experts, Family, StackPlan
 from neuroglot.models.points import DensePoint, ExpertsPoint, Point
 from neuroglot.models.scaled_experts import ScaledExpertsPoint
 
 
-def known_family(model: PreTrainedModel) -> Family:
-    """The model's entry in the table; raises `UnsupportedModelError` where it has none."""
+def known_family(model: PreTrainedModel, given: Family | None = None) -> Family:
+    """The family that is `given`, or the model's entry in the table; raises `UnsupportedModelError` if it has none."""
     model_type = getattr(getattr(model, "config", None), "model_type", None)
     if model_type is None:
         raise UnsupportedModelError(
             f"Got {type(model).__name__}, which has no config.", "Expected a Hugging Face transformers model."
         )
-    return require_family(model_type, type(model).__name__)
+    return given or require_family(model_type, type(model).__name__)
 
 
 def require_family(model_type: str, name: str) -> Family:
-    """The entry of an architecture; raises `UnsupportedModelError` that names it and says how to add one."""
-    family = family_of(model_type)
-    if family is None:
+    """The entry of an architecture, in the table or among our own; raises `UnsupportedModelError` that says how to add
+    one.
+    """
+    known = {family.model_type: family for family in FAMILIES}
+    if model_type not in known:
+        known |= {family.model_type: family for family in own_families()}
+    if model_type not in known:
         raise UnsupportedModelError(
             f"The architecture {model_type!r} ({name}) is not in neuroglot's table.",
-            f"It knows {', '.join(known.model_type for known in FAMILIES)}.",
-            "To add it, write one entry in models/families.py and one tiny config in tests/families.py.",
+            f"It knows {', '.join(known)}.",
+            "Describe it by a Family and give that as family=…, or add one entry in models/families.py and one tiny "
+            "config in tests/families.py.",
         )
-    return family
+    return known[model_type]
 
 
 def locate(model: PreTrainedModel, family: Family) -> tuple[Layout, dict[Layer, Point]]:

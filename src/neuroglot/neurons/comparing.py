@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.cluster.hierarchy import average
+from scipy.spatial.distance import squareform
+from scipy.stats import hypergeom
 from torch import Tensor
 
 from neuroglot.activity.sharing import Sharing
@@ -49,27 +52,57 @@ class OverlapTest:
     p: float
 
 
-def overlap_test(first: NeuronSet, second: NeuronSet, *, draws: int = 1000, seed: int = 0) -> OverlapTest:
+def overlap_test(first: NeuronSet, second: NeuronSet) -> OverlapTest:
     """The overlap of two sets beside that of random sets with as many neurons in every layer.
 
-    With neurons of a layer permuted at random, the number in both of its sets is hypergeometric; it is drawn for each
-    layer, `draws` times. p = (1 + draws with a Jaccard index at least as large) / (1 + draws). Raises `ConfigError` for
-    fewer than one draw or two empty sets, `LayoutMismatchError` for other layouts.
+    With the neurons of a layer permuted at random, the number in both of its sets is hypergeometric; the law of the sum
+    over layers is the convolution of theirs, so that p is exact. The ends of the middle 95 % are values of that law.
+    Raises `ConfigError` for two empty sets, `LayoutMismatchError` for other layouts.
     """
-    if draws < 1 or not len(first | second):
-        raise ConfigError(
-            f"Two sets of {len(first)} and {len(second)} neurons were to be compared with {draws} draws.",
-            "Expected a neuron and a draw or more.",
-        )
-    generator = np.random.default_rng(seed)
-    widths = np.array([layer.width for layer in first.layout.layers])
-    mine, other = (np.array(neurons.counts_by_layer()) for neurons in (first, second))
-    both = generator.hypergeometric(mine, widths - mine, other, size=(draws, len(widths))).sum(1)
-    drawn = torch.from_numpy(both / (len(first) + len(second) - both))
-    found = jaccard(first, second)
-    low, high = torch.quantile(drawn, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    at_least = int((drawn >= found).sum())
-    return OverlapTest(found, float(drawn.mean()), low, high, (1 + at_least) / (1 + draws))
+    if not len(first | second):
+        raise ConfigError("Two empty sets were to be compared.", "Expected a neuron in one of them.")
+    in_both, chances = _overlap_law(first, second)
+    indices = in_both / (len(first) + len(second) - in_both)
+    below = chances.cumsum()
+    low, high = (float(indices[min(int(np.searchsorted(below, end)), len(below) - 1)]) for end in (0.025, 0.975))
+    p = float(chances[in_both >= len(first & second)].sum())
+    return OverlapTest(jaccard(first, second), float(indices @ chances), low, high, min(1.0, p))
+
+
+def _overlap_law(first: NeuronSet, second: NeuronSet) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of neurons in both of two random sets, in rising order, and the chance of each, all above 0."""
+    least, chances = 0, np.ones(1)
+    sizes = zip(first.layout.layers, first.counts_by_layer(), second.counts_by_layer(), strict=True)
+    for layer, mine, others in sizes:
+        in_layer = np.arange(max(0, mine + others - layer.width), min(mine, others) + 1)
+        of_layer = hypergeom.pmf(in_layer, layer.width, mine, others)
+        possible = of_layer > 0  # the smallest chances are 0 in floating point, and would only cost time
+        least, chances = least + int(in_layer[possible][0]), np.convolve(chances, of_layer[possible])
+    return least + np.arange(len(chances)), chances
+
+
+@dataclass(frozen=True)
+class Join:
+    """Two groups of leaves that become one; `distance` is the mean over all pairs with one leaf in each."""
+
+    first: tuple[int, ...]
+    second: tuple[int, ...]
+    distance: float
+
+
+def average_linkage(distances: np.ndarray) -> list[Join]:
+    """The G − 1 joins of G leaves `[G, G]`, in order: always the two groups with the least mean distance.
+
+    In each join the group with the lowest leaf comes first. Distances never decrease from one join to the next. Source:
+    Sokal and Michener 1958 (UPGMA), by scipy.
+    """
+    groups: list[tuple[int, ...]] = [(leaf,) for leaf in range(len(distances))]
+    joins = []
+    for left, right, distance, _ in average(squareform(distances, checks=False)).tolist():
+        first, second = sorted((groups[int(left)], groups[int(right)]), key=min)
+        groups.append(first + second)
+        joins.append(Join(first, second, distance))
+    return joins
 
 
 def stability(

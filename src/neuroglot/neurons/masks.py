@@ -13,12 +13,19 @@ from torch import Tensor
 
 from neuroglot.corpora.directions import PIVOT, Direction, as_direction
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
+from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors, stored_texts
 
-KIND = "direction masks"
+
+@dataclass(frozen=True)
+class _Header:
+    __pydantic_config__ = STRICT
+
+    layout: StoredLayout
+    directions: tuple[tuple[str, str], ...]
+    signature: StoredSignature
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +103,9 @@ class DirectionMasks:
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header: G rows of N bits."""
-        header = {
-            "layout": self.layout.to_json(),
-            "directions": [[direction.source, direction.target] for direction in self.directions],
-            "signature": self.signature.to_json(),
-        }
-        return save_tensors(path, KIND, {"kept": torch.from_numpy(self._packed())}, header)
+        directions = tuple((direction.source, direction.target) for direction in self.directions)
+        header = _Header(self.layout, directions, self.signature)
+        return save_artefact(path, "direction masks", {"kept": torch.from_numpy(self._packed())}, header)
 
     def _packed(self) -> np.ndarray:
         return np.packbits(self.kept.numpy(), axis=1)
@@ -109,20 +113,16 @@ class DirectionMasks:
     @classmethod
     def load(cls, path: Path | str) -> DirectionMasks:
         """The masks in a file; raises `ArtifactError` where the file is anything else."""
-        tensors, header = load_tensors(path, KIND)
-        try:
-            layout, signature = Layout.from_json(header["layout"]), Signature.from_json(header["signature"])
-            directions = tuple(Direction(*stored_texts(pair, "languages")) for pair in header["directions"])
-            packed = tensors["kept"]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ArtifactError(f"{path} lacks {error}.", "Expected complete direction masks.") from error
-        expected = (len(directions), -(-layout.neuron_count // 8))
+        tensors, header = load_artefact(path, "direction masks", _Header, needed=("kept",))
+        packed, neurons = tensors["kept"], header.layout.neuron_count
+        directions = tuple(Direction(source, target) for source, target in header.directions)
+        expected = (len(directions), -(-neurons // 8))
         if packed.dtype != torch.uint8 or packed.shape != expected:
             raise ArtifactError(
                 f"{path} holds {packed.dtype} {list(packed.shape)}.", f"Expected {list(expected)} bytes."
             )
-        bits = np.unpackbits(packed.numpy(), axis=1, count=layout.neuron_count)
-        return cls(layout, directions, torch.from_numpy(bits.astype(np.bool_)), signature)
+        bits = np.unpackbits(packed.numpy(), axis=1, count=neurons)
+        return cls(header.layout, directions, torch.from_numpy(bits.astype(np.bool_)), header.signature)
 
 
 def encoder_neurons(layout: Layout) -> Tensor:

@@ -10,12 +10,19 @@ import torch
 from torch import Tensor
 
 from neuroglot.errors import ArtifactError, LayoutMismatchError
+from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
 from neuroglot.signature import Signature
-from neuroglot.storage import load_tensors, save_tensors
 
-KIND = "neurons"
 NO_PROVENANCE = Signature()
+
+
+@dataclass(frozen=True)
+class _Header:
+    __pydantic_config__ = STRICT
+
+    layout: StoredLayout
+    signature: StoredSignature
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,25 +106,19 @@ class NeuronSet:
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header; members are stored as ascending flat indices (int64)."""
-        header = {"layout": self.layout.to_json(), "signature": self.signature.to_json()}
-        return save_tensors(path, KIND, {"indices": self.members.nonzero()[:, 0]}, header)
+        header = _Header(self.layout, self.signature)
+        return save_artefact(path, "neurons", {"indices": self.members.nonzero()[:, 0]}, header)
 
     @classmethod
     def load(cls, path: Path | str) -> NeuronSet:
         """The set in a file; raises `ArtifactError` where the file is anything else or lists neurons out of range."""
-        tensors, header = load_tensors(path, KIND)
-        try:
-            layout, signature = Layout.from_json(header["layout"]), Signature.from_json(header["signature"])
-            indices = tensors["indices"]
-        except (KeyError, AttributeError) as error:
-            raise ArtifactError(f"{path} lacks {error}.", "Expected a complete neuron set.") from error
-        if not _ascending(indices, layout.neuron_count):
-            raise ArtifactError(
-                f"{path} lists neurons out of range or order.", f"Expected 0–{layout.neuron_count - 1}."
-            )
-        members = torch.zeros(layout.neuron_count, dtype=torch.bool)
-        members[indices] = True
-        return cls(layout, members, signature)
+        tensors, header = load_artefact(path, "neurons", _Header, needed=("indices",))
+        neurons = header.layout.neuron_count
+        if not _ascending(tensors["indices"], neurons):
+            raise ArtifactError(f"{path} lists neurons out of range or order.", f"Expected 0–{neurons - 1}.")
+        members = torch.zeros(neurons, dtype=torch.bool)
+        members[tensors["indices"]] = True
+        return cls(header.layout, members, header.signature)
 
 
 def _ascending(indices: Tensor, end: int) -> bool:

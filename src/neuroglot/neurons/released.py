@@ -169,7 +169,7 @@ def _content(path: Path | str) -> bytes:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}.", "Expected a file of neuron sets.") from error
 
 
-EXPECTED = "Expected a dict of bool row masks [N, D] named encoder.layers.0.fc1.weight and so on."
+_EXPECTED = "Expected a dict of bool row masks [N, D] named encoder.layers.0.fc1.weight and so on."
 
 
 def save_reference_masks(folder: Path | str, masks: DirectionMasks, model_width: int) -> Path:
@@ -208,11 +208,13 @@ def load_reference_masks(folder: Path | str, layout: Layout) -> DirectionMasks:
 
 def _read(path: Path, layout: Layout) -> Tensor:
     """What one file keeps: bool `[N]`."""
-    names, (stored, _) = _names(layout), load_foreign(path, EXPECTED)
+    names, (stored, _) = _names(layout), load_foreign(path, _EXPECTED)
     if not isinstance(stored, dict) or not all(isinstance(name, str) for name in stored):
-        raise ArtifactError(f"{path} holds no dict of names.", EXPECTED)
+        raise ArtifactError(f"{path} holds no dict of names.", _EXPECTED)
     if foreign := sorted(name for name in stored if not re.fullmatch(r"(en|de)coder\.layers\.\d+\.fc1\.weight", name)):
-        raise ArtifactError(f"{path} has a mask of {foreign[0]}.", EXPECTED, "Only masks of neurons can be taken over.")
+        raise ArtifactError(
+            f"{path} has a mask of {foreign[0]}.", _EXPECTED, "Only masks of neurons can be taken over."
+        )
     if set(stored) != set(names.values()):
         missing = sorted(set(stored) ^ set(names.values()))
         raise LayoutMismatchError(f"{path} differs from the model in {missing[0]}.", f"The layout is {layout}.")
@@ -221,12 +223,12 @@ def _read(path: Path, layout: Layout) -> Tensor:
 
 def _rows(path: Path, name: str, matrix: Any, layer: Layer) -> Tensor:
     if not is_plain(matrix) or matrix.dtype != torch.bool or matrix.dim() != 2 or not matrix.shape[1]:
-        raise ArtifactError(f"{path} holds something else than a bool matrix as {name}.", EXPECTED)
+        raise ArtifactError(f"{path} holds something else than a bool matrix as {name}.", _EXPECTED)
     if len(matrix) != layer.width:
         raise LayoutMismatchError(f"{path} masks {len(matrix)} neurons in {name}.", f"The layer has {layer.width}.")
     if bool((matrix != matrix[:, :1]).any()):
         raise ArtifactError(
-            f"{path} masks single weights in {name}.", EXPECTED, "Only masks of whole neurons can be taken over."
+            f"{path} masks single weights in {name}.", _EXPECTED, "Only masks of whole neurons can be taken over."
         )
     return matrix[:, 0]
 

@@ -44,10 +44,10 @@ class Align(OnModel, OnCorpus, OnNeurons):
     """What a sentence is told by: whether neurons `fired`, or the `magnitude` of their activations."""
 
     def read(self, identity: Identity) -> _Inputs:
-        from neuroglot.metrics.alignment import require_comparable
+        from neuroglot.metrics.alignment import require_alignable
 
         corpus = self.load_corpus(identity)
-        require_comparable(len(corpus), len(corpus.languages))
+        require_alignable(len(corpus), len(corpus.languages))
         return _Inputs(*self.load_model(identity, self.model), corpus)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroglot.recipes.options import FIND, Controlled, Natural, OnCorpus, OnModel, OnNeurons, Positive, Share
 
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from neuroglot.corpora import Corpus, Task
     from neuroglot.metrics import AblationMatrix, Metric
     from neuroglot.metrics.metrics import Evaluation
+    from neuroglot.metrics.top_texts import TopTexts
     from neuroglot.models import ModelView
     from neuroglot.neurons import NeuronSet
     from neuroglot.reports import Report
-    from neuroglot.reports.report import Result
-    from neuroglot.reports.texts import TopTexts
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price
     from neuroglot.runs.run import Run
@@ -80,12 +79,11 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
     """Share of neurons for tasks: an exact answer changes only where probabilities change much, so a wider set."""
 
     def read(self, identity: Identity) -> Inputs:
-        from neuroglot.experiments.evaluation import require_decoder
 
         selection_rows, held_out_rows = self._split(self.load_corpus(identity))
         tasks = {task.name: task for task in self._tasks(selection_rows.languages)}
         view, tokenizer = self.load_model(identity, self.model)
-        require_decoder(view)
+        view.require("next-token predictions")
         return Inputs(view, tokenizer, selection_rows, held_out_rows, tasks)
 
     def work(self, run: Run, inputs: Inputs) -> Report:
@@ -108,7 +106,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
         sets = self._selected(activity, self.top_share)
         for language, neurons in sets.items():
             neurons.save(run.files / "neurons" / f"{language}.safetensors")
-        results: list[Result] = [self._ablated(run, inputs, inputs.held_out_rows, sets, NatsPerToken())]
+        results: list[Any] = [self._ablated(run, inputs, inputs.held_out_rows, sets, NatsPerToken())]
         results += self._on_tasks(run, inputs, activity)
         return Report(
             [*results, sharing, sets, activity],
@@ -176,7 +174,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
             kept=run.kept(f"{metric.name} with neurons off"),
         )  # fmt: skip
 
-    def _on_tasks(self, run: Run, inputs: Inputs, activity: Activity) -> Iterator[Result]:
+    def _on_tasks(self, run: Run, inputs: Inputs, activity: Activity) -> Iterator[Any]:
         """Accuracy on every task, and what switching neurons off does to some that the model has mastered.
 
         Those with the lowest mean accuracy are taken, because a task that every language solves with ease hides harm.
@@ -204,7 +202,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
     def _texts(self, run: Run, inputs: Inputs, sets: Mapping[str, NeuronSet]) -> TopTexts | None:
         """Texts on which neurons of the sets fire most; None if there are none to show, or a row was too long."""
         from neuroglot.activity.text_means import MOST_BYTES, record_text_means
-        from neuroglot.reports.texts import top_texts
+        from neuroglot.metrics.top_texts import top_texts
 
         rows = inputs.selection_rows
         fitting = MOST_BYTES // (4 * len(rows.languages) * inputs.view.layout.neuron_count)

@@ -111,14 +111,14 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
         from neuroglot.generation.decoding import generate
         from neuroglot.generation.texts import GeneratedTexts
         from neuroglot.interventions.steering import steering
-        from neuroglot.interventions.switching import ablating
+        from neuroglot.interventions.switching import switch_off
 
         view, tokenizer, prompts = inputs[:3]
         with ExitStack() as changes:  # applied in order; the later one wins
             if inputs.steering is not None:
                 changes.enter_context(steering(view, inputs.steering))
             if inputs.off is not None:
-                changes.enter_context(ablating(view, inputs.off))
+                changes.enter_context(switch_off(view, inputs.off))
             generation = generate(view, tokenizer, prompts, self.decoding, kept=run.kept("batches"))
         rows = {row_id: row for row, row_id in enumerate(prompts.ids)}
         answered = prompts.take(rows[row_id] for row_id in generation.ids).texts

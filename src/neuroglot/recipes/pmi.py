@@ -261,9 +261,9 @@ class Pmi(OnDevice, OnTask, Decoded):
         }
 
     def _measured(self, model: _Model, prompts: PromptSet, original: str) -> MeasuredSetting:
-        from neuroglot.experiments.prompts import measure
+        from neuroglot.experiments.prompts import measure_setting
 
-        return measure(
+        return measure_setting(
             *model, prompts, original, self._metric(prompts.target), decoding=self.decoding, stop=self.stop,
             forced_too=self.forced, by_segment=self.segments, signature=self._signature(model[0]) | prompts.signature,
         )  # fmt: skip

@@ -100,10 +100,10 @@ class Scoreboard(OnDevice, OnLanguages, OnColumn, OnNeurons, Controlled):
         return self.load_model(identity, self.models[index], f"model {index + 1}")
 
     def _board(self, run: Run, index: int, corpus: Corpus) -> Board:
-        from neuroglot.experiments.scoreboard import RANKABLE, compare_selectors, held_out
+        from neuroglot.experiments.scoreboard import RANKABLE, compare_selectors, selection_and_held_out
         from neuroglot.neurons.rules.common import Size
 
-        selection_rows, others = held_out(corpus, self.ablation_rows, self.seed)
+        selection_rows, others = selection_and_held_out(corpus, self.ablation_rows, self.seed)
         view, tokenizer = self._model(run.identity, index)
         return compare_selectors(
             view, tokenizer, selection_rows, others, selectors=self.selectors or RANKABLE,
@@ -113,12 +113,12 @@ class Scoreboard(OnDevice, OnLanguages, OnColumn, OnNeurons, Controlled):
 
     def _price(self, identity: Identity, index: int, corpus: Corpus) -> Price:
         """What all selectors need is gathered once, and random sets are scored on one language."""
-        from neuroglot.experiments.scoreboard import RANKABLE, held_out, needed_by
+        from neuroglot.experiments.scoreboard import RANKABLE, needed_by, selection_and_held_out
         from neuroglot.neurons.rules.table import selector_named
         from neuroglot.recipes.steps import REPORT_BYTES, gathering, scoring
         from neuroglot.runs.price import price
 
-        selection_rows, others = held_out(corpus, self.ablation_rows, self.seed)
+        selection_rows, others = selection_and_held_out(corpus, self.ablation_rows, self.seed)
         view, tokenizer = self._model(identity, index)
         selectors = [selector_named(name) for name in self.selectors or RANKABLE]
         steps, kept = gathering(view, tokenizer, selection_rows, needed_by(selectors), self.recording)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroglot.recipes.options import FIND, Natural, OnLanguages, OnModel, OnSite, note_data
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from neuroglot.corpora import Corpus
     from neuroglot.models import ModelView
     from neuroglot.reports import Report
-    from neuroglot.reports.report import Result
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price, Step
     from neuroglot.runs.run import Run
@@ -68,7 +67,7 @@ class Sharing(OnModel, OnLanguages, OnSite):
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.reports import Report
 
-        results: list[Result] = []
+        results: list[Any] = []
         main: list[Shared] = []
         for number, corpus in enumerate(inputs.corpora, 1):
             by_threshold, others = self._recorded(run, inputs, corpus, number)

@@ -14,7 +14,7 @@ from neuroglot.activity.tallies import ActivityTally, SharingTally
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.directions import Direction
 from neuroglot.experiments.evaluation import evaluate
-from neuroglot.experiments.scoreboard import STATISTICS, TEXT_MEANS, gather
+from neuroglot.experiments.scoreboard import _STATISTICS, TEXT_MEANS, gather
 from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
 from neuroglot.models.view import ModelView
@@ -31,7 +31,7 @@ def gathering(
     view: ModelView, tokenizer: PreTrainedTokenizerBase, corpus: Corpus, needs: Collection[Needs], recording: Recording
 ) -> tuple[list[Step], int]:
     """The passes that `gather` makes, and the bytes that they keep."""
-    statistics = tuple(name for name in STATISTICS if name in needs)
+    statistics = tuple(name for name in _STATISTICS if name in needs)
     counted = tuple(name for name in needs if name == "counts" or name in statistics)
     means = tuple(name for name in needs if name in TEXT_MEANS)
     gradients = tuple(name for name in needs if name == "gradients")

@@ -2,7 +2,7 @@
 
 A rate stands as s·√rate, rounded, in two bytes (s = 65,534) where all neurons fit, else in one (s = 254), off by less
 than 0.8 percentage points; 0 and s are kept for neurons that never and always fire, and s + 1 for no rate. Deflate
-saves another tenth. A page carries at most `MOST_BYTES`, 8 MB as base64: about 130,000 neurons in 30 languages. Of
+saves another tenth. A page carries at most `PAGE_BYTES`, 8 MB as base64: about 130,000 neurons in 30 languages. Of
 larger models it carries the neurons that are in a set, then those whose rate in one language lies farthest above that
 in every other.
 """
@@ -22,19 +22,19 @@ from torch import Tensor
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.sharing import Sharing
 from neuroglot.layout import Layout
+from neuroglot.metrics.top_texts import TopTexts
 from neuroglot.neurons.categories import CATEGORIES, rows_by_category
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.tables import Column, Table
-from neuroglot.reports.texts import TopTexts
 from neuroglot.reports.wording import definition_of_fires, language_label, layer_labels
 
-MOST_BYTES = 5_900_000
+PAGE_BYTES = 5_900_000
 ONE_BYTE, TWO_BYTES = 254, 65_534  # what stands for 1; the next whole number stands for no share
 LISTED = 5  # of a language's most specific neurons
 
 
 def explorer_data(
-    results: Sequence[Any], texts: TopTexts | None = None, most_bytes: int = MOST_BYTES
+    results: Sequence[Any], texts: TopTexts | None = None, most_bytes: int = PAGE_BYTES
 ) -> dict[str, Any] | None:
     """What the page's explorer reads: the first Activity, with sets, Sharing and texts of its layout; None without."""
     activity = next((one for one in results if isinstance(one, Activity)), None)

@@ -17,7 +17,7 @@ from neuroglot.reports.wording import Labels
 WRITTEN_IN_CELLS = 12  # rows and columns up to which there is room for values in the cells
 SCALE_HEIGHT, TITLE_HEIGHT = 56, 26  # pixels of the colour scale with its name, and of a panel's title
 NARROW_WIDTH = 280  # pixels that a phone leaves for the cells
-Values = Sequence[Sequence[float]]
+CellValues = Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Panel:
     """One heat map of a figure: `values` by row and column, `details` the further numbers that a hover tells."""
 
     title: str
-    values: Values
+    values: CellValues
     details: Sequence[Sequence[Sequence[float]]] = ()
 
 
@@ -171,5 +171,5 @@ def _outline(panel: int, cell: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rounded(rows: Values) -> list[list[float | None]]:
+def _rounded(rows: CellValues) -> list[list[float | None]]:
     return [numbers(row) for row in rows]

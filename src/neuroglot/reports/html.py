@@ -16,16 +16,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuroglot.metrics.top_texts import TopTexts
 from neuroglot.reports.explorer import explorer_data
 from neuroglot.reports.parts import Figure, Plot, Section
-from neuroglot.reports.texts import TopTexts
 from neuroglot.reports.wording import filterable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-TEMPLATES = Path(__file__).parent / "templates"
-PLOTLY = TEMPLATES / "plotly-cartesian-4.1.1.min.js.gz"  # npm: plotly.js-cartesian-dist-min
+TEMPLATE_FOLDER = Path(__file__).parent / "templates"
+PLOTLY = TEMPLATE_FOLDER / "plotly-cartesian-4.1.1.min.js.gz"  # npm: plotly.js-cartesian-dist-min
 SCRIPTS = ("page", "theme", "filters", "figures", "tables", "explorer", "main")  # in the order in which they run
 # Signature fields that say what the report is about, and what they are called at its top.
 FACTS = {
@@ -72,7 +72,7 @@ def environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(TEMPLATE_FOLDER),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -121,7 +121,7 @@ def _policy(*scripts: str) -> str:
 
 def template_text(name: str) -> str:
     """A file beside the templates, as it is."""
-    return (TEMPLATES / name).read_text(encoding="utf-8")
+    return (TEMPLATE_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _facts(sections: Sequence[Section]) -> list[tuple[str, str]]:

@@ -4,118 +4,36 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from neuroglot.activity.activity import Activity
-from neuroglot.activity.sharing import Sharing
-from neuroglot.attribution.attribution import Attribution
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.metrics.ablation import AblationMatrix
-from neuroglot.metrics.alignment import Alignment
-from neuroglot.metrics.deactivation import Deactivation
-from neuroglot.metrics.identification import LanguageForcing
-from neuroglot.metrics.metrics import Evaluation
-from neuroglot.metrics.prompts import PromptComparison
-from neuroglot.metrics.scoreboard import Scoreboard
-from neuroglot.metrics.translation import TranslationComparison
-from neuroglot.neurons.comparing import SharingChange
-from neuroglot.neurons.masks import DirectionMasks
-from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.metrics.top_texts import TopTexts
 from neuroglot.reports.parts import Section
-from neuroglot.reports.sections.ablation import ablation_section, task_section
-from neuroglot.reports.sections.alignment import alignment_section
-from neuroglot.reports.sections.attribution import attribution_section
-from neuroglot.reports.sections.change import change_section
-from neuroglot.reports.sections.deactivation import deactivation_section
-from neuroglot.reports.sections.evaluation import activity_section, evaluation_section, evaluations_section
-from neuroglot.reports.sections.generation import generation_section
-from neuroglot.reports.sections.identification import identification_section
-from neuroglot.reports.sections.masks import masks_section
-from neuroglot.reports.sections.prompting import prompting_section
-from neuroglot.reports.sections.scoreboard import scoreboard_section
-from neuroglot.reports.sections.sets import sets_section, single_set_section
-from neuroglot.reports.sections.sharing import sharing_section, sharings_section
-from neuroglot.reports.sections.translation import translation_section
-from neuroglot.reports.texts import TopTexts
+from neuroglot.reports.section import place_on_page, section_of
 from neuroglot.storage import parse_json, write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 SCHEMA_VERSION = 1
-Sets = NeuronSet | Mapping[str, NeuronSet]
-Several = tuple[Evaluation, ...] | tuple[Sharing, ...]
-Result = (
-    Activity
-    | Alignment
-    | Section
-    | Attribution
-    | Sharing
-    | SharingChange
-    | Sets
-    | AblationMatrix
-    | Deactivation
-    | Evaluation
-    | Scoreboard
-    | PromptComparison
-    | TranslationComparison
-    | LanguageForcing
-    | GeneratedTexts
-    | DirectionMasks
-    | Several
-)
-
-# What a result is, and which section tells of it, in the order of the page: the claim first, then what it rests on.
-_SECTIONS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Section]], ...] = (
-    (lambda result: isinstance(result, AblationMatrix) and not result.metric.higher_is_better, ablation_section),
-    (lambda result: isinstance(result, AblationMatrix) and result.metric.higher_is_better, task_section),
-    (lambda result: isinstance(result, Scoreboard), scoreboard_section),
-    (lambda result: isinstance(result, PromptComparison), prompting_section),
-    (lambda result: isinstance(result, TranslationComparison), translation_section),
-    (lambda result: isinstance(result, Deactivation), deactivation_section),
-    (lambda result: isinstance(result, Attribution), attribution_section),
-    (lambda result: isinstance(result, LanguageForcing), identification_section),
-    (lambda result: isinstance(result, GeneratedTexts), generation_section),
-    (lambda result: isinstance(result, Section), lambda section: section),
-    (lambda result: isinstance(result, SharingChange), change_section),
-    (lambda result: isinstance(result, Alignment), alignment_section),
-    (lambda result: isinstance(result, Sharing), sharing_section),
-    (lambda result: isinstance(result, tuple) and _are(result, Sharing), sharings_section),
-    (lambda result: isinstance(result, Mapping) and bool(result) and _are(result.values(), NeuronSet), sets_section),
-    (lambda result: isinstance(result, NeuronSet), single_set_section),
-    (lambda result: isinstance(result, DirectionMasks), masks_section),
-    (lambda result: isinstance(result, Activity), activity_section),
-    (lambda result: isinstance(result, tuple) and _are(result, Evaluation), evaluations_section),
-    (lambda result: isinstance(result, Evaluation), evaluation_section),
-)
 
 
-def _are(values: Any, kind: type) -> bool:
-    return all(isinstance(value, kind) for value in values)
-
-
-def _kind(result: Any) -> int:
-    """The place of a result's kind in `_SECTIONS`; raises `ConfigError` on anything that a report cannot show."""
-    for place, (is_kind, _) in enumerate(_SECTIONS):
-        if is_kind(result):
-            return place
-    raise ConfigError(
-        f"A report was given {type(result).__name__}.",
-        "It shows Activity, Sharing, SharingChange, NeuronSet, neuron sets by language, AblationMatrix, "
-        "Scoreboard, PromptComparison, TranslationComparison, Deactivation, Attribution, LanguageForcing, "
-        "GeneratedTexts, DirectionMasks and Evaluation.",
-    )
+def _each_once(results: Sequence[Any]) -> list[Any]:
+    """The results without ablation matrices that are another one in other units, as a loss in bits is one in nats."""
+    kept: list[Any] = []
+    for result in results:
+        if not any(_same_counts(result, other) for other in kept):
+            kept.append(result)
+    return kept
 
 
 def _same_counts(result: Any, other: Any) -> bool:
-    """Whether two ablation matrices are one in two units, as a loss in nats and in bits is."""
     pair = isinstance(result, AblationMatrix) and isinstance(other, AblationMatrix)
     return pair and result.data == other.data and torch.equal(result.ablated, other.ablated)
 
@@ -125,48 +43,40 @@ def _numbered(sections: Sequence[Section]) -> tuple[Section, ...]:
     keys: Counter[str] = Counter()
     titles: Counter[str] = Counter()
     numbered = []
-    for section in sections:
-        keys[section.key] += 1
-        titles[section.title] += 1
-        key, title = keys[section.key], titles[section.title]
-        numbered.append(
-            replace(
-                section,
-                key=section.key if key == 1 else f"{section.key}-{key}",
-                title=section.title if title == 1 else f"{section.title} ({title})",
-            )
-        )
+    for part in sections:
+        keys[part.key] += 1
+        titles[part.title] += 1
+        key = part.key if keys[part.key] == 1 else f"{part.key}-{keys[part.key]}"
+        title = part.title if titles[part.title] == 1 else f"{part.title} ({titles[part.title]})"
+        numbered.append(replace(part, key=key, title=title))
     return tuple(numbered)
 
 
 class Report:
     """Results as one self-contained HTML page, as JSON, and as text for the terminal.
 
-    `results` are any of `Activity`, `Sharing`, `SharingChange`, `NeuronSet`, neuron sets by language, `AblationMatrix`,
-    `Scoreboard`, `PromptComparison`, `Deactivation`, `Attribution`, `Evaluation`, and tuples that are to be shown
-    together: Evaluations of one metric, or Sharings at several thresholds or of several tasks; in any number and order.
-    `notes` are sentences printed at the top; `texts` are shown by the page's explorer, which needs an Activity. Raises
-    `ConfigError` on anything else.
+    `results` are of the types that `sections/` can show, sections, neuron sets by language, and tuples that are to be
+    shown together: Evaluations of one metric, or Sharings at several thresholds or of several tasks; in any number and
+    order. `notes` are sentences printed at the top; `texts` are shown by the page's explorer, which needs an Activity.
+    Raises `ConfigError` on anything else.
     """
 
     def __init__(
         self,
-        results: Sequence[Result] | Result,
+        results: Sequence[Any] | Any,
         *,
         title: str = "neuroglot report",
         notes: Sequence[str] = (),
         texts: TopTexts | None = None,
     ) -> None:
         listed = list(results) if isinstance(results, Sequence) and not isinstance(results, str) else [results]
-        ordered = sorted(listed, key=_kind)
-        if not ordered:
+        if not listed:
             raise ConfigError("A report was given no results.", "Expected at least one.")
+        shown = [(result, section_of(result)) for result in _each_once(listed)]
+        shown.sort(key=lambda pair: place_on_page(*pair))
         self.title, self.notes, self.texts = title, tuple(notes), texts
-        self.results = tuple(
-            result
-            for place, result in enumerate(ordered)
-            if not any(_same_counts(result, one) for one in ordered[:place])
-        )
+        self.results = tuple(result for result, _ in shown)
+        self.sections = _numbered([part for _, part in shown])
 
     @classmethod
     def load(cls, path: Path | str) -> Report:
@@ -186,18 +96,13 @@ class Report:
             ) from error
         if sections:
             sections = (replace(sections[0], headline=stored["headline"]), *sections[1:])
-        report.__dict__["sections"] = sections
+        report.sections = sections
         return report
-
-    @cached_property
-    def sections(self) -> tuple[Section, ...]:
-        """One section a result, in the order of the page."""
-        return _numbered([_SECTIONS[_kind(result)][1](result) for result in self.results])
 
     @property
     def headline(self) -> dict[str, Any] | None:
         """The numbers that the first ablation matrix in nats per token comes down to; None without one."""
-        return next((section.headline for section in self.sections if section.headline is not None), None)
+        return next((part.headline for part in self.sections if part.headline is not None), None)
 
     def save(self, path: Path | str) -> Path:
         """Write the report whole or not at all; `.html`, `.json` or `.txt`, else `ConfigError`."""
@@ -220,12 +125,12 @@ class Report:
             "title": self.title,
             "notes": list(self.notes),
             "headline": self.headline,
-            "sections": [section.to_json() for section in self.sections],
+            "sections": [part.to_json() for part in self.sections],
         }
 
     def print(self, console: Console | None = None) -> None:
         """The sentences that matter and a table or two."""
-        from neuroglot.reports.texts import print_report
+        from neuroglot.reports.terminal import print_report
 
         print_report(self.title, self.notes, self.sections, console)
 
@@ -233,6 +138,6 @@ class Report:
         return json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
     def _plain_text(self) -> str:
-        from neuroglot.reports.texts import plain_text
+        from neuroglot.reports.terminal import plain_text
 
         return plain_text(self.title, self.notes, self.sections)

@@ -1,44 +1,14 @@
-"""Trees of languages: average linkage over distances, and its drawing."""
+"""The drawing of a tree of languages, from the joins of an average linkage."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import numpy as np
-
+from neuroglot.neurons.comparing import Join
 from neuroglot.reports.parts import Spec, escaped
 from neuroglot.reports.wording import Labels
-
-
-@dataclass(frozen=True)
-class Join:
-    """Two groups of leaves that become one; `distance` is the mean over all pairs with one leaf in each."""
-
-    first: tuple[int, ...]
-    second: tuple[int, ...]
-    distance: float
-
-
-def average_linkage(distances: np.ndarray) -> list[Join]:
-    """The G − 1 joins of G leaves `[G, G]`, in order: always the two groups with the least mean distance.
-
-    Among equals those whose leaves come first are taken, so that a tree depends on nothing but the distances. Source:
-    Sokal and Michener 1958 (UPGMA). Distances never decrease from one join to the next.
-    """
-    groups: list[tuple[int, ...]] = [(leaf,) for leaf in range(len(distances))]
-    joins = []
-    while len(groups) > 1:
-        means = {
-            (a, b): float(distances[np.ix_(groups[a], groups[b])].mean())
-            for b in range(len(groups)) for a in range(b)
-        }  # fmt: skip
-        a, b = min(means, key=lambda pair: (round(means[pair], 12), groups[pair[0]], groups[pair[1]]))
-        joins.append(Join(groups[a], groups[b], means[a, b]))
-        groups = sorted([groups[a] + groups[b], *(one for place, one in enumerate(groups) if place not in (a, b))])
-    return joins
 
 
 def leaf_order(joins: Sequence[Join]) -> tuple[int, ...]:

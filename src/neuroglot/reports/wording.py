@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from neuroglot.activity.recording import Recording
     from neuroglot.layout import Layout
     from neuroglot.metrics.ablation import Headline
-    from neuroglot.metrics.metrics import Metric, Score
+    from neuroglot.metrics.bootstrap import Score
+    from neuroglot.metrics.metrics import Metric
 
 
 def filterable(results: Iterable[Any]) -> dict[str, list[tuple[str, str]]]:
@@ -104,6 +105,13 @@ def common_signature(signatures: Iterable[Signature]) -> Signature:
     )
 
 
+CONDITION_LABELS = {
+    "on": "all neurons on",
+    "own": "its own neurons off",
+    "other": "another language's off (mean)",
+    "random": "as many random ones off (mean)",
+}
+HARMFUL = ("own", "other", "random")  # conditions that switch something off
 UNDEFINED = "–"
 OTHER, RANDOM = "another language's neurons", "as many random neurons"
 

@@ -1,28 +1,25 @@
-"""A small server for run folders: read only, on this machine unless asked, behind a token where others can reach it.
+"""A small server for run folders: read only, and reached from this machine alone.
 
 It serves the pages and plain files of one folder and nothing else: no listing, no hidden file, no link, no model.
 Its content security policy allows no network. It lets a page's own script run, as the server cannot know it; the pages'
-policies, which browsers apply as well, name theirs by hash. HTTP is not encrypted: beyond one machine, use a tunnel.
+policies, which browsers apply as well, name theirs by hash. Readers elsewhere come through a tunnel, such as ssh's.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import secrets
-import socket
 import sys
-from collections.abc import Mapping
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.errors import ArtifactError
 
-TYPES = {
+LOOPBACK = "127.0.0.1"
+MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8", ".json": "application/json; charset=utf-8",
     ".txt": "text/plain; charset=utf-8", ".csv": "text/csv; charset=utf-8", ".png": "image/png",
     ".svg": "image/svg+xml",
@@ -36,29 +33,29 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }  # fmt: skip
-COOKIE = "neuroglot-token"
-SHORTEST_TOKEN = 16
 
 
 class ReportServer(ThreadingHTTPServer):
-    """Serves `folder`; `token` is what a request must bring, None for no token; close it after use."""
+    """Serves `folder` on this machine's loopback address; close it after use.
+
+    Raises `ArtifactError` if the port cannot be served.
+    """
 
     daemon_threads = True
 
-    def __init__(self, folder: Path | str, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
-        self.folder, self.host, self.token = Path(folder).resolve(), host, checked_token(host, token)
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    def __init__(self, folder: Path | str, port: int = 0) -> None:
+        self.folder = Path(folder).resolve()
         try:
-            super().__init__((host, port), _Handler)
+            super().__init__((LOOPBACK, port), _Handler)
         except (OSError, OverflowError) as error:
             raise ArtifactError(
-                f"{host}:{port} cannot be served ({error}).", "", "Name another --port or --host."
+                f"The port {port} cannot be served ({error}).", "Expected a free one.", "Name another --port."
             ) from error
 
     def server_bind(self) -> None:
-        """Without the library's look-up of the host's full name, which asks the network."""
+        """Bind without the library's look-up of the host's full name, which asks the network."""
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.host, int(self.server_address[1])
+        self.server_name, self.server_port = LOOPBACK, int(self.server_address[1])
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A reader who goes away is no error."""
@@ -67,32 +64,15 @@ class ReportServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """The address to open, with the token where there is one."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        query = f"?token={quote(self.token, safe='')}" if self.token else ""
-        return f"http://{host}:{self.server_address[1]}/{query}"
+        """The address to open."""
+        return f"http://{LOOPBACK}:{self.server_address[1]}/"
 
 
-def checked_token(host: str, token: str | None) -> str | None:
-    """The token that a server on `host` asks for; one is made where others can reach it and none was given.
-
-    Raises `ConfigError` on a token that is short, or that a header could not carry.
-    """
-    if token is None:
-        return None if is_loopback(host) else secrets.token_urlsafe(32)
-    if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable():
-        raise ConfigError(
-            f"A token of {len(token)} characters was given.",
-            f"Expected at least {SHORTEST_TOKEN} printable ASCII characters.",
-            "Leave --token out to have one made.",
-        )
-    return token
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`."""
+def names_this_machine(host: str) -> bool:
+    """Whether the header `Host` of a request, with or without a port, is a name of the loopback address."""
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
 
@@ -107,7 +87,7 @@ def file_to_serve(folder: Path, address: str) -> Path | None:
         plain = path.is_file() and path.is_relative_to(folder) and path.resolve(strict=True) == path
     except (OSError, ValueError, RuntimeError):
         return None
-    return path if plain and path.suffix.lower() in TYPES else None
+    return path if plain and path.suffix.lower() in MEDIA_TYPES else None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -116,74 +96,34 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30  # seconds; a client that says nothing must not hold a thread
 
     def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def _answer(self, body: bool) -> None:
-        address = urlsplit(self.path)
-        if not self._host_is_ours():
+        # A page elsewhere must not reach this server by a name that its owner points at this machine (rebinding).
+        if not names_this_machine(self.headers.get("Host", "")):
             return self._say(HTTPStatus.MISDIRECTED_REQUEST, "This server does not go by that name.")
-        if self.server.token is not None:
-            given = parse_qs(address.query).get("token", [""])[0]
-            if given and _same(given, self.server.token):
-                return self._remember(address.path)
-            if not self._is_allowed(self.server.token):
-                return self._say(HTTPStatus.UNAUTHORIZED, "Open the address with the token that the server printed.")
-        path = file_to_serve(self.server.folder, address.path)
+        path = file_to_serve(self.server.folder, self.path.partition("?")[0])
         try:
             content = path.read_bytes() if path else None
         except OSError:
             content = None
         if path is None or content is None:
             return self._say(HTTPStatus.NOT_FOUND, "There is no such report.")
-        return self._send(HTTPStatus.OK, content, TYPES[path.suffix.lower()], body)
+        return self._send(HTTPStatus.OK, content, MEDIA_TYPES[path.suffix.lower()])
 
-    def _host_is_ours(self) -> bool:
-        """A page elsewhere must not reach a server on this machine by a name that its owner points here."""
-        name = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
-        return not is_loopback(self.server.host) or is_loopback(name)
-
-    def _is_allowed(self, token: str) -> bool:
-        bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        return _same(bearer, token) or _same(_cookie(self.headers.get("Cookie", "")), token)
-
-    def _remember(self, address: str) -> None:
-        """Keep the token in a cookie, so that it stays out of addresses, and of what a reader may copy."""
-        cookie = f"{COOKIE}={quote(str(self.server.token), safe='')}; HttpOnly; SameSite=Strict; Path=/"
-        location = "/" + address.lstrip("/\\")
-        self._send(HTTPStatus.SEE_OTHER, b"", TYPES[".txt"], True, {"Location": location, "Set-Cookie": cookie})
+    do_HEAD = do_GET
 
     def _say(self, status: HTTPStatus, text: str) -> None:
-        self._send(status, f"{text}\n".encode(), TYPES[".txt"], getattr(self, "command", None) != "HEAD")
+        self._send(status, f"{text}\n".encode(), MEDIA_TYPES[".txt"])
 
-    def _send(
-        self, status: HTTPStatus, content: bytes, kind: str, body: bool, more: Mapping[str, str] | None = None
-    ) -> None:
+    def _send(self, status: HTTPStatus, content: bytes, media_type: str) -> None:
         self.send_response(status)
-        described = {"Content-Type": kind, "Content-Length": str(len(content))}
-        for name, value in {**HEADERS, **described, **(more or {})}.items():
+        for name, value in {**HEADERS, "Content-Type": media_type, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if body:
+        if getattr(self, "command", None) != "HEAD":
             self.wfile.write(content)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What the library refuses by itself, such as another method, with the same headers."""
+        """Answer what the library refuses by itself, such as another method, with the same headers."""
         self._say(HTTPStatus(code), HTTPStatus(code).phrase)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: addresses may hold the token."""
-
-
-def _same(given: str, expected: str) -> bool:
-    return secrets.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode())
-
-
-def _cookie(header: str) -> str:
-    try:
-        found = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return ""
-    return unquote(found.value) if found else ""
+        """Say nothing: the terminal belongs to the command."""

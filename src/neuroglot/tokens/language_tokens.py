@@ -16,7 +16,7 @@ import torch
 from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.languages import known_code, language_name
 from neuroglot.errors import ConfigError, UnsupportedModelError
-from neuroglot.models.inputs import forward_inputs
+from neuroglot.models.inputs import TokenBatch
 from neuroglot.models.view import ModelView
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class Convention:
     def begin(self, view: ModelView, direction: Direction) -> tuple[int, ...]:
         """What stands in the decoder before the translation: a start token, or the target language's, or both."""
         ids = torch.tensor(self.targets(direction, [""]))  # what is put around any text
-        inputs = forward_inputs(view, ids, torch.ones_like(ids, dtype=torch.bool))
+        read = TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool))
+        inputs = view.family.reads.forward_kwargs(view.model, read)
         return tuple(inputs["decoder_input_ids"][0, : self.begun].tolist())
 
 
@@ -72,7 +73,7 @@ def convention_of(view: ModelView, tokenizer: PreTrainedTokenizerBase, tags: Tag
     `UnsupportedModelError` for a tokenizer whose language tokens are not known, `ConfigError` for one without an end
     token.
     """
-    if view.family.kind != "encoder-decoder" or view.family.model_type not in CONVENTIONS:
+    if view.family.predicts_next or not view.family.generates or view.family.model_type not in CONVENTIONS:
         return None
     return CONVENTIONS[view.family.model_type](tokenizer, tags or {})
 

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction, as_direction
 from neuroglot.errors import ConfigError, CorpusError
-from neuroglot.models.inputs import forward_inputs
+from neuroglot.models.inputs import TokenBatch
 from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 from neuroglot.prompting.translating import translation_prompts
@@ -86,7 +86,7 @@ def encode_pairs(
     """
     chosen = _checked(directions, corpus)
     limit = context_limit(tokenizer, text_config(view.model))
-    if view.family.kind == "decoder":
+    if view.family.predicts_next:
         encoded = _as_one_text(tokenizer, corpus, chosen, limit)
         pairs = tuple(
             Pair(text.row, text.language, text.token_ids, text.special, text.scored, 0, ()) for text in encoded.texts
@@ -186,9 +186,10 @@ def batches_by_direction(pairs: Pairs, token_budget: int = TOKEN_BUDGET) -> Iter
 def translation_inputs(view: ModelView, batch: PairBatch) -> dict[str, Any]:
     """What the model is given to translate the batch with the right answer before its eyes (teacher forcing)."""
     read = {"input_ids": batch.token_ids, "attention_mask": batch.real.long(), "use_cache": False}
-    if view.family.kind == "decoder":
+    if view.family.predicts_next:
         return read
-    return forward_inputs(view, batch.targets, batch.target_real) | read
+    answered = TokenBatch(batch.targets, batch.target_real)
+    return view.family.reads.forward_kwargs(view.model, answered) | read
 
 
 def labels(batch: PairBatch) -> Tensor:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from neuroglot.errors import ArtifactError, ConfigError, MissingExtraError
+from neuroglot import extras
+from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.interventions.gating import DIRECTION_IDS, Semantics, gating
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.masks import DirectionMasks
@@ -124,13 +125,9 @@ def _require_same_masks(checkpoint: Path, masks: DirectionMasks) -> None:
 
 
 def _trainer() -> type[Trainer]:
-    try:
-        from accelerate import Accelerator as _needed  # noqa: F401
-        from transformers import Trainer
-    except ImportError as error:
-        raise MissingExtraError(
-            "Training needs accelerate.", "Expected the extra 'training'.", "pip install 'neuroglot[training]'"
-        ) from error
+    extras.require("accelerate", extra="training")
+    from transformers import Trainer
+
     return Trainer
 
 

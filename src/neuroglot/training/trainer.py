@@ -7,7 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuroglot.errors import ConfigError, MissingExtraError
+from neuroglot import extras
+from neuroglot.errors import ConfigError
 from neuroglot.tokens.examples import IGNORED, Examples
 from neuroglot.training.types import Lora, TuningConfig
 
@@ -17,15 +18,10 @@ if TYPE_CHECKING:
     from trl import SFTConfig, SFTTrainer
 
 
-def require() -> None:
+def require_packages() -> None:
     """Raise `MissingExtraError` where a package of the extra `training` is not installed."""
-    from importlib.util import find_spec
-
-    missing = [name for name in ("accelerate", "datasets", "peft", "trl") if find_spec(name) is None]
-    if missing:
-        raise MissingExtraError(
-            f"Tuning needs {', '.join(missing)}, not installed here.", "", "Run: pip install 'neuroglot[training]'"
-        )
+    for package in ("accelerate", "datasets", "peft", "trl"):
+        extras.require(package, extra="training")
 
 
 def new_trainer(

@@ -20,7 +20,7 @@ from neuroglot.prompting.examples import Example, examples_hash
 from neuroglot.signature import versions
 from neuroglot.storage import check_free, whole_folder, write_whole
 from neuroglot.tokens.examples import Examples, examples
-from neuroglot.training.trainer import new_trainer, require
+from neuroglot.training.trainer import new_trainer, require_packages
 from neuroglot.training.types import TuningConfig
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def tune(
     `training`.
     """
     out = Path(out)
-    require()
+    require_packages()
     check_free(out)
     if model.config.is_encoder_decoder or not model.can_generate():
         raise UnsupportedModelError(

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neuroglot import extras
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts, library
+from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts
 from neuroglot.signature import Signature
 
 BATCH = 16
@@ -23,7 +24,7 @@ def comet(options: TextOptions) -> TextMetric:
 
     The library loads checkpoints by pickle: take only models that you trust. Raises `MissingExtraError` without it.
     """
-    comet = library("comet", brought_by="unbabel-comet", note=OWN_ENVIRONMENT)
+    comet = extras.require("comet", package="unbabel-comet", note=OWN_ENVIRONMENT)
 
     @cache
     def loaded() -> Any:

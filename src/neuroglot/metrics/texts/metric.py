@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import Literal
 
 from torch import Tensor
 
 from neuroglot.corpora.languages import language_code
-from neuroglot.errors import ConfigError, CorpusError, MissingExtraError
+from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.signature import Signature
 
 COMET_MODEL = "Unbabel/wmt22-comet-da"
@@ -91,15 +89,3 @@ class TextMetric:
 def mean_percent(counts: Tensor) -> Tensor:
     """The first count over the last, which is the number of rows, in percent: `[..., C]` → `[...]`."""
     return 100 * counts[..., 0] / counts[..., -1]
-
-
-def library(module: str, brought_by: str = "neuroglot[scores]", note: str = "") -> ModuleType:
-    """Import an optional library; raises `MissingExtraError` with a note and what brings it."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"The metric needs the package {module.partition('.')[0]!r}, which is not installed.",
-            note,
-            f"Run: pip install '{brought_by}'",
-        ) from error

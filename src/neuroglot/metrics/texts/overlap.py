@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean
@@ -13,14 +14,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neuroglot import extras
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts, library, mean_percent
+from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts, mean_percent
 from neuroglot.signature import Signature
+
+_require = partial(extras.require, extra="scores")
 
 
 def bleu(options: TextOptions) -> TextMetric:
     """BLEU as sacrebleu defines it: 4-grams, mixed case, exponential smoothing, tokenizer 13a unless chosen."""
-    return _of(library("sacrebleu.metrics").BLEU(tokenize=tokenizer_name(options)))
+    return _of(_require("sacrebleu.metrics").BLEU(tokenize=tokenizer_name(options)))
 
 
 def spbleu(options: TextOptions) -> TextMetric:
@@ -30,17 +34,17 @@ def spbleu(options: TextOptions) -> TextMetric:
 
 def chrf(options: TextOptions) -> TextMetric:
     """chrF2: F-score, β = 2, of character 1- to 6-grams without spaces (Popović 2015)."""
-    return _of(library("sacrebleu.metrics").CHRF())
+    return _of(_require("sacrebleu.metrics").CHRF())
 
 
 def chrf_plus_plus(options: TextOptions) -> TextMetric:
     """chrF2++: as chrF2, with word 1- and 2-grams (Popović 2017)."""
-    return _of(library("sacrebleu.metrics").CHRF(word_order=2))
+    return _of(_require("sacrebleu.metrics").CHRF(word_order=2))
 
 
 def ter(options: TextOptions) -> TextMetric:
     """TER: edits and shifts over the references' mean length (Snover et al. 2006), as Tercom counts them."""
-    return _of(library("sacrebleu.metrics").TER())
+    return _of(_require("sacrebleu.metrics").TER())
 
 
 def tokenizer_name(options: TextOptions) -> str:
@@ -49,7 +53,7 @@ def tokenizer_name(options: TextOptions) -> str:
     Raises `ConfigError` on an unknown name, `MissingExtraError` or `ArtifactError` where the tokenizer lacks its
     library or its model file; nothing is ever downloaded.
     """
-    table = library("sacrebleu.metrics.bleu").BLEU
+    table = _require("sacrebleu.metrics.bleu").BLEU
     name = options.tokenize or table.TOKENIZER_DEFAULT
     if name == "auto":
         name = table._TOKENIZER_MAP.get(options.needed_language("The choice of a tokenizer"), table.TOKENIZER_DEFAULT)
@@ -61,7 +65,7 @@ def tokenizer_name(options: TextOptions) -> str:
     return str(name)
 
 
-def words(text: str, tokenizer: str) -> list[str]:
+def tokenizer_words(text: str, tokenizer: str) -> list[str]:
     """The words of a text by one of sacrebleu's tokenizers."""
     return str(_tokenizer(tokenizer)(text.rstrip())).split()
 
@@ -69,7 +73,7 @@ def words(text: str, tokenizer: str) -> list[str]:
 def _tokenizer(name: str) -> Any:
     """A tokenizer of sacrebleu; the libraries for Japanese and Korean are not extras of ours."""
     try:
-        return library("sacrebleu.metrics.bleu")._get_tokenizer(name)()
+        return _require("sacrebleu.metrics.bleu")._get_tokenizer(name)()
     except (RuntimeError, ImportError) as error:
         raise ConfigError(
             f"The tokenizer {name!r} needs a package that is not installed.",
@@ -80,9 +84,9 @@ def _tokenizer(name: str) -> Any:
 
 def _check_model(name: str) -> None:
     """Refuse a tokenizer that would first have to be downloaded, and one whose library is missing."""
-    spm = library("sacrebleu.tokenizers.tokenizer_spm")
+    spm = _require("sacrebleu.tokenizers.tokenizer_spm")
     if name in spm.SPM_MODELS:
-        library("sentencepiece", brought_by="sentencepiece")
+        extras.require("sentencepiece", package="sentencepiece")
         address = spm.SPM_MODELS[name]["url"]
         path = Path(spm.SACREBLEU_DIR, "models", Path(address).name)
         if not path.is_file():
@@ -132,7 +136,7 @@ class MultilingualTokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         """The words of a text, normalised to NFC."""
-        found: list[str] = library("regex").findall(WORD, unicodedata.normalize("NFC", text.lower()))
+        found: list[str] = _require("regex").findall(WORD, unicodedata.normalize("NFC", text.lower()))
         return found
 
 
@@ -153,7 +157,7 @@ def rouge_l(options: TextOptions) -> TextMetric:
 
 def _rouge(kind: str) -> TextMetric:
     """The mean over rows of the F-score with the best reference; counts are F, precision, recall and 1."""
-    scorer = library("rouge_score.rouge_scorer").RougeScorer([kind], tokenizer=MultilingualTokenizer())
+    scorer = _require("rouge_score.rouge_scorer").RougeScorer([kind], tokenizer=MultilingualTokenizer())
 
     def counts(texts: Texts) -> Tensor:
         scores = [scorer.score_multi(texts.of_row(row), text)[kind] for row, text in enumerate(texts.hypotheses)]
@@ -188,7 +192,7 @@ def sari(options: TextOptions) -> TextMetric:
         assert texts.sources is not None
         rows = []
         for row, (source, output) in enumerate(zip(texts.sources, texts.hypotheses)):
-            sides = [words(text.lower(), tokenizer) for text in (source, output, *texts.of_row(row))]
+            sides = [tokenizer_words(text.lower(), tokenizer) for text in (source, output, *texts.of_row(row))]
             rows.append([*sari_parts(sides[0], sides[1], sides[2:]), 1])
         return torch.tensor(rows, dtype=torch.float64)
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.bootstrap import mcnemar
-from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score, resampled_sums, scores_from
+from neuroglot.metrics.paired import mcnemar
 from neuroglot.metrics.texts.answers import accuracy, exact_match, f1, numeric
 from neuroglot.metrics.texts.comet import comet
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts

@@ -241,11 +241,15 @@ def by_owner_count(sets: Mapping[str, NeuronSet]) -> dict[str, NeuronSet]:
     for other in others:
         first.layout.require_same(other.layout, "Another set")
     owners = torch.stack([neurons.members for neurons in sets.values()]).sum(0)
-    kinds = {"specific": owners == 1, "related": (owners > 1) & (owners < len(sets)), "agnostic": owners == len(sets)}
+    categories = {
+        "specific": owners == 1,
+        "related": (owners > 1) & (owners < len(sets)),
+        "agnostic": owners == len(sets),
+    }
     provenance = first.signature.without("language")
     return {
-        kind: NeuronSet(first.layout, members, provenance | Signature.of(owners=kind))
-        for kind, members in kinds.items()
+        category: NeuronSet(first.layout, members, provenance | Signature.of(owners=category))
+        for category, members in categories.items()
     }
 
 

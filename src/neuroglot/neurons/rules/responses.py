@@ -26,7 +26,7 @@ from neuroglot.neurons.rules.common import (
 )
 from neuroglot.signature import Signature
 
-CHUNK = 2**11  # neurons at a time
+_CHUNK = 2**11  # neurons at a time
 Ends = Literal["both", "top", "bottom"]
 
 
@@ -96,7 +96,7 @@ def average_precision(responses: Tensor, positive: Tensor) -> Tensor:
 
     Texts of equal response are one threshold, as in scikit-learn's `average_precision_score`. NaN where a response is.
     """
-    return torch.cat([_average_precision(part, positive) for part in responses.split(CHUNK, dim=1)])
+    return torch.cat([_average_precision(part, positive) for part in responses.split(_CHUNK, dim=1)])
 
 
 def probe_weights(responses: Tensor, labels: Tensor, languages: int, penalty: float = 1.0) -> Tensor:
@@ -136,7 +136,7 @@ def _average_precision(responses: Tensor, positive: Tensor) -> Tensor:
 
 def _standardised(responses: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Responses less their mean over their deviation, a few neurons at a time, 0 where they do not vary; which do."""
-    for part in responses.split(CHUNK, dim=1):
+    for part in responses.split(_CHUNK, dim=1):
         values = part.double()
         varies = values.isfinite().all(0) & (values != values[0]).any(0)
         centred = values - values.mean(0)

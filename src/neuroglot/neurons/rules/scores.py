@@ -73,7 +73,7 @@ def by_magnitude(
     return as_sets(members, activity.languages, activity.layout, provenance, size)
 
 
-Direction = Literal["higher", "either"]
+Sign = Literal["higher", "either"]
 RESOLVED = 1e-3  # of a neuron's size: moments of float32 batches tell no smaller deviation
 
 
@@ -96,7 +96,7 @@ def by_mean_difference(
     top_share: float | None = None,
     count: int | None = None,
     equal: Equal = False,
-    direction: Direction = "higher",
+    direction: Sign = "higher",
 ) -> dict[str, NeuronSet]:
     """Each language's neurons whose mean activation is furthest above that in the other languages, in deviations.
 
@@ -110,8 +110,8 @@ def by_mean_difference(
     another direction, or fewer candidates than `equal` needs.
     """
     require_comparable(activity)
-    if direction not in get_args(Direction):
-        raise ConfigError(f"Got direction={direction!r}.", f"Expected one of {', '.join(get_args(Direction))}.")
+    if direction not in get_args(Sign):
+        raise ConfigError(f"Got direction={direction!r}.", f"Expected one of {', '.join(get_args(Sign))}.")
     size = Size.of(activity.layout.neuron_count, top_share, count, equal)
     difference = standardised_difference(activity.mean(), activity.variance())
     members = highest(difference if direction == "higher" else difference.abs(), size.wanted)

@@ -1,1 +1,16 @@
-"""One file a kind of result: it reads the result and returns a Section."""
+"""What a page says of each result; importing the room registers all of them."""
+
+from neuroglot.reports.sections import ablation as ablation
+from neuroglot.reports.sections import alignment as alignment
+from neuroglot.reports.sections import attribution as attribution
+from neuroglot.reports.sections import change as change
+from neuroglot.reports.sections import deactivation as deactivation
+from neuroglot.reports.sections import evaluation as evaluation
+from neuroglot.reports.sections import generation as generation
+from neuroglot.reports.sections import identification as identification
+from neuroglot.reports.sections import masks as masks
+from neuroglot.reports.sections import prompting as prompting
+from neuroglot.reports.sections import scoreboard as scoreboard
+from neuroglot.reports.sections import sets as sets
+from neuroglot.reports.sections import sharing as sharing
+from neuroglot.reports.sections import translation as translation

@@ -9,17 +9,18 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from neuroglot.metrics.ablation import AblationMatrix, Headline
-from neuroglot.metrics.metrics import RESAMPLES, BitsPerByte, NatsPerToken, Score, resampled_sums, scores_from
+from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.metrics import BitsPerByte, NatsPerToken
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
 from neuroglot.reports.parts import INTERVALS, Figure, KeyNumber, Plot, Section, Spec
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import (
+    CONDITION_LABELS,
+    HARMFUL,
     bracketed,
     harm_sentence,
     in_unit,
@@ -30,14 +31,6 @@ from neuroglot.reports.wording import (
     number,
 )
 from neuroglot.signature import Signature
-
-CONDITIONS = {
-    "on": "all neurons on",
-    "own": "its own neurons off",
-    "other": "another language's off (mean)",
-    "random": "as many random ones off (mean)",
-}
-HARMFUL = ("own", "other", "random")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,45 +57,19 @@ class View:
 
     @cached_property
     def by_language(self) -> dict[str, list[Score]]:
-        """The metric of every language under each of `CONDITIONS`."""
-        value, resamples = condition_values(self.matrix)
-        return {name: scores_from(value[place], resamples[:, place]) for place, name in enumerate(CONDITIONS)}
+        return self.matrix.conditions()
 
     @cached_property
     def harm_by_language(self) -> dict[str, list[Score]]:
-        """The effect on every language under each condition that switches something off."""
-        sign = -1.0 if self.matrix.metric.higher_is_better else 1.0
-        value, resamples = condition_values(self.matrix)
-        value, resamples = sign * (value[1:] - value[:1]), sign * (resamples[:, 1:] - resamples[:, :1])
-        return {name: scores_from(value[place], resamples[:, place]) for place, name in enumerate(HARMFUL)}
+        return self.matrix.harm()
 
 
-def condition_values(matrix: AblationMatrix) -> tuple[Tensor, Tensor]:
-    """The metric by condition and language, `[4, G]`, and the same of resampled rows, `[resamples, 4, G]`.
-
-    Rows and draws are resampled as `AblationMatrix` does it, so that differences equal its effects.
-    """
-    value = matrix.metric.value
-    ablated, random = matrix.ablated.movedim(1, 0), torch.diagonal(matrix.random, dim1=1, dim2=3).permute(1, 0, 3, 2)
-    exact = value(matrix.baseline.sum(0)), value(ablated.sum(0)), value(random.sum(0))
-    drawn = value(resampled_sums(matrix.baseline)), value(resampled_sums(ablated)), value(resampled_sums(random))
-    generator = torch.Generator().manual_seed(1)
-    draws, languages = random.shape[1:3]
-    chosen = torch.randint(draws, (RESAMPLES, draws, languages), generator=generator)
-    return _conditions(exact[0], exact[1], exact[2].mean(0)), _conditions(
-        drawn[0], drawn[1], drawn[2].gather(1, chosen).mean(1)
-    )
+@section_of.register
+def _(matrix: AblationMatrix) -> Section:
+    return _task_section(matrix) if matrix.metric.higher_is_better else _loss_section(matrix)
 
 
-def _conditions(on: Tensor, ablated: Tensor, random: Tensor) -> Tensor:
-    """`[..., G]`, `[..., S, G]` and `[..., G]` → `[..., 4, G]`; NaN for another language's where there is none."""
-    own = torch.diagonal(ablated, dim1=-2, dim2=-1)
-    same = torch.eye(ablated.shape[-1], dtype=torch.bool)
-    other = ablated.masked_fill(same, 0).sum(-2) / (ablated.shape[-1] - 1)
-    return torch.stack([on, own, other, random], dim=-2)
-
-
-def ablation_section(matrix: AblationMatrix) -> Section:
+def _loss_section(matrix: AblationMatrix) -> Section:
     """The headline, the matrix beside its control, and own, other and random by language."""
     views = [View(one) for one in in_units(matrix)]
     first = views[0]
@@ -120,17 +87,17 @@ def ablation_section(matrix: AblationMatrix) -> Section:
     )
 
 
-def task_section(matrix: AblationMatrix) -> Section:
+def _task_section(matrix: AblationMatrix) -> Section:
     """A task whose answers are right or wrong: the share right under each condition."""
     view = View(matrix)
-    first = joined_accuracy(view)
+    first = _accuracy_sentence(matrix)
     harm = harm_sentence(view.headline, matrix.metric, matrix.data, len(matrix.languages))
     caption = (
         "How to read it: each row is a language, each mark a condition; the further left a mark, the fewer answers are "
         f"right. Lines are intervals. {_controls(matrix)}"
     )
     table = _language_table("task-conditions", f"{matrix.data} by language", view, view.by_language)
-    series = [Series(text, name, view.by_language[name]) for name, text in CONDITIONS.items()]
+    series = [Series(text, name, view.by_language[name]) for name, text in CONDITION_LABELS.items()]
     spec = figures.dots(series, language_labels(matrix.languages), unit=view.unit, zero=False)
     title = f"{matrix.data}: {matrix.metric.name} by language"
     figure = Figure("task-conditions", title, caption, f"Dot plot. {first} {harm}", (Plot(spec, table),))
@@ -144,11 +111,10 @@ def task_section(matrix: AblationMatrix) -> Section:
     )
 
 
-def joined_accuracy(view: View) -> str:
+def _accuracy_sentence(matrix: AblationMatrix) -> str:
     """The mean over languages with all neurons on; one sentence."""
-    value, resamples = condition_values(view.matrix)
-    (mean,) = scores_from(value[:1].mean(1), resamples[:, :1].mean(2))
-    return f"With all neurons on, the mean {view.matrix.metric.name} is {number(mean.value)} {bracketed(mean)}."
+    mean = matrix.mean_of_baseline()
+    return f"With all neurons on, the mean {matrix.metric.name} is {number(mean.value)} {bracketed(mean)}."
 
 
 def in_units(matrix: AblationMatrix) -> Sequence[AblationMatrix]:
@@ -213,7 +179,7 @@ def _language_figure(views: Sequence[View]) -> Figure:
     )
     plots = []
     for view in views:
-        series = [Series(CONDITIONS[name], name, view.harm_by_language[name]) for name in HARMFUL]
+        series = [Series(CONDITION_LABELS[name], name, view.harm_by_language[name]) for name in HARMFUL]
         spec = figures.dots(series, labels, unit=f"{view.matrix.metric.name} increase, {view.unit}")
         table = _language_table(
             f"ablation-by-language-{_slug(view.unit)}", "Effect by language", view, view.harm_by_language
@@ -227,7 +193,7 @@ def _language_figure(views: Sequence[View]) -> Figure:
 
 def _language_table(key: str, title: str, view: View, scores: dict[str, list[Score]]) -> Table:
     columns = [Column("language"), Column("neurons in its set")]
-    columns += [column for name in scores for column in score_columns(CONDITIONS[name], view.unit)]
+    columns += [column for name in scores for column in score_columns(CONDITION_LABELS[name], view.unit)]
     rows: list[tuple[Cell, ...]] = [
         (code, view.matrix.set_sizes[place], *(cell for name in scores for cell in score_cells(scores[name][place])))
         for place, code in enumerate(view.matrix.languages)
@@ -271,7 +237,7 @@ def _key_numbers(view: View) -> tuple[KeyNumber, ...]:
     named = {"own": means.diagonal, "other": means.off_diagonal, "random": means.random}
     return tuple(
         KeyNumber(
-            CONDITIONS[role].removesuffix(" (mean)"),
+            CONDITION_LABELS[role].removesuffix(" (mean)"),
             number(score.value),
             f"{bracketed(score)} {view.unit}",
             _times(ratios[role]) if role in ratios and means.diagonal.low > 0 else "",

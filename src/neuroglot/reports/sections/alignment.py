@@ -7,13 +7,15 @@ import math
 from neuroglot.metrics.alignment import Alignment
 from neuroglot.reports.heatmaps import WRITTEN_IN_CELLS, Panel, heat_maps
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import bracketed, language_labels, layer_labels, number
 
-UNIT = "share of rows"
+_UNIT = "share of rows"
 
 
-def alignment_section(alignment: Alignment) -> Section:
+@section_of.register
+def _(alignment: Alignment) -> Section:
     """The share of rows aligned, by pair and layer, and its mean over pairs."""
     rows, mean = alignment.aligned.shape[0], alignment.mean
     sentence = (
@@ -33,7 +35,7 @@ def alignment_section(alignment: Alignment) -> Section:
 
 
 def _pairs_table(alignment: Alignment) -> Table:
-    columns = [Column("language"), Column("other language"), *score_columns("aligned", UNIT)]
+    columns = [Column("language"), Column("other language"), *score_columns("aligned", _UNIT)]
     rows = [(*pair, *score_cells(score)) for pair, score in alignment.scores.items()]
     return Table.of("aligned-pairs", "Share of rows aligned", columns, rows)
 
@@ -48,7 +50,7 @@ def _pairs_figure(alignment: Alignment, sentence: str) -> Figure:
         for a in alignment.languages
     ]
     hover = "<b>%{y}</b> and <b>%{x}</b><br>%{z:.3~g} of the rows"
-    spec = heat_maps([Panel("", values)], labels, labels, unit=UNIT, hover=hover, axis="")
+    spec = heat_maps([Panel("", values)], labels, labels, unit=_UNIT, hover=hover, axis="")
     caption = "How to read it: 1 where every sentence finds its translation; the score is the same both ways."
     title = "Aligned sentences by pair of languages"
     plot = Plot(spec, _pairs_table(alignment))
@@ -57,7 +59,7 @@ def _pairs_figure(alignment: Alignment, sentence: str) -> Figure:
 
 
 def _by_layer(alignment: Alignment) -> Table:
-    columns = [Column("layer"), Column("language"), Column("other language"), Column("aligned", UNIT)]
+    columns = [Column("layer"), Column("language"), Column("other language"), Column("aligned", _UNIT)]
     names = layer_labels(alignment.layout).full
     rows = [
         (name, *pair, share)

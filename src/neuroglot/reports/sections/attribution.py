@@ -1,4 +1,4 @@
-"""Attribution: which types of neurons write most at the last token of a prompt, and what they do for the answer."""
+"""Attribution: which categories of neurons write most at the last token of a prompt, and what for the answer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from neuroglot.attribution.attribution import Among, Attribution, mean_scores
-from neuroglot.metrics.metrics import Score, resampled_sums, scores_from
+from neuroglot.attribution.attribution import Among, Attribution
+from neuroglot.metrics.bootstrap import Score
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import (
@@ -29,6 +28,7 @@ from neuroglot.reports.parts import (
     reference,
     thinned,
 )
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import (
     UNDEFINED,
@@ -47,7 +47,7 @@ from neuroglot.reports.wording import (
 COLUMNS, NARROW_COLUMNS = 5, 2
 PANEL_HEIGHT, GAP = 170, 72  # pixels; a gap holds layer numbers, the axis's name and the next panel's title
 TOP, BELOW = 34, 92
-SYMBOLS = ("circle", "diamond", "triangle-up", "square-open")
+LINE_SYMBOLS = ("circle", "diamond", "triangle-up", "square-open")
 
 
 def panels_by_language(
@@ -90,7 +90,7 @@ def _line(one: Series, number: int, panel: int, places: Labels, unit: str) -> di
     )
     return {
         "type": "scatter", "mode": "lines+markers", **_common(one, panel, places, unit),
-        "line": {"width": 1.5}, "marker": {"size": 5, "symbol": SYMBOLS[number % len(SYMBOLS)]},
+        "line": {"width": 1.5}, "marker": {"size": 5, "symbol": LINE_SYMBOLS[number % len(LINE_SYMBOLS)]},
         "error_y": {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "width": 0},
     }  # fmt: skip
 
@@ -139,14 +139,14 @@ def _tall(panel: int, columns: int, panels: int) -> list[float]:
     return [round(max(0.0, 1 - (upper + PANEL_HEIGHT) / whole), 4), round(1 - upper / whole, 4)]
 
 
-Concentration = dict[str, tuple[Score, Score, Score]]  # by type
+Concentration = dict[str, tuple[Score, Score, Score]]  # by category
 REASONS_SHOWN = 3  # more stand in the table only
-AMONG: dict[Among, str] = {"any": "all neurons of a type", "active": "only those active in the language"}
+AMONG: dict[Among, str] = {"any": "all neurons of a category", "active": "only those active in the language"}
 
 
 @dataclass(frozen=True)
-class ScoreFigure:
-    """One figure: what is shown by language, layer and type, `[R, G, L, 4]`, in which unit and how to read it."""
+class ContributionFigure:
+    """One figure: what is shown by language, layer and category, `[R, G, L, 4]`, in which unit and how to read it."""
 
     key: str
     title: str
@@ -162,59 +162,46 @@ class ScoreFigure:
         return attribution.statistic("contribution", "mean" if self.key == "mean-contribution" else "sum", among)
 
 
-READINGS = (
-    ScoreFigure(
-        "contribution-ratio", "Which types the top contributions come from", "share of the layer's top contributions",
-        "of each bar, the coloured parts are the shares of each type among the neurons of highest contribution in a "
-        "layer",
+CONTRIBUTION_FIGURES = (
+    ContributionFigure(
+        "contribution-ratio", "Which categories the top contributions come from",
+        "share of the layer's top contributions",
+        "of each bar, the coloured parts are the shares of each category among the neurons of highest contribution in "
+        "a layer",
         stacked=True,
     ),
-    ScoreFigure(
+    ContributionFigure(
         "mean-contribution", "Contribution of one neuron", "mean contribution",
-        "each line is the mean contribution score of a type's neurons, so that types of different size can be compared",
+        "each line is the mean contribution score of a category's neurons, so that categories of different size can be "
+        "compared",
     ),
-    ScoreFigure(
-        "summed-contribution", "Contribution of all neurons of a type", "summed contribution",
-        "each line is the sum of the contribution scores of a type's neurons, which grows with their number",
+    ContributionFigure(
+        "summed-contribution", "Contribution of all neurons of a category", "summed contribution",
+        "each line is the sum of the contribution scores of a category's neurons, which grows with their number",
     ),
-    ScoreFigure(
+    ContributionFigure(
         "effective-score", "The neuron that promotes the answer most", "largest effective score",
-        "each line is the largest effective score among a type's neurons: above 0, at least one of them promotes the "
-        "answer's first token",
+        "each line is the largest effective score among a category's neurons: above 0, at least one of them promotes "
+        "the answer's first token",
     ),
 )  # fmt: skip
 
 
-def attribution_section(attribution: Attribution) -> Section:
-    """The contribution ratio, both scores by type, layer and language, and what was left out."""
-    concentration, sums = attribution.concentration(), _sums(attribution)
+@section_of.register
+def _(attribution: Attribution) -> Section:
+    """The contribution ratio, both scores by category, layer and language, and what was left out."""
+    concentration, sums = attribution.concentration(), attribution.sums()
     sentence = _sentence(attribution, concentration["all-shared"], sums["all-shared"])
     return Section(
         key="attribution",
-        title="What the neurons of each type contribute to an answer",
+        title="What the neurons of each category contribute to an answer",
         sentence=sentence,
         signature=attribution.signature,
         remarks=_remarks(attribution),
-        figures=tuple(_figure(attribution, reading, sentence) for reading in READINGS),
-        tables=(_by_type(concentration, sums), *_left_out(attribution)),
+        figures=tuple(_figure(attribution, reading, sentence) for reading in CONTRIBUTION_FIGURES),
+        tables=(_by_category(concentration, sums), *_left_out(attribution)),
         summary=_summary(attribution, concentration, sums),
     )
-
-
-def _sums(attribution: Attribution) -> Concentration:
-    """Of each type the share of the summed contribution, its summed effective score, and that of all other neurons."""
-    by_row = [
-        attribution.statistic(score, "sum").nan_to_num().sum(2).mean(1) for score in ("contribution", "effective")
-    ]  # [R, 4] each: summed over layers, mean over languages
-
-    def read(summed: Tensor) -> Tensor:
-        contributions, effects = summed[..., :4], summed[..., 4:] / attribution.rows
-        others = effects.sum(-1, keepdim=True) - effects
-        return torch.cat([contributions / contributions.sum(-1, keepdim=True), effects, others], dim=-1)
-
-    both = torch.cat(by_row, dim=1)
-    scores = scores_from(read(both.sum(0)), read(resampled_sums(both)))
-    return {name: (scores[place], scores[place + 4], scores[place + 8]) for place, name in enumerate(CATEGORIES)}
 
 
 def _sentence(
@@ -296,73 +283,66 @@ def _left_out(attribution: Attribution) -> tuple[Table, ...]:
     return tuple(table for table in (dropped, collisions) if table.rows)
 
 
-def _figure(attribution: Attribution, reading: ScoreFigure, sentence: str) -> Figure:
+def _figure(attribution: Attribution, reading: ContributionFigure, sentence: str) -> Figure:
     plots = tuple(_plot(attribution, reading, among) for among in AMONG)
     caption = (
-        f"How to read it: one panel a language; {reading.caption}. A neuron's type is what it does in all languages on "
-        "the same row, so that some of a type do not fire in this language; the choice above leaves those out."
+        f"How to read it: one panel a language; {reading.caption}. A neuron's category is what it does in all "
+        "languages on the same row, so that some of a category do not fire in this language; the choice above leaves "
+        "those out."
     )
     kind = "Stacked bars" if reading.stacked else "Line charts"
     alternative = f"{kind} over layers for {plural(len(attribution.languages), 'language')}. {sentence}"
     return Figure(reading.key, reading.title, caption, alternative, plots)
 
 
-def _plot(attribution: Attribution, reading: ScoreFigure, among: Among) -> Plot:
-    values = reading.values(attribution, among)
-    value, resampled = mean_scores(values)
-    scores = scores_from(value.flatten(), resampled.flatten(1))
-    types = [place for place in range(len(CATEGORIES)) if among == "any" or CATEGORIES[place] != "non-activated"]
-    places = layer_labels(attribution.layout)
-    layers = len(places)
-
-    def at(language: int, layer: int, place: int) -> Score:
-        return scores[(language * layers + layer) * len(CATEGORIES) + place]
-
+def _plot(attribution: Attribution, reading: ContributionFigure, among: Among) -> Plot:
+    by_language = dict(zip(attribution.languages, attribution.mean_over_rows(reading.values(attribution, among))))
+    shown = {index: name for index, name in enumerate(CATEGORIES) if among == "any" or name != "non-activated"}
+    layers = layer_labels(attribution.layout)
     panels = [
-        (language_label(code), [_series(place, [at(g, layer, place) for layer in range(layers)]) for place in types])
-        for g, code in enumerate(attribution.languages)
+        (
+            language_label(code),
+            [Series(name, name, [by_category[index] for by_category in by_layer]) for index, name in shown.items()],
+        )
+        for code, by_layer in by_language.items()
     ]
-    spec = panels_by_language(panels, places, unit=reading.unit, stacked=reading.stacked, axis="layer")
+    spec = panels_by_language(panels, layers, unit=reading.unit, stacked=reading.stacked, axis="layer")
     rows = [
-        (code, places.full[layer], CATEGORIES[place], *score_cells(at(g, layer, place)))
-        for g, code in enumerate(attribution.languages)
-        for layer in range(layers)
-        for place in types
+        (code, layer, name, *score_cells(by_category[index]))
+        for code, by_layer in by_language.items()
+        for layer, by_category in zip(layers.full, by_layer)
+        for index, name in shown.items()
     ]
-    columns = [Column("language"), Column("layer"), Column("type"), *score_columns(reading.unit, "")]
+    columns = [Column("language"), Column("layer"), Column("category"), *score_columns(reading.unit, "")]
     return Plot(
         spec, Table.of(f"{reading.key}-{among}", f"{reading.title}: {AMONG[among]}", columns, rows), AMONG[among]
     )
 
 
-def _series(place: int, scores: Sequence[Score]) -> Series:
-    return Series(CATEGORIES[place], CATEGORIES[place], scores)
-
-
-def _by_type(concentration: Concentration, sums: Concentration) -> Table:
-    """All numbers over rows, languages and layers, one line a type."""
+def _by_category(concentration: Concentration, sums: Concentration) -> Table:
+    """All numbers over rows, languages and layers, one line a category."""
     names = (
         ("share of neurons", ""), ("share of top contributions", ""), ("ratio of the two", ""),
         ("share of summed contribution", ""), ("summed effective score", ""),
     )  # fmt: skip
-    columns = [Column("type"), *(column for name, unit in names for column in score_columns(name, unit))]
+    columns = [Column("category"), *(column for name, unit in names for column in score_columns(name, unit))]
     rows: list[tuple[Cell, ...]] = [
         (name, *(cell for score in (*concentration[name], *sums[name][:2]) for cell in score_cells(score)))
         for name in CATEGORIES
     ]
-    return Table.of("by-type", "Neurons, contribution and effective score by type", columns, rows)
+    return Table.of("by-category", "Neurons, contribution and effective score by category", columns, rows)
 
 
 def _summary(attribution: Attribution, concentration: Concentration, sums: Concentration) -> Table:
     columns = [
-        Column("type"), Column("neurons"), Column(f"top {percent(attribution.top_share)}"), Column("ratio"),
+        Column("category"), Column("neurons"), Column(f"top {percent(attribution.top_share)}"), Column("ratio"),
         Column("effective score"),
     ]  # fmt: skip
     rows = [
         (name, percent(neurons.value), percent(top.value), _ratio(ratio), f"{number(effect.value)} {bracketed(effect)}")
         for (name, (neurons, top, ratio)), (_, effect, _) in zip(concentration.items(), sums.values())
     ]
-    return Table.of("contribution-by-type", "Contribution to the answer by type", columns, rows)
+    return Table.of("contribution-by-category", "Contribution to the answer by category", columns, rows)
 
 
 def _ratio(ratio: Score) -> str:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from neuroglot.metrics.metrics import Score
+from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.sharing import change_of_shares
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.neurons.comparing import SharingChange
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
-from neuroglot.reports.sections.sharing import exact, mean_scores, overall_by_row
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import bracketed, common_signature, definition_of_fires, layer_labels, number
 from neuroglot.signature import Signature
 
-UNIT = "percentage points of the layer's neurons"
+_UNIT = "percentage points of the layer's neurons"
 
 
-def change_section(change: SharingChange) -> Section:
+@section_of.register
+def _(change: SharingChange) -> Section:
     """Change of each category's share by layer, with intervals over rows that are paired."""
-    points = 100 * change.category_shares
-    by_layer = [mean_scores(points[:, :, place]) for place in range(len(CATEGORIES))]
-    overall = mean_scores(overall_by_row(change.before, points))
+    points = change_of_shares(change)
     names = [str(dict(sharing.signature.fields).get("model")) for sharing in (change.before, change.after)]
-    sentence = _sentence(names, overall, change.before.rows)
+    sentence = _sentence(names, points.overall, change.before.rows)
     return Section(
         key="sharing-change",
         title="Sharing compared between two models",
@@ -30,8 +30,8 @@ def change_section(change: SharingChange) -> Section:
         signature=common_signature((change.before.signature, change.after.signature))
         | Signature.of(before=str(change.before.signature), after=str(change.after.signature)),
         remarks=(definition_of_fires(change.before.recording), INTERVALS),
-        figures=(_figure(change, by_layer, sentence),),
-        summary=_summary(overall),
+        figures=(_figure(change, points.by_layer, sentence),),
+        summary=_summary(points.overall),
     )
 
 
@@ -55,17 +55,17 @@ def _signed(value: float) -> str:
 
 def _figure(change: SharingChange, by_layer: list[list[Score]], sentence: str) -> Figure:
     labels = layer_labels(change.before.layout)
-    zero = exact(change.category_shares.new_zeros(len(labels)))
+    zero = [Score.exact(0.0)] * len(labels)
     panels = [
-        (name, [Series("change", "observed", by_layer[place]), Series("no change", "random", zero)])
-        for place, name in enumerate(CATEGORIES)
+        (category, [Series("change", "observed", line), Series("no change", "random", zero)])
+        for category, line in zip(CATEGORIES, by_layer)
     ]
     rows = [
-        (layer, category, *score_cells(by_layer[place][layer_number]))
-        for layer_number, layer in enumerate(labels.full)
-        for place, category in enumerate(CATEGORIES)
+        (layer, category, *score_cells(line[depth]))
+        for depth, layer in enumerate(labels.full)
+        for category, line in zip(CATEGORIES, by_layer)
     ]
-    columns = [Column("layer"), Column("category"), *score_columns("change", UNIT)]
+    columns = [Column("layer"), Column("category"), *score_columns("change", _UNIT)]
     caption = "How to read it: above the dotted line the second model has more neurons of the category than the first."
     spec = figures.small_multiples(panels, labels, unit="percentage points", axis="layer")
     plot = Plot(spec, Table.of("sharing-change", "Change of each category by layer", columns, rows))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from neuroglot.interventions.compacting import Compacted, Cost
 
 UNITS = {"parameters": "", "bytes": "", "seconds": "ms", "peak_bytes": ""}
-NAMES = {"parameters": "parameters", "bytes": "bytes", "seconds": "one forward", "peak_bytes": "peak bytes"}
+COST_LABELS = {"parameters": "parameters", "bytes": "bytes", "seconds": "one forward", "peak_bytes": "peak bytes"}
 
 
 def compaction_section(
@@ -45,7 +45,7 @@ def _costs(before: Cost, after: Cost) -> Table:
         values = [getattr(cost, field) for cost in (before, after)]
         if None not in values:
             scale = 1000 if unit == "ms" else 1
-            rows.append((NAMES[field], unit, *(scale * value for value in values), values[1] / values[0]))
+            rows.append((COST_LABELS[field], unit, *(scale * value for value in values), values[1] / values[0]))
     return Table.of("compacted", "Cost of the model", columns, rows)
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-
-import torch
-from torch import Tensor
 
 from neuroglot.activity.activity import Activity
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.metrics import Evaluation, resampled_sums, scores_from
+from neuroglot.metrics.metrics import Evaluation
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.section import section_of, section_of_several
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import (
     Labels,
@@ -31,7 +28,8 @@ from neuroglot.reports.wording import (
 from neuroglot.signature import Signature
 
 
-def evaluation_section(evaluation: Evaluation) -> Section:
+@section_of.register
+def _(evaluation: Evaluation) -> Section:
     """One dot a language."""
     scores, name, unit = evaluation.scores, evaluation.metric.name, evaluation.metric.unit
     sentence = _sentence(evaluation)
@@ -48,9 +46,10 @@ def evaluation_section(evaluation: Evaluation) -> Section:
     )
 
 
-def evaluations_section(evaluations: Sequence[Evaluation]) -> Section:
+@section_of_several.register
+def _(first: Evaluation, evaluations: tuple[Evaluation, ...]) -> Section:
     """One heat map: a row for what was evaluated, a column a language; all of one metric and the same languages."""
-    metric, languages = evaluations[0].metric, evaluations[0].languages
+    metric, languages = first.metric, first.languages
     if any((one.metric, one.languages) != (metric, languages) for one in evaluations):
         raise ConfigError(
             "Evaluations of several metrics or languages were to be shown together.",
@@ -66,7 +65,7 @@ def evaluations_section(evaluations: Sequence[Evaluation]) -> Section:
     rows = [(data, code, *score_cells(row[code])) for data, row in scores.items() for code in languages]
     columns = (Column("data"), Column("language"), *score_columns(metric.name, metric.unit))
     title = f"{metric.name.capitalize()} with all neurons on"
-    means = {data: sum(row[code].value for code in languages) / len(languages) for data, row in scores.items()}
+    means = {evaluation.data: evaluation.mean.value for evaluation in evaluations}
     worst, best = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
     sentence = (
         f"On {plural(len(means), 'task')}, the mean {metric.name} over {plural(len(languages), 'language')} lies "
@@ -76,9 +75,8 @@ def evaluations_section(evaluations: Sequence[Evaluation]) -> Section:
     caption = "How to read it: a row is a task, a column a language."
     figure = Figure("scores-by-data", title, caption, f"Heat map. {sentence}", (plot,))
     together = Signature.of(corpus=", ".join(scores), corpus_hash="+".join(_corpus_hash(one) for one in evaluations))
-    dropped = [f"{one.data}: {remark}" for one in evaluations for remark in left_out(one.dropped)]
-    signature = evaluations[0].signature | together
-    return Section("scores-by-data", title, sentence, signature, (*dropped, INTERVALS), (figure,))
+    dropped = [f"{each.data}: {remark}" for each in evaluations for remark in left_out(each.dropped)]
+    return Section("scores-by-data", title, sentence, first.signature | together, (*dropped, INTERVALS), (figure,))
 
 
 def _corpus_hash(evaluation: Evaluation) -> str:
@@ -86,9 +84,7 @@ def _corpus_hash(evaluation: Evaluation) -> str:
 
 
 def _sentence(evaluation: Evaluation) -> str:
-    value, resamples = evaluation.metric.value(evaluation.counts.sum(0)), resampled_sums(evaluation.counts)
-    (mean,) = scores_from(value.mean()[None], evaluation.metric.value(resamples).mean(1)[:, None])
-    name, unit = evaluation.metric.name, evaluation.metric.unit
+    mean, name, unit = evaluation.mean, evaluation.metric.name, evaluation.metric.unit
     text = f"On {evaluation.data}, the mean {name} is {number(mean.value)} {unit} {bracketed(mean)}"
     known = {code: score for code, score in evaluation.scores.items() if not math.isnan(score.value)}
     if len({score.value for score in known.values()}) < 2:
@@ -100,10 +96,11 @@ def _sentence(evaluation: Evaluation) -> str:
     )
 
 
-UNIT = "share of tokens"
+_UNIT = "share of tokens"
 
 
-def activity_section(activity: Activity) -> Section:
+@section_of.register
+def _(activity: Activity) -> Section:
     """Mean firing rates; several thresholds are drawings to choose from."""
     thresholds = activity.recording.fires
     plots = tuple(_plot(activity, threshold, labelled=len(thresholds) > 1) for threshold in thresholds)
@@ -124,12 +121,6 @@ def activity_section(activity: Activity) -> Section:
     )
 
 
-def layer_rates(activity: Activity, threshold: float) -> Tensor:
-    """Mean firing rate of the layer's neurons: `[G, L]`; NaN for a language without tokens."""
-    widths = torch.tensor([layer.width for layer in activity.layout.layers])
-    return activity.layout.sum_by_layer(activity.rates(threshold)) / widths
-
-
 def _activity_sentence(activity: Activity) -> str:
     threshold = activity.recording.fires[0]
     rates = activity.rates(threshold).mean(1).tolist()
@@ -147,17 +138,17 @@ def _activity_sentence(activity: Activity) -> str:
 
 
 def _plot(activity: Activity, threshold: float, labelled: bool) -> Plot:
-    rates = layer_rates(activity, threshold).tolist()
+    rates = activity.layer_rates(threshold).tolist()
     languages, layers = language_labels(activity.languages), layer_labels(activity.layout)
     hover = "<b>%{y}</b>, %{x}<br>fires on %{z:.2%} of tokens"
     panel = [Panel("", rates)]
-    spec = heat_maps(panel, languages, layers, unit=UNIT, hover=hover, axis="layer")
+    spec = heat_maps(panel, languages, layers, unit=_UNIT, hover=hover, axis="layer")
     rows = [
         (code, layer, rate)
         for code, by_layer in zip(activity.languages, rates)
         for layer, rate in zip(layers.full, by_layer)
     ]
-    columns = (Column("language"), Column("layer"), Column("mean firing rate", UNIT))
+    columns = (Column("language"), Column("layer"), Column("mean firing rate", _UNIT))
     key = f"firing-rates-{threshold:g}" if labelled else "firing-rates"
     return Plot(spec, Table.of(key, "Mean firing rate", columns, rows), f"fires > {threshold:g}" if labelled else "")
 
@@ -167,7 +158,10 @@ def _language_table(activity: Activity) -> Table:
     rates = activity.rates(activity.recording.fires[0]).mean(1).tolist()
     silent = (activity.fired[0] == 0).double().mean(1).tolist()
     columns = [
-        Column("language"), Column("tokens"), Column("mean firing rate", UNIT), Column("never fire", "share of neurons")
-    ]  # fmt: skip
+        Column("language"),
+        Column("tokens"),
+        Column("mean firing rate", _UNIT),
+        Column("never fire", "share of neurons"),
+    ]
     rows = zip(activity.languages, activity.tokens.tolist(), rates, silent)
     return Table.of("activity-by-language", "Activity by language", columns, rows)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.reports.parts import Section
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Column, Table
 from neuroglot.reports.wording import joined, language_label, plural
 
 
-def generation_section(texts: GeneratedTexts) -> Section:
+@section_of.register
+def _(texts: GeneratedTexts) -> Section:
     """Every text behind its prompt."""
     languages = joined([language_label(code) for code in texts.languages])
     columns = [Column(name) for name in ("language", "row", "prompt", "generated")]

@@ -6,13 +6,15 @@ from neuroglot.metrics.identification import UNDECIDED, LanguageForcing
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import bracketed, language_labels, number, plural
 
-UNIT = "share of texts"
+_UNIT = "share of texts"
 
 
-def identification_section(forcing: LanguageForcing) -> Section:
+@section_of.register
+def _(forcing: LanguageForcing) -> Section:
     """The share of texts in each language that was asked for, and what the texts were taken for."""
     mean = forcing.mean
     sentence = (
@@ -32,7 +34,7 @@ def identification_section(forcing: LanguageForcing) -> Section:
 
 def _figure(forcing: LanguageForcing, sentence: str) -> Figure:
     scores = list(forcing.scores.values())
-    spec = figures.dots([Series("identified", "observed", scores)], language_labels(forcing.languages), unit=UNIT)
+    spec = figures.dots([Series("identified", "observed", scores)], language_labels(forcing.languages), unit=_UNIT)
     caption = "How to read it: a row is the language that was asked for, a dot the share of texts in it."
     title = "Texts in the language that was asked for"
     return Figure("identified", title, caption, f"Dot plot. {sentence}", (Plot(spec, _table(forcing)),))
@@ -40,7 +42,7 @@ def _figure(forcing: LanguageForcing, sentence: str) -> Figure:
 
 def _table(forcing: LanguageForcing) -> Table:
     codes = (*forcing.candidates, UNDECIDED)
-    columns = [Column("language"), *score_columns("identified", UNIT), *(Column(f"found {code}") for code in codes)]
+    columns = [Column("language"), *score_columns("identified", _UNIT), *(Column(f"found {code}") for code in codes)]
     rows = [
         (language, *score_cells(score), *outcome)
         for (language, score), outcome in zip(forcing.scores.items(), forcing.outcomes.tolist(), strict=True)

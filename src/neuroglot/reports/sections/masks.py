@@ -5,13 +5,15 @@ from __future__ import annotations
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.reports.heatmaps import Panel, heat_maps
 from neuroglot.reports.parts import Figure, Plot, Section
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Column, Table
 from neuroglot.reports.wording import Labels, layer_labels, percent, plural
 
-UNIT = "share of the layer's neurons"
+_UNIT = "share of the layer's neurons"
 
 
-def masks_section(masks: DirectionMasks) -> Section:
+@section_of.register
+def _(masks: DirectionMasks) -> Section:
     """Neurons kept by direction, and by layer."""
     kept, total = masks.kept.sum(1).tolist(), masks.layout.neuron_count
     sentence = (
@@ -42,9 +44,9 @@ def _table(masks: DirectionMasks) -> Table:
 def _layers_figure(masks: DirectionMasks, sentence: str) -> Figure:
     names, layers = tuple(map(str, masks.directions)), layer_labels(masks.layout)
     shares, sizes = (1 - masks.sparsity()).tolist(), masks.sizes().tolist()
-    hover = f"<b>%{{y}}</b>, %{{x}}<br>%{{z:.3~g}} {UNIT}"
-    spec = heat_maps([Panel("", shares)], Labels(names, names), layers, unit=UNIT, hover=hover, axis="layer")
-    columns = [Column("direction"), Column("layer"), Column("neurons kept"), Column("share", UNIT)]
+    hover = f"<b>%{{y}}</b>, %{{x}}<br>%{{z:.3~g}} {_UNIT}"
+    spec = heat_maps([Panel("", shares)], Labels(names, names), layers, unit=_UNIT, hover=hover, axis="layer")
+    columns = [Column("direction"), Column("layer"), Column("neurons kept"), Column("share", _UNIT)]
     rows = [
         (name, layer, size, share)
         for name, by_layer, layer_shares in zip(names, sizes, shares, strict=True)

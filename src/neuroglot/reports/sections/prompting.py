@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neuroglot.metrics.metrics import Score
+from neuroglot.metrics.bootstrap import Score
 from neuroglot.metrics.prompts import Difference, PromptComparison
 from neuroglot.neurons.comparing import find_peaks, jaccard
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
-from neuroglot.reports.sections.sets import TOP_SHARE, peak_figures
+from neuroglot.reports.section import section_of
+from neuroglot.reports.sections.sets import PEAK_SHARE, peak_figures
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import Labels, bracketed, language_label, number, percent
 from neuroglot.signature import Signature
 
-ROLES = {"steps": "while answering", "forced": "with the reference as the answer"}
+ROLE_LABELS = {"steps": "while answering", "forced": "with the reference as the answer"}
 
 
-def prompting_section(comparison: PromptComparison) -> Section:
+@section_of.register
+def _(comparison: PromptComparison) -> Section:
     """Scores, activated shares, the shift by layer, and costs, all settings beside the first."""
     sentence = f"{_score_sentence(comparison)} {_activation_sentence(comparison)}"
     drawn = [_score_figure(comparison), _activation_figure(comparison), _layer_figure(comparison)]
@@ -30,7 +32,7 @@ def prompting_section(comparison: PromptComparison) -> Section:
         "prompting",
         f"Languages in the prompt: {comparison.model}",
         sentence,
-        comparison.signature | Signature.of(settings=",".join(comparison.settings), top_share=TOP_SHARE),
+        comparison.signature | Signature.of(settings=",".join(comparison.settings), top_share=PEAK_SHARE),
         (INTERVALS, _costs(comparison), *_faults(comparison)),
         tuple(drawn),
         summary=_summary(comparison),
@@ -93,18 +95,21 @@ def _changed(change: Difference | None) -> tuple[float | None, ...]:
 
 
 def _activation_figure(comparison: PromptComparison) -> Figure:
-    by_role = {role: comparison.activated(role) for role in ROLES if comparison.activated(role)}
+    by_role = {role: comparison.activated(role) for role in ROLE_LABELS if comparison.activated(role)}
     names = list(comparison.settings)
-    symbols = dict(zip(ROLES, ("own", "other")))
+    symbols = dict(zip(ROLE_LABELS, ("own", "other")))
     series = [
-        Series(ROLES[role], symbols[role], [_hundredfold(share[name]) for name in names])
+        Series(ROLE_LABELS[role], symbols[role], [_hundredfold(share[name]) for name in names])
         for role, share in by_role.items()
     ]
     spec = figures.dots(series, _labels(names), unit="activated, % of neurons", zero=False)
     columns = [Column("setting")]
     for role in by_role:
-        columns += [*score_columns(f"activated {ROLES[role]}", "share")]
-        columns += [*score_columns(f"less {comparison.base}, {ROLES[role]}", "share"), Column(f"p, {ROLES[role]}")]
+        columns += [*score_columns(f"activated {ROLE_LABELS[role]}", "share")]
+        columns += [
+            *score_columns(f"less {comparison.base}, {ROLE_LABELS[role]}", "share"),
+            Column(f"p, {ROLE_LABELS[role]}"),
+        ]
     changes = {role: comparison.activated_differences(role) for role in by_role}
     rows = [
         (
@@ -136,7 +141,7 @@ def _layer_figure(comparison: PromptComparison) -> Figure:
     layers = [f"{layer.stack} {layer.index}" for layer in comparison.layout.layers]
     shares = {name: [score.value for score in of] for name, of in comparison.activated_by_layer().items()}
     peaks = {
-        name: find_peaks(result.neurons, comparison.layout, TOP_SHARE) for name, result in comparison.settings.items()
+        name: find_peaks(result.neurons, comparison.layout, PEAK_SHARE) for name, result in comparison.settings.items()
     }
     base = comparison.base
     share_change = [[100 * (a - b) for a, b in zip(shares[name], shares[base])] for name in names]
@@ -147,7 +152,7 @@ def _layer_figure(comparison: PromptComparison) -> Figure:
     short = Labels(tuple(layers), tuple(str(layer.index) for layer in comparison.layout.layers))
     spec = heat_maps([panel], labels, short, unit=unit, hover=hover, axis="layer", diverging=True)
     columns = [Column("setting"), Column("layer"), Column("activated", "share"), Column("exact zeros", "share")]
-    columns += [Column(f"neurons among the most active {TOP_SHARE:.0%}"), Column(f"Jaccard with {base}, all layers")]
+    columns += [Column(f"neurons among the most active {PEAK_SHARE:.0%}"), Column(f"Jaccard with {base}, all layers")]
     rows = [
         (
             name, layers[place], shares[name][place], float(result.zero_by_layer[place]), peaks[name].by_layer[place],
@@ -159,7 +164,7 @@ def _layer_figure(comparison: PromptComparison) -> Figure:
     table = Table.of("activated-by-layer", "Activation by setting and layer", columns, rows)
     caption = (
         "How to read it: a row is a setting, a column a layer; orange is more activation than with the first setting, "
-        f"purple less. The table also has where the most active {TOP_SHARE:.0%} of neurons lie."
+        f"purple less. The table also has where the most active {PEAK_SHARE:.0%} of neurons lie."
     )
     alternative = f"Heat map of the change of activation by layer against {base}."
     return Figure("activated-by-layer", "Shift by layer", caption, alternative, (Plot(spec, table),))

@@ -8,24 +8,20 @@ from neuroglot.metrics.scoreboard import Scoreboard, Standing
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import Figure, Plot, Section
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import Labels, bracketed, joined, number, plural
+from neuroglot.reports.wording import CONDITION_LABELS, HARMFUL, Labels, bracketed, joined, number, plural
 from neuroglot.signature import Signature
 
-CONDITIONS = {
-    "own": "its own neurons off",
-    "other": "another language's off (mean)",
-    "random": "as many random ones off (mean)",
-}
 
-
-def scoreboard_section(board: Scoreboard) -> Section:
+@section_of.register
+def _(board: Scoreboard) -> Section:
     """Own, other and random for each selector, and its selectivity with rank."""
     standings = board.standings()
     unit = board.metric.unit
     sentence = _sentence(standings, board)
     labels = Labels(*[tuple(one.selector for one in standings)] * 2)
-    series = [Series(text, name, [getattr(one, name) for one in standings]) for name, text in CONDITIONS.items()]
+    series = [Series(CONDITION_LABELS[name], name, [getattr(one, name) for one in standings]) for name in HARMFUL]
     spec = figures.dots(series, labels, unit=f"{board.metric.name} increase, {unit}")
     caption = (
         "How to read it: a row is a selector, the best first; right of 0 is harm. A selector has found a language's "
@@ -69,7 +65,7 @@ def _intervals(board: Scoreboard) -> str:
 def _table(standings: Sequence[Standing], board: Scoreboard) -> Table:
     unit = board.metric.unit
     columns = [Column("selector"), Column("smallest set"), Column("largest set"), *score_columns("rank", "")]
-    columns += [column for name in CONDITIONS for column in score_columns(CONDITIONS[name], unit)]
+    columns += [column for name in HARMFUL for column in score_columns(CONDITION_LABELS[name], unit)]
     columns += [*score_columns("own less other", unit), *score_columns("own less random", unit)]
     columns += [Column(f"own less other, {model}", unit) for model in _distinct(board.models)]
     rows: list[tuple[Cell, ...]] = [
@@ -77,7 +73,7 @@ def _table(standings: Sequence[Standing], board: Scoreboard) -> Table:
             one.selector,
             *one.sizes,
             *score_cells(one.rank),
-            *(cell for name in CONDITIONS for cell in score_cells(getattr(one, name))),
+            *(cell for name in HARMFUL for cell in score_cells(getattr(one, name))),
             *score_cells(one.selectivity),
             *score_cells(one.beyond_random),
             *one.by_model,

@@ -8,16 +8,17 @@ from itertools import combinations
 
 import numpy as np
 
-from neuroglot.metrics.metrics import Score
+from neuroglot.metrics.bootstrap import Score
 from neuroglot.metrics.prompts import PromptComparison
-from neuroglot.neurons.comparing import find_peaks, overlap_matrix, thinned_ranks
+from neuroglot.neurons.comparing import Join, average_linkage, find_peaks, overlap_matrix, thinned_ranks
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import WRITTEN_IN_CELLS, Panel, heat_maps
 from neuroglot.reports.parts import Figure, Plot, Section
+from neuroglot.reports.section import refusal, section_of
 from neuroglot.reports.tables import Column, Table
-from neuroglot.reports.tree import Join, average_linkage, dendrogram
+from neuroglot.reports.tree import dendrogram
 from neuroglot.reports.wording import (
     Labels,
     common_signature,
@@ -33,8 +34,11 @@ from neuroglot.reports.wording import (
 SHARE = "share of the layer's neurons"
 
 
-def sets_section(sets: Mapping[str, NeuronSet]) -> Section:
+@section_of.register(Mapping)
+def _(sets: Mapping[str, NeuronSet]) -> Section:
     """The sets of several languages beside each other."""
+    if not sets or not all(isinstance(neurons, NeuronSet) for neurons in sets.values()):
+        raise refusal(f"a {type(sets).__name__} of {type(next(iter(sets.values()), None)).__name__}")
     overlap = overlap_matrix(sets).tolist()
     tree = tree_figure(tuple(sets), overlap)
     parts = (_sizes_sentence(sets), _overlap_sentence(tuple(sets), overlap), _layer_sentence(sets))
@@ -52,7 +56,8 @@ def sets_section(sets: Mapping[str, NeuronSet]) -> Section:
     )
 
 
-def single_set_section(neurons: NeuronSet) -> Section:
+@section_of.register
+def _(neurons: NeuronSet) -> Section:
     """One set alone: its neurons by layer."""
     counts, labels = neurons.counts_by_layer(), layer_labels(neurons.layout)
     sentence = (
@@ -62,7 +67,7 @@ def single_set_section(neurons: NeuronSet) -> Section:
     widths = [layer.width for layer in neurons.layout.layers]
     rows = [(name, count, width, count / width) for name, count, width in zip(labels.full, counts, widths)]
     columns = (Column("layer"), Column("neurons"), Column("layer width"), Column("share", SHARE))
-    spec = figures.dots([Series("neurons", "observed", _exact(counts))], labels, unit="neurons")
+    spec = figures.dots([Series("neurons", "observed", list(map(Score.exact, counts)))], labels, unit="neurons")
     plot = Plot(spec, Table.of("neuron-set", "Neurons by layer", columns, rows))
     caption = "How to read it: each row is a layer, each dot the number of its neurons that belong to the set."
     figure = Figure("neuron-set", "Neurons by layer", caption, f"Dot plot. {sentence}", (plot,))
@@ -114,7 +119,9 @@ def _sizes_figure(sets: Mapping[str, NeuronSet]) -> Figure:
     total = next(iter(sets.values())).layout.neuron_count
     rows = [(code, size, size / total) for code, size in zip(sets, sizes)]
     columns = (Column("language"), Column("neurons"), Column("share", "share of all neurons"))
-    spec = figures.dots([Series("neurons", "own", _exact(sizes))], language_labels(tuple(sets)), unit="neurons")
+    spec = figures.dots(
+        [Series("neurons", "own", list(map(Score.exact, sizes)))], language_labels(tuple(sets)), unit="neurons"
+    )
     plot = Plot(spec, Table.of("set-sizes", "Set sizes", columns, rows))
     caption = "How to read it: each dot is the number of neurons in a language's set. A neuron can be in several sets."
     alternative = f"Dot plot of set sizes, from {min(sizes):,} to {max(sizes):,} neurons."
@@ -171,11 +178,7 @@ def _layers_figure(sets: Mapping[str, NeuronSet]) -> Figure:
     return Figure("neurons-by-layer", "Neurons by layer", caption, alternative, (plot,))
 
 
-def _exact(values: list[int]) -> list[Score]:
-    return [Score(float(value), float(value), float(value)) for value in values]
-
-
-TOP_SHARE = 0.2
+PEAK_SHARE = 0.2
 RANKS = 12
 
 
@@ -183,17 +186,17 @@ def peak_figures(comparison: PromptComparison) -> list[Figure]:
     """The two panels of PMI's top-p% figure (Mu et al. 2024): neurons by layer, and counts by rank."""
     settings = Labels(tuple(comparison.settings), tuple(comparison.settings))
     peaks = {
-        name: find_peaks(result.neurons, comparison.layout, TOP_SHARE) for name, result in comparison.settings.items()
+        name: find_peaks(result.neurons, comparison.layout, PEAK_SHARE) for name, result in comparison.settings.items()
     }
     layers = [f"{layer.stack} {layer.index}" for layer in comparison.layout.layers]
     counts = [[float(count) for count in one.by_layer] for one in peaks.values()]
     columns = Labels(tuple(layers), tuple(str(layer.index) for layer in comparison.layout.layers))
     hover = "<b>%{y}</b>, layer <b>%{x}</b><br>%{z:,} neurons"
     spec = heat_maps([Panel("", counts)], settings, columns, unit="neurons", hover=hover, axis="layer")
-    heads = (Column("setting"), Column("layer"), Column(f"neurons among the most active {TOP_SHARE:.0%}"))
+    heads = (Column("setting"), Column("layer"), Column(f"neurons among the most active {PEAK_SHARE:.0%}"))
     rows = [(name, layers[place], int(row[place])) for name, row in zip(peaks, counts) for place in range(len(layers))]
     by_layer = Figure(
-        "peaks-by-layer", f"Where the most active {TOP_SHARE:.0%} of neurons lie",
+        "peaks-by-layer", f"Where the most active {PEAK_SHARE:.0%} of neurons lie",
         "How to read it: a row is a setting, a column a layer; a cell is how many of the neurons that fire most, of "
         "all layers together, are in it.", "Heat map of the most active neurons by layer.",
         (Plot(spec, Table.of("peaks-by-layer", "Most active neurons by layer", heads, rows)),),
@@ -206,7 +209,7 @@ def _rank_figure(comparison: PromptComparison, settings: Labels) -> Figure:
     rates: dict[str, list[tuple[int, float]]] = {}
     for name, result in comparison.settings.items():
         steps = max(1, int(result.firing["steps"].tokens.sum()))
-        peaks = find_peaks(result.neurons, comparison.layout, TOP_SHARE)
+        peaks = find_peaks(result.neurons, comparison.layout, PEAK_SHARE)
         rates[name] = [(rank, count / steps) for rank, count in thinned_ranks(peaks, RANKS)]
     width = max(map(len, rates.values()))
     ranks = next(column for column in rates.values() if len(column) == width)
@@ -226,7 +229,7 @@ def _rank_figure(comparison: PromptComparison, settings: Labels) -> Figure:
     return Figure("peaks-by-rank", title, caption, "Heat map of firing by rank.", (Plot(spec, table),))
 
 
-UNIT = "1 − Jaccard index"
+_UNIT = "1 − Jaccard index"
 
 
 def tree_figure(codes: Sequence[str], overlap: Sequence[Sequence[float]]) -> Figure | None:
@@ -238,8 +241,8 @@ def tree_figure(codes: Sequence[str], overlap: Sequence[Sequence[float]]) -> Fig
         return None
     shared = np.array([[0.0 if math.isnan(value) else value for value in row] for row in overlap])
     joins = average_linkage(1 - shared)
-    spec = dendrogram(joins, language_labels(codes), unit=UNIT)
-    columns = (Column("group"), Column("joins"), Column("distance", UNIT), Column("languages together"))
+    spec = dendrogram(joins, language_labels(codes), unit=_UNIT)
+    columns = (Column("group"), Column("joins"), Column("distance", _UNIT), Column("languages together"))
     rows = [
         (_named(join.first, codes), _named(join.second, codes), join.distance, len(join.first + join.second))
         for join in joins

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from neuroglot.interventions.operators import Step
     from neuroglot.interventions.steering import Steering
 
-SCOPES = {"all": "all tokens", "prompt": "the tokens of the prompt", "generated": "generated tokens"}
+SCOPE_LABELS = {"all": "all tokens", "prompt": "the tokens of the prompt", "generated": "generated tokens"}
 
 
 def steering_section(steering: Steering) -> Section:
@@ -21,7 +21,7 @@ def steering_section(steering: Steering) -> Section:
     return Section(
         key="steering",
         title="Steering",
-        sentence=f"{plural(len(steering.steps), 'step')} on {SCOPES[steering.scope]}, one after another.",
+        sentence=f"{plural(len(steering.steps), 'step')} on {SCOPE_LABELS[steering.scope]}, one after another.",
         signature=steering.signature,
         tables=(steps, _layers_table(steering)),
         summary=steps,

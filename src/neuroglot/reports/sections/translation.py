@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neuroglot.metrics.metrics import Score
+from neuroglot.metrics.bootstrap import Score
 from neuroglot.metrics.translation import TranslationComparison
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import Figure, Plot, Section
+from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import Labels, bracketed, number, plural
 
-NAMES = {
+SYSTEM_LABELS = {
     "continued": "trained on with all neurons",
     "specialized": "with each direction's own neurons",
     "random": "with as many random neurons",
@@ -22,7 +23,8 @@ NAMES = {
 }
 
 
-def translation_section(comparison: TranslationComparison) -> Section:
+@section_of.register
+def _(comparison: TranslationComparison) -> Section:
     """Scores by system and by direction, and the overlap of the directions' neurons by layer."""
     return Section(
         "specialization",
@@ -48,7 +50,7 @@ def _sentence(comparison: TranslationComparison) -> str:
     text = f"Trained on with all neurons, {mean}"
     changes = comparison.differences()
     told = [
-        f"{number(changes[name].value)} {bracketed(changes[name])} {NAMES[name]}"
+        f"{number(changes[name].value)} {bracketed(changes[name])} {SYSTEM_LABELS[name]}"
         for name in ("specialized", "random")
         if name in changes
     ]
@@ -66,7 +68,7 @@ def _system_figure(comparison: TranslationComparison) -> Figure:
     scores, changes = comparison.scores(), comparison.differences()
     to_random = comparison.differences("random") if "random" in comparison.systems else {}
     unit = f"{comparison.metric}, {comparison.unit}"
-    labels = Labels(tuple(NAMES.get(name, name) for name in scores), tuple(scores))
+    labels = Labels(tuple(SYSTEM_LABELS.get(name, name) for name in scores), tuple(scores))
     spec = figures.dots([Series(unit, "observed", list(scores.values()))], labels, unit=unit, zero=False)
     columns = [Column("system"), *score_columns(comparison.metric, comparison.unit)]
     columns += [column for to in (comparison.base, "random") for column in score_columns(f"less {to}", comparison.unit)]
@@ -90,7 +92,7 @@ def _system_figure(comparison: TranslationComparison) -> Figure:
 def _difference_figure(comparison: TranslationComparison) -> Figure:
     """The same less the base, paired by row and seed, so that what is hard to translate plays no part."""
     changes = comparison.differences()
-    labels = Labels(tuple(NAMES.get(name, name) for name in changes), tuple(changes))
+    labels = Labels(tuple(SYSTEM_LABELS.get(name, name) for name in changes), tuple(changes))
     unit = f"{comparison.metric} less {comparison.base}, {comparison.unit}"
     spec = figures.dots([Series(unit, "observed", list(changes.values()))], labels, unit=unit)
     columns = [Column("system"), *score_columns(f"less {comparison.base}", comparison.unit)]
@@ -104,11 +106,11 @@ def _direction_figure(comparison: TranslationComparison) -> Figure:
     shown = [name for name in ("specialized", "continued", "random") if name in comparison.systems]
     scores = {name: comparison.by_direction(name) for name in shown}
     roles = {"specialized": "own", "continued": "other", "random": "random"}
-    series = [Series(NAMES[name], roles[name], list(scores[name].values())) for name in shown]
+    series = [Series(SYSTEM_LABELS[name], roles[name], list(scores[name].values())) for name in shown]
     labels = Labels(comparison.directions, comparison.directions)
     spec = figures.dots(series, labels, unit=f"{comparison.metric}, {comparison.unit}", zero=False)
     columns = [Column("direction")]
-    columns += [column for name in shown for column in score_columns(NAMES[name], comparison.unit)]
+    columns += [column for name in shown for column in score_columns(SYSTEM_LABELS[name], comparison.unit)]
     rows: list[tuple[Cell, ...]] = [
         (direction, *(cell for name in shown for cell in score_cells(scores[name][direction])))
         for direction in comparison.directions

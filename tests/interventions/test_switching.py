@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from neuroglot.errors import InterventionError, LayoutMismatchError
-from neuroglot.interventions.switching import ablating, deactivating
+from neuroglot.interventions.switching import switch_off
 from neuroglot.models import ModelView, view
 from neuroglot.neurons import NeuronSet
 from tests.families import tiny_model
@@ -59,7 +59,7 @@ def zero_value_vectors(located: ModelView, off: Tensor) -> PreTrainedModel:
 def test_each_text_is_as_alone_with_its_value_vectors_zeroed(model_type: str) -> None:
     located = view(tiny_model(model_type))
     off = random_sets(located, 3)
-    with deactivating(located, off, torch.ones_like(REAL)):
+    with switch_off(located, off, positions=torch.ones_like(REAL)):
         together = logits(located.model)
     for text, length in enumerate(LENGTHS):
         alone = logits(zero_value_vectors(located, off[text]), TOKEN_IDS[text : text + 1, :length])
@@ -101,7 +101,7 @@ def test_scopes_and_values_equal_plain_hooks(model_type: str, scope: str, kind: 
     off, positions = random_sets(located, 3), scope_masks()[scope]
     values = torch.randn(3, located.layout.neuron_count, generator=torch.Generator().manual_seed(3))
     value = {"number": 0.7, "one": values[0], "each": values}[kind]
-    with deactivating(located, off, positions, value):
+    with switch_off(located, off, value, positions=positions):
         together = logits(located.model)
     for text, length in enumerate(LENGTHS):
         new = {"number": torch.full_like(values[0], 0.7), "one": values[0], "each": values[text]}[kind]
@@ -123,7 +123,7 @@ def test_scopes_and_values_equal_plain_hooks(model_type: str, scope: str, kind: 
 def test_scopes_in_experts_equal_a_plain_loop(model_type: str, scope: str) -> None:
     located = view(tiny_model(model_type))
     off, positions = random_sets(located, 3), scope_masks()[scope]
-    with deactivating(located, off, positions, 0.3):
+    with switch_off(located, off, 0.3, positions=positions):
         together = logits(located.model)
     model = copy.deepcopy(located.model)
     modules = [module for name, module in model.named_modules() if name.endswith(".experts")]
@@ -151,10 +151,10 @@ def test_nothing_off_or_nowhere_changes_nothing_bit_for_bit(model_type: str) -> 
     before, count = logits(located.model), located.layout.neuron_count
     everywhere, everything = torch.ones_like(REAL), torch.ones(3, count, dtype=torch.bool)
     for off, positions in ((~everything, everywhere), (everything, ~everywhere)):
-        with deactivating(located, off, positions):
+        with switch_off(located, off, positions=positions):
             assert torch.equal(logits(located.model), before)
     only_first = everything & (torch.arange(3) == 0)[:, None]
-    with deactivating(located, only_first, everywhere):
+    with switch_off(located, only_first, positions=everywhere):
         changed = logits(located.model)
     torch.testing.assert_close(changed[1:], before[1:], rtol=1e-5, atol=1e-5)
     assert not torch.allclose(changed[0], before[0], atol=1e-2)
@@ -164,7 +164,7 @@ def test_nothing_off_or_nowhere_changes_nothing_bit_for_bit(model_type: str) -> 
 def test_the_model_is_restored_exactly_on_exceptions_too(model_type: str) -> None:
     located = view(tiny_model(model_type))
     before, off = logits(located.model), random_sets(located, 3)
-    with pytest.raises(RuntimeError, match="on purpose"), deactivating(located, off, REAL):
+    with pytest.raises(RuntimeError, match="on purpose"), switch_off(located, off, positions=REAL):
         assert not torch.equal(logits(located.model), before)
         raise RuntimeError("on purpose")
     assert torch.equal(logits(located.model), before)
@@ -181,7 +181,7 @@ def test_everything_off_is_the_model_without_feed_forward_outputs_but_their_bias
             if getattr(module, "bias", None) is not None:
                 module.bias.normal_(0, 0.5, generator=torch.Generator().manual_seed(5))
     off = torch.ones(3, located.layout.neuron_count, dtype=torch.bool)
-    with deactivating(located, off, torch.ones_like(REAL)):
+    with switch_off(located, off, positions=torch.ones_like(REAL)):
         found = logits(located.model)
     width = located.value_vectors(located.layout.layers[0]).shape[1]
     for _, module in modules_of(located.model, DOWN_PROJECTIONS):
@@ -195,12 +195,12 @@ def test_everything_off_is_the_model_without_feed_forward_outputs_but_their_bias
 def test_one_set_for_all_texts_equals_ablating_in_any_shape(model_type: str) -> None:
     located = view(tiny_model(model_type))
     off = random_sets(located, 1)[0]
-    with ablating(located, NeuronSet(located.layout, off), 0.5):
+    with switch_off(located, NeuronSet(located.layout, off), 0.5):
         expected = [logits(located.model), logits(located.model, TOKEN_IDS[:1, :2])]
-    with deactivating(located, off, value=0.5):
+    with switch_off(located, off, 0.5):
         found = [logits(located.model), logits(located.model, TOKEN_IDS[:1, :2])]
     assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
-    with deactivating(located, off, torch.ones_like(REAL), 0.5):
+    with switch_off(located, off, 0.5, positions=torch.ones_like(REAL)):
         torch.testing.assert_close(logits(located.model), expected[0])
 
 
@@ -208,22 +208,22 @@ def test_one_set_for_all_texts_equals_ablating_in_any_shape(model_type: str) -> 
 def test_blocks_nest(model_type: str) -> None:
     located = view(tiny_model(model_type))
     first, second = random_sets(located, 3, seed=1), random_sets(located, 3, seed=2)
-    with deactivating(located, first | second, REAL):
+    with switch_off(located, first | second, positions=REAL):
         both = logits(located.model)
-    with deactivating(located, first, REAL), deactivating(located, second, REAL):
+    with switch_off(located, first, positions=REAL), switch_off(located, second, positions=REAL):
         assert torch.equal(logits(located.model), both)
 
 
 def test_other_shapes_and_batches_are_refused() -> None:
     located = view(tiny_model("llama"))
     off = random_sets(located, 3)
-    for wrong in ((off[:, 1:], REAL, 0.0), (off, None, 0.0), (off[:2], REAL, 0.0), (off.float(), REAL, 0.0)):
-        with pytest.raises(LayoutMismatchError, match="Expected bool"), deactivating(located, *wrong):
+    for wrong, positions in ((off[:, 1:], REAL), (off, None), (off[:2], REAL), (off.float(), REAL)):
+        with pytest.raises(LayoutMismatchError, match="Expected bool"), switch_off(located, wrong, positions=positions):
             pass
     for value in (torch.zeros(2, off.shape[1]), torch.zeros(5)):
-        with pytest.raises(LayoutMismatchError, match="Expected bool"), deactivating(located, off, REAL, value):
+        with pytest.raises(LayoutMismatchError, match="Expected bool"), switch_off(located, off, value, positions=REAL):
             pass
-    with pytest.raises(InterventionError, match="anew for each batch"), deactivating(located, off, REAL):
+    with pytest.raises(InterventionError, match="anew for each batch"), switch_off(located, off, positions=REAL):
         logits(located.model, TOKEN_IDS[:2])
 
 
@@ -232,6 +232,17 @@ def test_a_layer_that_is_not_reached_is_an_error() -> None:
     located.model.model.layers[2].mlp.forward = lambda hidden: hidden
     with (
         pytest.raises(InterventionError, match="did not pass write of layer 2"),
-        deactivating(located, random_sets(located, 3), REAL),
+        switch_off(located, random_sets(located, 3), positions=REAL),
     ):
         logits(located.model)
+
+
+def test_names_of_0_1_work_or_say_what_replaces_them() -> None:
+    from neuroglot import interventions
+    from neuroglot.interventions import ablating, fold  # type: ignore[attr-defined]
+
+    assert (ablating, fold) == (interventions.switch_off, interventions.fold_out)
+    with pytest.raises(ImportError, match=r"deactivating is no more\. Use switch_off\(view, masks"):
+        from neuroglot.interventions import deactivating  # type: ignore[attr-defined] # noqa: F401
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        interventions.nothing  # type: ignore[attr-defined] # noqa: B018

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -15,20 +14,17 @@ from torch import Tensor
 from neuroglot.corpora.languages import is_right_to_left
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.layout import Layout
-from neuroglot.metrics.metrics import interval, resampled_sums
+from neuroglot.metrics.bootstrap import interval, resampled_sums
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.reports.parts import Section
 from neuroglot.signature import Signature
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from neuroglot.activity.text_means import TextMeans
     from neuroglot.corpora.corpus import Corpus
 
 
-LONGEST = 300  # characters of a text that a page shows
-MOST_NEURONS = 2000
+LONGEST_TEXT = 300  # characters of a text that a page shows
+MOST_NEURONS_WITH_TEXTS = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +58,12 @@ class TopTexts:
 
 
 def top_texts(
-    means: TextMeans, corpus: Corpus, sets: Mapping[str, NeuronSet], *, most: int = 5, most_neurons: int = MOST_NEURONS
+    means: TextMeans,
+    corpus: Corpus,
+    sets: Mapping[str, NeuronSet],
+    *,
+    most: int = 5,
+    most_neurons: int = MOST_NEURONS_WITH_TEXTS,
 ) -> TopTexts:
     """The texts of `corpus` on which neurons of the `sets` fire most; `means` is its recording of the quantity `fired`.
 
@@ -104,7 +105,7 @@ def _text(corpus: Corpus, place: int) -> tuple[str, str, str]:
     row, language = divmod(place, len(corpus.languages))
     code = corpus.languages[language]
     text = corpus.texts[code][row]
-    return code, str(corpus.ids[row]), text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+    return code, str(corpus.ids[row]), text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …"
 
 
 def _means(values: Tensor) -> Tensor:
@@ -128,34 +129,3 @@ def _direction(code: str) -> str:
 
 def _rounded(values: Tensor) -> list[list[float | None]]:
     return [[None if value != value else round(value, 4) for value in row] for row in values.tolist()]
-
-
-PLAIN_WIDTH = 120
-
-
-def print_report(title: str, notes: Sequence[str], sections: Sequence[Section], console: Console | None = None) -> None:
-    """Print to `console`, else to the standard output; nothing from the data is read as markup."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = console or Console()
-    console.print(Text(title, style="bold"))
-    for line in notes:
-        console.print(Text(line, style="dim"))
-    for section in sections:
-        if not section.summary_says_all:
-            console.print(Text.assemble("• ", (f"{section.title}. ", "bold"), section.sentence))
-    for section in sections:
-        if section.summary:
-            console.print(section.summary.to_rich())
-        for line in section.lines:  # not wrapped, so that they can be searched and cut
-            console.print(Text(line), soft_wrap=True)
-
-
-def plain_text(title: str, notes: Sequence[str], sections: Sequence[Section]) -> str:
-    """The same as text without colours, for a file."""
-    from rich.console import Console
-
-    text = io.StringIO()
-    print_report(title, notes, sections, Console(file=text, width=PLAIN_WIDTH, color_system=None, force_terminal=False))
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"

@@ -1,0 +1,60 @@
+"""Two conditions on the same rows: McNemar's exact test, the sign test it is part of, and a paired bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.stats import binomtest
+from torch import Tensor
+
+from neuroglot.errors import ConfigError
+from neuroglot.metrics.bootstrap import Score, mean_scores
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Pairs in which the second condition is lower (`fell`) or higher (`rose`), and the two-sided exact `p`."""
+
+    fell: int
+    rose: int
+    p: float
+
+
+def mcnemar(first: Tensor, second: Tensor) -> PairedTest:
+    """McNemar's exact test of two conditions on the same units, `[units]` each; ties say nothing and are left out.
+
+    With 0 and 1 (wrong, right) it is the classical test on discordant pairs; with counts, such as right answers of a
+    row over its languages, it is the sign test, which for one language is the same. Units must be independent: parallel
+    rows, or the answers of one language, never answers of several languages at once. Source: McNemar 1947; the exact
+    binomial form. Raises `ConfigError` where the shapes differ.
+    """
+    if first.shape != second.shape or first.dim() != 1:
+        raise ConfigError(
+            f"Two conditions of the shapes {list(first.shape)} and {list(second.shape)} were to be compared.",
+            "Expected one number a unit, for the same units.",
+        )
+    fell, rose = int((second < first).sum()), int((second > first).sum())
+    return PairedTest(fell, rose, float(binomtest(fell, fell + rose).pvalue) if fell + rose else 1.0)
+
+
+def over_draws(p_values: Sequence[float]) -> float:
+    """One p-value from K that depend on each other in any way: K/k times the k-th smallest, k = K//2 + 1, at most 1.
+
+    Source: Rüger 1978. For the comparison with each of several random controls; the mean over draws would not do,
+    because a single set and a mean of sets are not exchangeable.
+    """
+    ordered = sorted(p_values)
+    middle = len(ordered) // 2 + 1
+    return min(1.0, ordered[middle - 1] * len(ordered) / middle)
+
+
+def paired_difference(first: Tensor, second: Tensor) -> Score:
+    """Mean of `second - first` over R rows, `[R]` or `[R, G]` (mean over languages too), with a bootstrap interval.
+
+    Both conditions are resampled by the same parallel rows.
+    """
+    difference = (second - first).double()
+    by_row = difference.reshape(len(difference), -1).mean(1, keepdim=True)
+    (score,) = mean_scores(by_row)
+    return score
