@@ -14,6 +14,7 @@ from neuroglot.layout import Layer
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.signature import short_hash
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def deactivating(
     somewhere = positions is None or bool(positions.any())
     found = off.any(0) if off.dim() == 2 else off
     layers = [layer for layer, part in view.layout.by_layer(found) if somewhere and bool(part.any())]
-    with view.tapping("write", change.tap, layers=layers):
+    with view.tapping("write", change.tap, layers=layers, name=change.described):
         yield
 
 
@@ -63,6 +64,16 @@ class _Change:
                 f"Expected bool [N] or [B, N], floats of such a shape, and bool [B, T], with N = {self.neurons}.",
                 "A set for each text needs positions.",
             )
+
+    def described(self) -> str:
+        """What signatures say: how many neurons, at which tokens, and a hash of all that was given."""
+        given = [part if isinstance(part, Tensor) else str(part) for part in (self.off, self.positions, self.value)]
+        sizes = self.off.reshape(-1, self.neurons).sum(1)
+        least, most = int(sizes.min()), int(sizes.max())
+        neurons = str(most) if least == most else f"{least} to {most}"
+        tokens = "all tokens" if self.positions is None else f"{int(self.positions.sum())} tokens of a batch"
+        value = "values by neuron" if isinstance(self.value, Tensor) else str(float(self.value))
+        return f"deactivating to {value} at {tokens} (neurons={neurons},hash={short_hash(*given)})"
 
     def tap(self, layer: Layer, activation: Tensor, routing: Routing | None) -> Tensor:
         """The activation `[rows, N]` with its neurons replaced where they are off."""
@@ -127,5 +138,6 @@ def ablating(view: ModelView, neurons: NeuronSet, value: float = 0.0) -> Iterato
             off = off.reshape(layer.experts, -1)[routing.experts]
         return activation.masked_fill(off, value)
 
-    with view.tapping("write", switch_off, layers=tuple(members)):
+    name = f"ablating to {float(value)} at all tokens ({neurons.described.inline})"
+    with view.tapping("write", switch_off, layers=tuple(members), name=name):
         yield

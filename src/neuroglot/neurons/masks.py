@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,8 @@ from torch import Tensor
 from neuroglot.corpora.directions import PIVOT, Direction, as_direction
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
-from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
-from neuroglot.signature import Signature
+from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet, selection_of
+from neuroglot.signature import Signature, short_hash
 from neuroglot.storage import load_tensors, save_tensors, stored_texts
 
 KIND = "direction masks"
@@ -57,6 +58,13 @@ class DirectionMasks:
         place = self.place(direction)
         origin = self.signature | Signature.of(direction=str(self.directions[place]))
         return NeuronSet(self.layout, self.kept[place], origin)
+
+    @property
+    def described(self) -> Signature:
+        """Which neurons of which directions, by which rule, and on which rows they were counted."""
+        which = short_hash(json.dumps(self.layout.to_json()), self.kept)
+        named = Signature.of(directions=" ".join(map(str, self.directions)), masks=which)
+        return named | selection_of(self.signature)
 
     def sizes(self) -> Tensor:
         """Neurons kept in each layer: `[G, L]`, int64."""
