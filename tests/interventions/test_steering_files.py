@@ -191,8 +191,8 @@ def test_steer_builds_files_and_generate_uses_them(files, capsys) -> None:  # ty
         ablated = [json.loads(line) for line in file]
     assert [line["generated"] for line in steered] == [line["generated"] for line in ablated]
     assert len(steered) == 15
-    assert all("steered_tokens:all" in line["signature"] for line in steered)
-    assert all("ablated:operator:set" in line["signature"] for line in ablated)
+    assert all("interventions:steering all tokens (operator=set" in line["signature"] for line in steered)
+    assert all("interventions:ablating to 0.0 at all tokens (neurons=" in line["signature"] for line in ablated)
     command("generate", "model", *options, "--steer", "arithmetic.safetensors")
     assert len(capsys.readouterr().out.splitlines()) >= 15
     command("generate", "model", "--prompt", "w1 w2", "--max-new-tokens", "3", "--device", "cpu")

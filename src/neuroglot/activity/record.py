@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from neuroglot import distribution
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.checkpoints import SAVE_SECONDS, Checkpoints
-from neuroglot.activity.generated import GivenTexts
+from neuroglot.activity.generated import GivenTexts, read_again
 from neuroglot.activity.passes import Pass, automatic_token_budget, can_share_prefixes
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.sharing import Sharing
@@ -18,10 +18,10 @@ from neuroglot.activity.tallies import ActivityTally, SharingTally, Tally
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Generation
-from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 from neuroglot.storage import check_free
 from neuroglot.tokens.batches import TOKEN_BUDGET
 from neuroglot.tokens.reading import Reading
@@ -83,27 +83,17 @@ def record_several(
         view, tokenizer, corpus, tallies, order="language", share_prefixes=exact and can_share_prefixes(view),
         token_budget=token_budget, run_folder=run_folder, resume=resume, save_seconds=save_seconds,
     )  # fmt: skip
+    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
     return tuple(
         Activity(
             view.layout,
             corpus.languages,
             tally.recording,
             **{name: total.cpu() for name, total in tally.totals.items() if name in ("fired", "tokens", "reached")},
-            signature=recorded_signature(view, reading, tally.recording),
+            signature=made | tally.recording.signature,
             statistics={measure.name: tally.totals[measure.name].cpu() for measure in tally.measures},
         )
         for tally in tallies
-    )
-
-
-def recorded_signature(view: ModelView, reading: Reading, recording: Recording) -> Signature:
-    """Model, corpus, recording and versions: all that can change a count."""
-    corpus, rows = reading.corpus, len(reading.rows)
-    return (
-        model_signature(view.model)
-        | Signature.of(corpus=corpus.name, corpus_hash=corpus.hash, rows=rows, rows_dropped=len(corpus) - rows)
-        | recording.signature
-        | versions()
     )
 
 
@@ -145,20 +135,11 @@ def read_corpus(
     reading = Reading(tokenizer, corpus, limit, order, budget, share_prefixes)
     checkpoints = None if run_folder is None else Checkpoints(Path(run_folder), save_seconds)
     if checkpoints is not None:
-        checkpoints.open(_job(view, reading, tallies), resume)
+        counted = "; ".join(f"{tally.recording.signature} {','.join(tally.recording.statistics)}" for tally in tallies)
+        options = Signature.of(order=order, counted=counted, token_budget=budget, shared_prefixes=share_prefixes)
+        checkpoints.open(made_with(view, tokenizer, corpus) | options, resume)
     Pass(view, reading, tallies, checkpoints).run()
     return reading
-
-
-def _job(view: ModelView, reading: Reading, tallies: Sequence[Tally]) -> Signature:
-    """All that must be the same for a job to go on: what changes a count, and what is counted of it."""
-    counted = "; ".join(f"{tally.recording.signature} {','.join(tally.recording.statistics)}" for tally in tallies)
-    return (
-        model_signature(view.model)
-        | Signature.of(corpus=reading.corpus.name, corpus_hash=reading.corpus.hash, order=reading.order)
-        | Signature.of(counted=counted, token_budget=reading.token_budget, shared_prefixes=reading.share_prefixes)
-        | versions()
-    )
 
 
 def record_sharing(
@@ -211,9 +192,9 @@ def record_several_sharings(
         view, tokenizer, corpus, tallies, order="row",
         token_budget=token_budget, run_folder=run_folder, resume=resume, save_seconds=save_seconds,
     )  # fmt: skip
+    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
     return tuple(
-        _sharing(view, corpus.languages, tally, reading.rows, recorded_signature(view, reading, tally.recording))
-        for tally in tallies
+        _sharing(view, corpus.languages, tally, reading.rows, made | tally.recording.signature) for tally in tallies
     )
 
 
@@ -225,9 +206,9 @@ def record_generated_sharing(
     languages, rows = len(generation.languages), len(generation.ids)
     tallies = [SharingTally(view.layout, languages, recording, rows, view.model.device) for recording in recordings]
     Pass(view, GivenTexts(generation, token_budget, order="row"), tallies).run()
+    made = read_again(view, generation)
     return tuple(
-        _sharing(view, generation.languages, tally, range(rows), generation.signature | tally.recording.signature)
-        for tally in tallies
+        _sharing(view, generation.languages, tally, range(rows), made | tally.recording.signature) for tally in tallies
     )
 
 
@@ -271,7 +252,8 @@ def record_into(
     """
     out = Path(out)
     if resume and (out / FILE).is_file():
-        finished = _same_job(Activity.load(out / FILE), view, corpus, recording)
+        wanted = made_with(view, tokenizer, corpus) | recording.signature
+        finished = _same_job(Activity.load(out / FILE), wanted, corpus.languages, recording)
         _clean(out)
         return finished
     if not resume:
@@ -302,14 +284,13 @@ def _clean(out: Path) -> None:
             unfinished.unlink()
 
 
-def _same_job(finished: Activity, view: ModelView, corpus: Corpus, recording: Recording) -> Activity:
-    wanted = model_signature(view.model) | Signature.of(corpus_hash=corpus.hash) | recording.signature
-    found = finished.signature.to_json()
-    differing = [key for key, value in wanted.fields if found.get(key) != value]
-    if differing or finished.languages != corpus.languages or finished.recording != recording:
+def _same_job(finished: Activity, wanted: Signature, languages: tuple[str, ...], recording: Recording) -> Activity:
+    read = ("rows", "rows_dropped")  # known once all was read
+    differing = wanted.without(*read).differing_from(finished.signature.without(*read))
+    if differing or finished.languages != languages or finished.recording != recording:
         raise ConfigError(
-            f"The run folder holds a finished recording of another job ({', '.join(differing) or 'its options'}).",
-            "Expected the same model, corpus and options.",
+            f"The run folder holds a finished recording of another job ({differing or 'its options'}).",
+            "Expected the same model, tokenizer, corpus, options and versions.",
             "Name another folder.",
         )
     return finished

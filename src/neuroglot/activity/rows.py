@@ -22,6 +22,7 @@ from neuroglot.errors import ArtifactError, ConfigError, MemoryLimitError
 from neuroglot.layout import Layer, Layout
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature
 from neuroglot.storage import check_free, load_tensors, save_tensors, stored_texts
@@ -183,7 +184,8 @@ def record_rows(
     writer = _RowTally(view.layout, recording, kept, folder)
     Pass(view, reading, [writer]).run()
     writer.flush()
-    return _described(view, reading, recording, kept, folder)
+    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
+    return _described(view.layout, corpus, recording, kept, folder, made | recording.signature)
 
 
 def _require_room(folder: Path, needed: int) -> None:
@@ -196,13 +198,11 @@ def _require_room(folder: Path, needed: int) -> None:
         )
 
 
-def _described(view: ModelView, reading: Reading, recording: Recording, kept: Kept, folder: Path) -> RowRecords:
-    from neuroglot.activity.record import recorded_signature
-
-    corpus = reading.corpus
-    signature = recorded_signature(view, reading, recording)
+def _described(
+    layout: Layout, corpus: Corpus, recording: Recording, kept: Kept, folder: Path, signature: Signature
+) -> RowRecords:
     header = {
-        "layout": view.layout.to_json(), "kept": kept, "languages": list(corpus.languages), "ids": list(corpus.ids),
+        "layout": layout.to_json(), "kept": kept, "languages": list(corpus.languages), "ids": list(corpus.ids),
         "recording": recording.to_json(), "signature": signature.to_json(),
     }  # fmt: skip
     save_tensors(folder / "rows.safetensors", "row records", {}, header)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from neuroglot.activity.passes import Pass, automatic_token_budget
-from neuroglot.activity.record import recorded_signature
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.selection import Selection
 from neuroglot.corpora.corpus import Corpus
@@ -18,6 +17,7 @@ from neuroglot.errors import ConfigError, MemoryLimitError
 from neuroglot.layout import Layer, Layout
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature
 from neuroglot.tokens.batches import Batch
@@ -78,8 +78,9 @@ def record_text_means(
     tally = _TextMeansTally(view.layout, recording, (len(corpus), languages), quantities, weights)
     Pass(view, reading, [tally]).run()
     values = {name: total[reading.rows] for name, total in tally.totals.items()}
-    said = recorded_signature(view, reading, recording) | Signature.of(token_weights=weights)
-    return TextMeans(view.layout, corpus.languages, values, said)
+    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
+    options = recording.signature | Signature.of(token_weights=weights)
+    return TextMeans(view.layout, corpus.languages, values, made | options)
 
 
 def _require_defined(recording: Recording, quantities: Sequence[str], weights: str) -> None:

@@ -30,11 +30,11 @@ from neuroglot.attribution.unembedding import Unembedding
 from neuroglot.corpora.corpus import Task
 from neuroglot.errors import ConfigError, InterventionError
 from neuroglot.layout import Layer
-from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 from neuroglot.tokens.batches import Batch
 from neuroglot.tokens.reading import Reading
 from neuroglot.tokens.targets import Targets, find_targets
@@ -200,11 +200,13 @@ def attribute(
     dropped = {**task.dropped, **targets.dropped, **({TOO_LONG: len(reading.dropped)} if reading.dropped else {})}
     kept = {name: total.cpu()[reading.rows] for name, total in scores.totals.items()}
     _require_finite(kept["contribution_sum"])
+    rows = len(reading.rows)
+    made = made_with(view, tokenizer, task, rows=rows, dropped=len(task) - rows)
     return Attribution(
         view.layout, task.languages, task.name, recording, top_share, frozen_norm, contrastive,
         sizes=kept.pop("sizes"), values=kept, dropped=dropped, collisions=targets.collisions,
         first_tokens=targets.first_tokens(reading.rows),
-        signature=_signature(view, task, recording, len(reading.rows)) | _options(top_share, frozen_norm, contrastive),
+        signature=made | recording.signature | _options(top_share, frozen_norm, contrastive),
     )  # fmt: skip
 
 
@@ -249,11 +251,6 @@ def _require_finite(sums: Tensor) -> None:
             "Expected numbers within the range of the model's precision.",
             "Load the model in bfloat16 or float32.",
         )
-
-
-def _signature(view: ModelView, task: Task, recording: Recording, rows: int) -> Signature:
-    corpus = Signature.of(corpus=task.name, corpus_hash=task.hash, rows=rows, rows_dropped=len(task) - rows)
-    return model_signature(view.model) | corpus | recording.signature | versions()
 
 
 def _options(top_share: float, frozen_norm: bool, contrastive: bool) -> Signature:

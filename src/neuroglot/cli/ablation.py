@@ -82,7 +82,7 @@ def ablate(
 
     def work(folder: Path) -> "Report":
         matrix = ablation_matrix(view, tokenizer, data, sets, metric, draws=random_draws, seed=seed)
-        title = f"Neurons switched off in {dict(matrix.signature.fields)['model']}"
+        title = f"Neurons switched off in {matrix.signature['model']}"
         return Report([matrix, sets], title=title)
 
     write_run(out, overwrite, json, {

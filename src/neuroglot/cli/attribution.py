@@ -81,7 +81,7 @@ def attribute(
     def work(folder: Path) -> "Report":
         found = attribute(view, tokenizer, questions, **options)
         found.save(folder / "attribution.safetensors")
-        return Report([found], title=f"Attribution on {found.data} of {dict(found.signature.fields)['model']}")
+        return Report([found], title=f"Attribution on {found.data} of {found.signature['model']}")
 
     write_run(out, overwrite, json, {
         "command": "attribute", "model": model, "corpus": corpus, **texts.to_json(), **loading.to_json(), "site": site,

@@ -81,7 +81,7 @@ def deactivate(
     def work(folder: Path) -> "Report":
         result = run(view, tokenizer, questions, **options)
         result.save(folder / "deactivation.safetensors")
-        return Report([result], title=f"Types of neurons switched off in {dict(result.signature.fields)['model']}")
+        return Report([result], title=f"Types of neurons switched off in {result.signature['model']}")
 
     write_run(out, overwrite, json, {
         "command": "deactivate", "model": model, "corpus": corpus, **texts.to_json(), **options, **loading.to_json(),

@@ -14,9 +14,7 @@ from neuroglot.cli.options import OUTPUT, CorpusOptions, Json, ModelName, ModelO
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus
     from neuroglot.generation.decoding import Generation
-    from neuroglot.interventions.steering import Steering
     from neuroglot.models import ModelView
-    from neuroglot.neurons import NeuronSet
 
 GENERATE_EXAMPLES = """Examples:
 
@@ -170,18 +168,11 @@ def _generated(
         if off is not None:
             changes.enter_context(ablating(view, off))
         generation = generate(view, tokenizer, prompts, decoding)  # type: ignore[arg-type]
-    yield from _lines(prompts, generation, _signature(generation, steered, off))
+    yield from _lines(prompts, generation)
 
 
-def _signature(generation: Generation, steered: Steering | None, off: NeuronSet | None) -> str:
-    from neuroglot.interventions.operators import set_to
-    from neuroglot.signature import Signature
-
-    ablated = None if off is None else str(set_to(off).signature)
-    return str(generation.signature | (steered.signature if steered else Signature()) | Signature.of(ablated=ablated))
-
-
-def _lines(prompts: Corpus, generation: Generation, signature: str) -> Iterator[dict[str, str]]:
+def _lines(prompts: Corpus, generation: Generation) -> Iterator[dict[str, str]]:
+    signature = str(generation.signature)
     rows = {row_id: row for row, row_id in enumerate(prompts.ids)}
     for language in generation.languages:
         for row_id, text in zip(generation.ids, generation.texts[language], strict=True):

@@ -26,12 +26,12 @@ from neuroglot.experiments.deactivation_scoring import (
 )
 from neuroglot.experiments.evaluation import LOGIT_BUDGET, require_decoder
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
-from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
+from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.progress import track
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 from neuroglot.tokens.answers import Questions, read_questions
 from neuroglot.tokens.batches import Batch
 from neuroglot.tokens.tokenizing import context_limit
@@ -91,7 +91,7 @@ class Plan:
         return self.recording.signature | Signature.of(
             level=self.level, corpus_share=self.corpus_share if self.level == "corpus" else None, scope=self.scope,
             value=self.value, types=",".join(self.types), random_draws=self.draws, equal_size=self.equal_size,
-            seed=self.seed, interval="95 % bootstrap over rows",
+            by_generation=self.by_generation, seed=self.seed, interval="95 % bootstrap over rows",
         )  # fmt: skip
 
 
@@ -145,7 +145,10 @@ def deactivate(
     run = Run(view, tokenizer, task, questions, plan, budget)
     with view.evaluating():
         counts = run.counts()
-    signature = model_signature(view.model) | _data_signature(task, questions) | plan.signature | versions()
+    rows = len(questions.rows)
+    signature = made_with(view, tokenizer, task, rows=rows, dropped=len(task) - rows) | plan.signature
+    if by_generation:
+        signature |= generation_signature(view.model)
     ids = tuple(task.ids[row] for row in questions.rows)
     return Deactivation(
         task.name,
@@ -165,11 +168,6 @@ def _questions(view: ModelView, tokenizer: PreTrainedTokenizerBase, task: Task, 
     if by_generation and limit is not None:
         return read_questions(tokenizer, task, limit - longest_answer(questions))
     return questions
-
-
-def _data_signature(task: Task, questions: Questions) -> Signature:
-    dropped = len(task) - len(questions.rows)
-    return Signature.of(corpus=task.name, corpus_hash=task.hash, rows=len(questions.rows), rows_dropped=dropped)
 
 
 @dataclass(eq=False)

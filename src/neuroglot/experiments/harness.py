@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroglot.errors import ConfigError, InterventionError, MissingExtraError
-from neuroglot.interventions.operators import set_to
 from neuroglot.interventions.steering import Steering, steering
 from neuroglot.interventions.switching import ablating
-from neuroglot.models.loading import model_signature
+from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import view
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 
 try:
     from lm_eval.api.registry import register_model
@@ -60,10 +59,9 @@ class NeuroglotLM(HFLM):
 
     @property
     def signature(self) -> Signature:
-        """Model, intervention and versions: what can change a response, beside lm-eval's own options."""
-        steered = Signature() if self.steered is None else self.steered.signature
-        off = None if self.ablated is None else str(set_to(self.ablated).signature)
-        return model_signature(self.view.model) | steered | Signature.of(ablated=off) | versions()
+        """Model, tokenizer, interventions and versions: what can change a response, beside lm-eval's own options."""
+        with self._changed():
+            return made_with(self.view, self.tokenizer) | generation_signature(self.view.model)
 
     @contextmanager
     def _changed(self) -> Iterator[None]:

@@ -55,9 +55,9 @@ def load_result(path: Path, signature: Signature) -> SettingResult | None:
     if not path.exists():
         return None
     tensors, header = load_tensors(path, KIND)
-    if header.get("signature") != signature.to_json():
+    if differing := signature.differing_from(Signature.from_json(header.get("signature", {}))):
         raise ArtifactError(
-            f"{path} is a result of another experiment.", f"Expected {signature}.", "Name another folder, or remove it."
+            f"{path} is a result of another experiment ({differing}).", "", "Name another folder, or remove it."
         )
     try:
         firing = {role: Counted(tensors[f"fired {role}"], tensors[f"tokens {role}"]) for role in header["roles"]}

@@ -4,6 +4,8 @@ from neuroglot.models.families import FAMILIES as FAMILIES
 from neuroglot.models.families import Family as Family
 from neuroglot.models.families import describe_families as describe_families
 from neuroglot.models.loading import load as load
-from neuroglot.models.loading import model_signature as model_signature
+from neuroglot.models.provenance import made_with as made_with
+from neuroglot.models.provenance import model_name as model_name
+from neuroglot.models.provenance import model_signature as model_signature
 from neuroglot.models.view import ModelView as ModelView
 from neuroglot.models.view import view as view

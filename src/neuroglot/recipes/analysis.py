@@ -117,7 +117,7 @@ def _run(
     sharing.save(folder / "sharing.safetensors")
     for language, neurons in sets.items():
         neurons.save(folder / "neurons" / f"{language}.safetensors")
-    title = f"Language neurons of {dict(activity.signature.fields)['model']}"
+    title = f"Language neurons of {activity.signature['model']}"
     notes = _notes(selection_rows, held_out_rows, activity)
     if len(results) > 1:
         shares = f"{config.top_share:.0%} of the neurons for losses, {config.task_top_share:.0%} for tasks"
@@ -140,7 +140,7 @@ def _texts(
     rows = rows.take(range(min(len(rows), TEXT_ROWS, fitting)))
     plain = replace(recording, fires=recording.fires[:1], statistics=())
     means = record_text_means(view, tokenizer, rows, plain, quantities=("fired",))
-    return None if dict(means.signature.fields)["rows_dropped"] else top_texts(means, rows, sets)
+    return None if means.signature["rows_dropped"] else top_texts(means, rows, sets)
 
 
 def _on_tasks(
@@ -191,7 +191,7 @@ def _notes(selection_rows: Corpus, held_out_rows: Corpus, activity: Activity) ->
     ]
     if selection_rows.dropped:
         notes.append(f"{_rows(selection_rows.dropped)} left out because a language lacked a text.")
-    if over_long := dict(activity.signature.fields)["rows_dropped"]:
+    if over_long := activity.signature["rows_dropped"]:
         notes.append(f"{_rows(int(over_long))} of those to select on left out: longer than the model's context.")
     return notes
 

@@ -19,7 +19,7 @@ from neuroglot.experiments.prompts import load_result, measure, save_result
 from neuroglot.generation.decoding import Decoding
 from neuroglot.metrics.prompts import Counted, PromptComparison, SettingResult
 from neuroglot.metrics.texts import TEXT_METRICS, TextOptions, choose_metrics
-from neuroglot.models.loading import model_signature
+from neuroglot.models.provenance import generation_signature, made_with, model_name
 from neuroglot.models.view import ModelView
 from neuroglot.progress import track
 from neuroglot.prompting import (
@@ -35,7 +35,7 @@ from neuroglot.prompting import (
     shuffled,
 )
 from neuroglot.reports.report import Report
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature, short_hash
 from neuroglot.storage import write_whole
 
 if TYPE_CHECKING:
@@ -216,17 +216,19 @@ def compare_prompts(
         for original, inputs in by_original.items()
         for name, prompt_set in _prompt_sets(inputs, tokenizer, config, original).items()
     }
+    made = made_with(view, tokenizer) | _options(config) | generation_signature(view.model)
     results: dict[str, list[SettingResult]] = {}
     for (original, name), prompt_set in track(prompts.items(), "settings", len(prompts)):
-        found = _result(view, tokenizer, prompt_set, original, config, folder, name)
+        path = None if folder is None else folder / f"{_file_name(view)}-{name}-{original}.safetensors"
+        found = _result(view, tokenizer, prompt_set, original, config, path, made | prompt_set.signature)
         results.setdefault(name, []).append(found)
     (metric,) = choose_metrics([config.metric], TextOptions(language=config.target or config.originals[0])).values()
     first = next(iter(by_original.values()))
-    signature = _signature(view, config) | Signature.of(
-        corpus=first.name, corpus_hash=first.hash, rows=len(first), originals=",".join(config.originals)
-    )
+    used = short_hash(*(str(prompt_set.signature) for prompt_set in prompts.values()))
+    signature = made_with(view, tokenizer, first) | _options(config) | generation_signature(view.model)
+    signature |= Signature.of(originals=",".join(config.originals), prompts=used)
     return PromptComparison(
-        str(dict(signature.fields)["model"]), first.name, config.originals, view.layout,
+        model_name(view), first.name, config.originals, view.layout,
         TEXT_METRICS[config.metric].name, TEXT_METRICS[config.metric].unit, metric.value,
         {name: _together(of_originals) for name, of_originals in results.items()}, signature,
         dict(first.fault_counts),
@@ -265,12 +267,10 @@ def _result(
     prompts: PromptSet,
     original: str,
     config: PmiConfig,
-    folder: Path | None,
-    name: str,
+    path: Path | None,
+    signature: Signature,
 ) -> SettingResult:
     (metric,) = choose_metrics([config.metric], TextOptions(language=prompts.target)).values()
-    signature = _signature(view, config) | prompts.signature
-    path = None if folder is None else folder / f"{_file_name(view)}-{name}-{original}.safetensors"
     if path is not None and (stored := load_result(path, signature)) is not None:
         return stored
     result, answers = measure(
@@ -311,16 +311,10 @@ def _together(results: Sequence[SettingResult]) -> SettingResult:
     )
 
 
-def _signature(view: ModelView, config: PmiConfig) -> Signature:
-    return (
-        model_signature(view.model)
-        | Signature.of(metric=config.metric, stop=repr(config.stop), fires=">0 at steps (PMI)")
-        | Signature.of(forced=config.forced, segments=config.segments)
-        | config.decoding.signature
-        | versions()
-    )
+def _options(config: PmiConfig) -> Signature:
+    measured = Signature.of(metric=config.metric, stop=repr(config.stop), fires=">0 at steps (PMI)")
+    return measured | Signature.of(forced=config.forced, segments=config.segments) | config.decoding.signature
 
 
 def _file_name(view: ModelView) -> str:
-    name = str(dict(model_signature(view.model).fields)["model"])
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in model_name(view))

@@ -71,7 +71,7 @@ def study_sharing(config: SharingConfig, out: Path | str, *, overwrite: bool = F
         if len(last) > 1:
             results.append(tuple(last))
         notes = [note for _, notes in read for note in notes] + _over_long(last)
-        report = Report(results, title=f"Shared neurons of {dict(last[0].signature.fields)['model']}", notes=notes)
+        report = Report(results, title=f"Shared neurons of {last[0].signature['model']}", notes=notes)
         _write(report, config, folder)
     return report
 
@@ -134,9 +134,8 @@ def _over_long(sharings: Sequence[Sharing]) -> list[str]:
     """Rows that did not fit into the model's context, by corpus."""
     said = []
     for sharing in sharings:
-        fields = dict(sharing.signature.fields)
-        if count := int(fields["rows_dropped"] or 0):
-            said.append(f"{fields['corpus']}: {count:,} rows left out: longer than the model's context.")
+        if count := int(sharing.signature["rows_dropped"] or 0):
+            said.append(f"{sharing.signature['corpus']}: {count:,} rows left out: longer than the model's context.")
     return said
 
 
