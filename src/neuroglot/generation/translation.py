@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
@@ -16,8 +17,10 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.languages import language_code
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.generation.backend import Backend, Completion, prompts_for, stop_for
-from neuroglot.generation.decoding import Decoding
+from neuroglot.generation.decoding import Decoding, drawn_with
 from neuroglot.generation.local import LocalBackend
+from neuroglot.generation.vllm import VllmBackend
+from neuroglot.models.provenance import made_with
 from neuroglot.signature import Signature
 from neuroglot.storage import FORMAT_VERSION, check_free, parse_json, stored_texts, write_whole
 
@@ -184,7 +187,12 @@ def translate(
         for target in targets
     }
     manner = "translation model" if translators else "messages" if backend.chat else "text"
-    signature = _signature(backend, original, targets, decoding, examples, manner)
+    options = Signature.of(source=original.languages[0], into=",".join(targets), manner=manner)
+    shown = Signature.of(demonstrations=examples.hash if examples else None, shots=len(examples) if examples else 0)
+    prompts = _prompts(backend, original, targets, examples) if manner == "messages" else Signature()
+    signature = made_with(data=original) | options | shown | prompts | decoding.signature | backend.signature
+    if isinstance(backend, LocalBackend):
+        signature |= drawn_with(decoding, backend.token_budget)
     path = None if folder is None else Path(folder) / FILE
     done = _begun(path, original, targets, signature, resume)
     return _translated(asks, original, done, signature, path, save_seconds)
@@ -243,16 +251,13 @@ def _ask(
     return lambda texts: backend.complete(prompts_for(texts, source, target, examples, backend.chat), decoding, stop)
 
 
-def _signature(
-    backend: Backend, original: Corpus, targets: Sequence[str], decoding: Decoding, examples: Corpus | None, manner: str
-) -> Signature:
-    return (
-        Signature.of(corpus=original.name, corpus_hash=original.hash, rows=len(original))
-        | Signature.of(source=original.languages[0], into=",".join(targets), manner=manner)
-        | Signature.of(demonstrations=examples.hash if examples else None, shots=len(examples) if examples else 0)
-        | decoding.signature
-        | backend.signature
-    )
+def _prompts(backend: Backend, original: Corpus, targets: Sequence[str], examples: Corpus | None) -> Signature:
+    """A hash of all conversations as the chat template writes them, where that is ours to know."""
+    if not isinstance(backend, LocalBackend | VllmBackend):
+        return Signature()
+    source = original.languages[0]
+    asked = (prompts_for(original.texts[source], source, target, examples, chat=True) for target in targets)
+    return backend.conversations.signature(chain.from_iterable(asked))
 
 
 def _begun(
@@ -267,10 +272,10 @@ def _begun(
         return nothing
     earlier = Translated.load(path)
     if earlier.signature != signature or earlier.original.hash != original.hash:
-        changed = set(signature.fields) ^ set(earlier.signature.fields)
+        differing = signature.differing_from(earlier.signature)
         raise ArtifactError(
-            f"{path} holds another job: it differs in {', '.join(sorted({name for name, _ in changed}))}.",
-            "Expected is the same corpus, model and options.",
+            f"{path} holds another job ({differing or 'other texts'}).",
+            "Expected the same corpus, model, tokenizer, prompts and options.",
             "Name another folder.",
         )
     return {
