@@ -36,6 +36,8 @@ from neuroglot.reports.sections.sets import sets_section, single_set_section
 from neuroglot.reports.sections.sharing import sharing_section, sharings_section
 from neuroglot.reports.sections.translation import translation_section
 from neuroglot.reports.texts import TopTexts
+from neuroglot.reports.wording import distinct, with_changes
+from neuroglot.signature import Signature
 from neuroglot.storage import write_whole
 
 if TYPE_CHECKING:
@@ -95,6 +97,16 @@ def _kind(result: Any) -> int:
     )
 
 
+def _section(result: Any) -> Section:
+    """The section of a result; it says so where the model was changed while the result was made."""
+    section: Section = _SECTIONS[_kind(result)][1](result)
+    signature = getattr(result, "signature", Signature())
+    if isinstance(result, NeuronSet) or not signature.get("interventions"):
+        return section
+    sentence = f"{section.sentence} This was measured under interventions: {signature['interventions']}."
+    return replace(section, title=with_changes(section.title, signature), sentence=sentence)
+
+
 def _same_counts(result: Any, other: Any) -> bool:
     """Whether two ablation matrices are one in two units, as a loss in nats and in bits is."""
     pair = isinstance(result, AblationMatrix) and isinstance(other, AblationMatrix)
@@ -104,19 +116,11 @@ def _same_counts(result: Any, other: Any) -> bool:
 def _numbered(sections: Sequence[Section]) -> tuple[Section, ...]:
     """Keys and titles made unique: the second `task` becomes `task-2`, a second of one title gets `(2)`."""
     keys: Counter[str] = Counter()
-    titles: Counter[str] = Counter()
     numbered = []
-    for section in sections:
+    for section, title in zip(sections, distinct(section.title for section in sections)):
         keys[section.key] += 1
-        titles[section.title] += 1
-        key, title = keys[section.key], titles[section.title]
-        numbered.append(
-            replace(
-                section,
-                key=section.key if key == 1 else f"{section.key}-{key}",
-                title=section.title if title == 1 else f"{section.title} ({title})",
-            )
-        )
+        key = section.key if keys[section.key] == 1 else f"{section.key}-{keys[section.key]}"
+        numbered.append(replace(section, key=key, title=title))
     return tuple(numbered)
 
 
@@ -152,7 +156,7 @@ class Report:
     @cached_property
     def sections(self) -> tuple[Section, ...]:
         """One section a result, in the order of the page."""
-        return _numbered([_SECTIONS[_kind(result)][1](result) for result in self.results])
+        return _numbered([_section(result) for result in self.results])
 
     @property
     def headline(self) -> dict[str, Any] | None:

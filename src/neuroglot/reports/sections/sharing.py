@@ -30,9 +30,11 @@ from neuroglot.reports.wording import (
     bracketed,
     common_signature,
     definition_of_fires,
+    distinct,
     language_labels,
     layer_labels,
     percent,
+    with_changes,
 )
 
 UNIT = "share of the layer's neurons"
@@ -175,7 +177,7 @@ def _thresholds(sharings: Sequence[Sharing]) -> Section:
 
 
 def _tasks(sharings: Sequence[Sharing]) -> Section:
-    names = [str(dict(sharing.signature.fields).get("corpus", place)) for place, sharing in enumerate(sharings)]
+    names = distinct(corpus_name(sharing) for sharing in sharings)
     shares = [layer_shares_by_row(sharing) for sharing in sharings]
     scores = [[_bands(by_row[:, :, place]) for place in range(len(CATEGORIES))] for by_row in shares]
     overall = [overall_by_row(sharing, by_row)[:, 0] for sharing, by_row in zip(sharings, shares)]
@@ -263,7 +265,7 @@ def sharing_section(sharing: Sharing) -> Section:
 
 def corpus_name(sharing: Sharing) -> str:
     """What the rows are called."""
-    return str(dict(sharing.signature.fields).get("corpus", "unnamed rows"))
+    return with_changes(str(sharing.signature.get("corpus", "unnamed rows")), sharing.signature)
 
 
 def _title(sharing: Sharing) -> str:
