@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizer
 
 from neuroglot.interventions.folding import fold
-from neuroglot.models import load, view
+from neuroglot.models import fingerprints, load, view
 from neuroglot.models.fingerprints import (
     BLOCK,
     CHUNK,
@@ -76,6 +76,8 @@ def test_sums_do_not_depend_on_blocks_places_in_memory_or_strides(monkeypatch: p
     square = torch.randn(64, 96)
     assert torch.equal(chunk_sums(square.T), chunk_sums(square.T.contiguous()))
     monkeypatch.setitem(BLOCK, True, CHUNK)
+    assert torch.equal(chunk_sums(values), expected)
+    monkeypatch.setattr(fingerprints, "_dot", fingerprints._dot_on_accelerators)
     assert torch.equal(chunk_sums(values), expected)
 
 
