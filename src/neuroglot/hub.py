@@ -124,7 +124,7 @@ def _card(repo: str, kind: str, items: Mapping[str, Activity | NeuronSet]) -> st
     languages = list(first.languages) if isinstance(first, Activity) else list(items)
     described = {
         "kind": kind,
-        "model": str(dict(first.signature.fields).get("model")),
+        "model": str(first.signature.get("model")),
         "layout": str(first.layout),
         "signature": signature,
     }

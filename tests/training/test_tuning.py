@@ -230,3 +230,20 @@ def test_options_that_make_no_sense_are_refused(options) -> None:  # type: ignor
     for wrong in ({"rank": 0}, {"alpha": 0}, {"dropout": 1.0}, {"targets": ()}):
         with pytest.raises(ConfigError, match="Expected"):
             Lora(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("lora", "given", "used"), [(None, None, 2e-5), (Lora(2), None, 1e-4), (Lora(2), 3e-3, 3e-3)])
+def test_the_learning_rate_follows_from_what_is_trained_and_is_told(tmp_path, lora, given, used) -> None:
+    config = TuningConfig(steps=1, learning_rate=given, lora=lora, end="none")
+    assert config.rate == used
+    tune(tiny_model("llama"), tiny_tokenizer(), examples(), config, tmp_path / "a")
+    record = json.loads((tmp_path / "a" / "neuroglot.json").read_text())
+    assert record["config"]["learning_rate"] == used
+    assert record["base"]["tokenizer"]
+
+
+def test_the_command_has_the_same_learning_rate() -> None:
+    from neuroglot.cli.tuning import LearningOptions
+
+    for rank, used in ((8, 1e-4), (0, 2e-5)):
+        assert LearningOptions(steps=1, lora_rank=rank).config(0).rate == used

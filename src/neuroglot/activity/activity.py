@@ -206,7 +206,7 @@ def _combined(measure: Measure, first: Activity, second: Activity) -> Tensor:
 
 
 def _corpora(activity: Activity) -> set[str]:
-    stored = dict(activity.signature.fields).get("corpus_hash")
+    stored = activity.signature.get("corpus_hash")
     return set(str(stored).split("+")) if stored else set()
 
 

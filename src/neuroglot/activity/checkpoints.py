@@ -145,10 +145,8 @@ def _require_same(job: Signature, stored: Path) -> None:
     if not stored.is_file():
         raise ArtifactError(f"{stored} is not a file.", "Expected the description of a job.")
     try:
-        found = Signature.from_json(parse_json(stored.read_text(encoding="utf-8"))).to_json()
+        found = Signature.from_json(parse_json(stored.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{stored} is damaged ({error}).", "Expected the description of a job.") from error
-    wanted = job.to_json()
-    if differing := [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]:
-        stated = "; ".join(f"{key}: {found.get(key)} there, {wanted.get(key)} here" for key in differing)
-        raise ConfigError(f"{stored.parent} holds another job ({stated}).", "Expected the one that is to go on.")
+    if differing := job.differing_from(found):
+        raise ConfigError(f"{stored.parent} holds another job ({differing}).", "Expected the one that is to go on.")

@@ -21,7 +21,9 @@ from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Decoding, Generation, end_tokens, generate
 from neuroglot.layout import Layer
 from neuroglot.models.points import Routing
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
+from neuroglot.signature import Signature
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch
 from neuroglot.tokens.reading import GivenTexts
 
@@ -179,12 +181,19 @@ def _require_no_sample(recording: Recording) -> None:
         raise ConfigError("A histogram was asked for of generated text.", "Its sample is defined for a corpus only.")
 
 
+def read_again(view: ModelView, generation: Generation) -> Signature:
+    """The signature of given texts as this model reads them now; and what was otherwise when they were written."""
+    made, written = made_with(view), generation.signature
+    otherwise = Signature(tuple((key, value) for key, value in written.fields if made.get(key, value) != value))
+    return written | made | (Signature.of(written_with=otherwise.inline) if otherwise.fields else otherwise)
+
+
 def _activity(view: ModelView, generation: Generation, tally: ActivityTally) -> Activity:
     return Activity(
         view.layout,
         generation.languages,
         tally.recording,
         **{name: tally.totals[name].cpu() for name in ("fired", "tokens", "reached")},
-        signature=generation.signature | tally.recording.signature,
+        signature=read_again(view, generation) | tally.recording.signature,
         statistics={measure.name: tally.totals[measure.name].cpu() for measure in tally.measures},
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.checkpoints import Checkpoints
+from neuroglot.activity.generated import read_again
 from neuroglot.activity.passes import Pass, automatic_token_budget, can_share_prefixes
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.sharing import Sharing
@@ -17,10 +18,10 @@ from neuroglot.activity.tallies import ActivityTally, SharingTally, Tally
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Generation
-from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET
 from neuroglot.tokens.reading import GivenTexts, Reading
@@ -76,27 +77,17 @@ def record_several(
         view, tokenizer, corpus, tallies, order="language", share_prefixes=exact and can_share_prefixes(view),
         token_budget=token_budget, kept=kept,
     )  # fmt: skip
+    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
     return tuple(
         Activity(
             view.layout,
             corpus.languages,
             tally.recording,
             **{name: total.cpu() for name, total in tally.totals.items() if name in ("fired", "tokens", "reached")},
-            signature=recorded_signature(view, reading, tally.recording),
+            signature=made | tally.recording.signature,
             statistics={measure.name: tally.totals[measure.name].cpu() for measure in tally.measures},
         )
         for tally in tallies
-    )
-
-
-def recorded_signature(view: ModelView, reading: Reading, recording: Recording) -> Signature:
-    """Model, corpus, recording and versions: all that can change a count."""
-    corpus, rows = reading.corpus, len(reading.rows)
-    return (
-        model_signature(view.model)
-        | Signature.of(corpus=corpus.name, corpus_hash=corpus.hash, rows=rows, rows_dropped=len(corpus) - rows)
-        | recording.signature
-        | versions()
     )
 
 
@@ -131,19 +122,11 @@ def read_corpus(
     budget = token_budget or automatic_token_budget(view)
     limit = context_limit(tokenizer, text_config(view.model))
     reading = Reading(tokenizer, corpus, limit, order, budget, share_prefixes)
-    Pass(view, reading, tallies, Checkpoints.of(kept, _job(view, reading, tallies))).run()
-    return reading
-
-
-def _job(view: ModelView, reading: Reading, tallies: Sequence[Tally]) -> Signature:
-    """All that must be the same for a job to go on: what changes a count, and what is counted of it."""
     counted = "; ".join(f"{tally.recording.signature} {','.join(tally.recording.statistics)}" for tally in tallies)
-    return (
-        model_signature(view.model)
-        | Signature.of(corpus=reading.corpus.name, corpus_hash=reading.corpus.hash, order=reading.order)
-        | Signature.of(counted=counted, token_budget=reading.token_budget, shared_prefixes=reading.share_prefixes)
-        | versions()
-    )
+    options = Signature.of(order=order, counted=counted, token_budget=budget, shared_prefixes=share_prefixes)
+    job = made_with(view, tokenizer, corpus) | options
+    Pass(view, reading, tallies, Checkpoints.of(kept, job)).run()
+    return reading
 
 
 def record_sharing(
@@ -190,9 +173,9 @@ def record_several_sharings(
         view, tokenizer, corpus, tallies, order="row",
         token_budget=token_budget, kept=kept,
     )  # fmt: skip
+    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
     return tuple(
-        _sharing(view, corpus.languages, tally, reading.rows, recorded_signature(view, reading, tally.recording))
-        for tally in tallies
+        _sharing(view, corpus.languages, tally, reading.rows, made | tally.recording.signature) for tally in tallies
     )
 
 
@@ -204,9 +187,9 @@ def record_generated_sharing(
     languages, rows = len(generation.languages), len(generation.ids)
     tallies = [SharingTally(view.layout, languages, recording, rows, view.model.device) for recording in recordings]
     Pass(view, GivenTexts(generation.read, languages, token_budget, order="row"), tallies).run()
+    made = read_again(view, generation)
     return tuple(
-        _sharing(view, generation.languages, tally, range(rows), generation.signature | tally.recording.signature)
-        for tally in tallies
+        _sharing(view, generation.languages, tally, range(rows), made | tally.recording.signature) for tally in tallies
     )
 
 

@@ -94,7 +94,7 @@ class Recording:
 
     @property
     def signature(self) -> Signature:
-        thresholds = ",".join(f"{threshold:g}" for threshold in self.fires)
+        thresholds = ",".join(str(threshold).removesuffix(".0") for threshold in self.fires)
         return Signature.of(
             site=self.site, tokens=self.tokens, fires=f">{thresholds}", special_tokens=self.special_tokens
         )

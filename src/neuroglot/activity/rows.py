@@ -23,6 +23,7 @@ from neuroglot.headers import STRICT, Names, StoredLayout, StoredSignature, load
 from neuroglot.layout import Layer, Layout
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature
 from neuroglot.storage import check_free, load_tensors, save_tensors
@@ -187,7 +188,8 @@ def record_rows(
     writer = _RowTally(view.layout, recording, kept, folder)
     Pass(view, reading, [writer]).run()
     writer.flush()
-    return _described(view, reading, recording, kept, folder)
+    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
+    return _described(view.layout, corpus, recording, kept, folder, made | recording.signature)
 
 
 def _require_room(folder: Path, needed: int) -> None:
@@ -200,12 +202,10 @@ def _require_room(folder: Path, needed: int) -> None:
         )
 
 
-def _described(view: ModelView, reading: Reading, recording: Recording, kept: RowContent, folder: Path) -> RowRecords:
-    from neuroglot.activity.record import recorded_signature
-
-    corpus = reading.corpus
-    signature = recorded_signature(view, reading, recording)
-    header = _Header(view.layout, kept, corpus.languages, corpus.ids, recording, signature)
+def _described(
+    layout: Layout, corpus: Corpus, recording: Recording, kept: RowContent, folder: Path, signature: Signature
+) -> RowRecords:
+    header = _Header(layout, kept, corpus.languages, corpus.ids, recording, signature)
     save_artefact(folder / "rows.safetensors", "row records", {}, header)
     return RowRecords.open(folder)
 

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.activity.passes import Pass, automatic_token_budget
-from neuroglot.activity.record import recorded_signature
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.selection import Selection
 from neuroglot.corpora.corpus import Corpus
@@ -19,6 +18,7 @@ from neuroglot.errors import ConfigError, MemoryLimitError
 from neuroglot.layout import Layer, Layout
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
@@ -79,11 +79,12 @@ def record_text_means(
     budget = token_budget or automatic_token_budget(view)
     reading = Reading(tokenizer, corpus, limit, token_budget=budget, equal_once=False)
     tally = _TextMeansTally(view.layout, recording, (len(corpus), languages), quantities, weights)
-    said = recorded_signature(view, reading, recording) | Signature.of(token_weights=weights)
-    job = said | Signature.of(quantities=",".join(quantities), token_budget=budget)
-    Pass(view, reading, [tally], Checkpoints.of(kept, job)).run()
+    options = recording.signature | Signature.of(token_weights=weights)
+    counted = Signature.of(quantities=",".join(quantities), token_budget=budget)
+    Pass(view, reading, [tally], Checkpoints.of(kept, made_with(view, tokenizer, corpus) | options | counted)).run()
     values = {name: total[reading.rows] for name, total in tally.totals.items()}
-    return TextMeans(view.layout, corpus.languages, values, said)
+    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
+    return TextMeans(view.layout, corpus.languages, values, made | options)
 
 
 def _require_defined(recording: Recording, quantities: Sequence[str], weights: str) -> None:

@@ -18,9 +18,9 @@ from neuroglot.activity.tallies import ActivityTally
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError
-from neuroglot.models.loading import model_signature
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import Batch
 from neuroglot.tokens.language_tokens import Tags
@@ -59,7 +59,10 @@ def collect(
     pairs = encode_pairs(view, tokenizer, corpus, directions, tags)
     reading = _Reading(pairs, token_budget or automatic_token_budget(view))
     tally = ActivityTally(view.layout, len(pairs.directions), RECORDING, view.model.device)
-    signature = _signature(view, corpus, pairs, like_reference)
+    made = made_with(view, tokenizer, corpus, rows=len(pairs.ids), dropped=len(pairs.dropped))
+    padding = f"counted in batches of {reading.token_budget} tokens" if like_reference else "not counted"
+    told = ",".join(f"{language}={token}" for language, token in sorted((tags or {}).items())) or None
+    signature = made | RECORDING.signature | Signature.of(read="translation", padding=padding, tags=told)
     named = ",".join(map(str, pairs.directions))
     job = signature | Signature.of(directions=named, token_budget=reading.token_budget)
     checkpoints = Checkpoints.of(kept, job)
@@ -115,15 +118,3 @@ class _TranslationPass(Pass):
         forward(**{name: given.to(device) if isinstance(given, Tensor) else given for name, given in inputs.items()})
         for tally in self.tallies:
             tally.commit()
-
-
-def _signature(view: ModelView, corpus: Corpus, pairs: Pairs, like_reference: bool) -> Signature:
-    return (
-        model_signature(view.model)
-        | Signature.of(
-            corpus=corpus.name, corpus_hash=corpus.hash, rows=len(pairs.ids), rows_dropped=len(pairs.dropped)
-        )
-        | RECORDING.signature
-        | Signature.of(read="translation", padding="counted" if like_reference else "not counted")
-        | versions()
-    )

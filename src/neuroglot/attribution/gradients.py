@@ -12,12 +12,12 @@ from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
-from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
 from neuroglot.progress import track
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import Batch, by_length
 from neuroglot.tokens.tokenizing import context_limit, tokenize
@@ -51,8 +51,8 @@ def gradient_times_activation(
     budget = max(1, min(GRADIENT_TOKEN_BUDGET, GRADIENT_LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
     batches = by_length(tokenized, budget)
     sums = _Sums(len(corpus.languages), view.layout.neuron_count)
-    job = model_signature(view.model) | Signature.of(corpus_hash=corpus.hash, magnitude=magnitude, budget=budget)
-    checkpoints = Checkpoints.of(kept, job | versions())
+    job = made_with(view, tokenizer, corpus) | Signature.of(magnitude=magnitude, budget=budget)
+    checkpoints = Checkpoints.of(kept, job)
     if checkpoints is not None:
         checkpoints.restore([sums])
     done = frozenset(checkpoints.done if checkpoints else ())

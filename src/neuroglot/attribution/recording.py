@@ -31,11 +31,11 @@ from neuroglot.attribution.unembedding import Unembedding
 from neuroglot.corpora.corpus import Task
 from neuroglot.errors import ConfigError, InterventionError
 from neuroglot.layout import Layer
-from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import Batch
 from neuroglot.tokens.examples import Unfit
@@ -204,7 +204,9 @@ def attribute(
     scores = ScoresTally(view, categories, targets, unembedding, top_share)
     budget = token_budget or automatic_token_budget(view)
     reading = GivenTexts(questions.prompts, len(task.languages), budget, order="row")
-    signature = _signature(view, task, recording, len(questions.rows)) | _options(top_share, frozen_norm, contrastive)
+    rows = len(questions.rows)
+    made = made_with(view, tokenizer, task, rows=rows, dropped=len(task) - rows)
+    signature = made | recording.signature | _options(top_share, frozen_norm, contrastive)
     checkpoints = Checkpoints.of(kept, signature | Signature.of(token_budget=budget))
     _AttributionPass(view, reading, [categories, scores], checkpoints, scores=scores).run()
     values = {name: total.cpu() for name, total in scores.totals.items()}
@@ -254,11 +256,6 @@ def _require_finite(sums: Tensor) -> None:
             "Expected numbers within the range of the model's precision.",
             "Load the model in bfloat16 or float32.",
         )
-
-
-def _signature(view: ModelView, task: Task, recording: Recording, rows: int) -> Signature:
-    corpus = Signature.of(corpus=task.name, corpus_hash=task.hash, rows=rows, rows_dropped=len(task) - rows)
-    return model_signature(view.model) | corpus | recording.signature | versions()
 
 
 def _options(top_share: float, frozen_norm: bool, contrastive: bool) -> Signature:

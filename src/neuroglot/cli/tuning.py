@@ -77,8 +77,8 @@ class LearningOptions:
     lora_alpha: float = 16.0
     """Updates of adapters are scaled by this over the rank."""
 
-    learning_rate: float = 1e-4
-    """Highest learning rate; it falls linearly to 0."""
+    learning_rate: float | None = None
+    """Highest learning rate, by default 1e-4 for adapters and 2e-5 for all parameters; it falls linearly to 0."""
 
     batch_size: int = 8
     """Examples read at once."""

@@ -27,12 +27,12 @@ from neuroglot.experiments.deactivation_scoring import (
 )
 from neuroglot.experiments.evaluation import LOGIT_BUDGET
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
-from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
+from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.progress import track
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import Batch
 from neuroglot.tokens.examples import Unfit
@@ -100,7 +100,7 @@ class Plan:
         return self.recording.signature | Signature.of(
             level=self.level, corpus_share=self.corpus_share if self.level == "corpus" else None, scope=self.scope,
             value=self.value, categories=",".join(self.categories), random_draws=self.draws, equal_size=self.equal_size,
-            seed=self.seed, interval="95 % bootstrap over rows",
+            by_generation=self.by_generation, seed=self.seed, interval="95 % bootstrap over rows",
         )  # fmt: skip
 
 
@@ -157,7 +157,10 @@ def deactivate(
     run = _Deactivating(view, tokenizer, task, questions, plan, budget, kept)
     with view.evaluating():
         counts = run.counts()
-    signature = model_signature(view.model) | _data_signature(task, questions) | plan.signature | versions()
+    rows = len(questions.rows)
+    signature = made_with(view, tokenizer, task, rows=rows, dropped=len(task) - rows) | plan.signature
+    if by_generation:
+        signature |= generation_signature(view.model)
     ids = tuple(task.ids[row] for row in questions.rows)
     return Deactivation(
         task.name,
@@ -179,11 +182,6 @@ def _questions(
     if by_generation and limit is not None:
         return read_questions(tokenizer, task, limit - longest_answer(questions), unfit)
     return questions
-
-
-def _data_signature(task: Task, questions: Questions) -> Signature:
-    dropped = len(task) - len(questions.rows)
-    return Signature.of(corpus=task.name, corpus_hash=task.hash, rows=len(questions.rows), rows_dropped=dropped)
 
 
 @dataclass(eq=False)

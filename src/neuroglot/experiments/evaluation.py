@@ -15,13 +15,13 @@ from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.interventions.switching import switch_off
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Evaluation, Metric, Predictions
-from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
-from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.neurons.neuronset import NeuronSet, described_sets
 from neuroglot.neurons.rules.rates import at_random_like
 from neuroglot.progress import track
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, by_length
 from neuroglot.tokens.examples import LONG, Unfit
@@ -52,7 +52,7 @@ def evaluate(
     """
     tokenized, dropped, batches = _prepared(view, tokenizer, data, metric, unfit)
     counts = kept.once("counts", lambda: {"counts": _counts(view, batches, metric, tokenized)})["counts"]
-    signature = _signature(view, data, metric, tokenized)
+    signature = _made_with(view, tokenizer, data, tokenized, metric)
     return Evaluation(data.name, tokenized.languages, metric, counts, signature, dropped)
 
 
@@ -99,9 +99,8 @@ def ablation_matrix(
     ]
     languages = len(own)
     shape = (draws, languages, *counts[0].shape)
-    signature = _signature(view, data, metric, tokenized) | Signature.of(
-        neurons=_selection(own[0]), value=0, random_draws=draws, seed=seed
-    )
+    options = Signature.of(value=0, random_draws=draws, random_on=random_on, seed=seed)
+    signature = _made_with(view, tokenizer, data, tokenized, metric) | described_sets(sets) | options
     return AblationMatrix(
         data.name,
         tokenized.languages,
@@ -188,19 +187,12 @@ def _require_languages(languages: tuple[str, ...], sets: Mapping[str, NeuronSet]
         )
 
 
-def _signature(view: ModelView, data: Corpus | Task, metric: Metric, tokenized: TokenizedCorpus) -> Signature:
-    return (
-        model_signature(view.model)
-        | Signature.of(
-            corpus=data.name, corpus_hash=data.hash, rows=len(tokenized.ids), rows_dropped=len(tokenized.dropped),
-            metric=metric.name, unit=metric.unit, interval="95 % bootstrap over rows",
-        )
-        | versions()
-    )  # fmt: skip
-
-
-def _selection(neurons: NeuronSet) -> str:
-    """The rule and its options, as the neuron set's own signature states them after the recording."""
-    fields = dict(neurons.signature.fields)
-    chosen = list(fields).index("rule") if "rule" in fields else 0
-    return ",".join(f"{key}={value}" for key, value in list(fields.items())[chosen:] if key != "language")
+def _made_with(
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    data: Corpus | Task,
+    tokenized: TokenizedCorpus,
+    metric: Metric,
+) -> Signature:
+    made = made_with(view, tokenizer, data, rows=len(tokenized.ids), dropped=len(data) - len(tokenized.ids))
+    return made | Signature.of(metric=metric.name, unit=metric.unit, interval="95 % bootstrap over rows")

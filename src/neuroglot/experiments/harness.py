@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from neuroglot import extras
 from neuroglot.errors import ConfigError, InterventionError
-from neuroglot.interventions.operators import set_to
 from neuroglot.interventions.steering import Steering, steering
 from neuroglot.interventions.switching import switch_off
-from neuroglot.models.loading import model_signature
+from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import view
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 
 _require = partial(extras.require, extra="harness", note="Everything else works without it.")
 _register_model = _require("lm_eval.api.registry").register_model
@@ -56,10 +55,9 @@ class NeuroglotLM(_HFLM):
 
     @property
     def signature(self) -> Signature:
-        """Model, intervention and versions: what can change a response, beside lm-eval's own options."""
-        steered = Signature() if self.steered is None else self.steered.signature
-        off = None if self.ablated is None else str(set_to(self.ablated).signature)
-        return model_signature(self.view.model) | steered | Signature.of(ablated=off) | versions()
+        """Model, tokenizer, interventions and versions: what can change a response, beside lm-eval's own options."""
+        with self._changed():
+            return made_with(self.view, self.tokenizer) | generation_signature(self.view.model)
 
     @contextmanager
     def _changed(self) -> Iterator[None]:

@@ -16,11 +16,14 @@ from neuroglot.experiments.evaluation import ablation_matrix
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Metric, NatsPerToken
 from neuroglot.metrics.scoreboard import Scoreboard
+from neuroglot.models.locating import text_config
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.table import SELECTORS, Evidence, Needs, Selector, selector_named
-from neuroglot.signature import Signature
+from neuroglot.signature import Signature, joined, short_hash
 from neuroglot.storage import NOTHING_KEPT, Kept
+from neuroglot.tokens.tokenizing import context_limit, tokenize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -60,7 +63,9 @@ def gather(
         found["signature"] = means.signature
     if "gradients" in needs:
         found["gradients"] = gradient_times_activation(view, tokenizer, corpus, kept=kept.below("gradients"))
-    return Evidence(view.layout, corpus.languages, **{"signature": _signature(view, corpus), **found})
+        found.setdefault("signature", _of_gradients(view, tokenizer, corpus))
+    signature = found.pop("signature", None) or found["activity"].signature
+    return Evidence(view.layout, corpus.languages, signature, **found)
 
 
 def needed_by(selectors: Sequence[Any]) -> tuple[Needs, ...]:
@@ -68,12 +73,9 @@ def needed_by(selectors: Sequence[Any]) -> tuple[Needs, ...]:
     return tuple(dict.fromkeys(selector.needs for selector in selectors))
 
 
-def _signature(view: ModelView, corpus: Corpus) -> Signature:
-    from neuroglot.models.loading import model_signature
-    from neuroglot.signature import versions
-
-    corpora = Signature.of(corpus=corpus.name, corpus_hash=corpus.hash, rows=len(corpus))
-    return model_signature(view.model) | corpora | versions()
+def _of_gradients(view: ModelView, tokenizer: PreTrainedTokenizerBase, corpus: Corpus) -> Signature:
+    read = tokenize(tokenizer, corpus, context_limit(tokenizer, text_config(view.model)))
+    return made_with(view, tokenizer, corpus, rows=len(read.ids), dropped=len(read.dropped))
 
 
 # What a selector is told beside the number of neurons: rules that do not say by themselves which of many come first.
@@ -127,8 +129,9 @@ def compare_selectors(
     if not matrices:
         raise ConfigError("Every selector refused.", "Expected one that can be scored.", "; ".join(refused.values()))
     first = next(iter(matrices.values()))[0]
-    signature = first.signature.without("neurons")
-    return Scoreboard((dict(signature.fields)["model"],), count, matrices, refused, signature)  # type: ignore[arg-type]
+    which = short_hash(*(str(matrix.signature["sets"]) for (matrix,) in matrices.values()))
+    signature = first.signature.without("neurons") | Signature.of(sets=which)
+    return Scoreboard((str(signature["model"]),), count, matrices, refused, signature)
 
 
 def over_models(scoreboards: Sequence[Scoreboard]) -> Scoreboard:
@@ -149,7 +152,8 @@ def over_models(scoreboards: Sequence[Scoreboard]) -> Scoreboard:
     shared = [name for name in first.matrices if all(name in board.matrices for board in scoreboards)]
     matrices = {name: [matrix for board in scoreboards for matrix in board.matrices[name]] for name in shared}
     models = tuple(model for board in scoreboards for model in board.models)
-    return replace(first, models=models, matrices=matrices, refused=refused)
+    signature = joined([board.signature for board in scoreboards])
+    return replace(first, models=models, matrices=matrices, refused=refused, signature=signature)
 
 
 def selection_and_held_out(corpus: Corpus, rows: int, seed: int) -> tuple[Corpus, Corpus]:

@@ -21,11 +21,12 @@ from neuroglot.generation.decoding import Decoding
 from neuroglot.lab.translator import TranslatorConfig, new_translator
 from neuroglot.metrics.texts import TEXT_METRICS, TextOptions, Texts, choose_metrics
 from neuroglot.metrics.translation import TranslationComparison
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView, view
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.neurons.rules.by_direction import Coverage, select_masks
 from neuroglot.neurons.rules.common import highest
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature, short_hash
 from neuroglot.storage import write_whole
 from neuroglot.tokens.pairs import Pairs, encode_pairs
 from neuroglot.training.gated import train_specialized
@@ -66,6 +67,15 @@ class ComparisonConfig:
     max_new_tokens: int = 96
     model: TranslatorConfig = TranslatorConfig()  # noqa: RUF009 (frozen)
 
+    @property
+    def signature(self) -> Signature:
+        """All options, and the size of the model in words."""
+        plain, shape = (str, int, float, bool), self.model
+        written = {name: value if isinstance(value, plain) else str(value) for name, value in asdict(self).items()}
+        size = f"M2M-100 of {shape.layers}+{shape.layers} layers, {shape.hidden} wide, FFN {shape.ffn}"
+        details = f"vocabulary {shape.vocabulary}, heads {shape.heads}, dropout {shape.dropout}"
+        return Signature.of(**(written | {"model": f"{size}, {details}"}))
+
 
 def compare_specialization(config: ComparisonConfig, out: Path | str) -> TranslationComparison:
     """Train, translate and score every system for every seed; what is in `out` already is taken from there.
@@ -80,6 +90,7 @@ def compare_specialization(config: ComparisonConfig, out: Path | str) -> Transla
     directions = directions_of(config.languages, config.pivot)
     counts: dict[str, list[Tensor]] = {system: [] for system in SYSTEMS}
     found: list[DirectionMasks] = []
+    rows: list[str] = []
     for seed in config.seeds:
         experiment = _Experiment(config, seed, directions, out / f"seed-{seed}")
         for system in SYSTEMS:
@@ -88,13 +99,15 @@ def compare_specialization(config: ComparisonConfig, out: Path | str) -> Transla
                 torch.stack([metric.counts(Texts(tuple(answers[d]), (tuple(references[d]),))) for d in answers], dim=1)
             )
         found.append(experiment.masks)
+        rows += [part.hash for part in (experiment.train, experiment.validation, experiment.test)]
     definition = TEXT_METRICS[config.metric]
     layers = tuple(f"{layer.stack} {layer.index}" for layer in found[0].layout.layers)
     return TranslationComparison(
         definition.name, definition.unit, metric.value, tuple(map(str, directions)),
         {system: torch.stack(of_seeds) for system, of_seeds in counts.items()}, layers,
         torch.stack([_overlap(masks, config.pivot) for masks in found]),
-        torch.stack([masks.sparsity().mean(0) for masks in found]), _signature(config),
+        torch.stack([masks.sparsity().mean(0) for masks in found]),
+        config.signature | Signature.of(corpus_hash=short_hash(*rows)) | made_with(),
     )  # fmt: skip
 
 
@@ -244,11 +257,3 @@ def _overlap(masks: DirectionMasks, pivot: str) -> Tensor:
         square = of_layer[places][:, places]
         means.append(square[~torch.eye(len(places), dtype=torch.bool)].mean())
     return torch.stack(means)
-
-
-def _signature(config: ComparisonConfig) -> Signature:
-    plain, shape = (str, int, float, bool), config.model
-    written = {name: value if isinstance(value, plain) else str(value) for name, value in asdict(config).items()}
-    size = f"M2M-100 of {shape.layers}+{shape.layers} layers, {shape.hidden} wide, FFN {shape.ffn}"
-    details = f"vocabulary {shape.vocabulary}, heads {shape.heads}, dropout {shape.dropout}"
-    return Signature.of(**(written | {"model": f"{size}, {details}"})) | versions()

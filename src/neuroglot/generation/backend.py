@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Decoding
+from neuroglot.models.provenance import prompts_signature
 from neuroglot.signature import Signature
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Request = str | Sequence[Mapping[str, str]]  # what a model is asked: plain text, or a conversation
 ROLES = ("system", "developer", "user", "assistant")
@@ -55,6 +60,41 @@ class Backend(Protocol):
     def complete(self, prompts: Sequence[Request], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
         """One completion a prompt, in order; a text ends before the first of the strings `stop`."""
         ...
+
+
+@dataclass(eq=False)
+class ChatWriter:
+    """Conversations as a tokenizer's chat template writes them: each once a job, because it may write the time."""
+
+    tokenizer: PreTrainedTokenizerBase
+    written: dict[str, str] = field(default_factory=dict)
+
+    def write(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """The conversation as text; raises `ConfigError` where there is no template, or it refuses the messages."""
+        from jinja2 import TemplateError
+
+        if self.tokenizer.chat_template is None:
+            raise ConfigError("Messages were given to a model without a chat template.", "Expected plain texts.")
+        plain = [dict(message) for message in messages]
+        key = json.dumps([self.tokenizer.chat_template, plain])
+        if key not in self.written:
+            try:
+                text = self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True)
+            except TemplateError as error:
+                raise ConfigError(f"The model's chat template refuses the messages: {error}.") from error
+            self.written[key] = str(text)
+        return self.written[key]
+
+    def token_ids(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """The tokens of the conversation, whose special ones the template writes."""
+        text = self.write(messages)
+        return list(self.tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"])
+
+    def signature(self, prompts: Iterable[Request]) -> Signature:
+        """A hash of a job's prompts, which are written anew, with a word where they tell the time."""
+        self.written.clear()
+        texts = (prompt if isinstance(prompt, str) else self.write(prompt) for prompt in prompts)
+        return prompts_signature(self.tokenizer, texts)
 
 
 def judged(

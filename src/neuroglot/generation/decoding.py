@@ -18,11 +18,11 @@ from transformers import GenerationConfig
 
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ConfigError
-from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
+from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import ModelView
 from neuroglot.progress import track
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, pad
 from neuroglot.tokens.tokenizing import Text, TokenizedCorpus, context_limit, tokenize
@@ -111,7 +111,12 @@ def generate(
             sequences = _once(kept, f"batch-{number:06d}", run, view.model.device)
             for text, sequence in zip(batch.texts, sequences.tolist(), strict=True):
                 generated[text.language, text.row] = until_end(sequence, config.eos_token_id)
-    return _generation(view, tokenizer, prompts, tokenized, generated, decoding)
+    return _generation(view, tokenizer, prompts, tokenized, generated, decoding, token_budget)
+
+
+def drawn_with(decoding: Decoding, token_budget: int) -> Signature:
+    """The batches as far as they change a text: the draws of one text depend on those of others in its batch."""
+    return Signature.of(token_budget=token_budget) if decoding.temperature else Signature()
 
 
 def _once(kept: Kept, name: str, run: Callable[[], Tensor], device: torch.device) -> Tensor:
@@ -227,6 +232,7 @@ def _generation(
     tokenized: TokenizedCorpus,
     generated: Mapping[tuple[int, int], tuple[int, ...]],
     decoding: Decoding,
+    token_budget: int,
 ) -> Generation:
     rows = range(len(tokenized.ids))
     token_ids = {
@@ -236,13 +242,8 @@ def _generation(
         language: tuple(str(tokenizer.decode(list(ids), skip_special_tokens=True)) for ids in column)
         for language, column in token_ids.items()
     }
-    signature = (
-        model_signature(view.model)
-        | Signature.of(corpus=prompts.name, corpus_hash=prompts.hash)
-        | Signature.of(rows=len(tokenized.ids), rows_dropped=len(tokenized.dropped))
-        | decoding.signature
-        | versions()
-    )
+    made = made_with(view, tokenizer, prompts, rows=len(tokenized.ids), dropped=len(tokenized.dropped))
+    signature = made | decoding.signature | generation_signature(view.model) | drawn_with(decoding, token_budget)
     read = tuple(_read(text, generated[text.language, text.row]) for text in tokenized.texts)
     return Generation(tokenized.languages, tokenized.ids, texts, token_ids, read, signature)
 

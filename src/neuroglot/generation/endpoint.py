@@ -31,8 +31,9 @@ from neuroglot.generation.protocol import (
     says_over_length,
     secret,
 )
+from neuroglot.models.provenance import made_with
 from neuroglot.progress import advancing
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 from neuroglot.storage import parse_json, write_whole
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Endpoint:
     @property
     def signature(self) -> Signature:
         own = Signature.of(backend="endpoint", model=self.model, url=self.url, chat=self.chat)
-        return own | Signature.of(keep_truncated=self.keep_truncated) | versions()
+        return own | Signature.of(keep_truncated=self.keep_truncated) | made_with()
 
     def complete(self, prompts: Sequence[Request], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
         """One completion a prompt, in order; see `Backend`.

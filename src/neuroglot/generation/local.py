@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError
-from neuroglot.generation.backend import Completion, Request, check_prompts, check_stop, cut, judged
+from neuroglot.generation.backend import ChatWriter, Completion, Request, check_prompts, check_stop, cut, judged
 from neuroglot.generation.decoding import (
     Decoding,
     continued,
@@ -25,11 +25,11 @@ from neuroglot.generation.decoding import (
     padding_token,
     until_end,
 )
-from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
+from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import ModelView
 from neuroglot.progress import track
-from neuroglot.signature import Signature, versions
+from neuroglot.signature import Signature
 from neuroglot.tokens.batches import TOKEN_BUDGET, pad
 from neuroglot.tokens.language_tokens import Convention, Tags, convention_of
 from neuroglot.tokens.tokenizing import Text, context_limit, prompt_ids
@@ -65,8 +65,10 @@ class LocalBackend:
     keep_truncated: bool = False
     tags: Tags = field(default_factory=dict)
     told: Told | None = None
+    conversations: ChatWriter = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "conversations", ChatWriter(self.tokenizer))
         self.view.require("generated text")
 
     @property
@@ -77,7 +79,8 @@ class LocalBackend:
     def signature(self) -> Signature:
         own = Signature.of(backend="transformers", keep_truncated=self.keep_truncated)
         tags = {"tags": ",".join(f"{language}={token}" for language, token in sorted(self.tags.items()))}
-        return own | Signature.of(**(tags if self.tags else {})) | model_signature(self.view.model) | versions()
+        made = made_with(self.view, self.tokenizer) | generation_signature(self.view.model)
+        return own | Signature.of(**(tags if self.tags else {})) | made
 
     def towards(self, direction: Direction) -> LocalBackend | None:
         """The same model as a translator of plain texts, or None if it has to be asked in a prompt.
@@ -131,7 +134,7 @@ class LocalBackend:
         plain = {index: prompt for index, prompt in enumerate(prompts) if isinstance(prompt, str)}
         written = dict(zip(plain, self._plain_ids(list(plain.values())), strict=True)) if plain else {}
         token_ids = [
-            written[index] if isinstance(prompt, str) else self._chat_ids(prompt)
+            written[index] if isinstance(prompt, str) else self._turn_ids(prompt)
             for index, prompt in enumerate(prompts)
         ]
         if not all(token_ids):
@@ -146,17 +149,10 @@ class LocalBackend:
         encoding = self.tokenizer(list(texts), truncation=False, verbose=False)  # an encoder reads the end too
         return [list(ids) for ids in encoding["input_ids"]]
 
-    def _chat_ids(self, turns: Request) -> list[int]:
-        if self.tokenizer.chat_template is None or self.told:
-            raise ConfigError("Messages were given to a model without a chat template.", "Expected plain texts.")
-        from jinja2 import TemplateError
-
-        try:
-            messages = [dict(message) for message in turns]  # type: ignore[arg-type]  # no plain text
-            written = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-        except TemplateError as error:
-            raise ConfigError(f"The model's chat template refuses the messages: {error}.") from error
-        return list(written)
+    def _turn_ids(self, turns: Sequence[Mapping[str, str]]) -> list[int]:
+        if self.told:
+            raise ConfigError("Messages were given to a translation model.", "Expected plain texts.")
+        return self.conversations.token_ids(turns)
 
     def _continued(self, texts: Sequence[Text], decoding: Decoding, stop: Sequence[str]) -> Tensor:
         """The generated part of each sequence: `[B, new tokens]`."""

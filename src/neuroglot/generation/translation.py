@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
@@ -21,8 +22,10 @@ from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.languages import language_code
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.generation.backend import Backend, Completion
-from neuroglot.generation.decoding import Decoding
+from neuroglot.generation.decoding import Decoding, drawn_with
 from neuroglot.generation.local import LocalBackend
+from neuroglot.generation.vllm import VllmBackend
+from neuroglot.models.provenance import made_with
 from neuroglot.prompting.translating import translation_prompts, translation_stop, translation_turns
 from neuroglot.signature import Signature
 from neuroglot.storage import FORMAT_VERSION, NOTHING_KEPT, Kept, parse_json, stored_texts, write_whole
@@ -190,7 +193,12 @@ def translate(
         for target in targets
     }  # fmt: skip
     manner = "translation model" if translators else "messages" if backend.chat else "text"
-    signature = _signature(backend, original, targets, decoding, examples, manner)
+    options = Signature.of(source=original.languages[0], into=",".join(targets), manner=manner)
+    shown = Signature.of(demonstrations=examples.hash if examples else None, shots=len(examples) if examples else 0)
+    prompts = _prompts(backend, original, targets, examples) if manner == "messages" else Signature()
+    signature = made_with(data=original) | options | shown | prompts | decoding.signature | backend.signature
+    if isinstance(backend, LocalBackend):
+        signature |= drawn_with(decoding, backend.token_budget)
     columns = {target: _column(asks[target], original, target, signature, kept) for target in targets}
     return Translated(original, columns, signature)
 
@@ -218,11 +226,11 @@ def _window(ask: Ask, window: Corpus, target: str, signature: Signature, path: P
 
 
 def _of_this_job(kept: Translated, window: Corpus, signature: Signature, path: Path) -> Translated:
-    differing = {name for name, _ in set(signature.fields) ^ set(kept.signature.fields)}
+    differing = signature.differing_from(kept.signature)
     if differing or kept.original.hash != window.hash:
         raise ConfigError(
-            f"{path.parent} holds another job: it differs in {', '.join(sorted(differing)) or 'its texts'}.",
-            "Expected the same corpus, model and options.", "Name another folder.",
+            f"{path.parent} holds another job ({differing or 'other texts'}).",
+            "Expected the same corpus, model, tokenizer, prompts and options.", "Name another folder.",
         )  # fmt: skip
     return kept
 
@@ -295,13 +303,10 @@ def _gated(ask: Ask, direction: Direction, gate: DirectionGate | None) -> Ask:
     return asked
 
 
-def _signature(
-    backend: Backend, original: Corpus, targets: Sequence[str], decoding: Decoding, examples: Corpus | None, manner: str
-) -> Signature:
-    return (
-        Signature.of(corpus=original.name, corpus_hash=original.hash, rows=len(original))
-        | Signature.of(source=original.languages[0], into=",".join(targets), manner=manner)
-        | Signature.of(demonstrations=examples.hash if examples else None, shots=len(examples) if examples else 0)
-        | decoding.signature
-        | backend.signature
-    )
+def _prompts(backend: Backend, original: Corpus, targets: Sequence[str], examples: Corpus | None) -> Signature:
+    """A hash of all conversations as the chat template writes them, where that is ours to know."""
+    if not isinstance(backend, LocalBackend | VllmBackend):
+        return Signature()
+    source = original.languages[0]
+    asked = (translation_turns(original.texts[source], source, target, examples) for target in targets)
+    return backend.conversations.signature(chain.from_iterable(asked))

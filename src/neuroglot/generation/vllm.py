@@ -9,9 +9,10 @@ from typing import Any
 
 from neuroglot import extras
 from neuroglot.errors import ConfigError
-from neuroglot.generation.backend import Completion, Request, check_prompts, check_stop, judged
+from neuroglot.generation.backend import ChatWriter, Completion, Request, check_prompts, check_stop, judged
 from neuroglot.generation.decoding import Decoding
-from neuroglot.signature import Signature, versions
+from neuroglot.models.provenance import made_with
+from neuroglot.signature import Signature
 from neuroglot.tokens.tokenizing import prompt_ids
 
 _vllm = partial(extras.require, "vllm", extra="vllm", note="It needs a GPU; the model runs without it in transformers.")
@@ -31,12 +32,14 @@ class VllmBackend:
     keep_truncated: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     engine: Any = field(init=False, repr=False)
+    conversations: ChatWriter = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.options.get("trust_remote_code"):
             raise ConfigError("trust_remote_code was asked for.", "Code that comes with a model is never run.")
         engine = _vllm().LLM(model=self.model, revision=self.revision, dtype=self.dtype, **self.options)
         object.__setattr__(self, "engine", engine)
+        object.__setattr__(self, "conversations", ChatWriter(engine.get_tokenizer()))
 
     @property
     def chat(self) -> bool:
@@ -47,7 +50,7 @@ class VllmBackend:
         own = {"model": self.model, "revision": self.revision, "dtype": self.dtype}
         options = ",".join(f"{name}={value}" for name, value in sorted(self.options.items())) or None
         kept = Signature.of(keep_truncated=self.keep_truncated, options=options, vllm=_vllm().__version__)
-        return Signature.of(backend="vllm", **own) | kept | versions()
+        return Signature.of(backend="vllm", **own) | kept | made_with(tokenizer=self.engine.get_tokenizer())
 
     def complete(self, prompts: Sequence[Request], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
         """One completion a prompt, in order; see `Backend`. Raises `ConfigError` for beams."""
@@ -64,13 +67,9 @@ class VllmBackend:
         return [done.get(place) or Completion(None, "over_length", len(ids)) for place, ids in enumerate(token_ids)]
 
     def _token_ids(self, prompt: Request) -> list[int]:
-        tokenizer = self.engine.get_tokenizer()
         if isinstance(prompt, str):
-            return prompt_ids(tokenizer, [prompt])[0]
-        if not self.chat:
-            raise ConfigError("Messages were given to a model without a chat template.", "Expected are plain texts.")
-        messages = [dict(message) for message in prompt]
-        return list(tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
+            return prompt_ids(self.engine.get_tokenizer(), [prompt])[0]
+        return self.conversations.token_ids(prompt)
 
     def _completion(self, output: Any) -> Completion:
         best = output.outputs[0]

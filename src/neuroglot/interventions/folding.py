@@ -14,11 +14,10 @@ from transformers import PreTrainedModel
 
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
-from neuroglot.models.loading import model_signature
 from neuroglot.models.points import DensePoint
+from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.signature import versions
 from neuroglot.storage import as_artifact_error, whole_folder, write_whole
 
 if TYPE_CHECKING:
@@ -133,5 +132,5 @@ def _record(view: ModelView, neurons: NeuronSet) -> dict[str, Any]:
         "folded_out": len(neurons),
         "neurons": [[stack, index, listed] for (stack, index), listed in neurons.indices().items()],
         "neurons_signature": neurons.signature.to_json(),
-        "signature": (model_signature(view.model) | versions()).to_json(),
+        "signature": made_with(view).without("interventions").to_json(),  # weights are saved as they are
     }

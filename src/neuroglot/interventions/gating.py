@@ -13,6 +13,7 @@ from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError, InterventionError, UnsupportedModelError
 from neuroglot.layout import Layer
 from neuroglot.models.feedforward import FeedForward, bias_of, feed_forwards
+from neuroglot.models.open_interventions import Intervention, opened
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.masks import DirectionMasks
 
@@ -51,7 +52,9 @@ def gating(
         named = [directions] if isinstance(directions, Direction | str) else list(directions)
         gate.set(torch.tensor([masks.place(direction) for direction in named]))
     networks = feed_forwards(view) if semantics == "weight row" else {}
+    name = f"gating by {semantics} ({masks.described.inline})"
     with ExitStack() as hooks:
+        hooks.enter_context(opened(view.model, Intervention(lambda: f"{name} of {gate.in_force}")))
         for layer in view.layout.layers:
             _install(view, layer, gate, networks.get(layer), hooks)
         hooks.callback(view.model.register_forward_pre_hook(gate.take, with_kwargs=True).remove)
@@ -71,17 +74,24 @@ class Gate:
             )
         if beams < 1:
             raise ConfigError(f"Got beams={beams}.", "Expected one or more.")
-        self.count, self.beams, self.layers = len(masks.directions), beams, view.layout.layers
+        self.directions, self.beams, self.layers = masks.directions, beams, view.layout.layers
         self.kept = dict(masks.layout.by_layer(masks.kept))
         self.reached: set[Layer] = set()
         self.rows: Tensor | None = None
 
+    @property
+    def in_force(self) -> str:
+        """The directions of the rows that come, or of all rows where there is one."""
+        rows = [] if self.rows is None else self.rows.tolist()
+        return " ".join(str(self.directions[row]) for row in rows) or "no direction yet"
+
     def set(self, rows: Tensor) -> None:
         """The places of the coming batch's directions; raises `InterventionError` where they are none."""
         valid = rows.dim() == 1 and len(rows) > 0 and not rows.is_floating_point()
-        if not valid or int(rows.min()) < 0 or int(rows.max()) >= self.count:
+        if not valid or int(rows.min()) < 0 or int(rows.max()) >= len(self.directions):
             raise InterventionError(
-                f"Got {DIRECTION_IDS} {rows.tolist()}.", f"Expected a row of numbers from 0 to {self.count - 1}."
+                f"Got {DIRECTION_IDS} {rows.tolist()}.",
+                f"Expected a row of numbers from 0 to {len(self.directions) - 1}.",
             )
         self.rows = rows
 

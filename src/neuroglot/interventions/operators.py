@@ -6,7 +6,6 @@ one, add a line to the table; steering, files and the command line then know it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +17,7 @@ from neuroglot.activity.activity import Activity
 from neuroglot.errors import ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout, Site
 from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
-from neuroglot.signature import Signature
+from neuroglot.signature import Signature, short_hash
 
 Summary = Literal["mean", "quantile", "mean of others", "mean minus others"]
 
@@ -131,12 +130,9 @@ class Step:
 
     @property
     def signature(self) -> Signature:
-        """Operator, site, how many neurons, and a hash of which neurons and values."""
-        flat = self.values if isinstance(self.values, Tensor) else torch.tensor([self.values], dtype=torch.float64)
-        digest = hashlib.sha256(self.neurons.members.nonzero().numpy().tobytes() + flat.numpy().tobytes())
-        value = "by neuron" if isinstance(self.values, Tensor) else self.values
-        described = Signature.of(operator=self.operator, site=self.site, neurons=len(self.neurons), value=value)
-        return described | Signature.of(hash=digest.hexdigest()[:12])
+        """Operator, site, values, and which neurons by which rule and rows."""
+        value = f"by neuron {short_hash(self.values)}" if isinstance(self.values, Tensor) else self.values
+        return Signature.of(operator=self.operator, site=self.site, value=value) | self.neurons.described
 
 
 def set_to(neurons: NeuronSet, value: Given = 0.0, site: Site | None = None) -> Step:

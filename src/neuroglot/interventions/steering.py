@@ -53,7 +53,8 @@ def steering(view: ModelView, steps: Steering | Step | Iterable[Step], scope: Sc
             phase.follow(view, hooks)
         for step in sorted(plan.steps, key=lambda step: step.site):  # stable: post_act, then write
             change = _Change(step, phase)
-            hooks.enter_context(view.tapping(step.site, change.tap, layers=tuple(change.parts)))
+            name = f"steering {plan.scope} tokens ({step.signature.inline})"
+            hooks.enter_context(view.tapping(step.site, change.tap, layers=tuple(change.parts), name=name))
         yield
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from neuroglot.layout import Layer
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.signature import short_hash
 
 
 @contextmanager
@@ -42,8 +44,16 @@ def switch_off(
     somewhere = positions is None or bool(positions.any())
     in_any_text = off.any(0) if off.dim() == 2 else off
     layers = [layer for layer, part in view.layout.by_layer(in_any_text) if somewhere and bool(part.any())]
-    with view.tapping("write", change.tap, layers=layers):
+    name = change.described
+    if isinstance(neurons, NeuronSet) and positions is None and not isinstance(value, Tensor):
+        name = partial(_described_set, neurons, value)
+    with view.tapping("write", change.tap, layers=layers, name=name):
         yield
+
+
+def _described_set(neurons: NeuronSet, value: float) -> str:
+    """What signatures say of a set that is off everywhere: it knows its rule and rows."""
+    return f"switched off to {float(value)} at all tokens ({neurons.described.inline})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +83,16 @@ class _Change:
                 f"Expected bool [N] or [B, N], floats of such a shape, and bool [B, T], with N = {self.neurons}.",
                 "A mask for each text needs positions.",
             )
+
+    def described(self) -> str:
+        """What signatures say: how many neurons, at which tokens, and a hash of all that was given."""
+        given = [part if isinstance(part, Tensor) else str(part) for part in (self.off, self.positions, self.value)]
+        sizes = self.off.reshape(-1, self.neurons).sum(1)
+        least, most = int(sizes.min()), int(sizes.max())
+        neurons = str(most) if least == most else f"{least} to {most}"
+        tokens = "all tokens" if self.positions is None else f"{int(self.positions.sum())} tokens of a batch"
+        value = "values by neuron" if isinstance(self.value, Tensor) else str(float(self.value))
+        return f"switched off to {value} at {tokens} (neurons={neurons},hash={short_hash(*given)})"
 
     def tap(self, layer: Layer, activation: Tensor, routing: Routing | None) -> Tensor:
         """The activation `[rows, N]` with its neurons replaced where they are off."""

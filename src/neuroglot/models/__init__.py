@@ -11,6 +11,8 @@ from neuroglot.models.inputs import EncoderInputs as EncoderInputs
 from neuroglot.models.inputs import Inputs as Inputs
 from neuroglot.models.inputs import PairInputs as PairInputs
 from neuroglot.models.loading import load as load
-from neuroglot.models.loading import model_signature as model_signature
+from neuroglot.models.provenance import made_with as made_with
+from neuroglot.models.provenance import model_name as model_name
+from neuroglot.models.provenance import model_signature as model_signature
 from neuroglot.models.view import ModelView as ModelView
 from neuroglot.models.view import view as view

@@ -1,20 +1,15 @@
 """Loading a model and its tokenizer from a folder or the hub; `lab` names the model that is shipped."""
 
-import hashlib
 from importlib.resources import files
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from neuroglot.errors import ConfigError, UnsupportedModelError
 from neuroglot.models.families import Family
 from neuroglot.models.locating import require_family
 from neuroglot.models.view import ModelView, view
-from neuroglot.signature import Signature
-
-SAMPLED_VALUES = 64  # of each parameter tensor, evenly spaced, enter the fingerprint
 
 
 def load(
@@ -95,39 +90,6 @@ def _move(model: PreTrainedModel, device: str) -> None:
             f"The model cannot be moved to the device {device!r}: {_first_line(error)}",
             "Expected cpu, cuda or the like.",
         ) from error
-
-
-def model_signature(model: PreTrainedModel) -> Signature:
-    """Which weights these are: name, revision where the hub gave one, precision, and a fingerprint of the
-    parameters.
-    """
-    source = Path(model.config.name_or_path or "")
-    name = "lab" if source.parts[-2:] == ("lab", "shipped") else source.name or type(model).__name__
-    return Signature.of(
-        model=name,
-        revision=getattr(model.config, "_commit_hash", None),
-        weights=weights_fingerprint(model),
-        dtype=str(model.dtype).removeprefix("torch."),
-        device=model.device.type,
-    )
-
-
-def weights_fingerprint(model: PreTrainedModel) -> str:
-    """SHA-256 over names, shapes and up to 64 evenly spaced values of every parameter, the first 12 hex digits.
-
-    It costs milliseconds whatever the size; a change that touches none of the sampled values goes unnoticed.
-    """
-    digest = hashlib.sha256()
-    for name, parameter in model.named_parameters():
-        digest.update(f"{name}{tuple(parameter.shape)}".encode())
-        digest.update(_sample(parameter).numpy().tobytes())
-    return digest.hexdigest()[:12]
-
-
-def _sample(parameter: Tensor) -> Tensor:
-    flat = parameter.detach().reshape(-1)
-    step = max(1, flat.numel() // SAMPLED_VALUES)
-    return flat[::step][:SAMPLED_VALUES].to("cpu", torch.float32)
 
 
 def _best_device() -> str:

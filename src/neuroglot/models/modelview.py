@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from neuroglot.errors import InterventionError, UnsupportedModelError
 from neuroglot.layout import Layer, Layout, Site
 from neuroglot.models.families import Family
+from neuroglot.models.open_interventions import Intervention, Named, opened
 from neuroglot.models.points import Point, Routing, Tap
 
 Ability = Literal["next-token predictions", "generated text"]
@@ -39,23 +40,30 @@ class ModelView:
     points: Mapping[Layer, Point]
 
     @contextmanager
-    def tapping(self, site: Site, tap: Tap, layers: Collection[Layer] | None = None) -> Iterator[None]:
+    def tapping(
+        self, site: Site, tap: Tap, layers: Collection[Layer] | None = None, name: Named | None = None
+    ) -> Iterator[None]:
         """Call `tap(layer, activation, routing)` at each forward of these layers, with `activation [rows, N]`.
 
         Rows are the flattened token positions, text by text, and `routing` is None; in a layer of experts they are
         pairs of token and expert, which `routing` names, and N is the width of one expert. A tap that returns None
-        only reads; one that returns a tensor of the same shape replaces the activation. Several taps act in the
-        order in which they were installed. Everything is removed when the block ends, on exceptions too. Raises
+        only reads; one that returns a tensor of the same shape replaces the activation. Several taps act in the order
+        in which they were installed. Everything is removed when the block ends, on exceptions too.
+
+        `name` tells signatures what the tap changes. A tap that replaces activations without a name gets another one in
+        each block, so that no number measured under it passes for comparable with one measured elsewhere. Raises
         `InterventionError` in a forward of the model that does not reach one of the layers, and
         `UnsupportedModelError` where a layer lacks the site.
         """
         wanted = tuple(self.layout.layers if layers is None else layers)
         reached: set[Layer] = set()
+        intervention = Intervention(name)
 
         def noted(layer: Layer, activation: Tensor, routing: Routing | None) -> Tensor | None:
             reached.add(layer)
             flat = activation.reshape(-1, activation.shape[-1])
             changed = tap(layer, flat, routing)
+            intervention.replaces = bool(intervention.replaces) or changed is not None
             return None if changed is None else changed.reshape(activation.shape)
 
         def check(*_: Any) -> None:
@@ -67,6 +75,8 @@ class ModelView:
                 )
 
         with ExitStack() as hooks:
+            if wanted:
+                hooks.enter_context(opened(self.model, intervention))
             for layer in wanted:
                 self.points[layer].install(site, layer, noted, hooks)
             hooks.callback(self.model.base_model.register_forward_hook(check).remove)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from neuroglot.corpora.directions import PIVOT, Direction, as_direction
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
-from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
-from neuroglot.signature import Signature
+from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet, selection_of
+from neuroglot.signature import Signature, short_hash
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ class DirectionMasks:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the directions and of which neurons they keep, the first 12 hex digits."""
-        named = ",".join(map(str, self.directions)).encode()
-        return hashlib.sha256(named + self._packed().tobytes()).hexdigest()[:12]
+        """A hash of layout, directions and of which neurons they keep."""
+        return short_hash(json.dumps(self.layout.to_json()), ",".join(map(str, self.directions)), self.kept)
 
     def place(self, direction: Direction | str) -> int:
         """Where a direction stands; raises `ConfigError` where it has no mask."""
@@ -71,6 +70,12 @@ class DirectionMasks:
         place = self.place(direction)
         origin = self.signature | Signature.of(direction=str(self.directions[place]))
         return NeuronSet(self.layout, self.kept[place], origin)
+
+    @property
+    def described(self) -> Signature:
+        """Which neurons of which directions, by which rule, and on which rows they were counted."""
+        named = Signature.of(directions=" ".join(map(str, self.directions)), masks=self.hash)
+        return named | selection_of(self.signature)
 
     def sizes(self) -> Tensor:
         """Neurons kept in each layer: `[G, L]`, int64."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,29 @@ from torch import Tensor
 from neuroglot.errors import ArtifactError, LayoutMismatchError
 from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
-from neuroglot.signature import Signature
+from neuroglot.signature import Signature, joined, short_hash
 
 NO_PROVENANCE = Signature()
+
+
+def selection_of(signature: Signature) -> Signature:
+    """How neurons were selected: the `rule` with its options, and the data and rows they were `selected_on`.
+
+    Of a signature without a rule all is kept but the language, as one value.
+    """
+    names = [name for name, _ in signature.fields]
+    first = names.index("rule") if "rule" in names else 0
+    rule = Signature(signature.fields[first:]).without("language")
+    data = [str(signature[name]) for name in ("corpus", "corpus_hash", "rows") if name in names]
+    selected_on = f"{' '.join(data)} rows" if len(data) == 3 else None
+    return Signature.of(rule=rule.inline.removeprefix("rule=") or None, selected_on=selected_on)
+
+
+def described_sets(sets: Mapping[str, NeuronSet]) -> Signature:
+    """By which rules the sets of several languages were selected, on which rows, and a hash of all of them."""
+    selected = joined(list(dict.fromkeys(selection_of(neurons.signature) for neurons in sets.values())))
+    which = short_hash(*(part for name in sorted(sets) for part in (name, sets[name].hash)))
+    return Signature.of(neurons=selected.get("rule"), selected_on=selected.get("selected_on"), sets=which)
 
 
 @dataclass(frozen=True)
@@ -73,6 +94,16 @@ class NeuronSet:
 
     def __len__(self) -> int:
         return int(self.members.sum())
+
+    @property
+    def hash(self) -> str:
+        """A hash of layout and members, however they were chosen."""
+        return short_hash(json.dumps(self.layout.to_json()), self.members)
+
+    @property
+    def described(self) -> Signature:
+        """How many neurons, which, by which rule, and on which rows they were selected: for signatures of numbers."""
+        return Signature.of(neurons=len(self), set=self.hash) | selection_of(self.signature)
 
     def __or__(self, other: NeuronSet) -> NeuronSet:
         return self._combined(other, self.members | self._same_layout(other), "|")

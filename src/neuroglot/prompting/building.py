@@ -17,6 +17,7 @@ from neuroglot.corpora.languages import language_code, language_name
 from neuroglot.corpora.parallel_inputs.items import ParallelInputs, ParallelItem, language_of
 from neuroglot.corpora.tasks.phrasing import fill
 from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.models.provenance import prompts_signature
 from neuroglot.prompting.prompt import Piece, Prompt
 from neuroglot.prompting.settings import Setting
 from neuroglot.prompting.templates import REVEALED, Form, Line, Template, template_of
@@ -127,8 +128,9 @@ class PromptSet:
     def as_chat(self, tokenizer: PreTrainedTokenizerBase, system: str | None = None, **options: Any) -> PromptSet:
         """All prompts in the tokenizer's chat template; see `Prompt.as_chat`."""
         prompts = tuple(prompt.as_chat(tokenizer, system, **options) for prompt in self.prompts)
-        used = _digest(repr((tokenizer.chat_template, system, sorted(options.items()))))
-        return replace(self, prompts=prompts, signature=self.signature | Signature.of(chat=used))
+        used = Signature.of(chat=_digest(repr((tokenizer.chat_template, system, sorted(options.items())))))
+        written = prompts_signature(tokenizer, (prompt.text for prompt in prompts))
+        return replace(self, prompts=prompts, signature=self.signature | used | written)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from neuroglot.corpora.parallel_inputs.items import language_of
 from neuroglot.errors import ConfigError
+from neuroglot.models.provenance import reads_clock
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -116,18 +117,29 @@ class Prompt:
                 "Expected is that of a model trained for conversation.",
                 "Use the prompt as it is, or set tokenizer.chat_template.",
             )
-        around = _rendered(tokenizer, STAND_IN, system, options).split(STAND_IN)
-        text = _rendered(tokenizer, self.text, system, options)
-        if len(around) != 2 or text != self.text.join(around):
-            raise ConfigError(
-                "The chat template changes the prompt's text or shows it more than once.",
-                "Expected is the text as it is, once.",
-                "Remove spaces at both ends of the prompt, or set another tokenizer.chat_template.",
-            )
-        shift = len(around[0])
+        text, shift = _written(tokenizer, self.text, system, options)
         spans = [replace(span, start=span.start + shift, end=span.end + shift) for span in self.spans[:-1]]
         slot = replace(self.spans[-1], start=len(text), end=len(text))
         return Prompt(text, (*spans, slot), is_chat=True)
+
+
+def _written(
+    tokenizer: PreTrainedTokenizerBase, prompt: str, system: str | None, options: dict[str, Any]
+) -> tuple[str, int]:
+    """What the template makes of a prompt, and where the prompt begins in it; raises `ConfigError` where it is not in
+    there once and as it is.
+    """
+    clock = reads_clock(tokenizer)
+    for _ in range(2 if clock else 1):  # a clock may go on between the two
+        around = _rendered(tokenizer, STAND_IN, system, options).split(STAND_IN)
+        text = _rendered(tokenizer, prompt, system, options)
+        if len(around) == 2 and text == prompt.join(around):
+            return text, len(around[0])
+    raise ConfigError(
+        f"The chat template changes the prompt's text or shows it more than once{', or its clock runs' * clock}.",
+        "Expected the text as it is, once.",
+        "Remove spaces at both ends of the prompt, or set another tokenizer.chat_template.",
+    )
 
 
 def _rendered(tokenizer: PreTrainedTokenizerBase, text: str, system: str | None, options: dict[str, Any]) -> str:

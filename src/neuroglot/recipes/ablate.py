@@ -64,7 +64,7 @@ class Ablate(OnModel, OnCorpus, OnTask, Controlled):
             *inputs[:3], inputs.sets, inputs.metric, draws=self.random_draws, seed=self.seed,
             kept=run.kept("conditions"),
         )  # fmt: skip
-        title = f"Neurons switched off in {dict(matrix.signature.fields)['model']}"
+        title = f"Neurons switched off in {matrix.signature['model']}"
         return Report([matrix, dict(inputs.sets)], title=title)
 
     def price(self, inputs: _Inputs) -> Price:

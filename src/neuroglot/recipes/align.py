@@ -61,7 +61,7 @@ class Align(OnModel, OnCorpus, OnNeurons):
         )
         signature = means.signature | Signature.of(state=self.state)
         aligned = alignment(means.layout, means.languages, means.values[self.state], signature)
-        return Report([aligned], title=f"Languages aligned in {dict(signature.fields)['model']}")
+        return Report([aligned], title=f"Languages aligned in {signature['model']}")
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.text_means import record_text_means

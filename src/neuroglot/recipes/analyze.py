@@ -110,7 +110,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
         results += self._on_tasks(run, inputs, activity)
         return Report(
             [*results, sharing, sets, activity],
-            title=f"Language neurons of {dict(activity.signature.fields)['model']}",
+            title=f"Language neurons of {activity.signature['model']}",
             notes=self._notes(inputs, activity, on_tasks=len(results) > 1),
             texts=self._texts(run, inputs, sets),
         )
@@ -211,7 +211,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
         rows = rows.head(min(TEXT_ROWS, fitting))
         plain = replace(self.recording, fires=self.recording.fires[:1])
         means = record_text_means(*inputs[:2], rows, plain, quantities=("fired",), kept=run.kept("texts"))
-        return None if dict(means.signature.fields)["rows_dropped"] else top_texts(means, rows, sets)
+        return None if means.signature["rows_dropped"] else top_texts(means, rows, sets)
 
     def _notes(self, inputs: Inputs, activity: Activity, on_tasks: bool) -> list[str]:
         """Which rows did what, and which were left out."""
@@ -222,7 +222,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
         ]
         if selection_rows.dropped:
             notes.append(f"{_rows(selection_rows.dropped)} left out because a language lacked a text.")
-        if over_long := dict(activity.signature.fields)["rows_dropped"]:
+        if over_long := activity.signature["rows_dropped"]:
             notes.append(f"{_rows(int(over_long))} of those to select on left out: longer than the model's context.")
         if on_tasks:
             shares = f"{self.top_share:.0%} of the neurons for losses, {self.task_top_share:.0%} for tasks"

@@ -74,7 +74,7 @@ class Attribute(OnModel, OnTask):
             "attribution.safetensors", Attribution,
             lambda: attribute(*inputs, **self._options, kept=run.kept("scores")),
         )  # fmt: skip
-        title = f"Attribution on {attribution.data} of {dict(attribution.signature.fields)['model']}"
+        title = f"Attribution on {attribution.data} of {attribution.signature['model']}"
         return Report([attribution], title=title)
 
     def price(self, inputs: _Inputs) -> Price:

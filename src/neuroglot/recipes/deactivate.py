@@ -79,7 +79,7 @@ class Deactivate(OnModel, OnTask, Controlled):
             "deactivation.safetensors", Deactivation,
             lambda: deactivate(*inputs, **self._options, draws=self.random_draws, kept=run.kept("conditions")),
         )  # fmt: skip
-        title = f"Categories of neurons switched off in {dict(deactivation.signature.fields)['model']}"
+        title = f"Categories of neurons switched off in {deactivation.signature['model']}"
         return Report([deactivation], title=title)
 
     def price(self, inputs: _Inputs) -> Price:

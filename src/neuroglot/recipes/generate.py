@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price
     from neuroglot.runs.run import Run
-    from neuroglot.signature import Signature
 
 
 class _Inputs(NamedTuple):
@@ -83,7 +82,7 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
         from neuroglot.reports import Report
 
         texts = run.once(GENERATED, GeneratedTexts, lambda: self._generated(run, inputs))
-        return Report([texts], title=f"Texts of {dict(texts.signature.fields)['model']}")
+        return Report([texts], title=f"Texts of {texts.signature['model']}")
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.recipes.steps import REPORT_BYTES, writing
@@ -122,15 +121,4 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
             generation = generate(view, tokenizer, prompts, self.decoding, kept=run.kept("batches"))
         rows = {row_id: row for row, row_id in enumerate(prompts.ids)}
         answered = prompts.take(rows[row_id] for row_id in generation.ids).texts
-        signature = generation.signature | _changes(inputs)
-        return GeneratedTexts(generation.ids, generation.texts, answered, signature)
-
-
-def _changes(inputs: _Inputs) -> Signature:
-    """What was done to neurons."""
-    from neuroglot.interventions.operators import set_to
-    from neuroglot.signature import Signature
-
-    steered = inputs.steering.signature if inputs.steering is not None else Signature()
-    ablated = None if inputs.off is None else str(set_to(inputs.off).signature)
-    return steered | Signature.of(ablated=ablated)
+        return GeneratedTexts(generation.ids, generation.texts, answered, generation.signature)

@@ -55,10 +55,10 @@ class OnDevice(Recipe):
     ) -> tuple[ModelView, PreTrainedTokenizerBase]:
         """The view and the tokenizer of a model, noted under `what`."""
         from neuroglot import models
-        from neuroglot.models import model_signature
+        from neuroglot.models.provenance import model_signature, tokenizer_signature
 
         view, tokenizer = models.load(name, revision=self.revision, device=self.device, dtype=self.dtype)
-        identity.note(what, model_signature(view.model))
+        identity.note(what, model_signature(view) | tokenizer_signature(tokenizer))
         return view, tokenizer
 
 

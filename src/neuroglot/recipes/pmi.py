@@ -230,23 +230,26 @@ class Pmi(OnDevice, OnTask, Decoded):
         from neuroglot.experiments.prompts import MeasuredSetting, side_by_side
         from neuroglot.metrics.prompts import PromptComparison, SettingResult
         from neuroglot.metrics.texts import TEXT_METRICS
+        from neuroglot.models.provenance import made_with
         from neuroglot.progress import track
-        from neuroglot.signature import Signature
+        from neuroglot.signature import Signature, short_hash
 
         model = view, _ = self._model(run.identity, index)
         prompts = self._all_prompts(model, inputs)
+        used = Signature.of(prompts=short_hash(*(str(prompt_set.signature) for prompt_set in prompts.values())))
+        run.identity.note(f"prompts of model {index + 1}", used)  # a chat template may write the time
         results: dict[str, list[SettingResult]] = {}
         for (name, original), prompt_set in track(prompts.items(), "settings", len(prompts)):
             file, measure = f"{name}-{original}.safetensors", partial(self._measured, model, prompt_set, original)
             measured = run.once(f"settings/model-{index + 1}/{file}", MeasuredSetting, measure)
             results.setdefault(name, []).append(measured.result)
         first = next(iter(inputs.values()))
-        signature = self._signature(view) | Signature.of(
-            corpus=first.name, corpus_hash=first.hash, rows=len(first), originals=",".join(self.originals)
+        signature = (
+            made_with(*model, first) | self._options(view) | used | Signature.of(originals=",".join(self.originals))
         )
         definition = TEXT_METRICS[self.metric]
         return PromptComparison(
-            str(dict(signature.fields)["model"]), first.name, self.originals, view.layout, definition.name,
+            str(signature["model"]), first.name, self.originals, view.layout, definition.name,
             definition.unit, self._metric(self.target or self.originals[0]).value,
             {name: side_by_side(of_originals) for name, of_originals in results.items()}, signature,
             dict(first.fault_counts),
@@ -262,23 +265,21 @@ class Pmi(OnDevice, OnTask, Decoded):
 
     def _measured(self, model: _Model, prompts: PromptSet, original: str) -> MeasuredSetting:
         from neuroglot.experiments.prompts import measure_setting
+        from neuroglot.models.provenance import made_with
 
         return measure_setting(
             *model, prompts, original, self._metric(prompts.target), decoding=self.decoding, stop=self.stop,
-            forced_too=self.forced, by_segment=self.segments, signature=self._signature(model[0]) | prompts.signature,
+            forced_too=self.forced, by_segment=self.segments,
+            signature=made_with(*model) | self._options(model[0]) | prompts.signature,
         )  # fmt: skip
 
-    def _signature(self, view: ModelView) -> Signature:
-        from neuroglot.models import model_signature
-        from neuroglot.signature import Signature, versions
+    def _options(self, view: ModelView) -> Signature:
+        from neuroglot.models.provenance import generation_signature
+        from neuroglot.signature import Signature
 
-        return (
-            model_signature(view.model)
-            | Signature.of(metric=self.metric, stop=repr(self.stop), fires=">0 at steps (PMI)")
-            | Signature.of(forced=self.forced, segments=self.segments)
-            | self.decoding.signature
-            | versions()
-        )
+        measured = Signature.of(metric=self.metric, stop=repr(self.stop), fires=">0 at steps (PMI)")
+        told = Signature.of(forced=self.forced, segments=self.segments)
+        return measured | told | self.decoding.signature | generation_signature(view.model)
 
     def _price(self, model: _Model, inputs: _Inputs) -> Price:
         """Each setting of each original is answered, and read again for what is counted beside."""

@@ -67,7 +67,7 @@ class Record(OnModel, OnCorpus, OnNeurons, Counted):
             ACTIVITY, Activity,
             lambda: record(*inputs, self.with_statistics, token_budget=self.token_budget, kept=self.kept_in(run)),
         )  # fmt: skip
-        return Report([activity], title=f"Activity of {dict(activity.signature.fields)['model']}")
+        return Report([activity], title=f"Activity of {activity.signature['model']}")
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.record import record

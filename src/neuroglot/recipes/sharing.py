@@ -75,7 +75,7 @@ class Sharing(OnModel, OnLanguages, OnSite):
             results += [by_threshold[0], *others, *([by_threshold] if len(by_threshold) > 1 else [])]
         if len(main) > 1:
             results.append(tuple(main))
-        title = f"Shared neurons of {dict(main[0].signature.fields)['model']}"
+        title = f"Shared neurons of {main[0].signature['model']}"
         return Report(results, title=title, notes=inputs.notes + over_long(main))
 
     def price(self, inputs: _Inputs) -> Price:

@@ -59,7 +59,7 @@ class SpecializeCollect(OnModel, OnCorpus, OnDirections, Counted):
                 *inputs, like_reference=self.like_reference, token_budget=self.token_budget, kept=self.kept_in(run)
             ),
         )  # fmt: skip
-        return Report([activity], title=f"Directions of translation in {dict(activity.signature.fields)['model']}")
+        return Report([activity], title=f"Directions of translation in {activity.signature['model']}")
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.translation import RECORDING, collect

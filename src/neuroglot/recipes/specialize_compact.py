@@ -71,8 +71,8 @@ class SpecializeCompact(OnModel, OnMasks):
         return price(*inputs[:2], [], size, size + REPORT_BYTES)
 
     def _signature(self, inputs: _Inputs) -> Signature:
-        from neuroglot.models import model_signature
-        from neuroglot.signature import Signature, versions
+        from neuroglot.models import made_with
+        from neuroglot.signature import Signature
 
-        described = Signature.of(masks=inputs.masks.hash, direction=self.direction, semantics=self.semantics)
-        return model_signature(inputs.view.model) | described | versions()
+        options = Signature.of(direction=self.direction, semantics=self.semantics)
+        return made_with(inputs.view, inputs.tokenizer) | inputs.masks.described | options

@@ -113,18 +113,13 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching):
         )  # fmt: skip
 
     def _signature(self, inputs: _Inputs, translations: Translations) -> Signature:
-        from neuroglot.models import model_signature
-        from neuroglot.signature import Signature, versions
+        from neuroglot.models.provenance import generation_signature, made_with
+        from neuroglot.signature import Signature
 
-        corpus, masks = inputs.corpus, dict(inputs.masks.signature.fields)
-        return (
-            model_signature(inputs.view.model)
-            | Signature.of(corpus=corpus.name, corpus_hash=corpus.hash)
-            | Signature.of(rows=len(translations.ids), rows_dropped=sum(translations.dropped.values()))
-            | Signature.of(masks=inputs.masks.hash, masks_counted_on=masks.get("corpus_hash"), rule=masks.get("rule"))
-            | Signature.of(semantics=self.semantics, beams=self.beams, max_new_tokens=self.max_new_tokens)
-            | versions()
-        )
+        kept, dropped = len(translations.ids), sum(translations.dropped.values())
+        made = made_with(inputs.view, inputs.tokenizer, inputs.corpus, rows=kept, dropped=dropped)
+        options = Signature.of(semantics=self.semantics, beams=self.beams, max_new_tokens=self.max_new_tokens)
+        return made | inputs.masks.described | options | generation_signature(inputs.view.model)
 
 
 def _save(corpus: Corpus, masked: Translations, plain: Translations, path: Path) -> None:

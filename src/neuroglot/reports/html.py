@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from neuroglot.metrics.top_texts import TopTexts
 from neuroglot.reports.explorer import explorer_data
 from neuroglot.reports.parts import Figure, Plot, Section
-from neuroglot.reports.wording import filterable
+from neuroglot.reports.wording import field_name, filterable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -71,13 +71,15 @@ def environment() -> Environment:
     """Templates that escape everything and refuse names that are not given."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(TEMPLATE_FOLDER),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    made.filters["field_name"] = field_name
+    return made
 
 
 def script_safe_json(data: Any) -> str:

@@ -14,8 +14,11 @@ import torch
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.top_texts import TopTexts
+from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.parts import Section
 from neuroglot.reports.section import place_on_page, section_of
+from neuroglot.reports.wording import distinct, with_changes
+from neuroglot.signature import Signature
 from neuroglot.storage import parse_json, write_whole
 
 if TYPE_CHECKING:
@@ -33,6 +36,16 @@ def _each_once(results: Sequence[Any]) -> list[Any]:
     return kept
 
 
+def _section(result: Any) -> Section:
+    """The section of a result; it says so where the model was changed while the result was made."""
+    section = section_of(result)
+    signature = getattr(result, "signature", Signature())
+    if isinstance(result, NeuronSet) or not signature.get("interventions"):
+        return section
+    sentence = f"{section.sentence} This was measured under interventions: {signature['interventions']}."
+    return replace(section, title=with_changes(section.title, signature), sentence=sentence)
+
+
 def _same_counts(result: Any, other: Any) -> bool:
     pair = isinstance(result, AblationMatrix) and isinstance(other, AblationMatrix)
     return pair and result.data == other.data and torch.equal(result.ablated, other.ablated)
@@ -41,13 +54,10 @@ def _same_counts(result: Any, other: Any) -> bool:
 def _numbered(sections: Sequence[Section]) -> tuple[Section, ...]:
     """Keys and titles made unique: the second `task` becomes `task-2`, a second of one title gets `(2)`."""
     keys: Counter[str] = Counter()
-    titles: Counter[str] = Counter()
     numbered = []
-    for part in sections:
+    for part, title in zip(sections, distinct(part.title for part in sections)):
         keys[part.key] += 1
-        titles[part.title] += 1
         key = part.key if keys[part.key] == 1 else f"{part.key}-{keys[part.key]}"
-        title = part.title if titles[part.title] == 1 else f"{part.title} ({titles[part.title]})"
         numbered.append(replace(part, key=key, title=title))
     return tuple(numbered)
 
@@ -72,7 +82,7 @@ class Report:
         listed = list(results) if isinstance(results, Sequence) and not isinstance(results, str) else [results]
         if not listed:
             raise ConfigError("A report was given no results.", "Expected at least one.")
-        shown = [(result, section_of(result)) for result in _each_once(listed)]
+        shown = [(result, _section(result)) for result in _each_once(listed)]
         shown.sort(key=lambda pair: place_on_page(*pair))
         self.title, self.notes, self.texts = title, tuple(notes), texts
         self.results = tuple(result for result, _ in shown)

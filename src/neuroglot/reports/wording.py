@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -99,10 +100,59 @@ def definition_of_fires(recording: Recording) -> str:
 
 def common_signature(signatures: Iterable[Signature]) -> Signature:
     """The fields on which all agree, in the order of the first."""
-    first, *others = [dict(signature.fields) for signature in signatures]
-    return Signature(
-        tuple((key, value) for key, value in first.items() if all(other.get(key, ...) == value for other in others))
-    )
+    first, *others = signatures
+    shared = set(first.fields).intersection(*(other.fields for other in others))
+    return Signature(tuple(field for field in first.fields if field in shared))
+
+
+# Fields of signatures whose keys do not say by themselves what they are.
+FIELD_NAMES = {
+    "config": "hash of the model's config",
+    "weights": "hash of the weights",
+    "tokenizer": "hash of the tokenizer",
+    "chat_template": "hash of the chat template",
+    "corpus_hash": "hash of the corpus",
+    "rows_dropped": "rows left out",
+    "interventions": "interventions in force",
+    "generation": "the model's own options of generation",
+    "prompts": "hash of the prompts",
+    "neurons": "neurons selected by",
+    "selected_on": "neurons selected on",
+    "sets": "hash of the neuron sets",
+    "python": "Python",
+}
+
+
+def field_name(key: str) -> str:
+    """What a field of a signature is called on a page."""
+    return FIELD_NAMES.get(key, key.replace("_", " "))
+
+
+# By the word with which an open intervention begins in a signature.
+CHANGES = {
+    "switched": "neurons off",
+    "steering": "neurons steered",
+    "gating": "neurons gated",
+}
+
+
+def with_changes(name: str, signature: Signature) -> str:
+    """A name, and what interventions did while its numbers were made: `Loss on lab, neurons off`."""
+    if not (interventions := signature.get("interventions")):
+        return name
+    words = (text.partition(" ")[0] for text in str(interventions).split("; then "))
+    changes = dict.fromkeys(CHANGES.get(word, "activations changed") for word in words)
+    return f"{name}, {joined(list(changes))}"
+
+
+def distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, of which a second one of a kind gets `(2)`."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for name in names:
+        seen[name] += 1
+        numbered.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return tuple(numbered)
 
 
 CONDITION_LABELS = {

@@ -16,8 +16,8 @@ from neuroglot.activity.passes import LARGEST_BUDGET
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.errors import CorpusError
 from neuroglot.experiments.evaluation import LOGIT_BUDGET
-from neuroglot.models.loading import model_signature
 from neuroglot.models.locating import text_config
+from neuroglot.models.provenance import model_name
 from neuroglot.models.view import ModelView
 from neuroglot.reports.tables import Column, Table
 from neuroglot.tokens.batches import TOKEN_BUDGET
@@ -136,8 +136,7 @@ def price(
     """The price of a job of these steps. Raises `CorpusError` where no row of one fits into the model's context."""
     limit = context_limit(tokenizer, text_config(view.model))
     lines = tuple(_line(tokenizer, step, limit) for step in steps)
-    model = str(dict(model_signature(view.model).fields)["model"])
-    return Price((model,), view.model.device.type, lines, kept_bytes, _batch_bytes(view), disk_bytes)
+    return Price((model_name(view),), view.model.device.type, lines, kept_bytes, _batch_bytes(view), disk_bytes)
 
 
 def together(prices: Sequence[Price]) -> Price:

@@ -84,7 +84,7 @@ def _arguments(model: PreTrainedModel, config: TuningConfig, folder: Path) -> SF
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulation,
         train_sampling_strategy="sequential",
-        learning_rate=config.learning_rate,
+        learning_rate=config.rate,
         lr_scheduler_type=config.schedule,
         warmup_steps=config.warmup,
         weight_decay=config.weight_decay,

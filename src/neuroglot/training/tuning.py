@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from neuroglot.errors import ArtifactError, CorpusError, UnsupportedModelError
-from neuroglot.models.loading import model_signature
+from neuroglot.models.provenance import made_with
 from neuroglot.prompting.examples import Example, examples_hash
-from neuroglot.signature import versions
+from neuroglot.signature import Signature, Value, versions
 from neuroglot.storage import check_free, whole_folder, write_whole
 from neuroglot.tokens.examples import Examples, examples
 from neuroglot.training.trainer import new_trainer, require_packages
@@ -71,7 +71,7 @@ def tune(
             "Expected is a decoder, which reads prompt and completion as one text.",
         )
     encoded = _encoded(model, tokenizer, examples, config)
-    job = _job(model, examples, encoded, config, provenance)
+    job = _depends_on(model, tokenizer, examples, encoded, config, provenance)
     configs = copy.deepcopy((model.config, model.generation_config))
     with ExitStack() as stack:
         work = _work_folder(out, job, config, resume, stack)
@@ -108,21 +108,21 @@ def _encoded(
     return encoded
 
 
-def _job(
-    model: PreTrainedModel, examples: Sequence[Example], encoded: Examples, config: TuningConfig,
-    provenance: Mapping[str, Any] | None,
+def _depends_on(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], encoded: Examples,
+    config: TuningConfig, provenance: Mapping[str, Any] | None,
 ) -> dict[str, Any]:  # fmt: skip
     """All that the tuned weights depend on, as JSON has it."""
     libraries = {name: version(name) for name in ("accelerate", "peft", "trl")}
     job = {
-        "config": asdict(config),
+        "config": asdict(config) | {"learning_rate": config.rate},
         "data": {
             "hash": examples_hash(examples),
             "examples": len(examples),
             "dropped": dict(encoded.dropped),
             "settings": dict(sorted(Counter(example.setting for example in examples).items())),
         },
-        "base": model_signature(model).to_json(),
+        "base": made_with(model, tokenizer).to_json(),
         "provenance": dict(provenance or {}),
         "versions": versions().to_json() | libraries,
     }
@@ -131,6 +131,12 @@ def _job(
 
 def _written(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+def _flat(job: Mapping[str, Any]) -> Signature:
+    """The record of a job as one signature, `config learning_rate` and so on."""
+    pairs = ((f"{part} {name}", value) for part, options in job.items() for name, value in dict(options).items())
+    return Signature(tuple((name, value if isinstance(value, Value) else json.dumps(value)) for name, value in pairs))
 
 
 def _checkpoints(out: Path) -> Path:
@@ -142,9 +148,11 @@ def _work_folder(out: Path, job: Mapping[str, Any], config: TuningConfig, resume
     folder = _checkpoints(out)
     if not resume and _saved(folder):
         raise ArtifactError(f"{folder} has checkpoints.", "Expected none.", "Go on with resume, or remove the folder.")
-    if resume and (not _saved(folder) or json.loads((folder / RECORD).read_text("utf-8")) != job):
+    stored = json.loads((folder / RECORD).read_text("utf-8")) if resume and _saved(folder) else None
+    if resume and stored != job:
+        differing = "" if stored is None else f" ({_flat(job).differing_from(_flat(stored))})"
         raise ArtifactError(
-            f"{folder} has no checkpoint of this job.",
+            f"{folder} has no checkpoint of this job{differing}.",
             f"Expected the same model, examples, options and versions as in its {RECORD}.",
             "Start anew without resume, into another folder.",
         )

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from neuroglot.errors import ConfigError
 from neuroglot.tokens.examples import End, Unfit
 
+FULL_RATE, ADAPTER_RATE = 2e-5, 1e-4  # adapters begin at zero and take larger steps
 Save = Literal["merged", "adapter"]
 Tracker = Literal["none", "wandb", "tensorboard"]
 
@@ -35,6 +36,7 @@ class TuningConfig:
     """Supervised fine-tuning with AdamW: `steps` updates on `batch_size * accumulation` examples each.
 
     Examples are read in their order, and again from the first when all were. Without `lora` all parameters are tuned.
+    The `learning_rate` is by default 1e-4 for adapters and 2e-5 for all parameters (`rate` says which is used).
     Each completion ends with the tokenizer's end of text (`eos`), a `newline`, or nothing more. Examples of more than
     `max_tokens` tokens, or whose prompt has other tokens when the answer follows, are refused, or dropped and counted
     (`unfit`); nothing is cut. The warm-up counts steps. With `bf16` the forward is autocast. `checkpoint_every` so many
@@ -43,7 +45,7 @@ class TuningConfig:
     """
 
     steps: int
-    learning_rate: float = 2e-5
+    learning_rate: float | None = None
     batch_size: int = 8
     accumulation: int = 1
     schedule: Literal["linear", "cosine", "constant"] = "linear"
@@ -63,7 +65,7 @@ class TuningConfig:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "accumulation", "max_tokens"):
             self._require(name, getattr(self, name) >= 1, "1 or more")
-        self._require("learning_rate", self.learning_rate > 0, "more than 0")
+        self._require("learning_rate", self.rate > 0, "more than 0")
         self._require("warmup", 0 <= self.warmup <= self.steps, f"0 to {self.steps}, the steps")
         self._require("weight_decay", self.weight_decay >= 0, "0 or more")
         self._require("checkpoint_every", self.checkpoint_every is None or self.checkpoint_every >= 1, "1 or more")
@@ -71,6 +73,13 @@ class TuningConfig:
         choices = {"end": End, "unfit": Unfit, "save": Save, "report_to": Tracker}
         for name, choice in (choices | {"schedule": Literal["linear", "cosine", "constant"]}).items():
             self._require(name, getattr(self, name) in get_args(choice), f"one of {', '.join(get_args(choice))}")
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate that is used."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return FULL_RATE if self.lora is None else ADAPTER_RATE
 
     def _require(self, name: str, holds: bool, expected: str) -> None:
         if not holds:

@@ -11,7 +11,14 @@ from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
 from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import bracketed, common_signature, definition_of_fires, layer_labels, number
+from neuroglot.reports.wording import (
+    bracketed,
+    common_signature,
+    definition_of_fires,
+    layer_labels,
+    number,
+    with_changes,
+)
 from neuroglot.signature import Signature
 
 _UNIT = "percentage points of the layer's neurons"
@@ -21,14 +28,14 @@ _UNIT = "percentage points of the layer's neurons"
 def _(change: SharingChange) -> Section:
     """Change of each category's share by layer, with intervals over rows that are paired."""
     points = change_of_shares(change)
-    names = [str(dict(sharing.signature.fields).get("model")) for sharing in (change.before, change.after)]
+    both = change.before.signature, change.after.signature
+    names = [with_changes(str(signature.get("model")), signature) for signature in both]
     sentence = _sentence(names, points.overall, change.before.rows)
     return Section(
         key="sharing-change",
         title="Sharing compared between two models",
         sentence=sentence,
-        signature=common_signature((change.before.signature, change.after.signature))
-        | Signature.of(before=str(change.before.signature), after=str(change.after.signature)),
+        signature=common_signature(both) | Signature.of(before=str(both[0]), after=str(both[1])),
         remarks=(definition_of_fires(change.before.recording), INTERVALS),
         figures=(_figure(change, points.by_layer, sentence),),
         summary=_summary(points.overall),

@@ -17,6 +17,7 @@ from neuroglot.reports.wording import (
     Labels,
     bracketed,
     definition_of_fires,
+    distinct,
     language_label,
     language_labels,
     layer_labels,
@@ -24,8 +25,9 @@ from neuroglot.reports.wording import (
     number,
     percent,
     plural,
+    with_changes,
 )
-from neuroglot.signature import Signature
+from neuroglot.signature import joined
 
 
 @section_of.register
@@ -55,17 +57,19 @@ def _(first: Evaluation, evaluations: tuple[Evaluation, ...]) -> Section:
             "Evaluations of several metrics or languages were to be shown together.",
             "Expected one metric and the same languages.",
         )
-    scores = {evaluation.data: evaluation.scores for evaluation in evaluations}
-    labels, names = language_labels(languages), Labels(tuple(scores), tuple(scores))
+    names = distinct(with_changes(evaluation.data, evaluation.signature) for evaluation in evaluations)
+    scores = {name: evaluation.scores for name, evaluation in zip(names, evaluations)}
+    labels, row_labels = language_labels(languages), Labels(names, names)
     values = [[row[code].value for code in languages] for row in scores.values()]
     details = [[[row[code].low, row[code].high] for code in languages] for row in scores.values()]
     hover = "<b>%{y}</b> in <b>%{x}</b><br>%{z:.3~g} [%{customdata[0]:.3~g}, %{customdata[1]:.3~g}]"
     unit = f"{metric.name}, {metric.unit}"
-    spec = heat_maps([Panel("", values, details)], names, labels, unit=unit, hover=hover, axis="")
+    spec = heat_maps([Panel("", values, details)], row_labels, labels, unit=unit, hover=hover, axis="")
     rows = [(data, code, *score_cells(row[code])) for data, row in scores.items() for code in languages]
     columns = (Column("data"), Column("language"), *score_columns(metric.name, metric.unit))
-    title = f"{metric.name.capitalize()} with all neurons on"
-    means = {evaluation.data: evaluation.mean.value for evaluation in evaluations}
+    changed = any(evaluation.signature.get("interventions") for evaluation in evaluations)
+    title = f"{metric.name.capitalize()} {'by data and intervention' if changed else 'with all neurons on'}"
+    means = {name: evaluation.mean.value for name, evaluation in zip(names, evaluations)}
     worst, best = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
     sentence = (
         f"On {plural(len(means), 'task')}, the mean {metric.name} over {plural(len(languages), 'language')} lies "
@@ -74,13 +78,9 @@ def _(first: Evaluation, evaluations: tuple[Evaluation, ...]) -> Section:
     plot = Plot(spec, Table.of("scores-by-data", title, columns, rows))
     caption = "How to read it: a row is a task, a column a language."
     figure = Figure("scores-by-data", title, caption, f"Heat map. {sentence}", (plot,))
-    together = Signature.of(corpus=", ".join(scores), corpus_hash="+".join(_corpus_hash(one) for one in evaluations))
+    signature = joined([evaluation.signature for evaluation in evaluations])
     dropped = [f"{each.data}: {remark}" for each in evaluations for remark in left_out(each.dropped)]
-    return Section("scores-by-data", title, sentence, first.signature | together, (*dropped, INTERVALS), (figure,))
-
-
-def _corpus_hash(evaluation: Evaluation) -> str:
-    return str(dict(evaluation.signature.fields).get("corpus_hash"))
+    return Section("scores-by-data", title, sentence, signature, (*dropped, INTERVALS), (figure,))
 
 
 def _sentence(evaluation: Evaluation) -> str:

@@ -10,7 +10,7 @@ from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import Figure, Plot, Section
 from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import CONDITION_LABELS, HARMFUL, Labels, bracketed, joined, number, plural
+from neuroglot.reports.wording import CONDITION_LABELS, HARMFUL, Labels, bracketed, distinct, joined, number, plural
 from neuroglot.signature import Signature
 
 
@@ -67,7 +67,7 @@ def _table(standings: Sequence[Standing], board: Scoreboard) -> Table:
     columns = [Column("selector"), Column("smallest set"), Column("largest set"), *score_columns("rank", "")]
     columns += [column for name in HARMFUL for column in score_columns(CONDITION_LABELS[name], unit)]
     columns += [*score_columns("own less other", unit), *score_columns("own less random", unit)]
-    columns += [Column(f"own less other, {model}", unit) for model in _distinct(board.models)]
+    columns += [Column(f"own less other, {model}", unit) for model in distinct(board.models)]
     rows: list[tuple[Cell, ...]] = [
         (
             one.selector,
@@ -98,8 +98,3 @@ def _summary(standings: Sequence[Standing], board: Scoreboard) -> Table:
         for one in standings
     ]
     return Table.of("summary", title, columns, rows)
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Names that stand once each, numbered where they do not."""
-    return [name if names.count(name) == 1 else f"{name} ({place + 1})" for place, name in enumerate(names)]

@@ -30,9 +30,11 @@ from neuroglot.reports.wording import (
     bracketed,
     common_signature,
     definition_of_fires,
+    distinct,
     language_labels,
     layer_labels,
     percent,
+    with_changes,
 )
 
 _UNIT = "share of the layer's neurons"
@@ -154,7 +156,7 @@ def _thresholds(sharings: Sequence[Sharing]) -> Section:
 
 
 def _tasks(sharings: Sequence[Sharing]) -> Section:
-    names = [str(dict(sharing.signature.fields).get("corpus", place)) for place, sharing in enumerate(sharings)]
+    names = distinct(corpus_name(sharing) for sharing in sharings)
     shares = [category_ranges(sharing) for sharing in sharings]
     said = "; ".join(
         f"{percent(shared.value)} on {name} (by row {percent(shared.low)}–{percent(shared.high)})"
@@ -232,7 +234,7 @@ def _(sharing: Sharing) -> Section:
 
 def corpus_name(sharing: Sharing) -> str:
     """What the rows are called."""
-    return str(dict(sharing.signature.fields).get("corpus", "unnamed rows"))
+    return with_changes(str(sharing.signature.get("corpus", "unnamed rows")), sharing.signature)
 
 
 def _title(sharing: Sharing) -> str:
