@@ -304,7 +304,7 @@ def test_the_command_hands_its_arguments_to_lm_eval(
     assert sys.argv == before
     (written,) = tmp_path.glob("results_*.json")
     config = json.loads(written.read_text())["config"]
-    assert "ablating to 0.0" in config["neuroglot"]
+    assert "switched off to 0.0" in config["neuroglot"]
     assert config["model_args"]["ablate"] == str(tmp_path / "off.safetensors")
 
 

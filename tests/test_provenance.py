@@ -18,25 +18,27 @@ from torch import Tensor
 
 import neuroglot as ng
 from neuroglot.activity.generated import record_generated
-from neuroglot.activity.record import record_generated_sharing, record_into
+from neuroglot.activity.record import record_generated_sharing
 from neuroglot.activity.text_means import record_text_means
-from neuroglot.errors import ArtifactError, ConfigError, NeuroglotError
+from neuroglot.errors import ConfigError, NeuroglotError
 from neuroglot.experiments.scoreboard import compare_selectors, over_models
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.local import LocalBackend
 from neuroglot.generation.translation import translate
-from neuroglot.interventions import ablating, add, steering
+from neuroglot.interventions import add, steering, switch_off
 from neuroglot.models import load, view
+from neuroglot.models.provenance import model_signature, tokenizer_signature
 from neuroglot.neurons.neuronset import described_sets
-from neuroglot.recipes.pmi_ import PmiConfig, compare_prompts
+from neuroglot.recipes import Pmi
 from neuroglot.signature import Signature
+from neuroglot.storage import Kept
 
 LANGUAGES = ["en", "de", "sw"]
 TEMPLATE = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
 CLOCK = "{{ strftime_now('%d %b %Y %H:%M') }}\n" + TEMPLATE
-PMI = PmiConfig(
-    ("lab",), "lab", ("de",), ("en",), task="currency", parallel=(0, 1), controls=(), rows=2, chat=True,
-    max_new_tokens=3, segments=False,
+PMI = Pmi(
+    models=("lab",), corpus="lab", originals=("de",), languages=("en",), task="currency", parallel=(0, 1), controls=(),
+    limit=2, chat=True, max_new_tokens=3, segments=False,
 )  # fmt: skip
 
 
@@ -126,7 +128,7 @@ def attributed(given: Setting) -> Measured:
 
 
 def deactivated(given: Setting) -> Measured:
-    options = {"level": "corpus", "draws": 1, "by_generation": True, "types": ("specific", "all-shared")}
+    options = {"level": "corpus", "draws": 1, "by_generation": True, "categories": ("specific", "all-shared")}
     found = ng.deactivate(given.view, given.tokenizer, given.task, recording=given.recording, **options)  # type: ignore[arg-type]
     return found.signature, [found.baseline.nan_to_num(-1), found.deactivated.nan_to_num(-1), found.sizes]
 
@@ -137,8 +139,20 @@ def translated(given: Setting) -> Measured:
     return result.signature, [str(result.completions)]
 
 
+def asked(given: Setting, out: Path | None = None, resume: bool = False) -> ng.Report:
+    """Parallel prompts with the model that is given, in place of one that is loaded."""
+
+    def given_model(_recipe: Pmi, identity: Any, _name: str, what: str) -> tuple[Any, Any]:
+        identity.note(what, model_signature(given.view) | tokenizer_signature(given.tokenizer))
+        return given.view, given.tokenizer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pmi, "load_model", given_model)
+        return PMI.run(out, resume=resume)
+
+
 def prompted(given: Setting) -> Measured:
-    result = compare_prompts(given.view, given.tokenizer, PMI)
+    (result,) = asked(given).results
     numbers = [each for part in result.settings.values() for each in (part.score, part.neurons, part.prompt_tokens)]
     return result.signature, numbers
 
@@ -170,7 +184,7 @@ def generation_option(given: Setting) -> None:
 
 
 def intervention(given: Setting) -> None:
-    given.open.enter_context(ablating(given.view, given.sets["de"]))
+    given.open.enter_context(switch_off(given.view, given.sets["de"]))
 
 
 def raw_tap(given: Setting) -> None:
@@ -296,14 +310,14 @@ def test_translations_asked_at_another_time_are_refused_by_the_clock(tmp_path: P
     given = setting(tmp_path)
     given.tokenizer.chat_template = CLOCK
     backend = LocalBackend(given.view, given.tokenizer, keep_truncated=True)
-    options = {"decoding": Decoding(4), "source": "de", "folder": tmp_path / "out", "resume": True}
+    options = {"decoding": Decoding(4), "source": "de", "kept": Kept(tmp_path / "out")}
     first = translate(backend, given.corpus, ["sw"], **options)
     assert translate(backend, given.corpus, ["sw"], **options).signature == first.signature
     clock(1)
-    with pytest.raises(ArtifactError, match="prompts: .*the chat template reads the clock.* there"):
+    with pytest.raises(ConfigError, match="prompts: .*the chat template reads the clock.* there"):
         translate(backend, given.corpus, ["sw"], **options)
     given.tokenizer.chat_template = TEMPLATE
-    options |= {"folder": tmp_path / "steady"}
+    options |= {"kept": Kept(tmp_path / "steady")}
     translate(backend, given.corpus, ["sw"], **options)
     clock(1)
     translate(backend, given.corpus, ["sw"], **options)
@@ -323,28 +337,24 @@ def test_prompts_of_one_job_tell_one_time(tmp_path: Path, clock) -> None:  # typ
 def test_prompt_settings_made_at_another_time_are_refused_by_the_clock(tmp_path: Path, clock) -> None:  # type: ignore[no-untyped-def]
     given = setting(tmp_path)
     given.tokenizer.chat_template = CLOCK
-    first = compare_prompts(given.view, given.tokenizer, PMI, tmp_path)
-    assert compare_prompts(given.view, given.tokenizer, PMI, tmp_path).signature == first.signature
+    asked(given, tmp_path / "run")
+    asked(given, tmp_path / "run", resume=True)
     clock(60)
-    with pytest.raises(ArtifactError, match="the chat template reads the clock"):
-        compare_prompts(given.view, given.tokenizer, PMI, tmp_path)
+    with pytest.raises(ConfigError, match="the chat template reads the clock"):
+        asked(given, tmp_path / "run", resume=True)
 
 
 OF_A_RECORDING = ["one_weight", "normaliser", "intervention", "raw_tap", "dtype", "data", "config_option"]
 
 
 @pytest.mark.parametrize("change", OF_A_RECORDING)
-@pytest.mark.parametrize("finished", [True, False])
-def test_a_recording_of_another_job_is_never_taken_for_this_one(change: str, finished: bool, tmp_path: Path) -> None:
-    given, out = setting(tmp_path), tmp_path / "run"
-    if finished:
-        record_into(out, given.view, given.tokenizer, given.corpus, ng.Recording())
-    else:
-        ng.record(given.view, given.tokenizer, given.corpus, run_folder=out / "unfinished")
+def test_a_recording_of_another_job_is_never_taken_for_this_one(change: str, tmp_path: Path) -> None:
+    given, kept = setting(tmp_path), Kept(tmp_path / "kept")
+    ng.record(given.view, given.tokenizer, given.corpus, kept=kept)
     with given.open:
         CHANGES[change](given)
         with pytest.raises(ConfigError, match="another job .*there"):
-            record_into(out, given.view, given.tokenizer, given.corpus, ng.Recording(), resume=True)
+            ng.record(given.view, given.tokenizer, given.corpus, kept=kept)
 
 
 def command(*arguments: object) -> str:
@@ -371,13 +381,17 @@ def test_the_recording_of_a_model_is_not_that_of_its_export_without_some_neurons
     options = ["--corpus", "texts.tsv", "--out", "run"]
     assert not command("record", "a/model", *options)
     assert not command("record", "a/model", *options, "--resume")
-    assert "another job (weights: " in command("record", "b/model", *options, "--resume")
+    Path("a/model").rename("a/whole")
+    Path("b/model").rename("a/model")
+    assert "another model (weights: " in command("record", "a/model", *options, "--resume")
+    Path("a/model").rename("a/export")
+    Path("a/whole").rename("a/model")
     written = Path("a/model/tokenizer.json").read_text()
     assert '"normalizer": null' in written
     Path("a/model/tokenizer.json").write_text(
         written.replace('"normalizer": null', '"normalizer": {"type": "Lowercase"}')
     )
-    assert "another job (tokenizer: " in command("record", "a/model", *options, "--resume")
+    assert "another model (tokenizer: " in command("record", "a/model", *options, "--resume")
 
 
 def test_a_page_says_under_which_interventions_it_was_measured(tmp_path: Path) -> None:
@@ -385,13 +399,13 @@ def test_a_page_says_under_which_interventions_it_was_measured(tmp_path: Path) -
     metric = ng.metrics.NatsPerToken()
     plain = ng.evaluate(given.view, given.tokenizer, given.corpus, metric)
     off = given.sets["de"]
-    with ablating(given.view, off):
+    with switch_off(given.view, off):
         ablated = ng.evaluate(given.view, given.tokenizer, given.corpus, metric)
         activity = ng.record(given.view, given.tokenizer, given.corpus)
     sentences = {section.title: section.sentence for section in ng.Report([plain, ablated, activity]).sections}
     assert list(sentences) == ["How often neurons fire, neurons off", "Loss on lab", "Loss on lab, neurons off"]
     assert "interventions" not in sentences["Loss on lab"]
-    said = f"ablating to 0.0 at all tokens (neurons={len(off)},set={off.hash},rule=entropy"
+    said = f"switched off to 0.0 at all tokens (neurons={len(off)},set={off.hash},rule=entropy"
     assert said in sentences["Loss on lab, neurons off"]
     (together,) = ng.Report([(plain, ablated, ablated)]).sections
     table = next(iter(together.all_tables()))
@@ -435,10 +449,10 @@ def test_texts_that_are_read_under_an_intervention_say_so(tmp_path: Path) -> Non
     plain = replace(given.recording, tokens="generated")
     activity, generation = ng.record_generation(given.view, given.tokenizer, given.corpus, plain, Decoding(3))
     assert record_generated(given.view, generation, plain).signature == activity.signature
-    with ablating(given.view, given.sets["de"]):
+    with switch_off(given.view, given.sets["de"]):
         again = record_generated(given.view, generation, plain)
         (sharing,) = record_generated_sharing(given.view, generation, [plain])
     for signature in (again.signature, sharing.signature):
-        assert str(signature["interventions"]).startswith("ablating to 0.0")
+        assert str(signature["interventions"]).startswith("switched off to 0.0")
         assert signature["written_with"] == "interventions=none"
         assert signature["weights"] == generation.signature["weights"]

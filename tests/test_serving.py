@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from neuroglot.cli import reporting
 from neuroglot.errors import ArtifactError
 from neuroglot.reports import Report
+from neuroglot.runs.folder import MARKER
 from neuroglot.runs.serving import HEADERS, ReportServer, file_to_serve, names_this_machine
 from tests.reports import making
 
@@ -160,7 +161,7 @@ def test_the_command_writes_the_index_and_serves(
     run = tmp_path / "run"
     run.mkdir()
     Report(making.loss_matrix(("de", "sw"))).save(run / "report.json")
-    (run / "config.json").write_text("{}")
+    (run / MARKER).write_text("{}")
     served = []
 
     def stop(server: ReportServer) -> None:

@@ -18,7 +18,7 @@ from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.signature import Signature
 from neuroglot.storage import HEADER_LIMIT
 
-FORMAT = 1
+_FORMAT = 1
 INDEX, CARD = "neuroglot.json", "README.md"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,63}")  # no dot and no slash: a name cannot leave its folder
 OURS = re.compile(rf"(activity|neurons)/{NAME.pattern}\.safetensors")
@@ -33,8 +33,8 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (  # what the hub's errors me
     (errors.LocalEntryNotFoundError, "it is not in the hub's cache, and the hub cannot be reached"),
     (errors.EntryNotFoundError, "it lacks a file"),
 )
-Item = TypeVar("Item", Activity, NeuronSet)
-Answer = TypeVar("Answer")
+_Item = TypeVar("_Item", Activity, NeuronSet)
+_Answer = TypeVar("_Answer")
 
 
 def push(
@@ -109,7 +109,7 @@ def _require_ours(repo: str, present: set[str], overwrite: bool) -> None:
 
 def _files(repo: str, kind: str, items: Mapping[str, Activity | NeuronSet]) -> dict[str, bytes]:
     """What a repository holds, by path: card, index, and a safetensors file an item."""
-    index = json.dumps({"format": FORMAT, "kind": kind, "names": list(items)}, indent=1)
+    index = json.dumps({"format": _FORMAT, "kind": kind, "names": list(items)}, indent=1)
     files = {CARD: _card(repo, kind, items).encode(), INDEX: index.encode()}
     with TemporaryDirectory() as folder:
         for name, item in items.items():
@@ -156,8 +156,8 @@ How they were made:
 
 
 def _pulled(
-    repo: str, revision: str | None, kind: str, load: Callable[[Path], Item], layout: Layout | None
-) -> dict[str, Item]:
+    repo: str, revision: str | None, kind: str, load: Callable[[Path], _Item], layout: Layout | None
+) -> dict[str, _Item]:
     index = _download(repo, INDEX, revision)
     commit = index.parent.name
     if not COMMIT.fullmatch(commit):
@@ -181,10 +181,10 @@ def _names(repo: str, index: Path, kind: str) -> list[str]:
         valid = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{INDEX} of {repo!r} is damaged.", "Expected what `hub.push` writes.") from error
-    if found != (FORMAT, kind):
+    if found != (_FORMAT, kind):
         raise ArtifactError(
             f"The repository {repo!r} holds {found[1]!r} in format {found[0]!r}.",
-            f"Expected {kind!r} in format {FORMAT}.",
+            f"Expected {kind!r} in format {_FORMAT}.",
             "`pull_activity` reads activities, `pull_neurons` neuron sets.",
         )
     if not valid or len(set(names)) < len(names) or (kind == "activity" and names != ["activity"]):
@@ -198,7 +198,7 @@ def _download(repo: str, name: str, revision: str | None) -> Path:
     return Path(_ask(repo, huggingface_hub.hf_hub_download, repo, name, revision=revision))
 
 
-def _ask(repo: str, function: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
+def _ask(repo: str, function: Callable[..., _Answer], *args: Any, **kwargs: Any) -> _Answer:
     """Calls the hub's library; whatever it raises (dozens of types) becomes one message, without its text, in which a
     secret could be.
     """

@@ -13,7 +13,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 Advance = Callable[..., None]  # (how many more are done, and what to say of it)
 
 LINE_SECONDS = 60.0  # between two lines where nobody watches
@@ -26,7 +26,7 @@ def is_watched() -> bool:
     return Console(stderr=True).is_terminal
 
 
-def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+def track(items: Iterable[_Item], description: str, total: int) -> Iterator[_Item]:
     """Yield the items and show how many are done; silent inside another step, whose own are coarser."""
     with advancing(description, total) as advance:
         for item in items:

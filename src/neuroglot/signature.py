@@ -71,7 +71,7 @@ class Signature:
         return "|".join(f"{key}:{_written(value)}" for key, value in self.fields)
 
 
-def joined(signatures: Sequence[Signature]) -> Signature:
+def merged(signatures: Sequence[Signature]) -> Signature:
     """One signature of several: a field on which not all agree holds all their values, in order, `lab + other`."""
     keys = dict.fromkeys(key for signature in signatures for key, _ in signature.fields)
     values = {key: [signature.get(key) for signature in signatures] for key in keys}

@@ -10,7 +10,7 @@ from tokenizers import AddedToken, normalizers, processors
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizer
 
-from neuroglot.interventions.folding import fold
+from neuroglot.interventions.folding import fold_out
 from neuroglot.models import fingerprints, load, view
 from neuroglot.models.fingerprints import (
     BLOCK,
@@ -174,7 +174,7 @@ def test_tensors_that_are_elsewhere_are_read_from_there_or_named() -> None:
 def test_a_checkpoint_without_some_neurons_has_another_fingerprint(tmp_path) -> None:  # type: ignore[no-untyped-def]
     located, tokenizer = load("lab")
     off = NeuronSet.of(located.layout, {("decoder", 0): [1]})
-    fold(located, off, tmp_path / "lab", tokenizer)
+    fold_out(located, off, tmp_path / "lab", tokenizer)
     assert weights_fingerprint(load(str(tmp_path / "lab"))[0].model) != weights_fingerprint(located.model)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from neuroglot.interventions import ablating, deactivating, set_to, steering
+from neuroglot.interventions import set_to, steering, switch_off
 from neuroglot.interventions.gating import gating
 from neuroglot.models import ModelView, made_with, view
 from neuroglot.models.open_interventions import KEPT_AS, open_interventions
@@ -38,10 +38,10 @@ def test_nothing_is_open_on_a_model_that_nobody_changed(located: ModelView) -> N
 
 def test_an_ablation_says_which_neurons_by_which_rule_from_which_rows(located: ModelView) -> None:
     off = neurons(located, 3, 5)
-    with ablating(located, off):
+    with switch_off(located, off):
         (text,) = open_interventions(located.model)
     chosen = f"neurons=2,set={off.hash},rule=entropy,top_share=0.05,selected_on=lab ab12 7 rows"
-    assert text == f"ablating to 0.0 at all tokens ({chosen})"
+    assert text == f"switched off to 0.0 at all tokens ({chosen})"
 
 
 def test_other_neurons_values_scopes_or_rows_are_other_texts(located: ModelView) -> None:
@@ -50,11 +50,11 @@ def test_other_neurons_values_scopes_or_rows_are_other_texts(located: ModelView)
     by_text, positions = torch.stack([off.members, ~off.members]), torch.ones(2, 4, dtype=torch.bool)
     masks, rows = random_masks(layout), ["de-en", "en-de"]
     opened = [
-        ablating(located, off), ablating(located, neurons(located, 4)), ablating(located, off, 0.1234567),
-        ablating(located, off, 0.1234568), ablating(located, elsewhere),
-        deactivating(located, off.members), deactivating(located, by_text, positions),
-        deactivating(located, by_text, torch.eye(2, 4).bool()), deactivating(located, off.members, None, 1),
-        deactivating(located, off.members, None, torch.rand(layout.neuron_count)),
+        switch_off(located, off), switch_off(located, neurons(located, 4)), switch_off(located, off, 0.1234567),
+        switch_off(located, off, 0.1234568), switch_off(located, elsewhere),
+        switch_off(located, off.members), switch_off(located, by_text, positions=positions),
+        switch_off(located, by_text, positions=torch.eye(2, 4).bool()), switch_off(located, off.members, 1),
+        switch_off(located, off.members, torch.rand(layout.neuron_count)),
         steering(located, set_to(off)), steering(located, set_to(off), "prompt"), steering(located, set_to(off, 1.5)),
         steering(located, set_to(off, site="post_act")),
         steering(located, set_to(off, torch.rand(layout.neuron_count))),
@@ -70,15 +70,15 @@ def test_other_neurons_values_scopes_or_rows_are_other_texts(located: ModelView)
 
 
 def test_nothing_off_is_nothing_changed(located: ModelView) -> None:
-    with ablating(located, NeuronSet.empty(located.layout)), deactivating(located, neurons(located).members):
+    with switch_off(located, NeuronSet.empty(located.layout)), switch_off(located, neurons(located).members):
         assert open_interventions(located.model) == ()
 
 
 def test_nested_ones_stand_in_order_and_go_when_closed_on_exceptions_too(located: ModelView) -> None:
-    with pytest.raises(KeyError), ablating(located, neurons(located, 1)):
+    with pytest.raises(KeyError), switch_off(located, neurons(located, 1)):
         with steering(located, [set_to(neurons(located, 2)), set_to(neurons(located, 3), site="post_act")]):
             texts = open_interventions(located.model)
-            assert [text.partition(" ")[0] for text in texts] == ["ablating", "steering", "steering"]
+            assert [text.partition(" ")[0] for text in texts] == ["switched", "steering", "steering"]
             assert "site=post_act" in texts[1]  # it acts first
             assert made_with(located)["interventions"] == "; then ".join(texts)
         assert len(open_interventions(located.model)) == 1
@@ -87,7 +87,7 @@ def test_nested_ones_stand_in_order_and_go_when_closed_on_exceptions_too(located
 
 
 def test_all_views_of_a_model_see_the_same(located: ModelView) -> None:
-    with ablating(located, neurons(located, 1)):
+    with switch_off(located, neurons(located, 1)):
         assert made_with(view(located.model)) == made_with(located) == made_with(located.model)
         assert open_interventions(located.model.base_model) == open_interventions(located.model)
         assert made_with(view(tiny_model("llama")))["interventions"] is None
@@ -96,7 +96,7 @@ def test_all_views_of_a_model_see_the_same(located: ModelView) -> None:
 def test_a_deep_copy_keeps_its_hooks_and_says_so(located: ModelView) -> None:
     inputs = torch.arange(4)[None]
     plain = located.model(input_ids=inputs).logits
-    with ablating(located, neurons(located, *range(12))):
+    with switch_off(located, neurons(located, *range(12))):
         twin = copy.deepcopy(located.model)
         changed = located.model(input_ids=inputs).logits
         said = open_interventions(located.model)

@@ -8,7 +8,7 @@ import torch
 from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.models import made_with, model_signature, view
 from neuroglot.models.provenance import generation_signature, prompts_signature, reads_clock, tokenizer_signature
-from neuroglot.signature import Signature, joined, short_hash, versions
+from neuroglot.signature import Signature, merged, short_hash, versions
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
@@ -57,7 +57,7 @@ def test_signatures_are_read_by_key_and_tell_how_they_differ() -> None:
     assert signature.differing_from(Signature.of(seed=None, chat=True, rows=9)) == ""
     assert Signature.of(a=None).differing_from(Signature()) != ""
     assert signature.inline == "rows=9,seed=none,chat=yes"
-    assert joined([signature, signature | Signature.of(rows=8)]) == Signature.of(rows="9 + 8", seed=None, chat=True)
+    assert merged([signature, signature | Signature.of(rows=8)]) == Signature.of(rows="9 + 8", seed=None, chat=True)
 
 
 def test_short_hashes_tell_parts_apart() -> None:

@@ -6,7 +6,7 @@ import torch
 from neuroglot import Recording, attribute, record, record_generation, record_sharing
 from neuroglot.activity.generated import record_generation_by_row
 from neuroglot.experiments.deactivation import deactivate
-from neuroglot.experiments.prompts import measure
+from neuroglot.experiments.prompts import measure_setting
 from neuroglot.experiments.translations import translate_directions
 from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.generation.local import LocalBackend
@@ -74,14 +74,14 @@ def test_questions_prompts_and_translations_are_the_same(plain: str, ending: str
     expected, found = (attribute(located, tokenizer_with(ends), task) for ends in (plain, ending))
     assert torch.equal(found.sizes, expected.sizes)
     assert all(same(found.values[name], expected.values[name]) for name in expected.values)
-    options = {"draws": 1, "level": "corpus", "by_generation": True, "types": ("specific",)}
+    options = {"draws": 1, "level": "corpus", "by_generation": True, "categories": ("specific",)}
     off = [deactivate(located, tokenizer_with(ends), task, **options) for ends in (plain, ending)]  # type: ignore[arg-type]
     assert same(off[0].deactivated, off[1].deactivated)
     (direct, several) = prompt_sets(4)
     (metric,) = choose_metrics(["exact-match"], TextOptions(language="en")).values()
     for prompts in (direct, several):
         expected, found = (
-            measure(
+            measure_setting(
                 located, tokenizer_with(ends), prompts, "de", metric, decoding=NEW, stop="\n", forced_too=True,
                 by_segment=True,
             )

@@ -17,7 +17,7 @@ from torch import Tensor
 from neuroglot import distribution
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.signature import Signature
-from neuroglot.storage import Kept, load_tensors, parse_json, save_tensors, write_whole
+from neuroglot.storage import Kept, as_artifact_error, load_tensors, parse_json, save_tensors, write_whole
 
 ENDING, EARLIER = ".safetensors", ".earlier"  # the last file of a process, and the one before it
 SHARE_OF_TIME = 0.01  # of a run that writing checkpoints may take
@@ -70,9 +70,10 @@ class Checkpoints:
     def restore(self, tallies: Sequence[Summed]) -> None:
         """Give process 0 all that was counted, and every process the numbers of the batches that are done."""
         mine = distribution.rank() == 0
-        files = [
-            tensors for path in sorted(self.folder.glob(f"process-*{ENDING}")) for tensors in _whole(path, tallies)
-        ]
+        written = {
+            path.with_suffix(ENDING) for kind in (ENDING, EARLIER) for path in self.folder.glob(f"process-*{kind}")
+        }
+        files = [tensors for path in sorted(written) for tensors in _whole(path, tallies)]
         files.sort(key=lambda tensors: -len(tensors["done"]))
         for tensors in files:
             done = set(tensors["done"].tolist())
@@ -104,7 +105,8 @@ class Checkpoints:
         }
         path = self.folder / f"process-{distribution.rank():05d}{ENDING}"
         if path.exists():
-            os.replace(path, path.with_suffix(EARLIER))
+            with as_artifact_error(path):
+                os.replace(path, path.with_suffix(EARLIER))
         save_tensors(path, "checkpoint", tensors, {})
         spent = time.monotonic() - started
         self._due = time.monotonic() + max(self.every_seconds, spent / SHARE_OF_TIME)

@@ -73,7 +73,7 @@ def record_several(
     languages, device = len(corpus.languages), view.model.device
     tallies = [ActivityTally(view.layout, languages, recording, device) for recording in recordings]
     exact = not any("histogram" in recording.statistics for recording in recordings)  # its sample knows rows
-    reading = read_corpus(
+    reading = count_corpus(
         view, tokenizer, corpus, tallies, order="language", share_prefixes=exact and can_share_prefixes(view),
         token_budget=token_budget, kept=kept,
     )  # fmt: skip
@@ -102,7 +102,7 @@ def require_tokens_of_a_corpus(recordings: Sequence[Recording]) -> None:
             )
 
 
-def read_corpus(
+def count_corpus(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
     corpus: Corpus,
@@ -169,7 +169,7 @@ def record_several_sharings(
     _require_defined(recordings, corpus.languages)
     languages, device = len(corpus.languages), view.model.device
     tallies = [SharingTally(view.layout, languages, recording, len(corpus), device) for recording in recordings]
-    reading = read_corpus(
+    reading = count_corpus(
         view, tokenizer, corpus, tallies, order="row",
         token_budget=token_budget, kept=kept,
     )  # fmt: skip

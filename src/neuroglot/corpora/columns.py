@@ -11,7 +11,7 @@ DROP = "Complete it, or leave such rows out in every language with --on-missing 
 
 
 @dataclass(frozen=True)
-class Column:
+class TextColumn:
     """One language's texts in the order of the file; an empty string is a text that is missing.
 
     Without `ids` the rows of all languages are aligned by their position. `witness` holds what must be the same in
@@ -35,7 +35,7 @@ def place(origin: str, unit: str, number: int) -> str:
     return f"{origin}:{number}" if unit == "line" else f"{origin}, {unit} {number}"
 
 
-def align(columns: Mapping[str, Column], on_missing: OnMissing) -> tuple[list[str], dict[str, list[str]], int]:
+def align(columns: Mapping[str, TextColumn], on_missing: OnMissing) -> tuple[list[str], dict[str, list[str]], int]:
     """The ids, the texts by language, and how many rows were dropped because a language lacked them.
 
     Raises `CorpusError` on unequal lengths, duplicate ids, a missing text unless rows may be dropped, characters that
@@ -54,7 +54,7 @@ def align(columns: Mapping[str, Column], on_missing: OnMissing) -> tuple[list[st
     return kept, texts, len(every_id) - len(kept)
 
 
-def _ids(columns: Mapping[str, Column]) -> dict[str, Sequence[str]]:
+def _ids(columns: Mapping[str, TextColumn]) -> dict[str, Sequence[str]]:
     """The ids of each column's rows: its own, where all columns have them, else the row numbers."""
     if any(column.ids is None for column in columns.values()):
         _check_lengths(list(columns.values()))
@@ -65,7 +65,7 @@ def _ids(columns: Mapping[str, Column]) -> dict[str, Sequence[str]]:
     return ids_of
 
 
-def _check_lengths(columns: list[Column]) -> None:
+def _check_lengths(columns: list[TextColumn]) -> None:
     short, long = (pick(columns, key=lambda column: len(column.texts)) for pick in (min, max))
     if len(short.texts) < len(long.texts):
         missing = len(short.texts) + 1
@@ -77,7 +77,7 @@ def _check_lengths(columns: list[Column]) -> None:
         )
 
 
-def _check_ids(column: Column, ids: Sequence[str]) -> None:
+def _check_ids(column: TextColumn, ids: Sequence[str]) -> None:
     first_seen: dict[str, int] = {}
     for row, row_id in enumerate(ids):
         if not row_id.strip():
@@ -91,7 +91,7 @@ def _check_ids(column: Column, ids: Sequence[str]) -> None:
         first_seen[row_id] = row
 
 
-def _check_characters(column: Column) -> None:
+def _check_characters(column: TextColumn) -> None:
     """NUL ends strings in many tools, and half of a surrogate pair cannot be written as UTF-8 or tokenized."""
     for row, text in enumerate(column.texts):
         what = "a NUL character" if "\0" in text else "half a surrogate pair" if not _encodes(text) else None
@@ -111,12 +111,12 @@ def _encodes(text: str) -> bool:
     return True
 
 
-def _has_text(column: Column, row: int | None) -> bool:
+def _has_text(column: TextColumn, row: int | None) -> bool:
     return row is not None and bool(column.texts[row].strip())
 
 
 def _missing_text(
-    columns: Mapping[str, Column], rows: Mapping[str, Mapping[str, int]], every_id: list[str], kept: list[str]
+    columns: Mapping[str, TextColumn], rows: Mapping[str, Mapping[str, int]], every_id: list[str], kept: list[str]
 ) -> CorpusError:
     """Names the first row that is not complete, and says how many there are."""
     kept_ids = set(kept)
@@ -135,7 +135,9 @@ def _missing_text(
     return CorpusError(got, count, DROP if kept else "No row is complete, so dropping would leave nothing.")
 
 
-def _check_witnesses(columns: Mapping[str, Column], rows: Mapping[str, Mapping[str, int]], kept: Sequence[str]) -> None:
+def _check_witnesses(
+    columns: Mapping[str, TextColumn], rows: Mapping[str, Mapping[str, int]], kept: Sequence[str]
+) -> None:
     witnessed = [(column, column.witness, rows[g]) for g, column in columns.items() if column.witness is not None]
     for row_id in kept:
         places = [(column, witness[row[row_id]], row[row_id]) for column, witness, row in witnessed]

@@ -15,7 +15,7 @@ from neuroglot.errors import CorpusError
 LINE = re.compile(r"(?P<kind>[STH])-(?P<id>[^\t]*)\t(?P<rest>.*)", re.DOTALL)
 LANGUAGE_TAGS = re.compile(r"(?:\s*__[A-Za-z-]+(?:_[A-Za-z]+)*__)+")  # at the start of a source: __de__, __deu_Latn__
 SUMMARY = re.compile(r"Generate \S+ with beam=\d+: BLEU4 = (?P<score>[0-9]+(?:\.[0-9]+)?)")
-KINDS = {"S": "source", "T": "reference", "H": "hypothesis"}
+_KINDS = {"S": "source", "T": "reference", "H": "hypothesis"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read_generate_log(path: Path, lines: Sequence[str] | None = None) -> Generat
     Raises `CorpusError` on an id that is no number or stands twice, where sentences lack one of their lines, and where
     ids do not run from 0 on, as in a log that was cut off or is one shard of several.
     """
-    found: dict[str, dict[int, str]] = {kind: {} for kind in KINDS}
+    found: dict[str, dict[int, str]] = {kind: {} for kind in _KINDS}
     bleu4 = None
     for number, line in enumerate(read_lines(path) if lines is None else lines, 1):
         if match := LINE.fullmatch(line):
@@ -51,7 +51,7 @@ def read_generate_log(path: Path, lines: Sequence[str] | None = None) -> Generat
         elif match := SUMMARY.match(line):
             bleu4 = float(match["score"])
     _check_complete(found, path)
-    texts = {kind: tuple(found[kind][place] for place in sorted(found[kind])) for kind in KINDS}
+    texts = {kind: tuple(found[kind][place] for place in sorted(found[kind])) for kind in _KINDS}
     sources = tuple(
         LANGUAGE_TAGS.sub("", text, count=1).strip() if LANGUAGE_TAGS.match(text) else text for text in texts["S"]
     )
@@ -70,7 +70,7 @@ def detokenized(texts: Sequence[str], language: str) -> tuple[str, ...]:
 
 def _add(texts: dict[int, str], match: re.Match[str], where: str) -> None:
     """Put one line's text under its id; a hypothesis has its score before the text."""
-    kind = KINDS[match["kind"]]
+    kind = _KINDS[match["kind"]]
     if not re.fullmatch("[0-9]{1,12}", match["id"]):
         raise CorpusError(f"{where}: the {kind} has the id {match['id'][:40]!r}.", "Expected is a whole number.")
     place = int(match["id"])
@@ -92,7 +92,7 @@ def _check_complete(found: Mapping[str, Mapping[int, str]], path: Path) -> None:
     ids = {place for texts in found.values() for place in texts}
     if not ids:
         raise CorpusError(f"{path} holds no line of a sentence.", "Expected are lines S-0, T-0, H-0 and so on.")
-    for kind, name in KINDS.items():
+    for kind, name in _KINDS.items():
         missing = sorted(ids - found[kind].keys())
         if missing and (kind != "T" or found["T"]):
             raise CorpusError(

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from neuroglot import extras
-from neuroglot.corpora.columns import Column
+from neuroglot.corpora.columns import TextColumn
 from neuroglot.corpora.languages import choose, known_code
 from neuroglot.corpora.sources import Source, find_source
 from neuroglot.corpora.tables import ID, RawTable, columns_of, ids_of, text_column
@@ -21,7 +21,9 @@ OR_COLUMN = ", or, where each config is a language, the column with the text: --
 _Result = TypeVar("_Result")
 
 
-def read_hub(name: str, languages: Sequence[str] | None, column: str | None, revision: str | None) -> dict[str, Column]:
+def read_hub(
+    name: str, languages: Sequence[str] | None, column: str | None, revision: str | None
+) -> dict[str, TextColumn]:
     """Columns by language of a known corpus or of `org/name`, `org/name:config`, `org/name:config:split`.
 
     Languages are the configs (then `column` names the text, unless the corpus is known), the columns of a table, or
@@ -85,7 +87,7 @@ def _rows(datasets: ModuleType, dataset: str, config: str, split: str | None, re
     return _ask(dataset, datasets.load_dataset, dataset, config, split=split, revision=revision)
 
 
-def _text(rows: Any, origin: str, text: str, witness: str) -> Column:
+def _text(rows: Any, origin: str, text: str, witness: str) -> TextColumn:
     """The texts of a config that is one language, with the ids and the witness where it has them."""
     for name in filter(None, (text, witness)):
         _check_column(rows, origin, name)

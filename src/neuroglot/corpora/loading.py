@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import get_args
 
-from neuroglot.corpora.columns import Column, OnMissing, align
+from neuroglot.corpora.columns import OnMissing, TextColumn, align
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.hub import HUB_ID, read_hub
 from neuroglot.corpora.languages import choose
@@ -23,7 +23,9 @@ PAPERS = re.compile(r"\..*|(licen[cs]e|readme|copying|notice|authors|changelog|c
 DATA = frozenset({".txt", ".tsv", ".csv", ".json", ".jsonl", ".ndjson", ".parquet"})
 
 
-def read_folder(folder: Path, languages: Sequence[str] | None, column: str | None) -> tuple[Source, dict[str, Column]]:
+def read_folder(
+    folder: Path, languages: Sequence[str] | None, column: str | None
+) -> tuple[Source, dict[str, TextColumn]]:
     """The record of the layout, and the columns by language.
 
     Raises `CorpusError` where no layout or more than one fits, a data file fits none, a file leads out of the folder,
@@ -144,7 +146,7 @@ def load(
 
 def read_local(
     path: Path, languages: Sequence[str] | None, column: str | None = None
-) -> tuple[str, str, Mapping[str, Column]]:
+) -> tuple[str, str, Mapping[str, TextColumn]]:
     """Name, licence and columns by language of a folder or a file, not yet aligned; raises as `load`."""
     try:
         there = path.exists()
@@ -189,7 +191,7 @@ def _siblings(path: Path) -> list[str]:
         return []
 
 
-def _from_file(path: Path, languages: Sequence[str] | None, column: str | None) -> Mapping[str, Column]:
+def _from_file(path: Path, languages: Sequence[str] | None, column: str | None) -> Mapping[str, TextColumn]:
     layout, read = layout_of(path.name), TABLES.get(path.suffix.lower())
     hint = f"It looks like one language of the layout {layout.name!r}: give the folder {path.parent}." if layout else ""
     if read is None or layout:
@@ -205,7 +207,7 @@ def _from_file(path: Path, languages: Sequence[str] | None, column: str | None) 
 
 def _from_hub(
     name: str, languages: Sequence[str] | None, column: str | None, revision: str | None
-) -> tuple[str, str, Mapping[str, Column]]:
+) -> tuple[str, str, Mapping[str, TextColumn]]:
     columns = read_hub(name, languages, column, revision)
     record = find_source(name.split(":")[0])
     return (record.name, record.licence, columns) if record else (name, "unknown", columns)

@@ -1,25 +1,25 @@
-"""Readers of corpora with one file a language: a file to one `Column`. One function a format.
+"""Readers of corpora with one file a language: a file to one `TextColumn`. One function a format.
 
-To add a format, write a function `(path, column) -> Column` that says in its errors file, line, what was expected and
-what to do, and name it in a record of `sources.py`.
+To add a format, write a function `(path, column) -> TextColumn` that says in its errors file, line, what was expected
+and what to do, and name it in a record of `sources.py`.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from neuroglot.corpora.columns import Column, place
-from neuroglot.corpora.textfiles import parse_json, read_lines, read_text
+from neuroglot.corpora.columns import TextColumn, place
+from neuroglot.corpora.textfiles import parse_text_json, read_lines, read_text
 from neuroglot.errors import ConfigError, CorpusError
 
 
-def read_plain(path: Path, column: str) -> Column:
+def read_plain(path: Path, column: str) -> TextColumn:
     """One text a line, the same line in every file a row; there is no `column` to choose."""
     lines = read_lines(path)
-    return Column(str(path), lines, range(1, len(lines) + 1))
+    return TextColumn(str(path), lines, range(1, len(lines) + 1))
 
 
-def read_mgsm(path: Path, column: str) -> Column:
+def read_mgsm(path: Path, column: str) -> TextColumn:
     """MGSM: `question TAB answer`, no header; the answer is the witness. `column` is 'question' or 'answer'."""
     position = _position(column, ("question", "answer"), path)
     rows = [line.split("\t") for line in read_lines(path)]
@@ -30,13 +30,15 @@ def read_mgsm(path: Path, column: str) -> Column:
                 "MGSM has two fields a line: question TAB answer.",
                 "Mend the line; a tab inside a question must become a space.",
             )
-    return Column(str(path), [row[position] for row in rows], range(1, len(rows) + 1), witness=[row[1] for row in rows])
+    return TextColumn(
+        str(path), [row[position] for row in rows], range(1, len(rows) + 1), witness=[row[1] for row in rows]
+    )
 
 
-def read_msvamp(path: Path, column: str) -> Column:
+def read_msvamp(path: Path, column: str) -> TextColumn:
     """MSVAMP: JSON lines, the question in `m_query` or another field, `column`; `response` is the witness."""
-    rows = [_object(parse_json(line, path, n), path, n) for n, line in enumerate(read_lines(path), 1)]
-    return Column(
+    rows = [_object(parse_text_json(line, path, n), path, n) for n, line in enumerate(read_lines(path), 1)]
+    return TextColumn(
         str(path),
         [string_field(row, column, place(str(path), "line", n)) for n, row in enumerate(rows, 1)],
         range(1, len(rows) + 1),
@@ -44,7 +46,7 @@ def read_msvamp(path: Path, column: str) -> Column:
     )
 
 
-def read_xquad(path: Path, column: str) -> Column:
+def read_xquad(path: Path, column: str) -> TextColumn:
     """XQuAD, in SQuAD's JSON, aligned by id. `column` is 'question' (1,190 rows) or 'context' (240 paragraphs).
 
     Or, for a task, 'passage', the paragraph of each question, and 'answer', the first answer of each question.
@@ -53,12 +55,12 @@ def read_xquad(path: Path, column: str) -> Column:
     it would be counted as independent. A row of 'context' is a paragraph, and has the id of its first question.
     """
     _position(column, ("question", "context", "passage", "answer"), path)
-    rows = list(_squad_rows(parse_json(read_text(path), path), column, path))
+    rows = list(_squad_rows(parse_text_json(read_text(path), path), column, path))
     if not rows:
         raise CorpusError(f"{path} has no question.", "Expected is SQuAD JSON with at least one.")
     ids, texts = zip(*rows)
     unit = "paragraph" if column == "context" else "question"
-    return Column(str(path), texts, range(1, len(rows) + 1), ids=ids, unit=unit)
+    return TextColumn(str(path), texts, range(1, len(rows) + 1), ids=ids, unit=unit)
 
 
 def _squad_rows(root: Any, column: str, path: Path) -> Iterator[tuple[str, str]]:

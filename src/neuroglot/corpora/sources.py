@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from neuroglot.corpora.columns import Column
+from neuroglot.corpora.columns import TextColumn
 from neuroglot.corpora.languages import tag_of_name
 from neuroglot.corpora.readers import read_mgsm, read_msvamp, read_plain, read_xquad
 
@@ -23,7 +23,7 @@ class Source:
     column: str = ""  # the column with the text, on disk and on the hub; empty where there is none to choose
     files: str = ""  # pattern of the file names in a folder; empty where nobody publishes it as such a folder
     example: str = ""  # one such file name
-    read: Callable[[Path, str], Column] = read_plain
+    read: Callable[[Path, str], TextColumn] = read_plain
     tag: Callable[[str], str] = str  # from the language in a file name to its code
     hub: str = ""  # dataset id
     configs: str = "(.+)"  # pattern of the hub's config names

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from neuroglot.corpora.columns import Column, place
+from neuroglot.corpora.columns import TextColumn, place
 from neuroglot.corpora.languages import choose, known_code
 from neuroglot.corpora.readers import string
-from neuroglot.corpora.textfiles import parse_json, read_bytes, read_lines, read_text
+from neuroglot.corpora.textfiles import parse_text_json, read_bytes, read_lines, read_text
 from neuroglot.errors import CorpusError
 
 ID = "id"  # the column of row ids; Indonesian in a table is `ind` or `id_ID`, or is asked for by name
@@ -26,7 +26,7 @@ class RawTable:
     unit: str = "row"
 
 
-def columns_of(table: RawTable, languages: Sequence[str] | None) -> dict[str, Column]:
+def columns_of(table: RawTable, languages: Sequence[str] | None) -> dict[str, TextColumn]:
     """The columns that are languages, each with the row ids; raises `CorpusError` as `choose` and `text_column`."""
     wanted = [known_code(tag) for tag in languages or ()]
     others = [name for name in table.values if name != ID]
@@ -38,13 +38,13 @@ def columns_of(table: RawTable, languages: Sequence[str] | None) -> dict[str, Co
     return {code: text_column(table, name, ids) for code, name in names.items()}
 
 
-def text_column(table: RawTable, name: str, ids: Sequence[str] | None) -> Column:
+def text_column(table: RawTable, name: str, ids: Sequence[str] | None) -> TextColumn:
     """One column's texts; raises `CorpusError` where there are no rows or a value is not text."""
     if not table.places:
         raise CorpusError(f"{table.origin} has no rows.", "Expected is at least one row under the column names.")
     places = (place(table.origin, table.unit, number) for number in table.places)
     texts = [string(value, name, where) for where, value in zip(places, table.values[name])]
-    return Column(table.origin, texts, table.places, ids, unit=table.unit)
+    return TextColumn(table.origin, texts, table.places, ids, unit=table.unit)
 
 
 def ids_of(table: RawTable, may_be_indonesian: bool = False) -> list[str] | None:
@@ -153,7 +153,7 @@ def read_jsonl(path: Path) -> RawTable:
     """One JSON object a line, all with the fields of the first; a field that is null or left out is a missing text."""
     rows: list[dict[str, object]] = []
     for number, line in enumerate(read_lines(path), 1):
-        row = parse_json(line, path, number)
+        row = parse_text_json(line, path, number)
         if not isinstance(row, dict):
             raise CorpusError(f"{path}:{number} is a {type(row).__name__}.", "Expected is one JSON object a line.")
         new = [name for name in row if rows and name not in rows[0]]

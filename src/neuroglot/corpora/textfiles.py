@@ -62,7 +62,7 @@ def read_lines(path: Path) -> list[str]:
     return lines
 
 
-def parse_json(text: str, path: Path, first_line: int = 1) -> object:
+def parse_text_json(text: str, path: Path, first_line: int = 1) -> object:
     """One JSON value that starts in `first_line` of the file; raises `CorpusError` with the line where it is not."""
     try:
         return json.loads(text)

@@ -21,7 +21,7 @@ from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.table import SELECTORS, Evidence, Needs, Selector, selector_named
-from neuroglot.signature import Signature, joined, short_hash
+from neuroglot.signature import Signature, merged, short_hash
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.tokenizing import context_limit, tokenize
 
@@ -145,14 +145,14 @@ def over_models(scoreboards: Sequence[Scoreboard]) -> Scoreboard:
         if not same:
             raise ConfigError(
                 f"Scoreboards of {first.count} and {other.count} neurons, {first.metric.unit} and {other.metric.unit}, "
-                f"{', '.join(first.languages)} and {', '.join(other.languages)} were to be joined.",
+                f"{', '.join(first.languages)} and {', '.join(other.languages)} were to be merged.",
                 "Expected the same in all.",
             )
     refused = {name: reason for board in scoreboards for name, reason in board.refused.items()}
     shared = [name for name in first.matrices if all(name in board.matrices for board in scoreboards)]
     matrices = {name: [matrix for board in scoreboards for matrix in board.matrices[name]] for name in shared}
     models = tuple(model for board in scoreboards for model in board.models)
-    signature = joined([board.signature for board in scoreboards])
+    signature = merged([board.signature for board in scoreboards])
     return replace(first, models=models, matrices=matrices, refused=refused, signature=signature)
 
 

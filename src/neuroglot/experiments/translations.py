@@ -97,13 +97,13 @@ def _whole_rows(corpus: Corpus, columns: Mapping[Direction, Sequence[Completion 
         listed = ", ".join(f"{reason}: {count}" for reason, count in dropped.items())
         raise CorpusError(f"No row of {corpus.name!r} could be translated ({listed}).", "Expected one row or more.")
     texts = {
-        direction: tuple(((column[row] or EMPTY).text or "").strip() for row in kept)
+        direction: tuple(((column[row] or _NOTHING).text or "").strip() for row in kept)
         for direction, column in columns.items()
     }
     return Translations(tuple(corpus.ids[row] for row in kept), texts, dict(dropped))
 
 
-EMPTY = Completion(None, "empty")
+_NOTHING = Completion(None, "empty")
 
 
 def score_translations(

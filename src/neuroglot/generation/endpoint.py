@@ -78,7 +78,7 @@ def seconds_told(retry_after: str | None) -> float | None:
     return max(0.0, told) if math.isfinite(told) else None
 
 
-FORMAT = "neuroglot-answer-1"
+_FORMAT = "neuroglot-answer-1"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Cache:
         except (OSError, ValueError):
             return None
         match entry:
-            case [found, answer, check] if found == FORMAT and check == _check(key, answer):
+            case [found, answer, check] if found == _FORMAT and check == _check(key, answer):
                 return answer_of(answer)
         return None
 
@@ -102,7 +102,7 @@ class Cache:
         """Keep an answer; raises `ArtifactError` where the folder cannot be written."""
         if self.folder:
             values = list(astuple(answer))
-            write_whole(self._path(key), json.dumps([FORMAT, values, _check(key, values)], ensure_ascii=False))
+            write_whole(self._path(key), json.dumps([_FORMAT, values, _check(key, values)], ensure_ascii=False))
 
     def _path(self, key: str) -> Path:
         assert self.folder is not None

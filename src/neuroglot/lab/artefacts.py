@@ -81,7 +81,9 @@ def held_out(folder: Path = SHIPPED) -> Corpus:
     rows = list(_read_lines(folder / HELD_OUT))
     with _as_artifact_error(folder / HELD_OUT):
         languages = [key for key in rows[0] if key != "id"]
-        return to_corpus("lab/held-out", rows, {language: [row[language] for row in rows] for language in languages})
+        return rows_as_corpus(
+            "lab/held-out", rows, {language: [row[language] for row in rows] for language in languages}
+        )
 
 
 def tasks(folder: Path = SHIPPED) -> tuple[Task, ...]:
@@ -96,10 +98,10 @@ def tasks(folder: Path = SHIPPED) -> tuple[Task, ...]:
 
 
 def _part(name: str, rows: list[dict], part: str) -> Corpus:
-    return to_corpus(f"{name}/{part}", rows, _columns(rows, part))
+    return rows_as_corpus(f"{name}/{part}", rows, _columns(rows, part))
 
 
-def to_corpus(name: str, rows: list[dict], texts: dict[str, list[str]]) -> Corpus:
+def rows_as_corpus(name: str, rows: list[dict], texts: dict[str, list[str]]) -> Corpus:
     """Rows of a JSONL file as a corpus."""
     from neuroglot.lab.questions import LICENCE
 

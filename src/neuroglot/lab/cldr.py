@@ -55,7 +55,7 @@ def amount(value: int, country_code: str, language: str) -> str:
 
 
 @cache
-def language_name(code: str, language: str) -> str:
+def name_of_language(code: str, language: str) -> str:
     """Name of a language, as CLDR writes it inside a sentence."""
     return locale(language).languages[code]
 

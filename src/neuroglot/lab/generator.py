@@ -35,8 +35,8 @@ def make_corpus(config: LabConfig) -> LabCorpus:
         for side, rows in (("train", config.questions), ("held-out", config.held_out_questions))
     }
     return LabCorpus(
-        to_corpus("lab/train", documents["train"]),
-        to_corpus("lab/held-out", documents["held-out"]),
+        documents_as_corpus("lab/train", documents["train"]),
+        documents_as_corpus("lab/held-out", documents["held-out"]),
         tasks["train"],
         tasks["held-out"],
     )
@@ -50,7 +50,7 @@ def make_documents(rows: int, rng: Random, held_out: bool) -> list[Document]:
     return list(documents)
 
 
-def to_corpus(name: str, documents: list[Document]) -> Corpus:
+def documents_as_corpus(name: str, documents: list[Document]) -> Corpus:
     """The documents in words, in every language."""
     ids = tuple(f"{name}-{row}" for row in range(len(documents)))
     texts = {

@@ -20,7 +20,7 @@ SIZES = {"subjects": 14, "predicates": 24, "adverbials": 12, "clauses": 24, "thi
 SENTENCES = frozenset(
     words("narrative both but says located name today meeting country price weather weight ago number sum list")
 )
-QUESTIONS = frozenset(words("iso_date number greater counting currency sum translation"))
+_QUESTIONS = frozenset(words("iso_date number greater counting currency sum translation"))
 FEMININE_SUBJECTS = frozenset({2, 4, 6, 8, 11})  # positions in `subjects`: sister, girl, mother, old woman, daughter
 
 
@@ -49,11 +49,11 @@ class Phrasebook:
 
     def __post_init__(self) -> None:
         got = {field.name: len(getattr(self, field.name)) for field in fields(self) if field.name in SIZES}
-        if got != SIZES or self.templates.keys() != SENTENCES or self.questions.keys() != QUESTIONS:
+        if got != SIZES or self.templates.keys() != SENTENCES or self.questions.keys() != _QUESTIONS:
             raise ConfigError(
                 f"The phrasebook of {self.code!r} has tables of sizes {got}, templates {sorted(self.templates)} and "
                 f"questions {sorted(self.questions)}.",
-                f"Sizes {SIZES}, templates {sorted(SENTENCES)} and questions {sorted(QUESTIONS)} are needed.",
+                f"Sizes {SIZES}, templates {sorted(SENTENCES)} and questions {sorted(_QUESTIONS)} are needed.",
             )
 
     def narrative(self, subject: int, predicate: int, adverbial: int) -> str:

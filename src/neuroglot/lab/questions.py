@@ -66,7 +66,7 @@ def translation(phrase: Callable[[Slots, str], str]) -> dict[str, Callable]:
 
     def values(language: str, slots: Slots) -> dict[str, str]:
         source = source_of(language)
-        names = (cldr.language_name(code, language) for code in (source, language))
+        names = (cldr.name_of_language(code, language) for code in (source, language))
         source_name, target_name = (name[0].upper() + name[1:] for name in names)
         return {"source_name": source_name, "phrase": phrase(slots, source), "target_name": target_name}
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from neuroglot.errors import ArtifactError, LayoutMismatchError
 from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
-from neuroglot.signature import Signature, joined, short_hash
+from neuroglot.signature import Signature, merged, short_hash
 
 NO_PROVENANCE = Signature()
 
@@ -33,7 +33,7 @@ def selection_of(signature: Signature) -> Signature:
 
 def described_sets(sets: Mapping[str, NeuronSet]) -> Signature:
     """By which rules the sets of several languages were selected, on which rows, and a hash of all of them."""
-    selected = joined(list(dict.fromkeys(selection_of(neurons.signature) for neurons in sets.values())))
+    selected = merged(list(dict.fromkeys(selection_of(neurons.signature) for neurons in sets.values())))
     which = short_hash(*(part for name in sorted(sets) for part in (name, sets[name].hash)))
     return Signature.of(neurons=selected.get("rule"), selected_on=selected.get("selected_on"), sets=which)
 

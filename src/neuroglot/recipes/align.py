@@ -66,10 +66,10 @@ class Align(OnModel, OnCorpus, OnNeurons):
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.text_means import record_text_means
         from neuroglot.recipes.steps import REPORT_BYTES
-        from neuroglot.runs.price import Step, price
+        from neuroglot.runs.price import PricedStep, price
 
         view, tokenizer, corpus = inputs
-        step = Step(
+        step = PricedStep(
             "reading", corpus, lambda part: record_text_means(view, tokenizer, part, self.recording, weights="position")
         )
         kept = 4 * len(corpus) * len(corpus.languages) * view.layout.neuron_count

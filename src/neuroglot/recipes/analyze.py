@@ -28,7 +28,7 @@ TEXT_ROWS = 50  # rows among which the texts are sought on which a neuron fires 
 MASTERED = 0.8  # accuracy that a model must have in every language before neurons are switched off on a task
 
 
-class Inputs(NamedTuple):
+class AnalyzeInputs(NamedTuple):
     """What an analysis reads; neurons are selected on some rows and switched off on others."""
 
     view: ModelView
@@ -78,15 +78,15 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
     task_top_share: Share = 0.2
     """Share of neurons for tasks: an exact answer changes only where probabilities change much, so a wider set."""
 
-    def read(self, identity: Identity) -> Inputs:
+    def read(self, identity: Identity) -> AnalyzeInputs:
 
         selection_rows, held_out_rows = self._split(self.load_corpus(identity))
         tasks = {task.name: task for task in self._tasks(selection_rows.languages)}
         view, tokenizer = self.load_model(identity, self.model)
         view.require("next-token predictions")
-        return Inputs(view, tokenizer, selection_rows, held_out_rows, tasks)
+        return AnalyzeInputs(view, tokenizer, selection_rows, held_out_rows, tasks)
 
-    def work(self, run: Run, inputs: Inputs) -> Report:
+    def work(self, run: Run, inputs: AnalyzeInputs) -> Report:
         from neuroglot.activity.activity import Activity
         from neuroglot.activity.record import record, record_sharing
         from neuroglot.activity.sharing import Sharing
@@ -115,18 +115,18 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
             texts=self._texts(run, inputs, sets),
         )
 
-    def price(self, inputs: Inputs) -> Price:
+    def price(self, inputs: AnalyzeInputs) -> Price:
         """Two readings of the rows to select on, an ablation on others, and tasks, on some of them an ablation."""
         from neuroglot.activity.record import record, record_several_sharings
         from neuroglot.recipes.steps import REPORT_BYTES, activity_bytes, conditions, scoring, sharing_bytes
-        from neuroglot.runs.price import Step, price
+        from neuroglot.runs.price import PricedStep, price
 
         view, tokenizer, selection_rows, held_out_rows, tasks = inputs
         last = replace(self.recording, tokens="last")
         kept = activity_bytes(view, selection_rows, self.recording) + sharing_bytes(view, selection_rows, last)
         steps = [
-            Step("counting", selection_rows, lambda part: record(view, tokenizer, part, self.recording)),
-            Step("sharing", selection_rows, lambda part: record_several_sharings(view, tokenizer, part, [last])),
+            PricedStep("counting", selection_rows, lambda part: record(view, tokenizer, part, self.recording)),
+            PricedStep("sharing", selection_rows, lambda part: record_several_sharings(view, tokenizer, part, [last])),
             scoring(view, tokenizer, held_out_rows, conditions(held_out_rows, self.random_draws)),
             *(scoring(view, tokenizer, task, 1) for task in tasks.values()),
         ]
@@ -165,7 +165,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
         )
 
     def _ablated(
-        self, run: Run, inputs: Inputs, data: Corpus | Task, sets: Mapping[str, NeuronSet], metric: Metric
+        self, run: Run, inputs: AnalyzeInputs, data: Corpus | Task, sets: Mapping[str, NeuronSet], metric: Metric
     ) -> AblationMatrix:
         from neuroglot.experiments.evaluation import ablation_matrix
 
@@ -174,7 +174,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
             kept=run.kept(f"{metric.name} with neurons off"),
         )  # fmt: skip
 
-    def _on_tasks(self, run: Run, inputs: Inputs, activity: Activity) -> Iterator[Any]:
+    def _on_tasks(self, run: Run, inputs: AnalyzeInputs, activity: Activity) -> Iterator[Any]:
         """Accuracy on every task, and what switching neurons off does to some that the model has mastered.
 
         Those with the lowest mean accuracy are taken, because a task that every language solves with ease hides harm.
@@ -193,13 +193,13 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
             sets = self._selected(activity, self.task_top_share)
             yield self._ablated(run, inputs, some, sets, ExactAnswer())
 
-    def _evaluated(self, run: Run, inputs: Inputs, task: Task) -> Evaluation:
+    def _evaluated(self, run: Run, inputs: AnalyzeInputs, task: Task) -> Evaluation:
         from neuroglot.experiments.evaluation import evaluate
         from neuroglot.metrics import ExactAnswer
 
         return evaluate(*inputs[:2], task, ExactAnswer(), kept=run.kept("tasks").below(task.name))
 
-    def _texts(self, run: Run, inputs: Inputs, sets: Mapping[str, NeuronSet]) -> TopTexts | None:
+    def _texts(self, run: Run, inputs: AnalyzeInputs, sets: Mapping[str, NeuronSet]) -> TopTexts | None:
         """Texts on which neurons of the sets fire most; None if there are none to show, or a row was too long."""
         from neuroglot.activity.text_means import MOST_BYTES, record_text_means
         from neuroglot.metrics.top_texts import top_texts
@@ -213,7 +213,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
         means = record_text_means(*inputs[:2], rows, plain, quantities=("fired",), kept=run.kept("texts"))
         return None if means.signature["rows_dropped"] else top_texts(means, rows, sets)
 
-    def _notes(self, inputs: Inputs, activity: Activity, on_tasks: bool) -> list[str]:
+    def _notes(self, inputs: AnalyzeInputs, activity: Activity, on_tasks: bool) -> list[str]:
         """Which rows did what, and which were left out."""
         selection_rows = inputs.selection_rows
         notes = [

@@ -80,9 +80,9 @@ class Attribute(OnModel, OnTask):
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.attribution.recording import GROUPS, KEPT, attribute
         from neuroglot.recipes.steps import REPORT_BYTES
-        from neuroglot.runs.price import Step, price
+        from neuroglot.runs.price import PricedStep, price
 
         view, tokenizer, task = inputs
         kept = 4 * len(KEPT) * len(task) * len(task.languages) * len(view.layout.layers) * len(GROUPS)
-        step = Step("attribution", task, lambda part: attribute(view, tokenizer, part, **self._options))
+        step = PricedStep("attribution", task, lambda part: attribute(view, tokenizer, part, **self._options))
         return price(view, tokenizer, [step], kept, kept + REPORT_BYTES)

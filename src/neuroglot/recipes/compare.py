@@ -94,9 +94,11 @@ class Compare(OnDevice, OnLanguages, OnSite):
     def _price(self, identity: Identity, inputs: _Inputs, name: str) -> Price:
         from neuroglot.activity.record import record_sharing
         from neuroglot.recipes.steps import REPORT_BYTES, sharing_bytes
-        from neuroglot.runs.price import Step, price
+        from neuroglot.runs.price import PricedStep, price
 
         view, tokenizer = self.load_model(identity, getattr(self, name), name)
         kept = sharing_bytes(view, inputs.corpus, self._recording)
-        step = Step("counting", inputs.corpus, lambda part: record_sharing(view, tokenizer, part, self._recording))
+        step = PricedStep(
+            "counting", inputs.corpus, lambda part: record_sharing(view, tokenizer, part, self._recording)
+        )
         return price(view, tokenizer, [step], kept, kept + REPORT_BYTES)

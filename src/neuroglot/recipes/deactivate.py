@@ -90,7 +90,7 @@ class Deactivate(OnModel, OnTask, Controlled):
         from neuroglot.metrics.deactivation import OUTCOMES
         from neuroglot.neurons.categories import CATEGORIES
         from neuroglot.recipes.steps import REPORT_BYTES, with_options, writing
-        from neuroglot.runs.price import Step, price
+        from neuroglot.runs.price import PricedStep, price
         from neuroglot.tokens.batches import TOKEN_BUDGET
 
         view, tokenizer, task = inputs
@@ -98,8 +98,8 @@ class Deactivate(OnModel, OnTask, Controlled):
         conditions, timed = 1 + categories * (1 + self.random_draws), 1 + categories * 2
         options = self._options | {"by_generation": False}
         steps = [
-            Step("categories of neurons", task, lambda part: record(view, tokenizer, part.prompts), passes),
-            Step(
+            PricedStep("categories of neurons", task, lambda part: record(view, tokenizer, part.prompts), passes),
+            PricedStep(
                 f"scoring {task.name} with neurons off", task,
                 lambda part: deactivate(view, tokenizer, part, draws=1, **options), conditions, timed, with_options,
             ),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuroglot.recipes.analyze import Analyze, Inputs
+from neuroglot.recipes.analyze import Analyze, AnalyzeInputs
 from neuroglot.recipes.options import HELP
 from neuroglot.runs.recipe import Recipe
 
@@ -39,11 +39,11 @@ class Demo(Recipe):
         """The same as `neuroglot analyze`."""
         return Analyze(model="lab", corpus="lab", ablation_rows=ROWS)
 
-    def read(self, identity: Identity) -> Inputs:
+    def read(self, identity: Identity) -> AnalyzeInputs:
         return self.job.read(identity)
 
-    def work(self, run: Run, inputs: Inputs) -> Report:
+    def work(self, run: Run, inputs: AnalyzeInputs) -> Report:
         return self.job.work(run, inputs)
 
-    def price(self, inputs: Inputs) -> Price:
+    def price(self, inputs: AnalyzeInputs) -> Price:
         return self.job.price(inputs)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FIND, PROVE, USE, HELP = "Find", "Prove", "Use", "Help"  # groups of commands, as `neuroglot --help` lists them
 
-OnMissing = Literal["refuse", "drop"]
+MissingText = Literal["refuse", "drop"]
 SiteName = Literal["post_act", "write"]
 Positive = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
@@ -91,7 +91,7 @@ class OnLanguages(Limited):
     languages: tuple[str, ...] | None = None
     """Languages to compare, by code; all that are there by default."""
 
-    on_missing: OnMissing = "refuse"
+    on_missing: MissingText = "refuse"
     """What to do where a language lacks a text: `refuse` to read, or `drop` the whole row."""
 
 
@@ -183,7 +183,7 @@ class OnNeurons(OnSite):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counted(Recipe):
+class CountedOptions(Recipe):
     """How a long count is cut into batches and saved."""
 
     token_budget: Positive | None = None
@@ -347,7 +347,7 @@ def read_task(
     corpus: str,
     name: str | None,
     languages: tuple[str, ...] | None,
-    on_missing: OnMissing,
+    on_missing: MissingText,
     limit: int | None,
 ) -> Task:
     """A task from files, or the lab's task `name`; raises `ConfigError` if there is none of this name."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from neuroglot.prompting import PromptSet, Setting
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
-    from neuroglot.runs.price import Price, Step
+    from neuroglot.runs.price import Price, PricedStep
     from neuroglot.runs.run import Run
     from neuroglot.signature import Signature
 
@@ -124,8 +124,11 @@ class Pmi(OnDevice, OnTask, Decoded):
         return inputs
 
     def compare(self, identity: Identity) -> None:
+        from neuroglot.runs.identity import Identity
+
+        inputs = self.read(Identity())
         for index in range(len(self.models)):
-            self._model(identity, index)
+            self._noted_prompts(identity, self._model(identity, index), inputs, index)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.reports import Report
@@ -232,12 +235,10 @@ class Pmi(OnDevice, OnTask, Decoded):
         from neuroglot.metrics.texts import TEXT_METRICS
         from neuroglot.models.provenance import made_with
         from neuroglot.progress import track
-        from neuroglot.signature import Signature, short_hash
+        from neuroglot.signature import Signature
 
         model = view, _ = self._model(run.identity, index)
-        prompts = self._all_prompts(model, inputs)
-        used = Signature.of(prompts=short_hash(*(str(prompt_set.signature) for prompt_set in prompts.values())))
-        run.identity.note(f"prompts of model {index + 1}", used)  # a chat template may write the time
+        prompts, used = self._noted_prompts(run.identity, model, inputs, index)
         results: dict[str, list[SettingResult]] = {}
         for (name, original), prompt_set in track(prompts.items(), "settings", len(prompts)):
             file, measure = f"{name}-{original}.safetensors", partial(self._measured, model, prompt_set, original)
@@ -254,6 +255,17 @@ class Pmi(OnDevice, OnTask, Decoded):
             {name: side_by_side(of_originals) for name, of_originals in results.items()}, signature,
             dict(first.fault_counts),
         )  # fmt: skip
+
+    def _noted_prompts(
+        self, identity: Identity, model: _Model, inputs: _Inputs, index: int
+    ) -> tuple[dict[tuple[str, str], PromptSet], Signature]:
+        """All prompts, and a hash of them that is noted: a chat template may write the time."""
+        from neuroglot.models.provenance import prompts_signature
+
+        prompts = self._all_prompts(model, inputs)
+        used = prompts_signature(model[1], (prompt.text for part in prompts.values() for prompt in part.prompts))
+        identity.note(f"prompts of model {index + 1}", used)
+        return prompts, used
 
     def _all_prompts(self, model: _Model, inputs: _Inputs) -> dict[tuple[str, str], PromptSet]:
         """Prompts by setting and original."""
@@ -291,10 +303,10 @@ class Pmi(OnDevice, OnTask, Decoded):
         kept = 8 * len(steps) * model[0].layout.neuron_count
         return price(*model, steps, kept, kept + REPORT_BYTES)
 
-    def _step(self, model: _Model, prompts: PromptSet, name: str, original: str) -> Step:
-        from neuroglot.runs.price import Step
+    def _step(self, model: _Model, prompts: PromptSet, name: str, original: str) -> PricedStep:
+        from neuroglot.runs.price import PricedStep
 
-        return Step(
+        return PricedStep(
             f"{name} of {original}", prompts.corpus,
             lambda part: self._measured(model, _of_rows(prompts, part.ids), original), written=self.max_new_tokens,
         )  # fmt: skip

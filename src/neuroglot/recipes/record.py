@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from neuroglot.recipes.options import FIND, Counted, OnCorpus, OnModel, OnNeurons
+from neuroglot.recipes.options import FIND, CountedOptions, OnCorpus, OnModel, OnNeurons
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -26,7 +26,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record(OnModel, OnCorpus, OnNeurons, Counted):
+class Record(OnModel, OnCorpus, OnNeurons, CountedOptions):
     """Count how often each neuron fires in each language; killed at any moment, it goes on with --resume.
 
     Started by a launcher such as torchrun, the processes share the rows of the corpus.
@@ -72,9 +72,9 @@ class Record(OnModel, OnCorpus, OnNeurons, Counted):
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.record import record
         from neuroglot.recipes.steps import REPORT_BYTES, activity_bytes
-        from neuroglot.runs.price import Step, price
+        from neuroglot.runs.price import PricedStep, price
 
         view, tokenizer, corpus = inputs
         size = activity_bytes(view, corpus, self.with_statistics)
-        step = Step("counting", corpus, lambda part: record(view, tokenizer, part, self.with_statistics))
+        step = PricedStep("counting", corpus, lambda part: record(view, tokenizer, part, self.with_statistics))
         return price(view, tokenizer, [step], size, 2 * size + REPORT_BYTES)

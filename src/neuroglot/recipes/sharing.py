@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from neuroglot.models import ModelView
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
-    from neuroglot.runs.price import Price, Step
+    from neuroglot.runs.price import Price, PricedStep
     from neuroglot.runs.run import Run
 
 
@@ -128,14 +128,14 @@ class Sharing(OnModel, OnLanguages, OnSite):
 
         return run.once(f"generated-{number}.safetensors", Shared, make)
 
-    def _steps(self, inputs: _Inputs, corpus: Corpus) -> list[Step]:
+    def _steps(self, inputs: _Inputs, corpus: Corpus) -> list[PricedStep]:
         from neuroglot.activity.record import record_several_sharings
         from neuroglot.recipes.steps import writing
-        from neuroglot.runs.price import Step
+        from neuroglot.runs.price import PricedStep
 
         view, tokenizer = inputs[:2]
         steps = [
-            Step(
+            PricedStep(
                 f"counting on {corpus.name}", corpus,
                 lambda part: record_several_sharings(view, tokenizer, part, self._recordings),
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import ACTIVITY
-from neuroglot.recipes.options import USE, Counted, OnCorpus, OnDirections, OnModel
+from neuroglot.recipes.options import USE, CountedOptions, OnCorpus, OnDirections, OnModel
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -29,7 +29,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpecializeCollect(OnModel, OnCorpus, OnDirections, Counted):
+class SpecializeCollect(OnModel, OnCorpus, OnDirections, CountedOptions):
     """Count how often each neuron fires in each direction, while the model translates with the answer given."""
 
     command = "specialize collect"
@@ -64,13 +64,13 @@ class SpecializeCollect(OnModel, OnCorpus, OnDirections, Counted):
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.translation import RECORDING, collect
         from neuroglot.recipes.steps import REPORT_BYTES, activity_bytes, by_direction, same_rows
-        from neuroglot.runs.price import Step, price
+        from neuroglot.runs.price import PricedStep, price
         from neuroglot.tokens.pairs import encode_pairs
 
         view, tokenizer, corpus, directions = inputs
         both = by_direction(corpus, directions)
         size = activity_bytes(view, both, RECORDING)
-        step = Step(
+        step = PricedStep(
             "counting", both, lambda part: collect(view, tokenizer, same_rows(corpus, part), directions),
             tokens=lambda part: _tokens(encode_pairs(view, tokenizer, same_rows(corpus, part), directions)),
         )  # fmt: skip

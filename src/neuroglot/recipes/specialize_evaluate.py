@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from neuroglot.neurons.masks import DirectionMasks
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
-    from neuroglot.runs.price import Price, Step
+    from neuroglot.runs.price import Price, PricedStep
     from neuroglot.runs.run import Run
     from neuroglot.signature import Signature
     from neuroglot.storage import Kept
@@ -90,9 +90,9 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching):
         size = 2 * sum(len(text.encode()) for column in texts for text in column)
         return price(*inputs[:2], steps, size, size + REPORT_BYTES)
 
-    def _step(self, inputs: _Inputs, name: str) -> Step:
+    def _step(self, inputs: _Inputs, name: str) -> PricedStep:
         from neuroglot.recipes.steps import by_direction, same_rows
-        from neuroglot.runs.price import Step
+        from neuroglot.runs.price import PricedStep
         from neuroglot.storage import NOTHING_KEPT
 
         masks = inputs.masks if name == "with masks" else None
@@ -101,7 +101,7 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching):
             return self._translated(inputs, same_rows(inputs.corpus, part), masks, NOTHING_KEPT)
 
         data = by_direction(inputs.corpus, inputs.directions)
-        return Step(f"translating {name}", data, translate, written=self.max_new_tokens)
+        return PricedStep(f"translating {name}", data, translate, written=self.max_new_tokens)
 
     def _translated(self, inputs: _Inputs, corpus: Corpus, masks: DirectionMasks | None, kept: Kept) -> Translations:
         from neuroglot.experiments.translations import translate_directions

@@ -19,7 +19,7 @@ from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.rules.table import Needs
-from neuroglot.runs.price import Step, prompts_or_text
+from neuroglot.runs.price import PricedStep, prompts_or_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -29,7 +29,7 @@ REPORT_BYTES = 6 * 2**20  # a page with its figures, about
 
 def gathering(
     view: ModelView, tokenizer: PreTrainedTokenizerBase, corpus: Corpus, needs: Collection[Needs], recording: Recording
-) -> tuple[list[Step], int]:
+) -> tuple[list[PricedStep], int]:
     """The passes that `gather` makes, and the bytes that they keep."""
     statistics = tuple(name for name in _STATISTICS if name in needs)
     counted = tuple(name for name in needs if name == "counts" or name in statistics)
@@ -39,14 +39,14 @@ def gathering(
     kept = activity_bytes(view, corpus, replace(recording, statistics=statistics)) if counted else 0
     kept += 4 * cells * len(corpus) * len(means) + 8 * cells * len(gradients)
 
-    def step(name: str, some: Collection[Needs]) -> Step:
-        return Step(name, corpus, lambda part: gather(view, tokenizer, part, some, recording))
+    def step(name: str, some: Collection[Needs]) -> PricedStep:
+        return PricedStep(name, corpus, lambda part: gather(view, tokenizer, part, some, recording))
 
     passes = {"counting": counted, "means of texts": means, "gradients": gradients}
     return [step(name, some) for name, some in passes.items() if some], kept
 
 
-def scoring(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, times: int) -> Step:
+def scoring(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, times: int) -> PricedStep:
     """Text or answers scored under so many conditions."""
     metric = ExactAnswer() if isinstance(data, Task) else NatsPerToken()
     name = f"scoring {data.name}{' with neurons off' if times > 1 else ''}"
@@ -54,7 +54,7 @@ def scoring(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | 
     def run(part: Corpus | Task) -> object:
         return evaluate(view, tokenizer, part, metric)
 
-    return Step(name, data, run, times, read=with_answer if isinstance(data, Task) else prompts_or_text)
+    return PricedStep(name, data, run, times, read=with_answer if isinstance(data, Task) else prompts_or_text)
 
 
 def writing(
@@ -63,7 +63,7 @@ def writing(
     corpus: Corpus,
     new_tokens: int,
     recording: Recording | None = None,
-) -> Step:
+) -> PricedStep:
     """Tokens that are generated, and read again where there is a recording."""
 
     def run(part: Corpus) -> None:
@@ -71,7 +71,7 @@ def writing(
         if recording is not None:
             record_generated_sharing(view, generation, [recording])
 
-    return Step(f"writing on {corpus.name}", corpus, run, written=new_tokens)
+    return PricedStep(f"writing on {corpus.name}", corpus, run, written=new_tokens)
 
 
 def by_direction(corpus: Corpus, directions: Sequence[Direction]) -> Corpus:

@@ -104,7 +104,7 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.generation.local import LocalBackend
         from neuroglot.recipes.steps import REPORT_BYTES
-        from neuroglot.runs.price import Step, of_files, price
+        from neuroglot.runs.price import PricedStep, of_files, price
         from neuroglot.storage import NOTHING_KEPT
 
         texts, backend = inputs.texts, inputs.backend
@@ -112,7 +112,7 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
         if not isinstance(backend, LocalBackend):
             asked = f"{self.endpoint} would be asked {len(texts) * len(self.into):,} times, less what is in --answers."
             return of_files([], [TRANSLATIONS, CORPUS], 2 * size + REPORT_BYTES, [asked])
-        step = Step(
+        step = PricedStep(
             f"translating {texts.name}", texts,
             lambda part: self._translated(inputs._replace(texts=part), NOTHING_KEPT),
             written=self.max_new_tokens * len(self.into),

@@ -23,7 +23,7 @@ from neuroglot.storage import as_artifact_error, parse_json, write_whole
 
 MARKER = "neuroglot-run.json"
 UNFINISHED = ".unfinished"
-FORMAT = 1
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class RunFolder:
     def marker(self) -> dict[str, Any] | None:
         """What the finished run's marker says; None without one. Raises `ArtifactError` if it is damaged."""
         marker = _read(self.path / MARKER)
-        if marker is not None and not (marker.get("format") == FORMAT and _are_names(marker.get("files"))):
-            raise ArtifactError(f"{self.path / MARKER} is damaged.", f"Expected files by name, in format {FORMAT}.")
+        if marker is not None and not (marker.get("format") == _FORMAT and _are_names(marker.get("files"))):
+            raise ArtifactError(f"{self.path / MARKER} is damaged.", f"Expected files by name, in format {_FORMAT}.")
         return marker
 
     @property
@@ -124,7 +124,7 @@ class RunFolder:
                 f"{self.path / foreign[0]} is in the way and is not of an earlier run.", "Expected a free name.",
                 "Move it away, and go on with resume (--resume): nothing was lost.",
             )  # fmt: skip
-        plan = {"marker": {"format": FORMAT, **job, "files": names}, "old": before["files"]}
+        plan = {"marker": {"format": _FORMAT, **job, "files": names}, "old": before["files"]}
         write_whole(self.unfinished / "moves.json", _json(plan))
         self._complete()
 

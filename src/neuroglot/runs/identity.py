@@ -12,7 +12,7 @@ from neuroglot.errors import ConfigError
 from neuroglot.signature import Signature, versions
 
 Loaded = TypeVar("Loaded")
-CHUNK = 2**20
+_BLOCK = 2**20
 
 
 @dataclass
@@ -55,6 +55,6 @@ class Identity:
 def _hash(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(CHUNK):
+        while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()[:16]

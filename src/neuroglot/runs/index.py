@@ -18,8 +18,8 @@ from neuroglot.reports.wording import UNDEFINED, bracketed, number
 from neuroglot.runs.folder import MARKER
 from neuroglot.storage import parse_json, write_whole
 
-DEEPEST = 4  # folders below the one that is searched
-LARGEST = 64 * 2**20  # bytes of a report.json
+_DEEPEST = 4  # folders below the one that is searched
+_LARGEST = 64 * 2**20  # bytes of a report.json
 MARK = '<meta name="generator" content="neuroglot">'
 EFFECTS = {"diagonal": "its own off", "off_diagonal": "another's off", "random": "random off"}
 
@@ -101,7 +101,7 @@ def index_table(runs: list[ListedRun]) -> Table:
 def _run_folders(folder: Path) -> Iterator[Path]:
     for place, below, files in os.walk(folder, followlinks=False):
         path = Path(place).relative_to(folder)
-        below[:] = [name for name in below if not name.startswith(".") and len(path.parts) < DEEPEST]
+        below[:] = [name for name in below if not name.startswith(".") and len(path.parts) < _DEEPEST]
         if {"report.json", MARKER} <= set(files):
             yield path
 
@@ -115,9 +115,9 @@ def _run(folder: Path, path: Path) -> ListedRun:
 
 def _read(place: Path, path: Path) -> ListedRun:
     file, page = place / "report.json", place / "report.html"
-    if file.is_symlink() or not file.is_file() or file.stat().st_size > LARGEST:
+    if file.is_symlink() or not file.is_file() or file.stat().st_size > _LARGEST:
         return ListedRun(
-            path, problem=f"its report.json is a link, no plain file, or larger than {LARGEST // 2**20} MiB"
+            path, problem=f"its report.json is a link, no plain file, or larger than {_LARGEST // 2**20} MiB"
         )
     stored = parse_json(file.read_text(encoding="utf-8"))
     if stored["schema_version"] != SCHEMA_VERSION:

@@ -26,7 +26,7 @@ from neuroglot.tokens.tokenizing import context_limit, nothing_fits
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-UNKNOWN = "–"
+_UNKNOWN = "–"
 SAMPLED_ROWS = 500  # are tokenised where there are more
 ENOUGH_SECONDS = 0.5  # of a timed run that fills a batch: what it costs to begin says little then
 MOST_SECONDS = 5.0  # of one that does not
@@ -38,7 +38,7 @@ def prompts_or_text(data: Corpus | Task) -> Iterable[Corpus]:
 
 
 @dataclass(frozen=True)
-class Step:
+class PricedStep:
     """A part of a job: the model reads the texts that `read` gives of the `data`, so many `times`.
 
     `run` does the same with fewer rows, to be timed, and reads them `timed` times. Where tokens are `written`, so many
@@ -56,7 +56,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Line:
+class _Line:
     """What one step costs; `tokens` are those of one time, `exact` or scaled from a sample of rows."""
 
     step: str
@@ -75,7 +75,7 @@ class Price:
 
     models: tuple[str, ...]
     device: str
-    lines: tuple[Line, ...]
+    lines: tuple[_Line, ...]
     kept_bytes: int
     batch_bytes: int
     disk_bytes: int
@@ -110,7 +110,7 @@ class Price:
             (line.step, line.tokens, line.times, line.tokens * line.times, _duration(line.seconds))
             for line in self.lines
         ]
-        files = [(name, use, UNKNOWN if size is None else decimal(size)) for name, use, size in self.files]
+        files = [(name, use, _UNKNOWN if size is None else decimal(size)) for name, use, size in self.files]
         needed = [("disk", decimal(self.disk_bytes))]
         needed += [("memory for what is kept", decimal(self.kept_bytes))] if self.models else []
         if steps:
@@ -131,7 +131,7 @@ def of_files(read: Sequence[Path], written: Sequence[str], disk_bytes: int, rema
 
 
 def price(
-    view: ModelView, tokenizer: PreTrainedTokenizerBase, steps: Sequence[Step], kept_bytes: int, disk_bytes: int
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, steps: Sequence[PricedStep], kept_bytes: int, disk_bytes: int
 ) -> Price:
     """The price of a job of these steps. Raises `CorpusError` where no row of one fits into the model's context."""
     limit = context_limit(tokenizer, text_config(view.model))
@@ -153,7 +153,7 @@ def together(prices: Sequence[Price]) -> Price:
     )
 
 
-def _line(tokenizer: PreTrainedTokenizerBase, step: Step, limit: int | None) -> Line:
+def _line(tokenizer: PreTrainedTokenizerBase, step: PricedStep, limit: int | None) -> _Line:
     rows = len(step.data)
     order = random.Random(0).sample(range(rows), min(rows, SAMPLED_ROWS))  # every beginning of it is a random sample
     sampled = _tokens(tokenizer, step, step.data.take(order), limit)
@@ -161,10 +161,10 @@ def _line(tokenizer: PreTrainedTokenizerBase, step: Step, limit: int | None) -> 
         raise nothing_fits(step.data.name, limit)
     tokens = round(sampled * rows / len(order))
     seconds = _seconds_a_token(tokenizer, step, order, limit) * tokens * step.times / step.timed
-    return Line(step.name, tokens, len(order) == rows, step.times, seconds)
+    return _Line(step.name, tokens, len(order) == rows, step.times, seconds)
 
 
-def _tokens(tokenizer: PreTrainedTokenizerBase, step: Step, data: Corpus | Task, limit: int | None) -> int:
+def _tokens(tokenizer: PreTrainedTokenizerBase, step: PricedStep, data: Corpus | Task, limit: int | None) -> int:
     """Tokens of the data once, without rows that are longer than the model's context."""
     if step.tokens is not None:
         return step.tokens(data)
@@ -180,7 +180,7 @@ def _tokens_of(tokenizer: PreTrainedTokenizerBase, corpus: Corpus, limit: int | 
 
 
 def _seconds_a_token(
-    tokenizer: PreTrainedTokenizerBase, step: Step, order: Sequence[int], limit: int | None
+    tokenizer: PreTrainedTokenizerBase, step: PricedStep, order: Sequence[int], limit: int | None
 ) -> float:  # fmt: skip
     """Run the step on more and more rows, until one run fills a batch or is long; the first only warms up."""
     rows, warm = 1, False

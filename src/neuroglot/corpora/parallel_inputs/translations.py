@@ -8,7 +8,7 @@ from neuroglot.corpora.languages import language_name
 from neuroglot.corpora.loading import inside
 from neuroglot.corpora.parallel_inputs.items import EXCLUDING, Fault, marked, places, requested, truncated, visible
 from neuroglot.corpora.parallel_inputs.released import Released
-from neuroglot.corpora.textfiles import parse_json, read_lines
+from neuroglot.corpora.textfiles import parse_text_json, read_lines
 from neuroglot.errors import CorpusError
 
 
@@ -141,7 +141,7 @@ def _question(line: str, path: Path, number: int) -> str:
     """The text of a line: the line itself, or in JSON lines the question between `Q: ` and `A:`."""
     if path.suffix != ".jsonl":
         return line
-    row = parse_json(line, path, number)
+    row = parse_text_json(line, path, number)
     prompt = row.get("prompt") if isinstance(row, dict) else None
     if not isinstance(prompt, str) or not (prompt.startswith("Q: ") and prompt.endswith("\nA:")):
         raise CorpusError(f"{path}:{number} is no prompt.", "Expected is {'prompt': 'Q: ... A:'}, one a line.")

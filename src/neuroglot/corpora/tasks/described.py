@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from neuroglot.corpora.columns import Column, OnMissing
+from neuroglot.corpora.columns import OnMissing, TextColumn
 from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.languages import choose, language_code
 from neuroglot.corpora.loading import inside, read_local
@@ -184,7 +184,7 @@ def read_rows(
     return rows, tuple(next(iter(fields.values())))
 
 
-def _from_corpora(said: Description, languages: Sequence[str] | None) -> dict[str, dict[str, Column]]:
+def _from_corpora(said: Description, languages: Sequence[str] | None) -> dict[str, dict[str, TextColumn]]:
     fields = {field: dict(read_local(path, languages)[2]) for field, path in said.source.items()}
     first, expected = next(iter(fields.items()))
     for field, columns in fields.items():
@@ -204,7 +204,7 @@ def _from_corpora(said: Description, languages: Sequence[str] | None) -> dict[st
     return {field: {code: columns[code] for code in expected} for field, columns in fields.items()}
 
 
-def _from_table(path: Path, languages: Sequence[str] | None) -> dict[str, dict[str, Column]]:
+def _from_table(path: Path, languages: Sequence[str] | None) -> dict[str, dict[str, TextColumn]]:
     read = TABLES.get(path.suffix.lower())
     if read is None:
         raise CorpusError(f"{path} is no table.", f"Expected is one of {', '.join(TABLES)}.")
@@ -223,10 +223,10 @@ def _from_table(path: Path, languages: Sequence[str] | None) -> dict[str, dict[s
     return {name: {g: _part(table, name, ids, of) for g, of in rows.items()} for name in names}
 
 
-def _part(table: RawTable, name: str, ids: Sequence[str], rows: Sequence[int]) -> Column:
+def _part(table: RawTable, name: str, ids: Sequence[str], rows: Sequence[int]) -> TextColumn:
     """One language's rows of one column."""
     whole = text_column(table, name, ids)
-    return Column(
+    return TextColumn(
         whole.origin, [whole.texts[n] for n in rows], [whole.places[n] for n in rows], [ids[n] for n in rows],
         unit=whole.unit,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from neuroglot.corpora.columns import Column, OnMissing, place
+from neuroglot.corpora.columns import OnMissing, TextColumn, place
 from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.languages import choose
 from neuroglot.corpora.loading import inside, names_in
@@ -75,7 +75,7 @@ def _draw(purpose: str, row_id: str, entity: str) -> bytes:
     return hashlib.sha256(f"{purpose} {row_id} {entity}".encode()).digest()
 
 
-SUBJECT, OBJECT = "[X]", "[Y]"
+SUBJECT, _OBJECT = "[X]", "[Y]"
 FACT_FIELDS = ("sub_uri", "obj_uri", "sub_label", "obj_label")
 
 
@@ -88,8 +88,8 @@ class Facts:
     places: Sequence[int]
     fields: Mapping[str, Sequence[str]]
 
-    def column(self, field: str) -> Column:
-        return Column(self.origin, self.fields[field], self.places, self.ids)
+    def column(self, field: str) -> TextColumn:
+        return TextColumn(self.origin, self.fields[field], self.places, self.ids)
 
     def by_id(self) -> dict[str, dict[str, str]]:
         return {row_id: {f: self.fields[f][row] for f in FACT_FIELDS} for row, row_id in enumerate(self.ids)}
@@ -184,7 +184,7 @@ def _opening(pattern: str, spaces: bool) -> str | None:
 
     In a language with spaces one must stand before the object: to `l'[Y]` no answer with a space can be joined.
     """
-    before, found, after = pattern.partition(OBJECT)
+    before, found, after = pattern.partition(_OBJECT)
     ends = bool(found) and all(unicodedata.category(character)[0] in "PZ" for character in after)
     joined = not spaces or before != before.rstrip()
     return before.rstrip() if ends and joined and before.count(SUBJECT) == 1 else None

@@ -52,7 +52,7 @@ WORDS: Mapping[str, Words] = {
 }
 
 
-def words(code: str) -> Words:
+def words_of(code: str) -> Words:
     """The words of a language, those of the language at large for a variety; `CorpusError` where there are none."""
     from langcodes import Language
 
@@ -68,7 +68,7 @@ def words(code: str) -> Words:
 
 def question_prompt(code: str, question: str, context: str = "") -> str:
     """`Context: ... Question: ... Answer:` in the words of the language, each on a line of its own."""
-    word = words(code)
+    word = words_of(code)
     passage = f"{word.context}{word.colon}{context.strip()}\n" if context else ""
     return f"{passage}{word.question}{word.colon}{question.strip()}\n{word.answer}{word.colon}".rstrip()
 

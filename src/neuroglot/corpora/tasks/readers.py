@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neuroglot.corpora.columns import Column, OnMissing
+from neuroglot.corpora.columns import OnMissing, TextColumn
 from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.languages import choose
 from neuroglot.corpora.loading import inside, names_in, read_folder
@@ -18,7 +18,7 @@ from neuroglot.corpora.readers import string_field
 from neuroglot.corpora.tables import RawTable, read_literal_tsv, text_column
 from neuroglot.corpora.tasks.phrasing import fill, question_prompt, spaced
 from neuroglot.corpora.tasks.rows import LACKED, Rows, align_fields, build
-from neuroglot.corpora.textfiles import parse_json, read_text
+from neuroglot.corpora.textfiles import parse_text_json, read_text
 from neuroglot.errors import ConfigError, CorpusError
 
 XNLI_FILES = r"xnli\.(dev|test)\.tsv"
@@ -107,7 +107,7 @@ def _file(folder: Path) -> Path:
     return inside(folder, found[0])
 
 
-def _xnli_columns(table: RawTable, languages: Sequence[str] | None) -> dict[str, dict[str, Column]]:
+def _xnli_columns(table: RawTable, languages: Sequence[str] | None) -> dict[str, dict[str, TextColumn]]:
     """The columns of each field by language; the label is the witness of alignment."""
     missing = [name for name in ("language", *XNLI_FIELDS.values()) if name not in table.values]
     if missing:
@@ -121,10 +121,10 @@ def _xnli_columns(table: RawTable, languages: Sequence[str] | None) -> dict[str,
     return {field: {g: _column(table, column, of) for g, of in rows.items()} for field, column in XNLI_FIELDS.items()}
 
 
-def _column(table: RawTable, name: str, rows: Sequence[int]) -> Column:
+def _column(table: RawTable, name: str, rows: Sequence[int]) -> TextColumn:
     texts, labels = list(table.values[name]), list(table.values[XNLI_FIELDS["label"]])
     pairs = list(table.values["pairID"]) if "pairID" in table.values else None
-    return Column(
+    return TextColumn(
         table.origin,
         [str(texts[row]) for row in rows],
         [table.places[row] for row in rows],
@@ -168,7 +168,7 @@ MZSRE_TAGS = {"cz": "cs", "du": "nl"}  # what MzsRE calls Czech and Dutch
 DIRECTIONS = ("en-to-x", "x-to-en")
 QUERIES = ("src", "rephrase")
 ENGLISH = "en"
-OBJECT = "{'en': {'src': ..., 'rephrase': ..., 'alt': ...}, 'de': {...}}"
+_OBJECT = "{'en': {'src': ..., 'rephrase': ..., 'alt': ...}, 'de': {...}}"
 
 
 def read_editing(
@@ -212,19 +212,19 @@ def _files(source: Path) -> dict[str, Path]:
 
 
 def _entries(path: Path) -> list[Mapping[str, Any]]:
-    root = parse_json(read_text(path), path)
+    root = parse_text_json(read_text(path), path)
     if not isinstance(root, list) or not root:
-        raise CorpusError(f"{path} is a {type(root).__name__} of no rows.", f"Expected is a list of {OBJECT}.")
+        raise CorpusError(f"{path} is a {type(root).__name__} of no rows.", f"Expected is a list of {_OBJECT}.")
     for number, entry in enumerate(root, 1):
         languages = list(entry.values()) if isinstance(entry, dict) else []
         if ENGLISH not in (entry if languages else ()) or not all(isinstance(fields, dict) for fields in languages):
             raise CorpusError(
-                f"{path}, row {number} is not as in MzsRE.", f"Expected is {OBJECT}, English always there."
+                f"{path}, row {number} is not as in MzsRE.", f"Expected is {_OBJECT}, English always there."
             )
     return root
 
 
-def _mzsre_columns(path: Path, entries: Sequence[Mapping[str, Any]], tag: str, query: str) -> dict[str, Column]:
+def _mzsre_columns(path: Path, entries: Sequence[Mapping[str, Any]], tag: str, query: str) -> dict[str, TextColumn]:
     """`own src`, `en src` and so on, from one language's file; a language that an entry lacks is a missing text."""
     english = [(f"{path}, row {number}", entry[ENGLISH]) for number, entry in enumerate(entries, 1)]
     witness = [f"{string_field(row, 'src', where)} {string_field(row, 'alt', where)}" for where, row in english]
@@ -232,7 +232,9 @@ def _mzsre_columns(path: Path, entries: Sequence[Mapping[str, Any]], tag: str, q
     for side, of in (("own", tag), (ENGLISH, ENGLISH)):
         for name in dict.fromkeys(("src", "alt", query)):
             texts = [_text(entry, of, name, where) for (where, _), entry in zip(english, entries)]
-            columns[f"{side} {name}"] = Column(str(path), texts, range(1, len(texts) + 1), witness=witness, unit="row")
+            columns[f"{side} {name}"] = TextColumn(
+                str(path), texts, range(1, len(texts) + 1), witness=witness, unit="row"
+            )
     return columns
 
 

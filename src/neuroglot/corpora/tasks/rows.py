@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from neuroglot.corpora.columns import Column, OnMissing, align
+from neuroglot.corpora.columns import OnMissing, TextColumn, align
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.tasks.phrasing import spaced
 from neuroglot.errors import CorpusError
@@ -22,7 +22,7 @@ class Rows:
     lacked: int
 
 
-def align_fields(fields: Mapping[str, Mapping[str, Column]], on_missing: OnMissing) -> Rows:
+def align_fields(fields: Mapping[str, Mapping[str, TextColumn]], on_missing: OnMissing) -> Rows:
     """Aligns the columns of every field and language at once, so that a row is whole or is not there.
 
     Raises `CorpusError` as `align` does.

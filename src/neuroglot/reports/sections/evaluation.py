@@ -27,7 +27,7 @@ from neuroglot.reports.wording import (
     plural,
     with_changes,
 )
-from neuroglot.signature import joined
+from neuroglot.signature import merged
 
 
 @section_of.register
@@ -78,7 +78,7 @@ def _(first: Evaluation, evaluations: tuple[Evaluation, ...]) -> Section:
     plot = Plot(spec, Table.of("scores-by-data", title, columns, rows))
     caption = "How to read it: a row is a task, a column a language."
     figure = Figure("scores-by-data", title, caption, f"Heat map. {sentence}", (plot,))
-    signature = joined([evaluation.signature for evaluation in evaluations])
+    signature = merged([evaluation.signature for evaluation in evaluations])
     dropped = [f"{each.data}: {remark}" for each in evaluations for remark in left_out(each.dropped)]
     return Section("scores-by-data", title, sentence, signature, (*dropped, INTERVALS), (figure,))
 
