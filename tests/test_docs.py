@@ -122,7 +122,7 @@ EVERY_OPTION = set().union(*map(options_of, all_commands(cli.app))) | {"--instal
 
 def test_what_is_found() -> None:
     assert len(PAGES) == 20
-    assert sum(len(python_blocks(page)) for page in PAGES) == 30
+    assert sum(len(python_blocks(page)) for page in PAGES) == 31
     assert sum(len(commands(page)) for page in PAGES) == 45
     assert sum(len(mentions(page)) for page in PAGES) == 54
 
@@ -147,7 +147,10 @@ def _put_files(folder: Path) -> None:
     for language in ("de", "sw"):
         neurons.NeuronSet.of(lab, {("decoder", 1): [3, 5]}).save(folder / "lab-selected" / f"{language}.safetensors")
     released_writing.write(folder / "gpt_translated_data", _released())
-    (folder / "experiment.yaml").write_text(_smaller(_yaml(ROOT / "docs" / "pmi.md")))
+    (experiment,) = _yaml(ROOT / "docs" / "pmi.md")
+    (folder / "experiment.yaml").write_text(_smaller(experiment))
+    for name, code in zip(("select", "ablate"), _yaml(ROOT / "docs" / "runs.md"), strict=True):
+        (folder / f"{name}.yaml").write_text(code)
 
 
 def _released() -> dict[str, list[str]]:
@@ -160,9 +163,8 @@ def _released() -> dict[str, list[str]]:
     return files
 
 
-def _yaml(page: Path) -> str:
-    (code,) = (block.code for block in blocks(page) if block.kind == "yaml")
-    return code
+def _yaml(page: Path) -> list[str]:
+    return [block.code for block in blocks(page) if block.kind == "yaml"]
 
 
 def _smaller(code: str) -> str:

@@ -83,7 +83,7 @@ def test_equal_precisions_give_the_first_neurons_and_never_one_twice() -> None:
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     responses, labels = labelled(20, 3, 0)
     whole = average_precision(responses, labels == 1), probe_weights(responses, labels, 3)
-    monkeypatch.setattr(responses_module, "CHUNK", 3)
+    monkeypatch.setattr(responses_module, "_CHUNK", 3)
     torch.testing.assert_close(whole[0], average_precision(responses, labels == 1))
     torch.testing.assert_close(whole[1], probe_weights(responses, labels, 3), equal_nan=True)
 
