@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check setup clean
+.PHONY: demo test check docs setup clean
 
 demo: $(VENV)/installed
 	$(BIN)/neuroglot demo --out neuroglot-demo
@@ -15,6 +15,9 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed-dev
+	$(BIN)/mkdocs build --strict --quiet
 
 setup: $(VENV)/installed-dev
 

@@ -92,3 +92,40 @@ def test_papers_name_what_is_there() -> None:
             value = getattr(value, part)
     listed = "LAPE, Sharing Matters, PMI, Neuron Specialization, NeuronXA, CRANE, PLND, Kojima, CLAS"
     assert [paper for paper in listed.split(", ") if f"| {paper}" not in text] == []
+
+
+# ---- the API reference
+
+
+def api_names() -> list[str]:
+    pages = sorted((ROOT / "docs" / "api").glob("*.md"))
+    return [name for page in pages for name in re.findall(r"^::: (\S+)$", page.read_text(), re.MULTILINE)]
+
+
+def resolved(path: str) -> Any:
+    """The object at a path, whose first parts are modules."""
+    parts = path.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:end]))
+        except ModuleNotFoundError:
+            continue
+        for name in parts[end:]:
+            found = getattr(found, name)
+        return found
+    raise AssertionError(path)
+
+
+def test_the_api_reference_names_what_is_there_each_once() -> None:
+    names = api_names()
+    assert len(names) == len(set(names)) > 150
+    assert all(inspect.getdoc(resolved(name)) for name in names)
+
+
+def test_the_api_reference_has_every_public_name_of_the_package_and_every_recipe() -> None:
+    from neuroglot.recipes import all_recipes
+
+    listed = [resolved(name) for name in api_names()]
+    public = [getattr(neuroglot, name) for name in neuroglot.__all__]
+    wanted = [thing for thing in public if not inspect.ismodule(thing)] + list(all_recipes().values())
+    assert [thing for thing in wanted if not any(thing is each for each in listed)] == []

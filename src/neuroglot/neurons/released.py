@@ -31,7 +31,7 @@ Listed = Mapping[int, Sequence[int]]  # ascending neurons by layer
 def load_released(
     path: Path | str, layout: Layout, languages: Sequence[str], *, stack: str | None = None
 ) -> dict[str, NeuronSet]:
-    """The sets in a RUCAIBox file (`*.neuron.pth`: list[K][L] of int64 tensors), for languages in the file's order.
+    """The sets in a RUCAIBox file (`*.neuron.pth`, `list[K][L]` of int64 tensors), for languages in the file's order.
 
     Read with torch's `weights_only`, which runs nothing from the file. The order is not in it: LLaMA-2-7B and 13B have
     en zh fr es vi id ja, the other five no ja. `stack` is needed where a layout has several. Raises `ArtifactError`
