@@ -76,6 +76,9 @@ class Score(Limited):
     normalization: Literal["squad", "mlqa"] = "squad"
     """For exact-match and f1: of answers, as `squad` or as `mlqa` in the language."""
 
+    rule: Literal["sign", "published"] = "sign"
+    """For numeric: the number behind the `sign` of an answer, or the last one, as `published` for MGSM and MSVAMP."""
+
     comet_model: str | None = None
     """For comet: name or checkpoint file of the model."""
 
@@ -124,7 +127,7 @@ class Score(Limited):
         from neuroglot.metrics.texts import TextOptions
         from neuroglot.metrics.texts.metric import COMET_MODEL
 
-        return TextOptions(self.language, self.tokenize, self.normalization, self.comet_model or COMET_MODEL)
+        return TextOptions(self.language, self.tokenize, self.normalization, self.rule, self.comet_model or COMET_MODEL)
 
     def _hypotheses(self, identity: Identity) -> _System:
         if self.log is not None and self.hypotheses is None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.metrics.texts import TextOptions, Texts, score_texts
-from neuroglot.metrics.texts.answers import SEPARATORS, read_answer
+from neuroglot.metrics.texts.notations import SEPARATORS
+from neuroglot.metrics.texts.numbers import read_answer, read_published
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,12 @@ from neuroglot.metrics.texts.answers import SEPARATORS, read_answer
         ("de", "1.234,5", "1234.5"),
         ("de", "1,234.5", "1234.5"),
         ("de", "1.234", "1234"),
-        ("de", "1,234", "1.234"),
+        ("de", "1,234", "1234"),
+        ("de", "1,234 statt 2,5", "2.5"),
+        ("de", "2,5 statt 1,234", "1.234"),
+        ("de", "2.5 statt 1.234", "1.234"),
+        ("de", "The answer is 1,125.", "1125"),
+        ("fr", "The answer is 1.125.", "1.125"),
         ("de", "12.5", "12.5"),
         ("de", "1.234.567,25", "1234567.25"),
         ("de", "Die Antwort ist 11 und nicht 3.", "11"),
@@ -46,7 +52,7 @@ from neuroglot.metrics.texts.answers import SEPARATORS, read_answer
         ("fr", "1\u202f234\u202f567,5", "1234567.5"),
         ("fr", "en 2020 150 personnes", "150"),
         ("fr", "La réponse est 12 345,5 euros, pas 3.", "12345.5"),
-        ("en", "12 345", "345"),
+        ("en", "12 345", "12345"),
         ("en", "12\u00a0345", "12345"),
         ("ru", "Ответ — 11.", "11"),
         ("es", "La respuesta es 2.125.", "2125"),
@@ -116,7 +122,7 @@ def test_unparsed_is_an_outcome_of_its_own() -> None:
 def test_references_are_in_english_notation_whatever_the_language() -> None:
     texts = Texts(("2.125", "2,125"), (("2,125", "#### 2,125"),))
     (found,) = score_texts(texts, ["numeric"], TextOptions(language="de"))
-    assert found.score.value == 50
+    assert found.score.value == 100
     with pytest.raises(CorpusError, match="row 2 holds no number: 'many'"):
         score_texts(Texts(("1", "1"), (("1", "many"),)), ["numeric"], TextOptions(language="de"))
 
@@ -137,3 +143,61 @@ def test_all_answers_of_mgsm_are_numbers(real_data) -> None:
         answers = tuple(line.split("\t")[1] for line in file.read_text().rstrip("\n").split("\n"))
         (found,) = score_texts(Texts(answers, (answers,)), ["numeric"], TextOptions(language="en"))
         assert (found.rows, found.score.value) == (250, 100)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "number"),
+    [
+        ("en", r"So we get $\boxed{1,250}$ dollars. (Step 3 of 3)", "1250"),
+        ("en", r"\boxed{\$1{,}250 \text{ dollars}}, 3 steps", "1250"),
+        ("en", r"\[\boxed{5 + 3 = 8}\]", "8"),
+        ("en", "The answer is 5 + 3 = 8.", "8"),
+        ("en", "The answer is 5 apples + 3 apples = 8 apples.", "8"),
+        ("en", "The answer is 18 (x=2).", "18"),
+        ("en", "The answer is **18**.", "18"),
+        ("en", "The answer is:\n18\n\nQuestion: A farmer has 20 cows.", "18"),
+        ("en", "#### 18\n\nQuestion: There are 15 trees. The answer is 6.", "18"),
+        ("de", "Die Antwort ist 18.\n\nFrage: Es gibt 15 Bäume. Die Antwort ist 6.", "18"),
+        ("en", "The answer is 1/2", "0.5"),
+        ("en", "The answer is 3 1/2", "3.5"),
+        ("en", "The answer is 1e3", "1000"),
+        ("en", "1 000", "1000"),
+        ("en", "The answer is not 5 but 7.", "7"),
+        ("en", "<think>The answer is 3? no</think>\nThe answer is 4.", "4"),
+        ("en", "It was step 2.\n<think>\nThe answer is 3", "2"),
+        ("ru", "Ответ равен 18. Проверка: 9*2", "18"),
+        ("fr", "La réponse finale est 18. Vérification: 9 x 2", "18"),
+        ("es", "La respuesta final es 18. (2 pasos)", "18"),
+        ("sw", "Jibu la mwisho ni 18; kati ya 20.", "18"),
+        ("bn", "উত্তরটি হল ১৮। ৯ + ৯", "18"),
+        ("ja", "答えは、18。検算9+9", "18"),
+        ("zh", "答案是：18。检验 9+9", "18"),
+        ("th", "คำตอบ 18 ตรวจ 9", "18"),
+        ("te", "జవాబు: 18. 9", "18"),
+        ("de", "Die Lösung ist 18. Probe: 9+9", "18"),
+    ],
+)
+def test_an_answer_is_what_is_boxed_or_announced(language: str, text: str, number: str) -> None:
+    assert read_answer(text, language) == Decimal(number)
+
+
+@pytest.mark.parametrize("text", ["The answer is 9 * 2.", "answer: 5:30", "The answer is 10^3", "The answer is 1/0"])
+def test_a_calculation_without_its_result_is_not_read(text: str) -> None:
+    assert read_answer(text, "en") is None
+
+
+def test_the_published_rule_takes_the_last_number_and_zero_for_none() -> None:
+    for text, number in (("no idea", "0"), ("The answer is 18. (Step 3)", "3"), ("1,250.50 euros", "1250.50")):
+        assert read_published(text) == Decimal(number)
+    texts = Texts(("The answer is 18 of 20", "?"), (("20", "0"),))
+    (score,) = score_texts(texts, ["numeric"], TextOptions(rule="published"))
+    assert (score.score.value, score.verbose) == (100, "unparsed = 0")
+    assert dict(score.signature.fields)["answer"] == "published (last number)"
+
+
+def test_gold_answers_of_mgsm_equal_themselves_in_every_language(real_data) -> None:
+    for file in sorted(Path(real_data("mgsm")).glob("mgsm_*.tsv")):
+        answers = tuple(line.split("\t")[1] for line in file.read_text().rstrip("\n").split("\n"))
+        language = file.stem.removeprefix("mgsm_")
+        (score,) = score_texts(Texts(answers, (answers,)), ["numeric"], TextOptions(language=language))
+        assert (language, score.score.value) == (language, 100)

@@ -19,6 +19,8 @@ from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts, mean_percent
 from neuroglot.signature import Signature
 
+UNSPACED = frozenset("bo dz gan km lo my shn th wuu yue".split())  # languages whose words are not spaced
+
 _require = partial(extras.require, extra="scores")
 
 
@@ -56,13 +58,25 @@ def tokenizer_name(options: TextOptions) -> str:
     table = _require("sacrebleu.metrics.bleu").BLEU
     name = options.tokenize or table.TOKENIZER_DEFAULT
     if name == "auto":
-        name = table._TOKENIZER_MAP.get(options.needed_language("The choice of a tokenizer"), table.TOKENIZER_DEFAULT)
+        name = _recommended(table, options.needed_language("The choice of a tokenizer"))
     if name not in table.TOKENIZERS:
         raise ConfigError(
             f"The tokenizer {name!r} is unknown.", f"Expected auto or one of {', '.join(table.TOKENIZERS)}."
         )
     _check_model(name)
     return str(name)
+
+
+def _recommended(table: Any, language: str) -> str:
+    """What sacrebleu recommends for a language; raises `ConfigError` if it has nothing for one without spaces."""
+    name = table._TOKENIZER_MAP.get(language)
+    if name is None and language in UNSPACED:
+        raise ConfigError(
+            f"sacrebleu recommends no tokenizer for {language!r}, whose words are not spaced; 13a would not split them.",
+            "Expected a language that it knows, or a tokenizer by name.",
+            "Take --tokenize char or flores200, or score with chrf++.",
+        )
+    return str(name or table.TOKENIZER_DEFAULT)
 
 
 def tokenizer_words(text: str, tokenizer: str) -> list[str]:

@@ -12,13 +12,14 @@ from torch import Tensor
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.bootstrap import Score, resampled_sums, scores_from
 from neuroglot.metrics.paired import mcnemar
-from neuroglot.metrics.texts.answers import accuracy, exact_match, f1, numeric
+from neuroglot.metrics.texts.answers import accuracy, exact_match, f1
 from neuroglot.metrics.texts.comet import comet
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts
+from neuroglot.metrics.texts.numbers import numeric
 from neuroglot.metrics.texts.overlap import bleu, chrf, chrf_plus_plus, rouge_1, rouge_2, rouge_l, sari, spbleu, ter
 from neuroglot.signature import Signature
 
-Option = Literal["tokenize", "normalization", "comet_model"]
+Option = Literal["tokenize", "normalization", "rule", "comet_model"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ TEXT_METRICS: Mapping[str, Definition] = {
     "accuracy": Definition("accuracy", "neuroglot", PERCENT, accuracy),
     "exact-match": Definition("exact match", "neuroglot", PERCENT, exact_match, reads=("normalization",)),
     "f1": Definition("F1", "neuroglot", PERCENT, f1, reads=("normalization",)),
-    "numeric": Definition("numeric answer", "neuroglot", PERCENT, numeric),
+    "numeric": Definition("numeric answer", "neuroglot", PERCENT, numeric, reads=("rule",)),
     "comet": Definition("COMET", "unbabel-comet", "about 0 to 1", comet, needs_source=True, reads=("comet_model",)),
 }
 
