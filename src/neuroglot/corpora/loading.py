@@ -136,8 +136,8 @@ def load(
 
     `source` is a folder with one file a language (`de.txt`, `train.de`, `Europarl.de-en.de`, `deu_Latn.devtest`,
     `newstest2019-ref.deu.txt`, `de/texts.txt`, `mgsm_de.tsv`, `test_German.json`, `xquad.de.json`), or what its files
-    share (`Europarl.de-en`); a file with one column a language (.tsv, .csv, .jsonl, .json, .parquet; a column `id` holds
-    row ids), with a row for each text (`lang`, `text`), with a column `translation`, or TMX; a folder of `datasets`'
+    share (`Europarl.de-en`); a file with one column a language (.tsv, .csv, .jsonl, .json, .parquet; `id` holds row
+    ids), with a row for each text (`lang`, `text`), with a column `translation`, or TMX; a folder of `datasets`'
     `save_to_disk`; a known name (`mgsm`, `msvamp`, `xquad`, `flores`) or a dataset of the Hugging Face Hub: `org/name`,
     `org/name:config` or `org/name:config:split`. Files may be compressed (.gz, .bz2, .xz). Languages are named by codes
     or in full. What is recognised beyond the plain layouts is logged. What is on disk goes before what has the same
