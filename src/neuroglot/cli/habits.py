@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 SEVERAL = frozenset((
     "--languages", "--originals", "--into", "--selectors", "--parallel", "--metrics", "--directions",
-    "--candidates", "--controls", "--categories", "--statistics", "--seeds",
+    "--candidates", "--controls", "--statistics", "--seeds",
 ))  # fmt: skip
 LIST = re.compile(r"[\w\-<>=+.]+(,[\w\-<>=+.]+)+")
 PRECISIONS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16", "half": "float16"}
