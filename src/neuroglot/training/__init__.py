@@ -3,11 +3,12 @@
 from neuroglot.prompting.examples import Example, examples_hash, pmi_mix
 from neuroglot.training.exports import save_llama_factory, save_openai, save_trl
 from neuroglot.training.tuning import Tuned, tune
-from neuroglot.training.types import Lora, TuningConfig
+from neuroglot.training.types import Lora, Training, TuningConfig
 
 __all__ = [
     "Example",
     "Lora",
+    "Training",
     "Tuned",
     "TuningConfig",
     "examples_hash",
