@@ -26,7 +26,11 @@ PACKAGES = ("torch", "transformers", "tokenizers", "babel", "num2words")
 
 
 def write_artefacts(
-    folder: Path, model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast", corpus: "LabCorpus", config: LabConfig
+    folder: Path,
+    model: "LlamaForCausalLM",
+    tokenizer: "PreTrainedTokenizerFast",
+    corpus: "LabCorpus",
+    config: LabConfig,
 ) -> None:
     """Write a lab model with its held-out texts into a folder; raises `ArtifactError` if they cannot be written."""
     with as_artifact_error(folder):
@@ -130,10 +134,20 @@ def _columns(rows: list[dict], part: str) -> dict[str, list[str]]:
 
 
 def _write_weights(path: Path, model: "LlamaForCausalLM", metadata: dict[str, str]) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     weights = {name: weight.contiguous() for name, weight in model.state_dict().items() if name != "lm_head.weight"}
-    save_file(weights, path, metadata)  # the unembedding is the embedding: tied, so stored once
+    path.write_bytes(_in_one_order(save(weights, metadata)))  # the unembedding is the embedding: tied, so stored once
+
+
+def _in_one_order(content: bytes) -> bytes:
+    """The same file with its metadata sorted: safetensors writes them in random order, which changes the bytes."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    written = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    written += b" " * (-len(written) % 8)
+    return len(written).to_bytes(8, "little") + written + content[8 + size :]
 
 
 def _write_lines(path: Path, rows: Iterator[dict]) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from neuroglot.corpora.corpus import Corpus
 from neuroglot.lab.artefacts import write_artefacts
 from neuroglot.lab.config import LabConfig, train_tokenizer
 from neuroglot.lab.generator import LabCorpus, make_corpus
@@ -126,17 +127,38 @@ def train_lab(
     """
     started = time.monotonic()
     with _threads(config.threads):
-        corpus = make_corpus(config)
-        tokenizer = train_tokenizer(tokenizer_texts(corpus), config.vocabulary)
+        corpus, tokenizer, model = begin(config)
         texts = training_texts(corpus, tokenizer)
         steps = kept.once(
             "steps", lambda: {"steps": torch.tensor(affordable_steps(config, tokenizer, texts, started))}
         )  # once: a machine that is slower later must not change what was begun
         config = replace(config, steps=int(steps["steps"]))
-        model = new_model(config, tokenizer)
         source = batches(texts, config, tokenizer)
         losses = fit_lab(model, source, config, kept=kept, checkpoint_every=checkpoint_every, on_step=on_step)
     return Lab(model, tokenizer, corpus, config, losses)
+
+
+def begin(config: LabConfig) -> tuple[LabCorpus, PreTrainedTokenizerFast, LlamaForCausalLM]:
+    """The corpus, the tokenizer learned from it, and the untrained model."""
+    corpus = make_corpus(config)
+    tokenizer = train_tokenizer(tokenizer_texts(corpus), config.vocabulary)
+    return corpus, tokenizer, new_model(config, tokenizer)
+
+
+def read_once_packed(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, corpus: Corpus, config: LabConfig
+) -> None:
+    """Forward and backward over documents, as in training, without an update: what a training is timed by."""
+    texts = [
+        Text.of(ids) for column in corpus.texts.values() for ids in token_ids_of(tokenizer, list(column))["input_ids"]
+    ]
+    rows = list(packed(texts, config.row_tokens - 1, Random(0)))
+    with _threads(config.threads):
+        for start in range(0, len(rows), config.batch_rows):
+            chunk = rows[start : start + config.batch_rows]
+            batch = collate(chunk, config.answer_weight, tokenizer.bos_token_id, tokenizer.pad_token_id)
+            batch_loss(model, batch).backward()
+            model.zero_grad(set_to_none=True)
 
 
 @contextmanager

@@ -33,4 +33,4 @@ def with_adapters(model: PreTrainedModel, lora: Lora, seed: int) -> PreTrainedMo
     except (ValueError, TypeError, RuntimeError) as error:
         message = str(error).strip().splitlines()[0]
         raise ConfigError(f"The model cannot be tuned in this way: {message}") from error
-    return adapted  # type: ignore[no-any-return]
+    return adapted

@@ -43,6 +43,18 @@ def train_specialized(
         return fit(view.model, rows, collator(view, pairs.pad_id), training, kept=kept, on_step=on_step)
 
 
+def translation_training(
+    *, steps: int, learning_rate: float, batch_size: int, seed: int, checkpoint_every: int | None = None
+) -> Training:
+    """The options of Neuron Specialization (Tan et al. 2024): inverse square root behind a tenth of the steps of
+    warm-up, β₂ 0.98, label smoothing 0.1.
+    """
+    return Training(
+        steps=steps, learning_rate=learning_rate, batch_size=batch_size, schedule="inverse_sqrt",
+        warmup=max(1, steps // 10), beta2=0.98, label_smoothing=0.1, seed=seed, checkpoint_every=checkpoint_every,
+    )  # fmt: skip
+
+
 Numbered = tuple[Pair, int]  # a pair, and the index of its direction among the masks
 
 
@@ -57,14 +69,20 @@ def collator(view: ModelView, pad_id: int) -> Collate:
     return collate
 
 
+def numbered(masks: DirectionMasks, pairs: Pairs) -> list[Numbered]:
+    """The pairs, each with the index of its direction's mask; raises `ConfigError` for a direction without one."""
+    indices = [masks.place(direction) for direction in pairs.directions]
+    return [(pair, indices[pair.language]) for pair in pairs.pairs]
+
+
 def in_drawn_order(
     masks: DirectionMasks, pairs: Pairs, training: Training, temperature: float, mixed: bool
 ) -> list[Numbered]:
     """The pairs in the order in which they are trained on, each with the index of its direction's mask."""
-    indices = [masks.place(direction) for direction in pairs.directions]  # refuses a direction without masks
+    rows = numbered(masks, pairs)
     order = drawn(
         [pair.language for pair in pairs.pairs], training.steps * training.accumulation, training.batch_size,
         temperature=temperature, mixed=mixed,
         lengths=[len(pair.token_ids) + len(pair.target_ids) for pair in pairs.pairs], seed=training.seed,
     )  # fmt: skip
-    return [(pairs.pairs[row], indices[pairs.pairs[row].language]) for row in order]
+    return [rows[row] for row in order]
