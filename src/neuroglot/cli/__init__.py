@@ -54,14 +54,6 @@ app.command(models, group=GROUPS[HELP], help_epilogue=MODELS_EXAMPLES)
 app.command(selectors, group=GROUPS[HELP], help_epilogue=SELECTORS_EXAMPLES)
 app.command(report, group=GROUPS[HELP], help_epilogue=REPORT_EXAMPLES)
 app.command(doctor, group=GROUPS[HELP], help_epilogue=DOCTOR_EXAMPLES)
-_OLD = True
-if _OLD:  # until they are recipes
-    from neuroglot.cli import lab, specialized_training, tuning
-
-    app.command(tuning.tune, group=GROUPS[USE], help_epilogue=tuning.TUNE_EXAMPLES)
-    app["specialize"].command(specialized_training.compare, help_epilogue=specialized_training.COMPARE_EXAMPLES)
-    app["specialize"].command(specialized_training.train, help_epilogue=specialized_training.TRAIN_EXAMPLES)
-    app["lab"].command(lab.train, name="train", help_epilogue=lab.TRAIN_EXAMPLES)
 app.register_install_completion_command(help="Install shell completion for bash, zsh or fish.")
 for _name in ("--help", "--version", "--install-completion"):
     app[_name].group = GROUPS[HELP]
