@@ -36,13 +36,20 @@ Share = Annotated[float, Gt(0), Le(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnDevice(Recipe):
-    """Where models run."""
+class Placed(Recipe):
+    """Where a model runs."""
 
     heading: ClassVar[str] = "Model"
 
     device: str | None = None
     """For example `cpu` or `cuda`; `auto` spreads a large model over all devices; the fastest one by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnDevice(Placed):
+    """Where models run, and how they are loaded."""
+
+    heading: ClassVar[str] = "Model"
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Precision of the model; the checkpoint's own by default."""
@@ -205,6 +212,44 @@ class Seeded(Recipe):
 
     seed: int = 0
     """Seed of all that is drawn at random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained(Recipe):
+    """How long a model is trained."""
+
+    heading: ClassVar[str] = "Training"
+
+    steps: Positive
+    """Updates of the weights."""
+
+    batch_size: Positive = 32
+    """Examples read at once."""
+
+    checkpoint_every: Positive = 500
+    """Keep, so many steps apart, what is needed to go on, until the run is finished."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shaped(Recipe):
+    """How large a model that is trained from nothing is."""
+
+    heading: ClassVar[str] = "Model"
+
+    hidden: Positive = 96
+    """Width of the model."""
+
+    layers: Positive = 4
+    """Layers; of an encoder and of its decoder so many each."""
+
+    heads: Positive = 4
+    """Attention heads a layer."""
+
+    ffn: Positive = 384
+    """Feed-forward neurons a layer."""
+
+    vocabulary: Positive = 4096
+    """Tokens that the tokenizer learns, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
