@@ -41,7 +41,7 @@ def test_close_calls_can_be_left_undecided() -> None:
 def test_codes_are_ours_however_they_are_written() -> None:
     german, _ = SENTENCES["de"]
     chinese, _ = SENTENCES["zh"]
-    assert identify([german, chinese], ["deu_Latn", "zh-Hans", "pt-BR"]) == ("de", "zh-Hans")
+    assert identify([german, chinese], ["deu_Latn", "zh-Hans", "pt"]) == ("de", "zh-Hans")
     assert identify(["Magandang umaga po sa inyong lahat."], ["tl", "en"]) == ("fil",)
     assert identify(["Jeg har ikke sett deg på lenge."], ["nb", "de"]) == ("nb",)
 
@@ -54,6 +54,7 @@ def test_codes_are_ours_however_they_are_written() -> None:
         (("de", "sr-Latn"), "Latin.* is not known"),
         (("zh-Hans", "zh-Hant"), "zh-Hans and zh-Hant are one language to lingua"),
         (("pt", "pt-BR"), "pt and pt-BR are one language"),
+        (("en", "pt-BR"), "cannot be told from Portuguese of other regions"),
         (("de",), "Expected two or more"),
         ((), "Expected two or more"),
     ],
@@ -112,3 +113,10 @@ def test_real_translations_are_in_their_languages(real_data) -> None:  # type: i
     corpus = corpora.load(real_data("flores_detok"), languages=["de", "en", "ru", "ar"]).take(range(50))
     found = language_forcing(corpus.texts, corpus.ids, candidates=corpus.languages)
     assert found.mean.value > 0.98
+
+
+def test_chinese_is_told_by_its_characters() -> None:
+    simplified, traditional = "我们明天去学校，他们会带着书来。", "我們明天去學校，他們會帶著書來。"
+    assert identify([simplified, traditional], ["zh-Hant", "en"]) == (UNDECIDED, "zh-Hant")
+    assert identify([simplified, traditional], ["zh-Hans", "en"]) == ("zh-Hans", UNDECIDED)
+    assert identify([simplified, traditional], ["zh", "en"]) == ("zh", "zh")

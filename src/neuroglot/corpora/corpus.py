@@ -29,6 +29,7 @@ class Corpus:
     texts: Mapping[str, tuple[str, ...]]
     licence: str = "unknown"
     dropped: int = 0  # rows that the reader left out because a language lacked them
+    remarks: tuple[str, ...] = ()  # what else was left out, in sentences
 
     def __post_init__(self) -> None:
         texts = {language: tuple(column) for language, column in self.texts.items()}

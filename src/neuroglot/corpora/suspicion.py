@@ -10,15 +10,16 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import Literal, TypeVar
 
-from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.languages import known_code
 from neuroglot.errors import ConfigError, CorpusError
 
 Suspicious = Literal["keep", "drop", "refuse"]
+Data = TypeVar("Data", Corpus, Task)
 Counts = Mapping[str, Mapping[str, int]]  # by language, then by kind
 
 TAGS = "think|thinking|thought|reasoning|reflection|scratchpad|analysis"
@@ -28,29 +29,16 @@ CLOSED = re.compile(
 )  # its beginning was in the prompt
 OPENED = re.compile(rf"\s*(?:<(?:{TAGS})>|◁think▷).*\Z", re.DOTALL | re.IGNORECASE)  # its end was never written
 UNKNOWN = re.compile(r"<unk>|<UNK>|\[UNK\]|\ufffd|⁇")
+# What stands in a row that has no text, whole and in lower case.
 GAPS = frozenset(
-    ["n/a", "#n/a", "nan", "null", "none", "nil", "<na>", "<missing>", "[missing]", "missing", "<blank>", "<empty>"]
-    + ["[deleted]", "[removed]", "todo", "tbd", "untranslated", "no translation", "not translated", "request failed!!!"]
-    + [
-        "error",
-        "undefined",
-        "-",
-        "--",
-        "---",
-        "—",
-        "–",
-        "_",
-        "...",
-        "…",
-        "?",
-        "??",
-        "???",
-        "xxx",
-        "<s>",
-        "</s>",
-        "<pad>",
-    ]
-)
+    (
+        "n/a", "#n/a", "nan", "null", "none", "nil", "<na>", "<missing>", "[missing]", "missing", "<blank>", "<empty>",
+        "[deleted]", "[removed]", "todo", "tbd", "untranslated", "no translation", "not translated",
+        "error", "undefined", "request failed!!!",
+        "-", "--", "---", "—", "–", "_", "...", "…", "?", "??", "???", "xxx", "<s>",
+        "</s>", "<pad>",
+    )
+)  # fmt: skip
 REFUSAL = re.compile(
     r"(?:i['’]?m (?:really |very )?sorry|i apologi[sz]e|sorry|unfortunately)[,.]?\s+(?:but )?(?:i|as an)\b.{0,40}"
     r"\b(?:can(?:['’]t|not| not)|am unable|am not able|won['’]t)|i (?:can(?:['’]t|not)|am unable to) "
@@ -60,8 +48,9 @@ REFUSAL = re.compile(
     re.IGNORECASE,
 )
 PREAMBLE = re.compile(
-    r"(?:(?:sure|certainly|of course|okay|ok)\b[^\n]{0,12}?[!,.:]\s*)?(?:here(?: is|['’]s| are)|below is) (?:the|your|a|my)\b"
-    r"[^\n]{0,60}:|(?:sure|certainly|of course)[!,.]\s|(?:the )?(?:[a-z]+ )?translation(?: (?:in|into|to) [a-z]+)?\s*(?:is\s*)?:|"
+    r"(?:(?:sure|certainly|of course|okay|ok)\b[^\n]{0,12}?[!,.:]\s*)?(?:here(?: is|['’]s| are)|below is) "
+    r"(?:the|your|a|my)\b[^\n]{0,60}:|(?:sure|certainly|of course)[!.]\s|"
+    r"(?:the )?(?:[a-z]+ )?translation(?: (?:in|into|to) [a-z]+)?\s*(?:is\s*)?:|"
     r"(?:natürlich|selbstverständlich)[!,] hier|(?:bien sûr|voici)[^\n]{0,40}(?:traduction)[^\n]{0,20}:|"
     r"(?:claro|por supuesto)[!,] aquí|(?:конечно)[!,] вот|(?:当然|好的)[！，!,][^\n]{0,12}(?:翻译|译文)",
     re.IGNORECASE,
@@ -188,8 +177,8 @@ def suspicions(texts: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[str, 
 
 def counted(kinds: Mapping[str, Sequence[tuple[str, ...]]]) -> dict[str, dict[str, int]]:
     """How many texts of each language are of each kind; languages and kinds without any are left out."""
-    counts = {language: Counter(kind for row in column for kind in row) for language, column in kinds.items()}
-    return {language: dict(counter) for language, counter in counts.items() if counter}
+    counters = {language: Counter(kind for row in column for kind in row) for language, column in kinds.items()}
+    return {language: dict(counter) for language, counter in counters.items() if counter}
 
 
 def said(counts: Counts) -> tuple[str, ...]:
@@ -200,28 +189,43 @@ def said(counts: Counts) -> tuple[str, ...]:
     )
 
 
-def sifted(corpus: Corpus, choice: Suspicious = "keep") -> tuple[Corpus, dict[str, dict[str, int]]]:
-    """A corpus, without the rows of suspicious texts if they are to be dropped, and their counts.
+def sifted(data: Data, choice: Suspicious = "keep") -> Data:
+    """A corpus or a task: as it is, without the rows of suspicious texts, which its remarks then count, or refused.
 
-    Raises `CorpusError` if they are to be refused and there are some, or if none is left; `ConfigError` on another
+    Raises `CorpusError` if rows are to be refused and there are some, or if none is left; `ConfigError` on another
     choice.
     """
-    if choice not in ("keep", "drop", "refuse"):
-        raise ConfigError(f"suspicious={choice!r} was given.", "Expected 'keep', 'drop' or 'refuse'.")
-    kinds = suspicions(corpus.texts)
-    counts = counted(kinds)
-    if not counts or choice == "keep":
-        return corpus, counts
-    sound = [row for row in range(len(corpus)) if not any(column[row] for column in kinds.values())]
+    require_choice(choice)
+    kinds = {} if choice == "keep" else suspicions(_asked(data).texts)
+    sound = [row for row in range(len(data)) if not any(column[row] for column in kinds.values())]
+    left_out = len(data) - len(sound)
+    if not left_out:
+        return data
+    sentences: tuple[str, ...] = said(counted(kinds))
     if choice == "refuse" or not sound:
         raise CorpusError(
-            f"Corpus {corpus.name!r} has {len(corpus) - len(sound)} of {len(corpus)} rows that are perhaps no text. "
-            + " ".join(said(counts)),
+            f"{data.name!r} has {left_out} of {len(data)} rows that are perhaps no text. " + " ".join(sentences),
             "Expected text in every language.",
-            "Correct the rows, or take them as they are (suspicious='keep').",
+            "Correct the rows, leave them out (suspicious='drop'), or take them as they are (suspicious='keep').",
         )
-    left = corpus.take(sound)
-    return Corpus(left.name, left.ids, left.texts, left.licence, left.dropped + len(corpus) - len(sound)), counts
+    remarks = (f"{left_out:,} rows of {data.name} that are perhaps no text were left out.", *sentences)
+    return _with_remarks(data.take(sound), remarks)
+
+
+def require_choice(choice: str) -> None:
+    """Raise `ConfigError` for what is no choice."""
+    if choice not in ("keep", "drop", "refuse"):
+        raise ConfigError(f"suspicious={choice!r} was given.", "Expected 'keep', 'drop' or 'refuse'.")
+
+
+def _asked(data: Corpus | Task) -> Corpus:
+    return data.prompts if isinstance(data, Task) else data
+
+
+def _with_remarks(data: Data, remarks: tuple[str, ...]) -> Data:
+    if isinstance(data, Task):
+        return replace(data, prompts=replace(data.prompts, remarks=remarks))
+    return replace(data, remarks=remarks)
 
 
 @cache

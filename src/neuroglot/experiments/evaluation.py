@@ -27,7 +27,7 @@ from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, by_length
 from neuroglot.tokens.examples import LONG, Unfit
 from neuroglot.tokens.questions import read_questions
-from neuroglot.tokens.tokenizing import TokenizedCorpus, context_limit, tokenize
+from neuroglot.tokens.tokenizing import TokenizedCorpus, context_limit, refuse_unknown, tokenize, unknown_shares
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -126,6 +126,7 @@ def _prepared(
         )
     view.require("next-token predictions")
     tokenized, dropped = _tokenized(tokenizer, data, context_limit(tokenizer, text_config(view.model)), unfit)
+    refuse_unknown(tokenizer, tokenized)
     return tokenized, dropped, by_length(tokenized, _token_budget(view))
 
 
@@ -201,4 +202,6 @@ def _made_with(
     metric: Metric,
 ) -> Signature:
     made = made_with(view, tokenizer, data, rows=len(tokenized.ids), dropped=len(data) - len(tokenized.ids))
+    unknown = ",".join(f"{code}:{share:.3f}" for code, share in unknown_shares(tokenizer, tokenized).items() if share)
+    made |= Signature.of(**({"unknown_tokens": unknown} if unknown else {}))
     return made | Signature.of(metric=metric.name, unit=metric.unit, interval="95 % bootstrap over rows")

@@ -6,8 +6,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from neuroglot.corpora.suspicion import without_reasoning
 from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Decoding
 from neuroglot.models.provenance import prompts_signature
@@ -29,13 +30,15 @@ FINISHES = {"stop": None, "length": "truncated", "content_filter": "filtered"}
 class Completion:
     """The text that a model gave to one prompt, or the name of the failure: one of `FAILURES`, or `http 500`.
 
-    Tokens are those of the prompt and the generated ones; None where the backend does not say.
+    Tokens are those of the prompt and the generated ones; None where the backend does not say. `reasoning` is how many
+    characters of reasoning (`<think>…</think>`) were cut off the text; None if there were none.
     """
 
     text: str | None
     failure: str | None = None
     prompt_tokens: int | None = None
     generated_tokens: int | None = None
+    reasoning: int | None = None
 
     def __post_init__(self) -> None:
         known = self.failure is None or self.failure in FAILURES or bool(HTTP_FAILURE.fullmatch(self.failure))
@@ -64,9 +67,13 @@ class Backend(Protocol):
 
 @dataclass(eq=False)
 class ChatWriter:
-    """Conversations as a tokenizer's chat template writes them: each once a job, because it may write the time."""
+    """Conversations as a tokenizer's chat template writes them: each once a job, because it may write the time.
+
+    A template that knows `enable_thinking` is told `thinking`.
+    """
 
     tokenizer: PreTrainedTokenizerBase
+    thinking: bool = False
     written: dict[str, str] = field(default_factory=dict)
 
     def write(self, messages: Sequence[Mapping[str, str]]) -> str:
@@ -75,11 +82,12 @@ class ChatWriter:
 
         if self.tokenizer.chat_template is None:
             raise ConfigError("Messages were given to a model without a chat template.", "Expected plain texts.")
+        options = thinking_option(self.tokenizer, self.thinking)
         plain = [dict(message) for message in messages]
         key = json.dumps([self.tokenizer.chat_template, plain])
         if key not in self.written:
             try:
-                text = self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True)
+                text = self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True, **options)
             except TemplateError as error:
                 raise ConfigError(f"The model's chat template refuses the messages: {error}.") from error
             self.written[key] = str(text)
@@ -97,17 +105,25 @@ class ChatWriter:
         return prompts_signature(self.tokenizer, texts)
 
 
+def thinking_option(tokenizer: PreTrainedTokenizerBase, thinking: bool = False) -> dict[str, Any]:
+    """What tells a chat template to think or not; nothing if it does not know the option."""
+    return {"enable_thinking": thinking} if "enable_thinking" in str(tokenizer.chat_template) else {}
+
+
 def judged(
     text: str, finish: object, prompt_tokens: int | None, generated_tokens: int | None, keep_truncated: bool
 ) -> Completion:
     """A completion that ended by itself and says something; everything else is a failure.
 
-    `keep_truncated` takes the text of a generation that reached its longest length.
+    Reasoning is cut off first, so that one that never ends leaves nothing. `keep_truncated` takes the text of a
+    generation that reached its longest length.
     """
+    answer = without_reasoning(text)
+    cut_off = len(text) - len(answer) or None
     failure = FINISHES.get(finish, "malformed") if isinstance(finish, str) else "malformed"
     failure = None if failure == "truncated" and keep_truncated else failure
-    failure = "empty" if failure is None and not text.strip() else failure
-    return Completion(None if failure else text, failure, prompt_tokens, generated_tokens)
+    failure = "empty" if failure is None and not answer.strip() else failure
+    return Completion(None if failure else answer, failure, prompt_tokens, generated_tokens, cut_off)
 
 
 def check_prompts(prompts: Sequence[Request]) -> None:

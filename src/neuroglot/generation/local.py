@@ -56,19 +56,21 @@ class LocalBackend:
     Conversations are written by the tokenizer's chat template, plain text as the tokenizer writes any text, of a
     decoder without the special tokens that it puts behind. Prompts that do not fit the model's context with
     `max_new_tokens` are failures, and are never cut. `tags` names the token of a language that the tokenizer does not
-    tell. Raises `ConfigError` for a model that generates nothing, and for conversations without a chat template.
+    tell. A chat template that can be told whether to think is told `thinking`; reasoning is cut off the texts. Raises
+    `ConfigError` for a model that generates nothing, and for conversations without a chat template.
     """
 
     view: ModelView
     tokenizer: PreTrainedTokenizerBase
     token_budget: int = TOKEN_BUDGET
     keep_truncated: bool = False
+    thinking: bool = False
     tags: Tags = field(default_factory=dict)
     told: Told | None = None
     conversations: ChatWriter = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "conversations", ChatWriter(self.tokenizer))
+        object.__setattr__(self, "conversations", ChatWriter(self.tokenizer, self.thinking))
         self.view.require("generated text")
 
     @property

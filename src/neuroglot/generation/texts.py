@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from neuroglot.corpora.suspicion import Context, kinds_of
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.signature import Signature
 from neuroglot.storage import parse_json, write_whole
@@ -35,6 +36,13 @@ class GeneratedTexts:
     @property
     def languages(self) -> tuple[str, ...]:
         return tuple(self.texts)
+
+    def kinds(self) -> dict[str, list[tuple[str, ...]]]:
+        """By language, of each row the kinds of text that it may be instead (`corpora.suspicion`)."""
+        listed: dict[str, list[tuple[str, ...]]] = {language: [] for language in self.texts}
+        for language, _, prompt, text in self.rows():
+            listed[language].append(kinds_of(text, Context(language, prompt=prompt or None)))
+        return listed
 
     def first(self, rows: int | None) -> GeneratedTexts:
         """The first rows, or all of them."""

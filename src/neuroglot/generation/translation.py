@@ -20,6 +20,7 @@ from typing import Any
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.languages import language_code
+from neuroglot.corpora.suspicion import Context, Suspicious, counted, kinds_of, require_choice, said
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.generation.backend import Backend, Completion
 from neuroglot.generation.decoding import Decoding, drawn_with
@@ -72,6 +73,26 @@ class Translated:
         """
         return {language: self._suspects(column) for language, column in self.completions.items()}
 
+    def kinds(self) -> dict[str, list[tuple[str, ...]]]:
+        """By language, of each row the kinds of text that its translation may be instead (`corpora.suspicion`)."""
+        texts = self.original.texts[self.source]
+        return {
+            language: [
+                kinds_of(completion.text, Context(language, texts[row], self.source))
+                if completion and completion.text is not None
+                else ()
+                for row, completion in enumerate(column)
+            ]
+            for language, column in self.completions.items()
+        }
+
+    def reasoned(self) -> dict[str, int]:
+        """By language, off how many texts reasoning was cut."""
+        return {
+            language: sum(bool(completion and completion.reasoning) for completion in column)
+            for language, column in self.completions.items()
+        }
+
     def _suspects(self, column: tuple[Completion | None, ...]) -> list[str]:
         texts = self.original.texts[self.source]
         ratios = {
@@ -82,16 +103,18 @@ class Translated:
         usual = median(ratios.values()) if ratios else 0.0
         return [row_id for row_id, ratio in ratios.items() if ratio < CUT_BELOW * usual]
 
-    def to_corpus(self) -> Corpus:
+    def to_corpus(self, suspicious: Suspicious = "keep") -> Corpus:
         """Original and translations of the rows without any failure; `dropped` counts the others too.
 
-        Raises `CorpusError` where no row is left.
+        `suspicious="drop"` leaves out the rows of which `kinds` says something. Raises `ArtifactError` if there are
+        some and they are to be refused, `CorpusError` if no row is left.
         """
         columns = {
             language: [completion and completion.text for completion in column]
             for language, column in self.completions.items()
         }
         kept = [row for row in range(len(self.original)) if all(column[row] is not None for column in columns.values())]
+        kept = self._sound(kept, suspicious)
         if not kept:
             counts = {language: dict(counter) for language, counter in self.failures().items()}
             raise CorpusError(
@@ -102,6 +125,18 @@ class Translated:
         texts = {language: tuple(str(column[row]).strip() for row in kept) for language, column in columns.items()}
         dropped = self.original.dropped + len(self.original) - len(kept)
         return Corpus(left.name, left.ids, {**left.texts, **texts}, left.licence, dropped)
+
+    def _sound(self, rows: list[int], choice: Suspicious) -> list[int]:
+        require_choice(choice)
+        kinds = {} if choice == "keep" else self.kinds()
+        sound = [row for row in rows if not any(column[row] for column in kinds.values())]
+        if choice == "refuse" and len(sound) < len(rows):
+            raise ArtifactError(
+                f"{len(rows) - len(sound)} translations are perhaps no text. {' '.join(said(counted(kinds)))}",
+                "Expected text in every language.",
+                "Leave them out (suspicious='drop'), or take them as they are (suspicious='keep').",
+            )
+        return sound
 
     def save(self, path: Path | str) -> Path:
         """Write a header line and one line a row, whole or not at all."""
@@ -146,7 +181,7 @@ def _written(completion: Completion | None) -> dict[str, Any] | None:
 def _read(found: dict[str, Any] | None) -> Completion | None:
     if found is None:
         return None
-    counts = [found.get(name) for name in ("prompt_tokens", "generated_tokens")]
+    counts = [found.get(name) for name in ("prompt_tokens", "generated_tokens", "reasoning")]
     if not all(isinstance(found.get(name), str | None) for name in ("text", "failure")):
         raise TypeError("texts of another type")
     if not all(count is None or (type(count) is int and count >= 0) for count in counts):

@@ -30,6 +30,7 @@ class VllmBackend:
     revision: str | None = None
     dtype: str = "auto"
     keep_truncated: bool = False
+    thinking: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     engine: Any = field(init=False, repr=False)
     conversations: ChatWriter = field(init=False, repr=False)
@@ -39,7 +40,7 @@ class VllmBackend:
             raise ConfigError("trust_remote_code was asked for.", "Code that comes with a model is never run.")
         engine = _vllm().LLM(model=self.model, revision=self.revision, dtype=self.dtype, **self.options)
         object.__setattr__(self, "engine", engine)
-        object.__setattr__(self, "conversations", ChatWriter(engine.get_tokenizer()))
+        object.__setattr__(self, "conversations", ChatWriter(engine.get_tokenizer(), self.thinking))
 
     @property
     def chat(self) -> bool:

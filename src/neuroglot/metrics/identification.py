@@ -13,6 +13,7 @@ from torch import Tensor
 
 from neuroglot import extras
 from neuroglot.corpora.languages import known_code, language_code, language_name
+from neuroglot.corpora.suspicion import chinese_script, han_script
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.bootstrap import Score, mean_scores
 from neuroglot.signature import Signature
@@ -107,8 +108,15 @@ def identify(texts: Sequence[str], candidates: Sequence[str], *, min_distance: f
 
     builder = LanguageDetectorBuilder.from_languages(*known)
     detector = builder.with_minimum_relative_distance(min_distance).build()
-    found = detector.detect_languages_in_parallel_of(list(texts))
-    return tuple(UNDECIDED if language is None else known[language] for language in found)
+    languages = detector.detect_languages_in_parallel_of(list(texts))
+    codes = (UNDECIDED if language is None else known[language] for language in languages)
+    return tuple(_in_its_script(code, text) for code, text in zip(codes, texts, strict=True))
+
+
+def _in_its_script(code: str, text: str) -> str:
+    """The code; `und` for Chinese that is not, by its characters, in the script of the code: lingua does not tell."""
+    asked = chinese_script(code)
+    return code if asked is None or han_script(text) == asked else UNDECIDED
 
 
 def _identifier(candidates: Sequence[str], min_distance: float) -> Signature:
@@ -130,10 +138,23 @@ def _lingua_languages(candidates: Sequence[str]) -> dict[Language, str]:
             )
         if language in found:
             raise ConfigError(f"Candidates {found[language]} and {code} are one language to lingua.", "Name one.")
+        _refuse_region(code)
         found[language] = code
     if len(found) < 2:
         raise ConfigError(f"Candidates {', '.join(candidates) or 'none'} were given.", "Expected two or more.")
     return found
+
+
+def _refuse_region(code: str) -> None:
+    """Raise `ConfigError` for the language of a region, which nothing here can tell: pt-BR is pt-PT to lingua."""
+    language, *rest = code.split("-")
+    region = next((part for part in rest if len(part) in (2, 3) and part.isupper()), None)
+    if region is not None and chinese_script(code) is None:
+        raise ConfigError(
+            f"{language_name(code)} ({code}) cannot be told from {language_name(language)} of other regions.",
+            f"Expected a language without a region, such as {language}.",
+            f"Ask for {language}.",
+        )
 
 
 def _lingua_table() -> dict[str, Language]:

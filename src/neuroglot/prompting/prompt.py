@@ -106,7 +106,8 @@ class Prompt:
     def as_chat(self, tokenizer: PreTrainedTokenizerBase, system: str | None = None, **options: Any) -> Prompt:
         """The prompt as the user's turn in the tokenizer's chat template, the assistant's turn open for the answer.
 
-        `options` go to `apply_chat_template` (`enable_thinking=False`). Raises `ConfigError` where the tokenizer has no
+        `options` go to `apply_chat_template`; `enable_thinking` is False if the template knows it and nothing else is
+        said. Raises `ConfigError` where the tokenizer has no
         template, the template changes the text, the prompt is a chat, or an answer is there already.
         """
         if self.is_chat or self.spans[-1].start != len(self.text):
@@ -117,6 +118,8 @@ class Prompt:
                 "Expected is that of a model trained for conversation.",
                 "Use the prompt as it is, or set tokenizer.chat_template.",
             )
+        if "enable_thinking" in str(tokenizer.chat_template):
+            options = {"enable_thinking": False, **options}
         text, shift = _written(tokenizer, self.text, system, options)
         spans = [replace(span, start=span.start + shift, end=span.end + shift) for span in self.spans[:-1]]
         slot = replace(self.spans[-1], start=len(text), end=len(text))

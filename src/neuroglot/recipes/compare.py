@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from neuroglot.recipes.options import FIND, OnDevice, OnLanguages, OnSite, note_data
+from neuroglot.recipes.options import FIND, OnDevice, OnLanguages, OnSite
+from neuroglot.recipes.reading import note_data
 from neuroglot.recipes.sharing import over_long, prompts_of
 
 if TYPE_CHECKING:

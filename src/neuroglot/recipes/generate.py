@@ -95,7 +95,7 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
     def _prompts(self, identity: Identity) -> Corpus:
         from neuroglot.corpora import Corpus
         from neuroglot.errors import ConfigError
-        from neuroglot.recipes.options import note_data, read_corpus
+        from neuroglot.recipes.reading import note_data, read_corpus
 
         if (self.corpus is None) == (self.prompt is None):
             raise ConfigError("Prompts are needed.", "Expected either a corpus (--corpus) or one --prompt.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from neuroglot.recipes.reading import MissingText, SuspiciousText, note_data, read_corpus, read_task
 from neuroglot.runs.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from neuroglot.activity.recording import Recording
     from neuroglot.corpora import Corpus, Task
     from neuroglot.corpora.directions import Direction
-    from neuroglot.corpora.parallel_inputs import ParallelInputs
     from neuroglot.generation.decoding import Decoding
     from neuroglot.models import ModelView
     from neuroglot.neurons.masks import DirectionMasks
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 FIND, PROVE, USE, HELP = "Find", "Prove", "Use", "Help"  # groups of commands, as `neuroglot --help` lists them
 
-MissingText = Literal["refuse", "drop"]
 SiteName = Literal["post_act", "write"]
 Positive = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
@@ -90,7 +89,18 @@ class Limited(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnLanguages(Limited):
+class Sifted(Limited):
+    """What is done with what is perhaps no text."""
+
+    heading: ClassVar[str] = "Texts"
+
+    suspicious: SuspiciousText = "keep"
+    """What to do with rows that are perhaps no text (untranslated, `<unk>`, reasoning, refusals, another script …):
+    `keep` and count them, `drop` them, or `refuse` to go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnLanguages(Sifted):
     """Which languages are read, and how many rows."""
 
     heading: ClassVar[str] = "Texts"
@@ -113,7 +123,7 @@ class OnColumn(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnTexts(Limited, OnColumn):
+class OnTexts(Sifted, OnColumn):
     """Which corpus is read, in one language or several."""
 
     heading: ClassVar[str] = "Texts"
@@ -152,7 +162,7 @@ class OnTask(OnLanguages):
     def load_task(self, identity: Identity, languages: tuple[str, ...] | None = None) -> Task:
         """The task in the languages that are asked for, noted."""
         wanted = self.languages if languages is None else languages
-        task = read_task(self.corpus, self.task, wanted, self.on_missing, self.limit)
+        task = read_task(self.corpus, self.task, wanted, self.on_missing, self.limit, self.suspicious)
         note_data(identity, task)
         return task
 
@@ -375,44 +385,3 @@ class OnEndpoint(Recipe):
     answers: Path | None = None
     """Folder that keeps the endpoint's answers for later jobs, which then ask for what failed only; without it they are
     kept until the run is finished."""
-
-
-def read_corpus(
-    options: OnLanguages, corpus: str, languages: tuple[str, ...] | None, column: str | None = None
-) -> Corpus:
-    """The rows of a corpus that the options ask for."""
-    from neuroglot import corpora
-    from neuroglot.recipes.artefacts import corpus_source
-
-    rows = corpora.load(corpus_source(corpus), languages=languages, on_missing=options.on_missing, column=column)
-    return rows.head(options.limit)
-
-
-def read_task(
-    corpus: str,
-    name: str | None,
-    languages: tuple[str, ...] | None,
-    on_missing: MissingText,
-    limit: int | None,
-) -> Task:
-    """A task from files, or the lab's task `name`; raises `ConfigError` if there is none of this name."""
-    from neuroglot import lab
-    from neuroglot.corpora import load_task
-    from neuroglot.errors import ConfigError
-
-    if corpus != "lab":
-        if name is not None:
-            raise ConfigError(f"The task {name!r} was named for {corpus!r}.", "Only 'lab' holds several.")
-        return load_task(corpus, languages=languages, on_missing=on_missing, limit=limit)
-    tasks = {task.name: task for task in lab.tasks()}
-    if name not in tasks:
-        raise ConfigError(f"The lab's task {name!r} was asked for.", f"Expected task to be one of {', '.join(tasks)}.")
-    task = tasks[name] if languages is None else tasks[name].select(languages)
-    return task.head(limit)
-
-
-def note_data(identity: Identity, data: Corpus | Task | ParallelInputs, what: str = "data") -> None:
-    """Note in the run's identity which rows were read."""
-    from neuroglot.signature import Signature
-
-    identity.note(what, Signature.of(name=data.name, hash=data.hash, rows=len(data)))

@@ -7,16 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from neuroglot.recipes.options import (
-    USE,
-    Decoded,
-    Natural,
-    OnDevice,
-    OnTask,
-    Positive,
-    note_data,
-    read_task,
-)
+from neuroglot.recipes.options import USE, Decoded, Natural, OnDevice, OnTask, Positive
+from neuroglot.recipes.reading import first_sound, note_data, read_task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -212,11 +204,12 @@ class Pmi(OnDevice, OnTask, Decoded):
         if self.released is not None:
             return read_released(self.corpus, self.released, languages=shown[1:])
         if self.corpus == "lab" or self.task is not None or is_task(self.corpus):
-            return from_task(read_task(self.corpus, self.task, shown, self.on_missing, None), original)
+            return from_task(read_task(self.corpus, self.task, shown, self.on_missing, None, self.suspicious), original)
         if self.target is None:
             raise ConfigError(f"{self.corpus} is parallel text.", "Expected a target: the language to translate into.")
         languages = [*shown, self.target]
         texts = corpora.load(corpus_source(self.corpus), languages=languages, on_missing=self.on_missing)
+        texts = first_sound(texts, None, self.suspicious)
         return from_corpora({"text": texts}, original, target=self.target)
 
     def _model(self, identity: Identity, index: int) -> _Model:

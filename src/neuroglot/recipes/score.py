@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from neuroglot.errors import ConfigError
-from neuroglot.recipes.options import USE, Limited
+from neuroglot.recipes.options import USE, Sifted
 
 if TYPE_CHECKING:
     from neuroglot.corpora.generate_log import GenerateLog
@@ -30,7 +31,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score(Limited):
+class Score(Sifted):
     """Score texts against references, line by line, with intervals; and against a baseline, with a paired test."""
 
     command = "score"
@@ -97,7 +98,28 @@ class Score(Limited):
         texts, baseline = Texts(hypotheses, references, sources), None
         if self.baseline is not None:
             baseline = replace(texts, hypotheses=self._system(identity, "baseline", self.baseline).texts)
-        return _Inputs(self._first(texts), None if baseline is None else self._first(baseline).hypotheses)
+        inputs = _Inputs(self._first(texts), None if baseline is None else self._first(baseline).hypotheses)
+        return self._sound(identity, inputs)
+
+    def _sound(self, identity: Identity, inputs: _Inputs) -> _Inputs:
+        """Hypotheses that are perhaps no text are counted, left out on all sides, or refused."""
+        from neuroglot.corpora.suspicion import Context, counted, kinds_of, said
+        from neuroglot.errors import CorpusError
+
+        texts, language = inputs.texts, self.language or "und"
+        sources = texts.sources or (None,) * len(texts.hypotheses)
+        kinds = [kinds_of(text, Context(language, source)) for text, source in zip(texts.hypotheses, sources)]
+        remarks = said(counted({self.language or "the hypotheses": kinds}))
+        sound = [row for row, suspicions in enumerate(kinds) if not suspicions]
+        if remarks and (self.suspicious == "refuse" or (self.suspicious == "drop" and not sound)):
+            raise CorpusError(
+                " ".join(remarks), "Expected text in every row.", "Take them as they are (suspicious='keep')."
+            )
+        identity.remarks += remarks
+        if self.suspicious == "keep" or not remarks:
+            return inputs
+        identity.remarks.append(f"Of {len(kinds):,} rows {len(kinds) - len(sound):,} were left out.")
+        return _Inputs(_rows(texts, sound), inputs.baseline and tuple(inputs.baseline[row] for row in sound))
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.metrics.texts import score_texts
@@ -166,9 +188,19 @@ class Score(Limited):
 
     def _first(self, texts: Texts) -> Texts:
         """The first lines of all sides, as many as are asked for."""
-        references = tuple(column[: self.limit] for column in texts.references)
-        sources = None if texts.sources is None else texts.sources[: self.limit]
-        return replace(texts, hypotheses=texts.hypotheses[: self.limit], references=references, sources=sources)
+        return _rows(texts, range(len(texts.hypotheses))[: self.limit])
+
+
+def _rows(texts: Texts, rows: Sequence[int]) -> Texts:
+    """These rows of all sides."""
+
+    def taken(column: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(column[row] for row in rows)
+
+    sources = None if texts.sources is None else taken(texts.sources)
+    return replace(
+        texts, hypotheses=taken(texts.hypotheses), references=tuple(map(taken, texts.references)), sources=sources
+    )
 
 
 def _lines(identity: Identity, name: str, path: Path) -> tuple[str, ...]:

@@ -5,18 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from neuroglot.recipes.options import (
-    PROVE,
-    Controlled,
-    OnColumn,
-    OnDevice,
-    OnLanguages,
-    OnNeurons,
-    Positive,
-    Share,
-    note_data,
-    read_corpus,
-)
+from neuroglot.recipes.options import PROVE, Controlled, OnColumn, OnDevice, OnLanguages, OnNeurons, Positive, Share
+from neuroglot.recipes.reading import note_data, read_corpus
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

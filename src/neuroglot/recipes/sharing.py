@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from neuroglot.recipes.options import FIND, Natural, OnLanguages, OnModel, OnSite, note_data
+from neuroglot.recipes.options import FIND, Natural, OnLanguages, OnModel, OnSite
+from neuroglot.recipes.reading import note_data
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -149,10 +150,10 @@ class Sharing(OnModel, OnLanguages, OnSite):
 def prompts_of(options: OnLanguages, source: str) -> tuple[Corpus, list[str]]:
     """The texts to read and what was left out of them: a task's prompts, or parallel text."""
     from neuroglot.corpora.tasks import is_task
-    from neuroglot.recipes.options import read_corpus, read_task
+    from neuroglot.recipes.reading import read_corpus, read_task
 
     if is_task(source):
-        task = read_task(source, None, options.languages, options.on_missing, options.limit)
+        task = read_task(source, None, options.languages, options.on_missing, options.limit, options.suspicious)
         return task.prompts, [f"{task.name}: {count:,} rows left out: {why}." for why, count in task.dropped.items()]
     corpus = read_corpus(options, source, options.languages)
     notes = [f"{corpus.name}: {corpus.dropped:,} rows left out: a language lacked the text."] if corpus.dropped else []

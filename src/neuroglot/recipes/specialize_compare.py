@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from neuroglot.recipes.options import (
-    USE,
-    OnCorpus,
-    OnPivot,
-    Placed,
-    Positive,
-    Shaped,
-    Trained,
-    Writing,
-    note_data,
-)
+from neuroglot.recipes.options import USE, OnCorpus, OnPivot, Placed, Positive, Shaped, Trained, Writing
+from neuroglot.recipes.reading import note_data
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus

@@ -8,15 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import CORPUS, TRANSLATIONS, corpus_source
-from neuroglot.recipes.options import (
-    USE,
-    Decoded,
-    OnDevice,
-    OnEndpoint,
-    OnTexts,
-    Positive,
-    note_data,
-)
+from neuroglot.recipes.options import USE, Decoded, OnDevice, OnEndpoint, OnTexts, Positive
+from neuroglot.recipes.reading import SuspiciousText, first_sound, note_data
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus
@@ -74,6 +67,9 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
     keep_truncated: bool = False
     """Keep translations that reached --max-new-tokens; they are failures by default."""
 
+    thinking: bool = False
+    """Let a model think first if its chat template can be told; what it thinks is cut off its translation."""
+
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot import corpora
         from neuroglot.generation.translation import original_of, targets_of
@@ -82,7 +78,7 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
         self.decoding  # noqa: B018 (refuses options that contradict each other)
         languages = None if self.source is None else [self.source]
         read = corpora.load(corpus_source(self.corpus), languages=languages, column=self.column)
-        texts = original_of(read, self.source).head(self.limit)
+        texts = first_sound(original_of(read, self.source), self.limit, self.suspicious)
         targets_of(texts, self.into)
         note_data(identity, texts)
         shown = None if self.demonstrations is None else corpora.load(corpus_source(self.demonstrations))
@@ -96,7 +92,7 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
 
         translated = self._translated(self._with_answers(inputs, run), run.kept("windows"))
         translated.save(run.files / TRANSLATIONS)
-        corpus = _translated_rows(translated)
+        corpus = _translated_rows(translated, self.suspicious)
         _save(corpus, run.files / CORPUS)
         section = translated_section(translated, len(corpus))
         return Report([section], title=f"{corpus.name} in {', '.join(corpus.languages)}")
@@ -135,7 +131,9 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
         from neuroglot.generation.protocol import secret
 
         if self.model is not None:
-            return LocalBackend(*self.load_model(identity, self.model), keep_truncated=self.keep_truncated)
+            return LocalBackend(
+                *self.load_model(identity, self.model), keep_truncated=self.keep_truncated, thinking=self.thinking
+            )
         assert self.endpoint is not None
         assert self.endpoint_model is not None
         endpoint = Endpoint(
@@ -164,12 +162,12 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
         )  # fmt: skip
 
 
-def _translated_rows(translated: Translated) -> Corpus:
+def _translated_rows(translated: Translated, suspicious: SuspiciousText) -> Corpus:
     """The rows that were translated into every language; if none was, but may be later, the answers are kept."""
     from neuroglot.errors import CorpusError, EndpointError
 
     try:
-        return translated.to_corpus()
+        return translated.to_corpus(suspicious)
     except CorpusError as error:
         asked = (completion for column in translated.completions.values() for completion in column)
         if not any(completion is not None and completion.may_pass for completion in asked):

@@ -25,6 +25,7 @@ class Identity:
     where: str = ""
     stored: Mapping[str, Mapping[str, Any]] | None = None
     noted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)  # sentences about what was read, for the report
     on_note: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:

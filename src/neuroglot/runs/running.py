@@ -57,7 +57,9 @@ def _in_memory(recipe: Recipe) -> Report:
     """Without a run folder nothing is kept."""
     with tempfile.TemporaryDirectory(prefix="neuroglot-") as temporary:
         identity = Identity()
-        return recipe.work(Run(Path(temporary) / "files", Path(temporary) / "state", identity), recipe.read(identity))
+        inputs = recipe.read(identity)
+        run = Run(Path(temporary) / "files", Path(temporary) / "state", identity)
+        return _remarked(recipe.work(run, inputs), identity)
 
 
 def _in_folder(recipe: Recipe, folder: RunFolder, resume: bool, overwrite: bool) -> Report:
@@ -76,7 +78,7 @@ def _in_folder(recipe: Recipe, folder: RunFolder, resume: bool, overwrite: bool)
     run = Run(folder.files, folder.state, identity, folder.path, overwrite)
     with _noting(recipe, folder, identity), _keeping(folder, run):
         distribution.wait_for_all()
-        report = recipe.work(run, inputs)
+        report = _remarked(recipe.work(run, inputs), identity)
         write_results(report, recipe, folder.files)
         folder.publish(_job(recipe, identity))
     return report
@@ -89,7 +91,13 @@ def _beside(recipe: Recipe, folder: RunFolder) -> Report:
     if distribution.from_first(False):
         return Report.load(folder.path / "report.json")
     distribution.wait_for_all()  # until the first process has made the folder
-    return recipe.work(Run(folder.files, folder.state, identity), inputs)
+    return _remarked(recipe.work(Run(folder.files, folder.state, identity), inputs), identity)
+
+
+def _remarked(report: Report, identity: Identity) -> Report:
+    """The report with what was remarked while its inputs were read, each sentence once."""
+    report.notes = tuple(dict.fromkeys([*report.notes, *identity.remarks]))
+    return report
 
 
 def write_results(report: Report, recipe: Recipe, files: Path) -> None:

@@ -16,6 +16,8 @@ from neuroglot.errors import CorpusError
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedTokenizerBase
 
+UNKNOWN_SHARE = 0.5
+
 
 @dataclass(frozen=True)
 class Text:
@@ -82,6 +84,30 @@ def tokenize(
     return TokenizedCorpus(corpus.languages, ids, texts, dropped)
 
 
+def unknown_shares(tokenizer: PreTrainedTokenizerBase, tokenized: TokenizedCorpus) -> dict[str, float]:
+    """By language, the share of the tokens that are asked for which is the tokenizer's unknown one."""
+    unknown, asked = ([0] * len(tokenized.languages) for _ in range(2))
+    for text in tokenized.texts:
+        scored = [token for token, is_scored in zip(text.token_ids, text.scored) if is_scored]
+        asked[text.language] += len(scored)
+        unknown[text.language] += scored.count(tokenizer.unk_token_id)
+    counts = zip(tokenized.languages, unknown, asked)
+    return {language: count / total if total else 0.0 for language, count, total in counts}
+
+
+def refuse_unknown(tokenizer: PreTrainedTokenizerBase, tokenized: TokenizedCorpus) -> None:
+    """Raise `CorpusError` for a language of which half of the tokens or more are unknown: their loss is of no text."""
+    shares = unknown_shares(tokenizer, tokenized)
+    wrong = {language: share for language, share in shares.items() if share >= UNKNOWN_SHARE}
+    if wrong:
+        listed = ", ".join(f"{share:.0%} in {language!r}" for language, share in wrong.items())
+        raise CorpusError(
+            f"The tokenizer does not know the text: {listed} of the tokens are {tokenizer.unk_token!r}.",
+            f"Expected less than {UNKNOWN_SHARE:.0%}, because the loss of an unknown token says nothing of the text.",
+            "Leave these languages out, or take a model that has them.",
+        )
+
+
 def fits(row: Sequence[Text], max_tokens: int | None) -> bool:
     """Whether none of a row's texts is too long."""
     return max_tokens is None or max(len(text.token_ids) for text in row) <= max_tokens
@@ -121,10 +147,37 @@ def encode(
                 "Expected at least one token that the tokenizer did not add itself.",
             )
         scored = tuple(to_score and index > 0 and not flag for index, flag in enumerate(special))
-        start = 0 if spans is None else next((span[0] for span, asked in zip(spans, scored) if asked), len(text))
-        scored_bytes = len(text[start:].encode()) if to_score else 0
+        scored_bytes = len(text[_start(tokenizer, text, token_ids, scored, spans) :].encode()) if to_score else 0
         texts.append(Text(first_row + row, 0, tuple(token_ids), special, scored, scored_bytes))
     return texts
+
+
+def _start(
+    tokenizer: PreTrainedTokenizerBase,
+    text: str,
+    token_ids: Sequence[int],
+    scored: Sequence[bool],
+    spans: Sequence[tuple[int, int]] | None,
+) -> int:
+    """Where in the text the scored tokens begin.
+
+    A slow tokenizer has no offsets: there it is behind what the tokens before decode to, if the text begins so.
+    """
+    first = next((index for index, asked in enumerate(scored) if asked), None)
+    if first is None:
+        return len(text)
+    if spans is not None:
+        return spans[first][0]
+    before = str(tokenizer.decode(list(token_ids[:first]), skip_special_tokens=True)).strip()
+    indent = len(text) - len(text.lstrip())
+    if before and not text.startswith(before, indent):
+        raise CorpusError(
+            f"The slow tokenizer writes {before!r} for the beginning of {text[:40]!r}.",
+            "Expected the text's own beginning, or the bytes that are scored could not be counted.",
+            "Load its fast version.",
+        )
+    end = indent + len(before) if before else 0
+    return end + (len(text[end:]) - len(text[end:].lstrip())) if before else end
 
 
 def token_ids_of(

@@ -7,13 +7,12 @@ import string
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from importlib.metadata import version
 
 import torch
 from torch import Tensor
 
-from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.errors import ConfigError
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts, mean_percent
 from neuroglot.signature import Signature
 

@@ -65,18 +65,19 @@ def numeric(options: TextOptions) -> TextMetric:
 
 
 def read_published(text: str) -> Decimal:
-    """The last number, commas between digits deleted and signs not read; 0 if there is none (MathOctopus, 2310.20246)."""
+    """The last number, commas between digits deleted, no sign read; 0 if there is none (MathOctopus, 2310.20246)."""
     numbers = re.findall(r"\d+(?:\.\d+)?", re.sub(r"(\d),(\d)", r"\1\2", text))
     return Decimal(numbers[-1]) if numbers else Decimal(0)
 
 
 def read_answer(text: str, language: str) -> Decimal | None:
-    """The number that a text gives as its answer, or None.
+    r"""The number that a text gives as its answer, or None.
 
     Reasoning blocks are left out, and the next question that a model asks itself. The answer is what the last
-    `\\boxed{}` holds, else the first number behind the last announcement ('The answer is', in English and in `language`,
-    or '####'), on its line or the next one with text, else the last number of the text. A calculation gives what stands
-    behind its last '='; without one, it is not read. Digits of all scripts are read, words are not. Marks:
+    `\boxed{}` holds, else the first number behind the last announcement ('The answer is', in English and in
+    `language`, or '####'), on its line or the next one with text, else the last number of the text. A calculation
+    gives what stands behind its last '='; without one, it is not read. Digits of all scripts are read, words
+    are not. Marks:
 
     * both marks in one number, or one of them twice: the meaning is clear, whatever the language;
     * one mark, not before exactly three digits or not after one to three: a decimal mark;
@@ -139,7 +140,7 @@ def _before_next_question(text: str) -> str:
 
 
 def _boxed(text: str) -> str | None:
-    """What the last `\\boxed{}` with a number holds, braces in it matched."""
+    r"""What the last `\boxed{}` with a number holds, braces in it matched."""
     for match in reversed(list(re.finditer(r"\\f?boxed\s*\{", text))):
         depth, end = 1, match.end()
         while end < len(text) and depth:

@@ -19,7 +19,8 @@ from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts, mean_percent
 from neuroglot.signature import Signature
 
-UNSPACED = frozenset("bo dz gan km lo my shn th wuu yue".split())  # languages whose words are not spaced
+# Languages whose words are not spaced.
+NOT_SPACED = frozenset(["bo", "dz", "gan", "km", "lo", "my", "shn", "th", "wuu", "yue"])
 
 _require = partial(extras.require, extra="scores")
 
@@ -70,9 +71,9 @@ def tokenizer_name(options: TextOptions) -> str:
 def _recommended(table: Any, language: str) -> str:
     """What sacrebleu recommends for a language; raises `ConfigError` if it has nothing for one without spaces."""
     name = table._TOKENIZER_MAP.get(language)
-    if name is None and language in UNSPACED:
+    if name is None and language in NOT_SPACED:
         raise ConfigError(
-            f"sacrebleu recommends no tokenizer for {language!r}, whose words are not spaced; 13a would not split them.",
+            f"sacrebleu recommends no tokenizer for {language!r}, whose words have no spaces that 13a could split at.",
             "Expected a language that it knows, or a tokenizer by name.",
             "Take --tokenize char or flores200, or score with chrf++.",
         )

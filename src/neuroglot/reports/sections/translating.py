@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from neuroglot.corpora.suspicion import counted, said
 from neuroglot.reports.parts import Section
 from neuroglot.reports.tables import Cell, Column, Table
 from neuroglot.reports.wording import joined, language_label, plural
@@ -27,10 +28,18 @@ def translated_section(translated: Translated, rows: int) -> Section:
         remarks=(
             "A translation is perhaps cut if its bytes over those of the original are fewer than half of what is usual "
             "in the language; such rows stay.",
+            *said(counted(translated.kinds())),
+            *_reasoning(translated),
         ),
         tables=(_table(translated),),
         lines=tuple(_line(translated, language) for language in translated.completions),
     )
+
+
+def _reasoning(translated: Translated) -> tuple[str, ...]:
+    counts = {language: count for language, count in translated.reasoned().items() if count}
+    listed = joined([f"{count:,} in {language_label(language)}" for language, count in counts.items()])
+    return (f"Reasoning was cut off translations: {listed}.",) if counts else ()
 
 
 def _line(translated: Translated, language: str) -> str:

@@ -1,0 +1,93 @@
+"""Texts as the options of a recipe ask for them, and what a run's identity and report say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from neuroglot.corpora import Corpus, Task
+    from neuroglot.corpora.parallel_inputs import ParallelInputs
+    from neuroglot.runs.identity import Identity
+
+MissingText = Literal["refuse", "drop"]
+SuspiciousText = Literal["keep", "drop", "refuse"]
+Rows = TypeVar("Rows", "Corpus", "Task")
+
+
+class Asked(Protocol):
+    """The options that say which rows of a corpus are read."""
+
+    @property
+    def on_missing(self) -> MissingText: ...
+    @property
+    def limit(self) -> int | None: ...
+    @property
+    def suspicious(self) -> SuspiciousText: ...
+
+
+def read_corpus(options: Asked, corpus: str, languages: tuple[str, ...] | None, column: str | None = None) -> Corpus:
+    """The rows of a corpus that the options ask for."""
+    from neuroglot import corpora
+    from neuroglot.recipes.artefacts import corpus_source
+
+    rows = corpora.load(corpus_source(corpus), languages=languages, on_missing=options.on_missing, column=column)
+    return first_sound(rows, options.limit, options.suspicious)
+
+
+def first_sound(data: Rows, limit: int | None, suspicious: SuspiciousText) -> Rows:
+    """The first rows; if suspicious ones are dropped, the first of the others."""
+    from neuroglot.corpora.suspicion import sifted
+
+    if suspicious == "drop":
+        return sifted(data, "drop").head(limit)
+    return sifted(data.head(limit), suspicious)
+
+
+def read_task(
+    corpus: str,
+    name: str | None,
+    languages: tuple[str, ...] | None,
+    on_missing: MissingText,
+    limit: int | None,
+    suspicious: SuspiciousText = "keep",
+) -> Task:
+    """A task from files, or the lab's task `name`; raises `ConfigError` if there is none of this name."""
+    from neuroglot import lab
+    from neuroglot.corpora import load_task
+    from neuroglot.errors import ConfigError
+
+    if corpus != "lab":
+        if name is not None:
+            raise ConfigError(f"The task {name!r} was named for {corpus!r}.", "Only 'lab' holds several.")
+        before = None if suspicious == "drop" else limit
+        task = load_task(corpus, languages=languages, on_missing=on_missing, limit=before)
+        return first_sound(task, limit, suspicious)
+    tasks = {task.name: task for task in lab.tasks()}
+    if name not in tasks:
+        raise ConfigError(f"The lab's task {name!r} was asked for.", f"Expected task to be one of {', '.join(tasks)}.")
+    task = tasks[name] if languages is None else tasks[name].select(languages)
+    return first_sound(task, limit, suspicious)
+
+
+def note_data(identity: Identity, data: Corpus | Task | ParallelInputs, what: str = "data") -> None:
+    """Note in the run's identity which rows were read, and for its report which of them are perhaps no text."""
+    from neuroglot.corpora.suspicion import counted, said, suspicions
+    from neuroglot.signature import Signature
+
+    identity.note(what, Signature.of(name=data.name, hash=data.hash, rows=len(data)))
+    for texts, remarks in _text_columns(data):
+        identity.remarks += [*remarks, *said(counted(suspicions(texts)))]
+
+
+def _text_columns(data: Corpus | Task | ParallelInputs) -> list[tuple[Mapping[str, Sequence[str]], tuple[str, ...]]]:
+    """What is read in each language, and what was remarked when it was read; of parallel inputs field by field."""
+    from neuroglot.corpora import Corpus, Task
+
+    if isinstance(data, Corpus | Task):
+        asked = data.prompts if isinstance(data, Task) else data
+        return [(asked.texts, asked.remarks)]
+    return [
+        ({column: [item.fields[name][column] for item in data.items] for column in columns if "#" not in column}, ())
+        for name, columns in data.columns.items()
+    ]

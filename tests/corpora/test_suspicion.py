@@ -1,0 +1,108 @@
+"""Text that is no text: each kind, what is none of it, and what is done with it."""
+
+from pathlib import Path
+
+import pytest
+
+from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.suspicion import (
+    KINDS,
+    Context,
+    counted,
+    han_script,
+    kinds_of,
+    sifted,
+    suspicions,
+    without_reasoning,
+)  # fmt: skip
+from neuroglot.errors import ConfigError, CorpusError
+
+ENGLISH = "The dog sleeps in the old house."
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "context"),
+    [
+        ("gap marker", "N/A", Context("fr")),
+        ("gap marker", "Request failed!!!", Context("es")),
+        ("unknown tokens", "le <unk> dort", Context("fr")),
+        ("unknown tokens", "le ch\ufffden dort", Context("fr")),
+        ("reasoning", "<think>hm</think>\n\nLe chien dort.", Context("fr")),
+        ("reasoning", "The user wants French.\n</think>\n\nLe chien dort.", Context("fr")),
+        ("refusal", "I'm sorry, but I can't help with that.", Context("fr")),
+        ("refusal", "Lo siento, pero no puedo traducir esto.", Context("es")),
+        ("preamble", "Sure! Here is the translation:\n\nLe chien dort.", Context("fr")),
+        ("untranslated", ENGLISH, Context("fr", ENGLISH, "en")),
+        ("echo of the prompt", f"{ENGLISH} And so on.", Context("en", prompt=ENGLISH)),
+        ("pieces of words", "le chi@@ en dort", Context("fr")),
+        ("pieces of words", "▁le ▁chien", Context("fr")),
+        ("broken off", "Le chien dort dans la,", Context("fr", ENGLISH, "en")),
+        ("another script", "Собака спит в доме", Context("fr")),
+        ("another script", "我们明天去学校，他们会带着书来。", Context("zh-Hant")),
+    ],
+)
+def test_each_kind_is_recognised(kind: str, text: str, context: Context) -> None:
+    assert kinds_of(text, context) == (kind,)
+
+
+@pytest.mark.parametrize(
+    ("text", "context"),
+    [
+        ("Le chien dort.", Context("fr", ENGLISH, "en")),
+        ("Johann Sebastian Bach, 1685", Context("fr", "Johann Sebastian Bach, 1685", "en")),
+        ("John F. Kennedy International Airport", Context("fr", "John F. Kennedy International Airport", "en")),
+        ("Taxi", Context("de", "Taxi", "en")),
+        (ENGLISH, Context("en", ENGLISH, "en")),
+        ("Sorry I am late.", Context("en")),
+        ("Of course, the profits were large.", Context("en")),
+        ("我们明天去学校，他们会带着书来。", Context("zh-Hans")),
+        ("我们明天去学校，他们会带着书来。", Context("zh")),
+        ("NASA 2024", Context("ru")),
+        ("Ein Satz", Context("und")),
+    ],
+)
+def test_text_is_let_be(text: str, context: Context) -> None:
+    assert kinds_of(text, context) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("<think>\na\n</think>\n\nb", "b"), ("a\n</think>\n\nb", "b"), ("b\n<think>never ends", "b"),
+        ("<think>a</think>b<THINK>c</THINK>d", "bd"), ("a < b > c", "a < b > c"), ("◁think▷x◁/think▷y", "y"),
+    ],
+)  # fmt: skip
+def test_reasoning_is_cut_whole_or_half(text: str, left: str) -> None:
+    assert without_reasoning(text) == left
+
+
+def corpus() -> Corpus:
+    texts = {"en": (ENGLISH, "We buy fresh bread today.", "Yes"), "fr": (ENGLISH, "Nous achetons du pain.", "<unk>")}
+    return Corpus("three", ("1", "2", "3"), texts)
+
+
+def test_kinds_are_counted_by_language_and_rows_dropped_or_refused() -> None:
+    assert counted(suspicions(corpus().texts)) == {"fr": {"untranslated": 1, "unknown tokens": 1}}
+    assert sifted(corpus(), "keep") == corpus()
+    left = sifted(corpus(), "drop")
+    assert left.ids == ("2",)
+    assert left.remarks[0] == "2 rows of three that are perhaps no text were left out."
+    with pytest.raises(CorpusError, match=r"2 of 3 rows that are perhaps no text.*fr: 1 untranslated"):
+        sifted(corpus(), "refuse")
+    with pytest.raises(ConfigError, match="Expected 'keep', 'drop' or 'refuse'"):
+        sifted(corpus(), "count")  # type: ignore[arg-type]
+
+
+def test_simplified_and_traditional_are_told_apart() -> None:
+    assert (han_script("这个国家"), han_script("這個國家"), han_script("山水")) == ("Hans", "Hant", None)
+
+
+def test_real_text_is_hardly_ever_suspicious(real_data) -> None:
+    """What is left in FLORES is in fact broken: `<unk>`, sentences that end in a comma, English in Amharic."""
+    files = sorted(Path(real_data("flores_detok")).glob("*.txt"))
+    texts = {file.stem: tuple(file.read_text().rstrip("\n").split("\n")) for file in files}
+    kinds = counted(suspicions(texts))
+    assert set(kinds) <= set(texts)
+    assert sum(count for column in kinds.values() for count in column.values()) <= 20
+    assert {kind for column in kinds.values() for kind in column} <= {"unknown tokens", "broken off", "another script"}
+    assert len(KINDS) == 10
