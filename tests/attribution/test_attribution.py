@@ -12,7 +12,7 @@ from neuroglot.attribution.attribution import Attribution
 from neuroglot.attribution.recording import CategoriesTally, attribute
 from neuroglot.attribution.unembedding import TARGETS_KEPT, Unembedding
 from neuroglot.errors import ArtifactError, ConfigError, InterventionError, UnsupportedModelError
-from neuroglot.metrics.bootstrap import mean_scores, resampled_sums, scores_from
+from neuroglot.metrics.intervals import mean_scores, resampled_sums, scores_from
 from neuroglot.models import view
 from neuroglot.neurons.categories import CATEGORIES
 from tests.attribution import oracle

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from neuroglot.activity.recording import Recording
     from neuroglot.layout import Layout
     from neuroglot.metrics.ablation import Headline
-    from neuroglot.metrics.bootstrap import Score
+    from neuroglot.metrics.intervals import Score
     from neuroglot.metrics.metrics import Metric
 
 
@@ -163,6 +163,7 @@ CONDITION_LABELS = {
 }
 HARMFUL = ("own", "other", "random")  # conditions that switch something off
 UNDEFINED = "–"
+NO_INTERVAL = "(no interval)"
 OTHER, RANDOM = "another language's neurons", "as many random neurons"
 
 
@@ -171,7 +172,7 @@ def number(value: float | None) -> str:
     if value is None or math.isnan(value):
         return UNDEFINED
     if math.isinf(value):
-        return "unbounded"
+        return "unbounded" if value > 0 else "−unbounded"
     if isinstance(value, int) or abs(value) >= 1000:
         text = f"{value:,.0f}"
     else:
@@ -192,7 +193,9 @@ def multiple(value: float) -> str:
 
 
 def bracketed(score: Score, write: Callable[[float], str] = number) -> str:
-    """The interval of a score: `[0.02, 0.03]`."""
+    """The interval of a score: `[0.02, 0.03]`, or that it has none."""
+    if math.isnan(score.low) or math.isnan(score.high):
+        return NO_INTERVAL
     return f"[{write(score.low)}, {write(score.high)}]"
 
 
@@ -233,8 +236,7 @@ def harm_sentence(headline: Headline, metric: Metric, data: str, languages: int)
 def in_unit(score: Score, metric: Metric) -> str:
     """A score with unit and interval; shares as percentage points."""
     scale, unit = (100.0, "percentage points") if metric.unit == "share right" else (1.0, metric.unit)
-    value, low, high = (number(scale * end) for end in (score.value, score.low, score.high))
-    return f"{value} {unit} [{low}, {high}]"
+    return f"{number(scale * score.value)} {unit} {bracketed(score, lambda end: number(scale * end))}"
 
 
 def _effect(own: Score, metric: Metric) -> str:

@@ -10,7 +10,7 @@ import torch
 from sacrebleu.metrics import BLEU, CHRF, TER
 
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError, MissingExtraError
-from neuroglot.metrics.bootstrap import resampled_sums
+from neuroglot.metrics.intervals import resampled_sums
 from neuroglot.metrics.texts import TEXT_METRICS, TextOptions, Texts, choose_metrics, score_texts
 
 SYSTEM = ("Der Hund schläft im Garten.", "", "Morgen kommt sie (vielleicht) an, sagt er.", "今天天气很好。", "ja")

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from neuroglot.metrics.ablation import AblationMatrix, Headline
-from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.metrics import BitsPerByte, NatsPerToken
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series

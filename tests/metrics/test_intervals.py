@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from neuroglot.metrics.bootstrap import RESAMPLES, RESAMPLING_SEEDS, Score, mean_scores, resampled_means, score_table
+from neuroglot.metrics.intervals import RESAMPLES, RESAMPLING_SEEDS, Score, mean_scores, resampled_means, score_table
 from tests.reports import making
 
 
