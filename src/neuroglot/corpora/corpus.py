@@ -6,6 +6,7 @@ And Task: a corpus of prompts, one of right answers, and, for a multiple choice,
 import hashlib
 import json
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -91,26 +92,55 @@ class Corpus:
         return replace(self, texts={language: self.texts[language] for language in languages})
 
     def take(self, rows: Iterable[int]) -> "Corpus":
-        """The rows at these positions, in this order, in every language."""
+        """The rows at these positions, in this order, in every language; a row that is taken again gets an id of its own."""
         rows = list(rows)
         texts = {language: tuple(column[row] for row in rows) for language, column in self.texts.items()}
-        return replace(self, ids=tuple(self.ids[row] for row in rows), texts=texts)
+        return replace(self, ids=_told_apart([self.ids[row] for row in rows]), texts=texts)
 
     def head(self, limit: int | None = None) -> "Corpus":
         """The first rows, at most `limit` of them, or all; raises `ConfigError` for a limit below 1."""
         return self.take(_first(len(self), limit))
 
-    def split(self, share: float, seed: int = 0) -> tuple["Corpus", "Corpus"]:
-        """Two disjoint parts, the first with `share` of the rows, drawn with `seed`; both keep the corpus's row
-        order.
+    @property
+    def distinct(self) -> tuple[int, ...]:
+        """For each row the number of the first row that shares a text with it in some language, directly or through
+        other rows: rows with the same number are no independent evidence.
         """
-        first_size = round(share * len(self))
-        if not 0 < first_size < len(self):
+        first: list[int] = list(range(len(self)))
+
+        def root(row: int) -> int:
+            while first[row] != row:
+                first[row] = row = first[first[row]]
+            return row
+
+        for column in self.texts.values():
+            seen: dict[str, int] = {}
+            for row, text in enumerate(column):
+                earlier, later = sorted((root(seen.setdefault(text.strip(), row)), root(row)))
+                first[later] = earlier
+        return tuple(map(root, range(len(self))))
+
+    @property
+    def duplicates(self) -> int:
+        """How many rows repeat a text of an earlier row."""
+        return len(self) - len(set(self.distinct))
+
+    def split(self, share: float, seed: int = 0) -> tuple["Corpus", "Corpus"]:
+        """Two disjoint parts, the first with `share` of the rows, drawn with `seed`; both keep the corpus's row order.
+
+        Rows that share a text stay together, so that parts of a corpus with duplicates may be a little uneven.
+        """
+        groups: dict[int, list[int]] = {}
+        for row, group in enumerate(self.distinct):
+            groups.setdefault(group, []).append(row)
+        first_size = round(share * len(groups))
+        if not 0 < first_size < len(groups):
             raise CorpusError(
-                f"Corpus {self.name!r} has {len(self)} rows; a split at {share} leaves one part empty.",
+                f"Corpus {self.name!r} has {len(groups)} different rows; a split at {share} leaves one part empty.",
                 "Both parts need at least one row.",
             )
-        chosen = set(random.Random(seed).sample(range(len(self)), first_size))
+        drawn = random.Random(seed).sample(list(groups.values()), first_size)
+        chosen = {row for group in drawn for row in group}
         rest = (row for row in range(len(self)) if row not in chosen)
         return self.take(sorted(chosen)), self.take(rest)
 
@@ -216,6 +246,16 @@ class Task:
                 "It must be the same option in every language.",
                 "List the options in one order in all languages.",
             )
+
+
+def _told_apart(ids: Sequence[str]) -> tuple[str, ...]:
+    """Ids of which a repeated one says which time it is: `a`, `a, again 2`."""
+    seen: Counter[str] = Counter()
+    named = []
+    for row_id in ids:
+        seen[row_id] += 1
+        named.append(row_id if seen[row_id] == 1 else f"{row_id}, again {seen[row_id]}")
+    return tuple(named)
 
 
 def require_limit(limit: int | None) -> None:

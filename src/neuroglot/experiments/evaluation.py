@@ -21,7 +21,7 @@ from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet, described_sets
 from neuroglot.neurons.rules.rates import at_random_like
 from neuroglot.progress import track
-from neuroglot.signature import Signature
+from neuroglot.signature import Signature, seed_of
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, by_length
 from neuroglot.tokens.examples import LONG, Unfit
@@ -66,23 +66,25 @@ def ablation_matrix(
     draws: int = 5,
     seed: int = 0,
     random_on: Literal["all", "own"] = "all",
+    rule: str = "",
     unfit: Unfit = "drop",
     kept: Kept = NOTHING_KEPT,
 ) -> AblationMatrix:
     """Switch off each language's neurons in turn and score every language, beside `draws` random sets of equal size.
 
-    Random sets have as many neurons in every layer as the set they stand beside, and are scored on `all` languages, or
-    on the set's `own` only, which is all that the headline needs. What each condition gave is kept in `kept`. The rows
-    should be others than those the sets were selected on; `unfit` ones as in `evaluate`. Raises `ConfigError` unless
-    `sets` has exactly the languages of `data`, in any order.
+    Random sets have as many neurons in every layer, or expert, as the set they stand beside, and are scored on `all`
+    languages, or on the set's `own` only, which is all that the headline needs. They differ by seed, draw, language and
+    the `rule` that they are a control of. What each condition gave is kept in `kept`. The rows should be others than
+    those the sets were selected on; `unfit` ones as in `evaluate`. Raises `ConfigError` unless `sets` has exactly the
+    languages of `data`, in any order.
     """
     tokenized, dropped, batches = _prepared(view, tokenizer, data, metric, unfit)
     _require_languages(tokenized.languages, sets, draws)
     own = [sets[language] for language in tokenized.languages]
-    random = [  # a seed of its own for every set and draw: the same one would give nested sets
-        (at_random_like(neurons, seed + draw * len(own) + place), place)
+    random = [
+        (at_random_like(neurons, control_seed(seed, draw, language, rule)), index)
         for draw in range(draws)
-        for place, neurons in enumerate(own)
+        for index, (language, neurons) in enumerate(zip(tokenized.languages, own, strict=True))
     ]
     conditions: list[tuple[NeuronSet, int | None]] = [(NeuronSet.empty(view.layout), None)]
     conditions += [(neurons, None) for neurons in own]
@@ -112,6 +114,13 @@ def ablation_matrix(
         signature,
         dropped,
     )
+
+
+def control_seed(seed: int, draw: int, language: str, rule: str = "") -> int:
+    """The seed of one random set: no two seeds, draws, languages or rules share it, so that their controls are
+    independent.
+    """
+    return seed_of("control", seed, draw, language, rule)
 
 
 def _prepared(

@@ -123,6 +123,7 @@ def compare_selectors(
             draws=draws,
             seed=seed,
             random_on="own",
+            rule=selector.name,
             kept=kept.below(selector.name),
         )
         matrices[selector.name] = (matrix,)

@@ -142,8 +142,8 @@ def _test_remark(view: _View) -> str:
     told = [f"{name} {_p(test.rows.p)} and {_p(test.against_random)}" for name, test in tests.items()]
     return (
         "Exact two-sided tests of the right answers a row, against all neurons on and against the random draws "
-        f"(p adjusted by Holm for all {count} tests of this section): {'; '.join(told)}. Which category does harm, and more "
-        f"than random, is tested by t, adjusted by Holm for all categories."
+        f"(p adjusted by Holm for all {count} tests of this section): {'; '.join(told)}. Which category does harm, "
+        f"and more than random, is tested by t, adjusted by Holm for all categories."
     )
 
 
