@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from neuroglot.metrics.intervals import Estimate, Score, by_rows, combined, over
+from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, by_rows, combined, over
 from neuroglot.metrics.metrics import SHARE_RIGHT, Metric
 from neuroglot.signature import Signature
 
@@ -104,9 +104,11 @@ class AblationMatrix:
         """Scores of the metric's values, each row giving so many answers if it is of answers."""
         return estimate.share_scores(cells) if self._right_or_wrong else estimate.scores()
 
-    def differences(self, estimate: Estimate, cells: int = 1) -> list[Score]:
+    def differences(self, estimate: Estimate, cells: int = 1, confidence: float = CONFIDENCE) -> list[Score]:
         """Scores of differences of the metric's values."""
-        return estimate.share_differences(cells) if self._right_or_wrong else estimate.scores()
+        if self._right_or_wrong:
+            return estimate.share_differences(cells, confidence=confidence)
+        return estimate.scores(confidence)
 
     @property
     def _right_or_wrong(self) -> bool:

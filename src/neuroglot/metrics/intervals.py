@@ -82,9 +82,9 @@ class Estimate:
         )
         return squared.masked_fill(squared.sqrt() <= NO_SPREAD * (1 + self.value.abs()), torch.nan)
 
-    def scores(self) -> list[Score]:
+    def scores(self, confidence: float = CONFIDENCE) -> list[Score]:
         """Numbers `[K]` with t intervals; without an interval where one row is there, or all rows are alike."""
-        half = self.squared_half_widths().sqrt()
+        half = self.squared_half_widths(confidence).sqrt()
         return _scores(self.value, self.value - half, self.value + half)
 
     def share_scores(self, cells: int = 1, whole: float = 1.0) -> list[Score]:
@@ -107,7 +107,7 @@ class Estimate:
         half = (relative * spread + relative.square() / 4).sqrt() / (1 + relative)
         return _scores(self.value, (whole * (middle - half)).clamp(min=0), (whole * (middle + half)).clamp(max=whole))
 
-    def share_differences(self, cells: int = 1, whole: float = 1.0) -> list[Score]:
+    def share_differences(self, cells: int = 1, whole: float = 1.0, confidence: float = CONFIDENCE) -> list[Score]:
         """Differences `[K]` of two shares on the same rows, as parts of `whole`.
 
         As if there were two rows more, one that became right and one that became wrong (Bonett and Price 2012), so that
@@ -119,9 +119,9 @@ class Estimate:
         pair = torch.where(alike, 1.0, 1 / cells)
         squares = rows * (rows - 1) * variance + rows * change.square() + 2 * pair
         middle = rows * change / (rows + 2)
-        by_row = _t(rows, CONFIDENCE) ** 2 * (squares / (rows + 2) - middle.square()) / (rows + 2)
+        by_row = _t(rows, confidence) ** 2 * (squares / (rows + 2) - middle.square()) / (rows + 2)
         other = Estimate(self.value, {level: part for level, part in self.without.items() if level != "rows"})
-        half = (by_row + other.squared_half_widths().nan_to_num() / whole**2).sqrt()
+        half = (by_row + other.squared_half_widths(confidence).nan_to_num() / whole**2).sqrt()
         half = half.masked_fill(~self._defined, torch.nan)
         low, high = (whole * (middle - half)).clamp(min=-whole), (whole * (middle + half)).clamp(max=whole)
         return _scores(self.value, torch.minimum(low, self.value), torch.maximum(high, self.value))

@@ -20,9 +20,10 @@ class Standing:
     """One selector's effects, in the metric's unit, positive being harm; means over languages and models.
 
     `own`: on the language whose neurons are off; `other`: on all others; `random`: of as many random neurons a layer on
-    the language. `selectivity` is own − other, `beyond_random` own − random; `rank` counts from 1 by selectivity, from
+    the language. `selectivity` is own − other, `beyond_random` own − random, with intervals that hold at once for all
+    selectors of a board; `rank` counts from 1 by selectivity, from
     the number of selectors that are more selective to that of those that are not less, by tests of all pairs. `p` is
-    that of `beyond_random` being 0. Both are adjusted for the number of tests (Holm): all claims of a board hold
+    that of `beyond_random` being 0. Rank and p are adjusted for the number of tests (Holm): all claims of a board hold
     in 95 % of boards. `by_model` has the selectivity of each model. `sizes`: the smallest and largest set.
     """
 
@@ -74,16 +75,15 @@ class Scoreboard:
         """
         estimates = stacked([self._means(of_models) for of_models in self.matrices.values()])
         values = estimates.map(_with_differences)  # [S, 5]
-        right = next(iter(self.matrices.values()))[0]
-        cells = len(self.languages) * len(self.models)
-        scores = right.differences(values.map(lambda numbers: numbers.flatten(-2)), cells)
+        means = self._scored(estimates, CONFIDENCE)
+        differences = self._scored(values.map(lambda numbers: numbers[..., 3:]), self.confidence_at_once)
         p_values = holm(values.map(lambda numbers: numbers[..., 4]).p_values().tolist())
         ranks = _ranks(values.map(lambda numbers: numbers[..., 3]))
-        names = ("own", "other", "random", "selectivity", "beyond_random")
         standings = [
             Standing(
                 selector,
-                **dict(zip(names, scores[5 * index : 5 * index + 5], strict=True)),
+                *means[index],
+                *differences[index],
                 rank=ranks[index],
                 p=p_values[index],
                 by_model=tuple(float(_with_differences(matrix.means().value)[3]) for matrix in matrices),
@@ -92,6 +92,18 @@ class Scoreboard:
             for index, (selector, matrices) in enumerate(self.matrices.items())
         ]
         return sorted(standings, key=lambda standing: standing.rank.value)
+
+    @property
+    def confidence_at_once(self) -> float:
+        """Of each difference, so that those of all selectors hold at once, the first one's too (Bonferroni)."""
+        return 1 - (1 - CONFIDENCE) / len(self.matrices)
+
+    def _scored(self, estimate: Estimate, confidence: float) -> list[list[Score]]:
+        """A list of scores for each selector: `[S, K]`."""
+        matrix, width = next(iter(self.matrices.values()))[0], estimate.value.shape[-1]
+        flat = estimate.map(lambda numbers: numbers.flatten(-2))
+        scores = matrix.differences(flat, len(self.languages) * len(self.models), confidence)
+        return [scores[start : start + width] for start in range(0, len(scores), width)]
 
     def _means(self, matrices: Sequence[AblationMatrix]) -> Estimate:
         """Own, other and random, mean over models: `[3]`."""

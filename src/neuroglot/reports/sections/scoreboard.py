@@ -60,8 +60,8 @@ def _intervals(board: Scoreboard) -> str:
     drawn = f"{matrices[0].random.shape[0]} random sets a set; {matrices[0].baseline.shape[0]:,} parallel rows a model"
     models = f" and the {len(board.models)} models" if len(board.models) > 1 else ""
     return (
-        f"Intervals are 95% intervals over rows and draws{models}; {drawn}. Ranks and harm beyond random are tested "
-        f"for all selectors at once (Holm), so that no claim of a board is false in 95% of boards."
+        f"Intervals are 95% intervals over rows and draws{models}; {drawn}. Those of differences, ranks and tests hold "
+        f"for all selectors at once (Bonferroni, Holm): in 95% of boards no claim is false."
     )
 
 
