@@ -92,7 +92,7 @@ class Corpus:
         return replace(self, texts={language: self.texts[language] for language in languages})
 
     def take(self, rows: Iterable[int]) -> "Corpus":
-        """The rows at these positions, in this order, in every language; a row that is taken again gets an id of its own."""
+        """The rows at these positions, in this order, in every language; one taken again gets an id of its own."""
         rows = list(rows)
         texts = {language: tuple(column[row] for row in rows) for language, column in self.texts.items()}
         return replace(self, ids=_told_apart([self.ids[row] for row in rows]), texts=texts)

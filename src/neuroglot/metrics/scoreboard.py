@@ -82,8 +82,8 @@ class Scoreboard:
         standings = [
             Standing(
                 selector,
-                *means[index],
-                *differences[index],
+                **dict(zip(("own", "other", "random"), means[index], strict=True)),
+                **dict(zip(("selectivity", "beyond_random"), differences[index], strict=True)),
                 rank=ranks[index],
                 p=p_values[index],
                 by_model=tuple(float(_with_differences(matrix.means().value)[3]) for matrix in matrices),
