@@ -7,7 +7,7 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -193,6 +193,15 @@ class Task:
         return hashlib.sha256(" ".join(part.hash for part in self._parts()).encode()).hexdigest()[:16]
 
     @property
+    def distinct(self) -> tuple[int, ...]:
+        """For each question the number of the first one that is the same, prompt and answer, in some language."""
+        both = zip(self.prompts.texts.items(), self.answers.texts.values(), strict=True)
+        texts = {
+            language: tuple(map("\n".join, zip(prompts, answers, strict=True))) for (language, prompts), answers in both
+        }
+        return replace(self.prompts, texts=texts).distinct
+
+    @property
     def right(self) -> tuple[int, ...]:
         """Which option is the answer, for each row; empty where there are no options."""
         language = self.languages[0]
@@ -256,6 +265,25 @@ def _told_apart(ids: Sequence[str]) -> tuple[str, ...]:
         seen[row_id] += 1
         named.append(row_id if seen[row_id] == 1 else f"{row_id}, again {seen[row_id]}")
     return tuple(named)
+
+
+def text_hashes(data: Corpus | Task) -> set[int]:
+    """A hash of each text of a corpus, or of each prompt of a task, in any language: 63 bits of SHA-256, so that it can
+    be told later which rows were read.
+    """
+    columns = (data.prompts if isinstance(data, Task) else data).texts.values()
+    return {_text_hash(text) for column in columns for text in column}
+
+
+def rows_with(data: Corpus | Task, hashes: Set[int]) -> int:
+    """How many rows have a text, in any language, whose hash is among these."""
+    columns = (data.prompts if isinstance(data, Task) else data).texts.values()
+    return sum(any(_text_hash(text) in hashes for text in row) for row in zip(*columns, strict=True))
+
+
+def _text_hash(text: str) -> int:
+    digest = hashlib.sha256(text.strip().encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def require_limit(limit: int | None) -> None:

@@ -40,7 +40,8 @@ class AblationMatrix:
     the neurons of `languages[s]`, so that S = G.
 
     An effect is the change of the metric in the direction of harm: loss increase, or accuracy decrease. `dropped`
-    counts by reason the rows that are not among the R.
+    counts by reason the rows that are not among the R, `repeated` those that share a text with an earlier one and are
+    counted together with it, and `seen` those on which neurons were selected.
     """
 
     data: str
@@ -52,6 +53,8 @@ class AblationMatrix:
     random: Tensor
     signature: Signature
     dropped: Mapping[str, int] = field(default_factory=dict)
+    repeated: int = 0
+    seen: int = 0
 
     def effects(self) -> list[list[Score]]:
         """Effect of set s on language g, with intervals over rows: S lists of G scores."""

@@ -128,7 +128,9 @@ class ExactAnswer:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Counts `[R, G, C]` of a metric on the corpus or task named `data`; `dropped` counts its other rows by reason."""
+    """Counts `[R, G, C]` of a metric on the corpus or task named `data`; `dropped` counts its other rows by reason, and
+    `repeated` those that share a text with an earlier one and are counted together with it.
+    """
 
     data: str
     languages: tuple[str, ...]
@@ -136,6 +138,7 @@ class Evaluation:
     counts: Tensor
     signature: Signature
     dropped: Mapping[str, int] = field(default_factory=dict)
+    repeated: int = 0
 
     @property
     def scores(self) -> dict[str, Score]:

@@ -210,6 +210,20 @@ def left_out(dropped: Mapping[str, int]) -> tuple[str, ...]:
     return (f"Left out in all languages: {joined(reasons)}.",) if reasons else ()
 
 
+def repeated_rows(count: int) -> tuple[str, ...]:
+    """The remark that rows share texts; none if they do not."""
+    text = f"{plural(count, 'row')} with a text of an earlier row: counted with it as one, as no new evidence."
+    return (text,) if count else ()
+
+
+def seen_rows(count: int) -> str:
+    """What goes before the headline where neurons were selected on rows that they are judged by."""
+    if not count:
+        return ""
+    rows = plural(count, "row")
+    return f"Not a proof: the neurons were selected on {rows} of these, where they look better than elsewhere. "
+
+
 def plural(count: int, noun: str) -> str:
     """`1 neuron`, `1,234 neurons`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

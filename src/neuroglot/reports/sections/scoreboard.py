@@ -10,7 +10,17 @@ from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import Figure, Plot, Section
 from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import CONDITION_LABELS, HARMFUL, Labels, bracketed, distinct, joined, number, plural
+from neuroglot.reports.wording import (
+    CONDITION_LABELS,
+    HARMFUL,
+    Labels,
+    bracketed,
+    distinct,
+    joined,
+    number,
+    plural,
+    seen_rows,
+)
 from neuroglot.signature import Signature
 
 
@@ -19,7 +29,8 @@ def _(board: Scoreboard) -> Section:
     """Own, other and random for each selector, and its selectivity with rank."""
     standings = board.standings()
     unit = board.metric.unit
-    sentence = _sentence(standings, board)
+    seen = max(matrix.seen for matrices in board.matrices.values() for matrix in matrices)
+    sentence = f"{seen_rows(seen)}{_sentence(standings, board)}"
     labels = Labels(*[tuple(one.selector for one in standings)] * 2)
     series = [Series(CONDITION_LABELS[name], name, [getattr(one, name) for one in standings]) for name in HARMFUL]
     spec = figures.dots(series, labels, unit=f"{board.metric.name} increase, {unit}")
