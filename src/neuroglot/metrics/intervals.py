@@ -19,7 +19,7 @@ from torch import Tensor
 
 CONFIDENCE = 0.95
 NO_SPREAD = 1e-12  # what float64 leaves of differences of numbers that are equal
-Level = Literal["rows", "draws", "models", "seeds"]
+UnitLevel = Literal["rows", "draws", "models", "seeds"]
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,7 @@ class Estimate:
     @cached_property
     def variances(self) -> dict[str, Tensor]:
         """The variance of the numbers by level."""
-        return {
-            level: (len(values) - 1) / len(values) * (values - values.mean(0)).square().sum(0)
-            for level, values in self.without.items()
-        }
+        return {level: _variance(values) for level, values in self.without.items()}
 
     def squared_half_widths(self, confidence: float = CONFIDENCE) -> Tensor:
         """Σ t² variance over levels, each with the t of its own degrees of freedom; NaN where nothing varies.
@@ -160,11 +157,10 @@ class Estimate:
 
 
 def by_rows(counts: Tensor) -> Estimate:
-    """Sums over parallel rows, which are independent: `[R, ...]`, float64; not defined without the only row."""
+    """Sums over parallel rows, which are independent: `[R, ...]`, float64; a single row has no variance."""
     counts = counts.double()
     total = counts.sum(0)
-    without = total - counts if len(counts) > 1 else torch.full_like(counts, torch.nan)
-    return Estimate(total, {"rows": without})
+    return Estimate(total, {"rows": total - counts if len(counts) > 1 else counts})
 
 
 def row_means(values: Tensor) -> Estimate:
@@ -173,7 +169,7 @@ def row_means(values: Tensor) -> Estimate:
     return by_rows(counted).map(lambda sums: sums[..., 0] / sums[..., 1])
 
 
-def over(estimate: Estimate, level: Level) -> Estimate:
+def over(estimate: Estimate, level: UnitLevel) -> Estimate:
     """The mean over K draws, models or seeds in the first axis: numbers `[K, ...]` → `[...]`, with one level more.
 
     One random draw cannot tell how draws differ, and has no interval; one model or seed stands for itself.
@@ -183,7 +179,7 @@ def over(estimate: Estimate, level: Level) -> Estimate:
     if len(units) > 1:
         without[level] = (units.sum(0) - units) / (len(units) - 1)
     elif level == "draws":
-        without[level] = torch.full_like(units, torch.nan)
+        without[level] = units
     return Estimate(units.mean(0), without)
 
 
@@ -263,6 +259,13 @@ def _fieller(estimate: Estimate, index: int) -> Score:
 
 def _scores(value: Tensor, low: Tensor, high: Tensor) -> list[Score]:
     return [Score(*numbers) for numbers in zip(value.tolist(), low.tolist(), high.tolist(), strict=True)]
+
+
+def _variance(without: Tensor) -> Tensor:
+    """Of numbers without each of n units `[n, ...]`; NaN for one unit, which cannot tell how units differ."""
+    if len(without) < 2:
+        return torch.full_like(without[0], torch.nan)
+    return (len(without) - 1) / len(without) * (without - without.mean(0)).square().sum(0)
 
 
 def _t(units: int, confidence: float) -> float:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from neuroglot.runs.run import Run
     from neuroglot.storage import Kept
 
-Rows = TypeVar("Rows", "Corpus", "Task")
+ParallelData = TypeVar("ParallelData", "Corpus", "Task")
 FIND, PROVE, USE, HELP = "Find", "Prove", "Use", "Help"  # groups of commands, as `neuroglot --help` lists them
 
 Part = Literal["all", "selection", "rest"]
@@ -363,7 +363,7 @@ def read_corpus(
     return part_of(options, rows).head(options.limit)
 
 
-def part_of(options: OnLanguages, rows: Rows) -> Rows:
+def part_of(options: OnLanguages, rows: ParallelData) -> ParallelData:
     """All rows, or the part that the options ask for."""
     if options.part == "all":
         return rows

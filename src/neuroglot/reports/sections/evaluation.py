@@ -44,13 +44,13 @@ def _(evaluation: Evaluation) -> Section:
     caption = f"How to read it: each dot is a language, lines are intervals; further {better} is better."
     title = f"{name.capitalize()} on {evaluation.data}"
     figure = Figure("scores", f"{title}, by language", caption, f"Dot plot. {sentence}", (Plot(spec, table),))
-    rows = *left_out(evaluation.dropped), *repeated_rows(evaluation.repeated)
+    remarks = *left_out(evaluation.dropped), *repeated_rows(evaluation.repeated), INTERVALS
     return Section(
         "scores",
         title,
         sentence,
         evaluation.signature,
-        (*rows, INTERVALS),
+        remarks,
         (figure,),
     )
 
