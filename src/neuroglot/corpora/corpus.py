@@ -57,7 +57,7 @@ class Corpus:
             if row_id in first_seen:
                 raise CorpusError(
                     f"Corpus {self.name!r} has the id {row_id!r} in rows {first_seen[row_id] + 1} and {row + 1}.",
-                    "Ids must be unique: they are the unit that is resampled.",
+                    "Ids must be unique: they are the unit of all intervals.",
                 )
             first_seen[row_id] = row
         for language, column in self.texts.items():

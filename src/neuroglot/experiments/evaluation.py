@@ -248,4 +248,4 @@ def _made_with(
     metric: Metric,
 ) -> Signature:
     made = made_with(view, tokenizer, data, rows=len(tokenized.ids), dropped=len(data) - len(tokenized.ids))
-    return made | Signature.of(metric=metric.name, unit=metric.unit, interval="95 % bootstrap over rows")
+    return made | Signature.of(metric=metric.name, unit=metric.unit, interval="95 % over rows")

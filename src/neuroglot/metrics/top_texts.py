@@ -33,7 +33,7 @@ class TopTexts:
 
     * `places [K, M]`: rows of `texts`, which are (language, row id, text).
     * `shares [K, M]`: the share of that text's tokens on which the neuron fires.
-    * `means [K, G, 3]`: its mean over texts by language, with the ends of a 95% bootstrap interval over parallel rows.
+    * `means [K, G, 3]`: its mean over texts by language, with the ends of a 95% interval over parallel rows.
     """
 
     layout: Layout

@@ -1,4 +1,4 @@
-"""Scores of texts with intervals, and beside a baseline: bootstrap by row, the same rows for both."""
+"""Scores of texts with intervals, and beside a baseline, paired by row."""
 
 from __future__ import annotations
 
