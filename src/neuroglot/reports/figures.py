@@ -133,7 +133,7 @@ def _multiple_axes(panel: int, place: list[float], places: Labels, unit: str, ti
 
 
 def _arms(scores: Sequence[Score]) -> tuple[list[float | None], list[float | None]]:
-    """Lengths of the error bars; the interval of a share difference need not be around its value, so none is below 0."""
+    """Lengths of the error bars; an interval need not be around its value, so none is below 0."""
     above = numbers(max(0.0, score.high - score.value) for score in scores)
     return above, numbers(max(0.0, score.value - score.low) for score in scores)
 
