@@ -136,8 +136,9 @@ class Corpus:
         first_size = round(share * len(groups))
         if not 0 < first_size < len(groups):
             raise CorpusError(
-                f"Corpus {self.name!r} has {len(groups)} different rows; a split at {share} leaves one part empty.",
-                "Both parts need at least one row.",
+                f"Corpus {self.name!r} has {len(groups)} rows that share no text; a split at {share} leaves a part empty.",
+                "Both parts need at least one row, and rows that share a text in some language stay together.",
+                "Leave a language out whose texts repeat." if len(groups) < len(self) else "",
             )
         drawn = random.Random(seed).sample(list(groups.values()), first_size)
         chosen = {row for group in drawn for row in group}
