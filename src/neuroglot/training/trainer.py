@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
+from torch import Tensor
 
 from neuroglot import extras
 from neuroglot.errors import ArtifactError, ConfigError
@@ -53,7 +54,8 @@ def read_once(model: PreTrainedModel, rows: Sequence[Any], collate: Collate, bat
     """Forward and backward over the rows, as in training, without an update: what a training is timed by."""
     for start in range(0, len(rows), batch_size):
         batch = collate(rows[start : start + batch_size])
-        model(**{name: tensor.to(model.device) for name, tensor in batch.items()}).loss.backward()
+        moved = {name: value.to(model.device) if isinstance(value, Tensor) else value for name, value in batch.items()}
+        model(**moved).loss.backward()
         model.zero_grad(set_to_none=True)
 
 
