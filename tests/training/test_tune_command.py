@@ -34,9 +34,9 @@ def rows_of(file: str) -> list[dict[str, str]]:
 def test_a_corpus_is_mixed_exported_and_tuned_on(run, capsys: pytest.CaptureFixture[str]) -> None:
     export = ("--export", "llama-factory", "openai")
     run(*CORPUS, *QUICK, "--originals", "de", "--languages", "es", "fr", "--direct-share", "0.5", *export, "--json")
-    (section,) = json.loads(capsys.readouterr().out)["report"]["sections"]
-    assert section["headline"]["dropped"] == {}
-    assert len(section["headline"]["losses"]) == 2
+    headline = json.loads(capsys.readouterr().out)["report"]["headline"]
+    assert headline["dropped"] == {}
+    assert len(headline["losses"]) == 2
     rows = rows_of("llama-factory.json")
     assert len(rows) == len(Path("run", "openai.jsonl").read_text().splitlines()) == 20
     assert {("French:" in row["instruction"]) for row in rows} == {True, False}
@@ -63,7 +63,7 @@ def test_the_lab_is_tuned_on_new_questions_with_several_originals(run, capsys: p
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((*CORPUS, "--originals", "de", "--direct-share", "2"), "got the shares"),
+        ((*CORPUS, "--originals", "de", "--direct-share", "2"), "direct_share of 'tune' is 2.0"),
         ((*CORPUS, "--originals", "en"), "The target 'en' was asked for, of the original 'en'"),
         ((*CORPUS, "--originals", "de", "fr", "--languages", "es", "fr"), "the same ones for each original"),
         ((*CORPUS, "--originals", "de", "--limit", "0"), "limit of 'tune' is 0"),

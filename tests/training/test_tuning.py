@@ -177,7 +177,7 @@ def test_it_goes_on_from_the_last_whole_checkpoint(tmp_path: Path, damage: str) 
     assert steps == [5, 6, 7, 8, 9]
     assert part.losses == whole.losses
     assert same(tmp_path / "whole", tmp_path / "part")
-    assert step_of(last_whole(kept.folder)) == 8
+    assert step_of(last_whole(kept.folder)) == 9
 
 
 def test_without_a_whole_checkpoint_it_begins_again(tmp_path: Path) -> None:

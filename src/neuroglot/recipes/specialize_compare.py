@@ -13,11 +13,10 @@ from neuroglot.recipes.options import (
     OnPivot,
     Placed,
     Positive,
-    Shaped,
-    Trained,
     Writing,
     note_data,
 )
+from neuroglot.recipes.training_options import Shaped, Trained
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus

@@ -15,11 +15,11 @@ from neuroglot.recipes.options import (
     OnTask,
     Positive,
     Seeded,
-    Trained,
     note_data,
     read_corpus,
     read_task,
 )
+from neuroglot.recipes.training_options import Trained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

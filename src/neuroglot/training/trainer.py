@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,12 +43,23 @@ def fit(
     Raises `ConfigError` for several accelerators, `ArtifactError` if a checkpoint cannot be written, and
     `MissingExtraError` without the extra `training`.
     """
-    with ExitStack() as stack:
+    with ExitStack() as stack, _configs_as_they_were(model):
         folder = kept.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="neuroglot-training-")))
         trainer = new_trainer(model, rows, collate, training, folder, on_step, keeping=kept.folder is not None)
         checkpoint = last_whole(folder)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     return tuple(row["loss"] for row in trainer.state.log_history if "loss" in row)
+
+
+@contextmanager
+def _configs_as_they_were(model: PreTrainedModel) -> Iterator[None]:
+    """Trainers leave their cache and special tokens in a model's configs."""
+    base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    configs = copy.deepcopy((base.config, base.generation_config))
+    try:
+        yield
+    finally:
+        base.config, base.generation_config = configs
 
 
 def read_once(model: PreTrainedModel, rows: Sequence[Any], collate: Collate, batch_size: int) -> None:
