@@ -71,7 +71,7 @@ def test_every_public_name_has_a_docstring() -> None:
 
 
 def test_every_error_has_its_row() -> None:
-    classes = {name for name, value in vars(errors).items() if inspect.isclass(value)}
+    classes = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE)
     assert len(classes) == 11
     assert {name for name, _ in rows} == classes

@@ -4,6 +4,8 @@ Each class also inherits the built-in it refines, so `except ValueError` keeps w
 `NeuroglotError` together with that built-in; the command line prints any of them as one message, without a traceback.
 """
 
+from collections.abc import Sequence
+
 
 class NeuroglotError(Exception):
     """Base of all errors; its text is one sentence on what was got, one on what was expected, one on what to do."""
@@ -51,3 +53,9 @@ class ProcessError(NeuroglotError, RuntimeError):
 
 class MemoryLimitError(NeuroglotError, MemoryError):
     """Something does not fit into memory or onto the disk, even in the smallest parts."""
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """The first names, and how many more there are: `a, b, c and 7 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -31,7 +31,8 @@ def test_one_code_for_each_language(tag, code, name):
 @pytest.mark.parametrize(
     ("tag", "words"),
     [
-        ("german", "Did you mean 'de' (German)?"),
+        ("label", "BCP-47"),
+        ("index", "BCP-47"),
         ("Germn", "Did you mean 'de' (German)?"),
         ("jp", "Did you mean 'ja' (Japanese)?"),
         ("cz", "Did you mean 'cs' (Czech)?"),
@@ -43,6 +44,7 @@ def test_one_code_for_each_language(tag, code, name):
         ("", "'' is no language code"),
         ("de de", "BCP-47"),
         ("德语", "BCP-47"),
+        ("Male", "BCP-47"),
     ],
 )
 def test_unknown_codes_are_refused_with_a_suggestion(tag, words):
@@ -91,3 +93,14 @@ def test_every_language_of_flores_is_known_and_stays_apart():
     same = {code: [tag for tag in FLORES if codes[tag] == code] for code in codes.values()}
     assert {code: tags for code, tags in same.items() if len(tags) > 1} == {}
     assert len(codes) == 203
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("German", "de"), ("GERMAN", "de"), ("Deutsch", "de"), ("français", "fr"), ("русский", "ru"), ("中文", "zh"),
+        ("kiswahili", "sw"), ("Chinese", "zh"), ("हिन्दी", "hi"), (" English ", "en"),
+    ],
+)  # fmt: skip
+def test_a_name_in_full_is_a_language(name: str, code: str) -> None:
+    assert corpora.language_code(name) == code

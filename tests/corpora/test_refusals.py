@@ -1,6 +1,7 @@
 """Every bad input is refused by one message that says what was got, where, and what to do."""
 
 import contextlib
+import gzip
 import json
 import os
 from pathlib import Path
@@ -46,7 +47,6 @@ REFUSED = {
         ["de.txt:2", "byte 0xff at offset 7", "not UTF-8", "iconv"],
     ),
     "bad UTF-8 after a mark": ({"de.txt": b"\xef\xbb\xbfeins\n\xff\n"}, "", {}, ["de.txt:2", "offset 8"]),
-    "UTF-16": ({"de.txt": "eins\n".encode("utf-16")}, "", {}, ["de.txt:1", "offset 0", "not UTF-8"]),
     "NUL": ({"de.txt": "eins\nz\0wei\n"}, "", {}, ["de.txt:2", "NUL"]),
     "carriage return": ({"de.txt": "eins\nzwei\rdrei\n"}, "", {}, ["de.txt:2", "carriage return"]),
     "unknown code of a file": (
@@ -57,7 +57,6 @@ REFUSED = {
     ),
     "country for language": ({"de.txt": GOOD, "jp.txt": GOOD}, "", {}, ["'jp.txt'", "'ja' (Japanese)"]),
     "word for language": ({"src.txt": GOOD, "de.txt": GOOD}, "", {}, ["'src.txt'", "may be a word", "--languages"]),
-    "unknown language asked for": ({"de.txt": GOOD}, "", {"languages": ["german"]}, ["'german'", "mean 'de'"]),
     "missing language": (
         {"de.txt": GOOD, "en.txt": GOOD},
         "",
@@ -81,7 +80,7 @@ REFUSED = {
     "folder with a table": ({"a.csv": "de,en\na,b\n"}, "", {}, ["a.csv", "give that file instead of the folder"]),
     "one file of a layout": ({"mgsm_de.tsv": "a\t1\n"}, "mgsm_de.tsv", {}, ["layout 'mgsm'", "give the folder"]),
     "one text file": ({"de.txt": GOOD}, "de.txt", {}, ["no file with a column for each language", ".parquet"]),
-    "file of no format": ({"a.xlsx": "x"}, "a.xlsx", {}, ["Expected is one of .tsv, .csv, .jsonl"]),
+    "file of no format": ({"a.xlsx": "x"}, "a.xlsx", {}, ["Expected one of .tsv, .csv, .jsonl"]),
     "nothing there": ({"corpus.tsv": "de\na\n"}, "corpu.tsv", {}, ["There is no", "Did you mean 'corpus.tsv'", "mgsm"]),
     "MGSM fields": ({"mgsm_de.tsv": "a\t1\nb\n"}, "", {}, ["mgsm_de.tsv:2 has 1 field", "question TAB answer"]),
     "MGSM out of step": (
@@ -132,9 +131,50 @@ REFUSED = {
     "empty table": ({"a.csv": ""}, "a.csv", {}, ["a.csv is empty"]),
     "column twice": ({"a.csv": "de,de\na,b\n"}, "a.csv", {}, ["a.csv:1", "'de' is there twice"]),
     "two columns of one language": ({"a.csv": "de,deu\na,b\n"}, "a.csv", {}, ["'de' and 'deu' are both German"]),
-    "column of no language": ({"a.csv": "de,score\na,1\n"}, "a.csv", {}, ["'score' is no language", "--languages"]),
-    "column that is a word": ({"a.csv": "de,url\na,b\n"}, "a.csv", {}, ["'url' may be a word or the language Urali"]),
-    "other delimiter": ({"a.csv": "de;en\na;b\n"}, "a.csv", {}, ["'de;en' is no language"]),
+    "half of UTF-16": ({"de.txt": "eins\n".encode("utf-16")[:-1]}, "", {}, ["de.txt begins as UTF-16"]),
+    "unknown language asked for": ({"de.txt": GOOD}, "", {"languages": ["germn"]}, ["'germn'", "mean 'de'"]),
+    "column of no language": ({"a.csv": "de,notes\na,1\n"}, "a.csv", {}, ["'notes' is no language", "--languages"]),
+    "column that is a word": ({"a.csv": "de,tag\na,b\n"}, "a.csv", {}, ["'tag' may be a word or the language"]),
+    "other delimiter": ({"a.csv": "de:en\na:b\n"}, "a.csv", {}, ["'de:en' is no language"]),
+    "no header": (
+        {"a.tsv": f"{'a text that is long ' * 4}\tx\n"},
+        "a.tsv",
+        {},
+        ["but a text", "a line"],
+    ),
+    "quoted in part": ({"a.tsv": 'de\ten\n"a ""b"""\tc\n"d\te\n'}, "a.tsv", {}, ["a.tsv:3", "not CSV"]),
+    "several corpora": (
+        {"train.de": GOOD, "train.en": GOOD, "dev.de": GOOD, "dev.en": GOOD},
+        "",
+        {},
+        ["several corpora: dev, train", "without the language"],
+    ),
+    "half a gzip": ({"a.tsv.gz": gzip.compress(b"de\na\n")[:-9]}, "a.tsv.gz", {}, ["cannot be unpacked"]),
+    "no gzip": ({"a.tsv.gz": b"de\na\n"}, "a.tsv.gz", {}, ["cannot be unpacked"]),
+    "JSON of one object": ({"a.json": '{"de": "a"}'}, "a.json", {}, ["no list of objects"]),
+    "TMX that is cut": ({"a.tmx": "<tmx><body><tu>"}, "a.tmx", {}, ["no XML"]),
+    "TMX without units": ({"a.tmx": "<tmx/>"}, "a.tmx", {}, ["no translation unit"]),
+    "TMX without a language": ({"a.tmx": "<tmx><tu><tuv><seg>a</seg></tuv></tu></tmx>"}, "a.tmx", {}, ["unit 1"]),
+    "TMX with entities": (
+        {"a.tmx": '<!DOCTYPE tmx [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;">]><tmx><body>&b;</body></tmx>'},
+        "a.tmx",
+        {},
+        ["declares the entity 'a'"],
+    ),
+    "an id twice in a long table": (
+        {"a.jsonl": '{"id": 1, "lang": "de", "text": "a"}\n{"id": 1, "lang": "de", "text": "b"}\n'},
+        "a.jsonl",
+        {},
+        ["'de' has the id '1' twice"],
+    ),
+    "saved data without files": ({"state.json": "{}"}, "", {}, ["names no data files"]),
+    "saved data of a foreign path": (
+        {"state.json": '{"_data_files": [{"filename": "../x.arrow"}]}'},
+        "",
+        {},
+        ["names no data files"],
+    ),
+    "saved splits": ({"dataset_dict.json": '{"splits": ["train", "test"]}'}, "", {}, ["the splits train, test"]),
     "ids alone": ({"a.csv": "id\n1\n"}, "a.csv", {}, ["no column but the ids"]),
     "no such column": ({"a.csv": "de,en\na,b\n"}, "a.csv", {"languages": ["sw"]}, ["no Swahili (sw)", "has de, en"]),
     "open quote": ({"a.csv": 'de,en\na,"b\nc,d\n'}, "a.csv", {}, ["a.csv:2", "not CSV", ".jsonl or .parquet"]),
@@ -146,7 +186,6 @@ REFUSED = {
         ["a.csv:2", "closes in line 4", "one row or several"],
     ),
     "carriage return in CSV": ({"a.csv": "de,en\na,b\rc,d\n"}, "a.csv", {}, ["a.csv:2", "not CSV"]),
-    "CSV quoting in TSV": ({"a.tsv": 'de\ten\n"a ""b"""\tc\n'}, "a.tsv", {}, ["a.tsv:2", "quoted as in CSV"]),
     "JSON lines that do not parse": ({"a.jsonl": '{"de": "a"}\n{"de"\n'}, "a.jsonl", {}, ["a.jsonl:2", "not JSON"]),
     "blank JSON line": ({"a.jsonl": '{"de": "a"}\n\n'}, "a.jsonl", {}, ["a.jsonl:2", "not JSON"]),
     "JSON too deep": ({"a.jsonl": "[" * 100_000}, "a.jsonl", {}, ["a.jsonl:1", "not JSON"]),
@@ -190,7 +229,7 @@ def test_bad_input_is_refused(case, tmp_path):
 
 
 def test_number_of_refusals():
-    assert len(REFUSED) == 71
+    assert len(REFUSED) == 84
 
 
 def test_parquet_with_numbers_truncated_or_empty(tmp_path):

@@ -216,7 +216,7 @@ INFERENCE = {
     "a pair of one language": (changed(0, 5, "9"), {}, "no line with the id '9'"),
     "an empty sentence": (changed(0, 3, ""), {}, "'premise in de' is empty"),
     "a line too short": ([*writing.INFERENCE_ROWS, ("de", "neutral")], {}, r"xnli.test.tsv:8 has 2 fields"),
-    "a language that is none": (changed(0, 0, "german"), {}, "'german' is no language code"),
+    "a language that is none": (changed(0, 0, "germn"), {}, "'germn' is no language code"),
     "a language without words": (
         [("sw", *row[1:]) if row[0] == "zh" else row for row in writing.INFERENCE_ROWS],
         {"scaffolding": "own"},

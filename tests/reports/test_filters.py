@@ -90,6 +90,7 @@ def test_lines_keep_the_chosen_layers_and_tables_follow(browser: Browser, saved:
     assert (some["x"], some["y"]) == (["layer 1", "layer 2"], every["y"][1:3])
     card = page.locator("[data-figure=sharing--sharing-by-layer]")
     card.locator("details.table summary").click()
+    card.locator("tbody tr").first.wait_for()  # rows are made when the table opens
     layers = card.locator("tbody td:nth-child(1)").all_inner_texts()
     assert set(layers) == {"layer 1", "layer 2"}
     assert page.locator(".filters .shown").inner_text() == "all languages; layer 1 to layer 2"

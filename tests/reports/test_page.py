@@ -73,6 +73,7 @@ def test_the_unit_can_be_chosen_and_the_table_follows_and_sorts(browser: Browser
     page = opened(browser, saved).page
     card = page.locator("figure >> nth=1")
     card.locator("details.table summary").click()
+    card.locator("tbody tr").first.wait_for()  # rows are made when the table opens
     assert "nats per token" in card.locator("thead").inner_text()
     page.locator("label", has_text="bits per byte").click()
     assert "bits per byte" in card.locator("thead").inner_text()

@@ -10,7 +10,7 @@ import copy
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -24,6 +24,7 @@ from neuroglot.activity.selection import nothing_selected, select
 from neuroglot.activity.tallies import Tally
 from neuroglot.errors import MemoryLimitError
 from neuroglot.layout import Layer, Site
+from neuroglot.models.finite import last_layers, not_finite, sums_finite, tokens_not_finite
 from neuroglot.models.points import Routing, Tap
 from neuroglot.models.view import ModelView
 from neuroglot.progress import advancing
@@ -87,6 +88,7 @@ class Pass:
     positions: int = 0
     tokens: int = 0
     largest: float = float("inf")  # positions in a batch that fits, as far as is known
+    _ends: list[Tensor] = field(default_factory=list)  # sums of what the last layers of a forward held
     _prefix: tuple[Batch, DynamicCache] | None = None
 
     def run(self) -> None:
@@ -113,7 +115,7 @@ class Pass:
     def _reading(self) -> Iterator[Callable[..., None]]:
         taps: dict[Site, Tap] = {}
         for site in dict.fromkeys(tally.recording.site for tally in self.tallies):
-            taps[site] = _shown_to([tally for tally in self.tallies if tally.recording.site == site])
+            taps[site] = self._shown_to([tally for tally in self.tallies if tally.recording.site == site])
         with self.view.reading(taps) as forward:
             yield forward
 
@@ -151,8 +153,46 @@ class Pass:
         cached = self._cached(batch, forward)
         self._begin(batch)
         forward(**self.view.family.reads.forward_kwargs(self.view.model, batch) | cached)
+        self._require_finite(batch, forward)
         for tally in self.tallies:
             tally.commit()
+
+    def _shown_to(self, tallies: Sequence[Tally]) -> Tap:
+        last = last_layers(self.view.layout.layers)
+
+        def tap(layer: Layer, activation: Tensor, routing: Routing | None) -> None:
+            if layer in last:
+                self._ends.append(activation.sum(dtype=torch.float32))
+            for tally in tallies:
+                tally.update(layer, activation, routing)
+
+        return tap
+
+    def _require_finite(self, batch: Batch, forward: Callable[..., None]) -> None:
+        """Raise `ConfigError` with layer, languages and rows if a token of the batch met a value that is no number."""
+        finite = sums_finite(self._ends)
+        self._ends.clear()
+        if finite:
+            return
+        site = self.tallies[0].recording.site
+        broken: dict[Layer, dict[int, int]] = {}
+
+        def tap(layer: Layer, activation: Tensor, routing: Routing | None) -> None:
+            positions = torch.arange(len(activation), device=activation.device) if routing is None else routing.tokens
+            if found := tokens_not_finite(activation, positions, batch.real):
+                broken.setdefault(layer, found)
+
+        with self.view.reading({site: tap}) as again:
+            self._read_again(batch, again)
+        for layer in (layer for layer in self.view.layout.layers if layer in broken):
+            languages = getattr(getattr(self.reading, "corpus", None), "languages", ())
+            what = f"Values of layer {layer.index} ({layer.stack}) are"
+            raise not_finite(self.view.model, what, dict(enumerate(batch.texts)), broken[layer], languages)
+
+    def _read_again(self, batch: Batch, forward: Callable[..., None]) -> None:
+        """A batch whole, without tallies."""
+        cached = self._cached(batch, forward) if batch.prefix is not None and self._prefix is not None else {}
+        forward(whole=True, **self.view.family.reads.forward_kwargs(self.view.model, batch) | cached)
 
     def _begin(self, batch: Batch, is_prefix: bool = False) -> None:
         for tally in self.tallies:
@@ -169,6 +209,7 @@ class Pass:
             self._begin(batch.prefix, is_prefix=True)
             ids: Tensor = batch.prefix.token_ids.to(self.view.model.device)
             forward(whole=True, input_ids=ids, past_key_values=cache, use_cache=True)
+            self._require_finite(batch.prefix, forward)
             for tally in self.tallies:
                 tally.hold()
             self._prefix = batch.prefix, cache
@@ -183,14 +224,6 @@ def can_share_prefixes(view: ModelView) -> bool:
         return False
     cache = DynamicCache(config=view.model.config.get_text_config())
     return all(isinstance(layer, DynamicLayer) for layer in cache.layers)
-
-
-def _shown_to(tallies: Sequence[Tally]) -> Tap:
-    def tap(layer: Layer, activation: Tensor, routing: Routing | None) -> None:
-        for tally in tallies:
-            tally.update(layer, activation, routing)
-
-    return tap
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

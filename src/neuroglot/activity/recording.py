@@ -5,7 +5,10 @@ number.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, get_args
+
+import torch
 
 from neuroglot import headers
 from neuroglot.errors import ConfigError
@@ -56,6 +59,10 @@ class Recording:
             raise ConfigError(f"Recording got the statistics {self.statistics}.", "Expected each once.")
         if not self.fires or len(set(self.fires)) != len(self.fires) or not all(map(math.isfinite, self.fires)):
             raise ConfigError(f"Recording got the thresholds {self.fires}.", "Expected finite numbers, each once.")
+
+    def thresholds(self, dtype: torch.dtype) -> tuple[float, ...]:
+        """The thresholds for values of this precision; see `threshold_in`."""
+        return tuple(threshold_in(threshold, dtype) for threshold in self.fires)
 
     @classmethod
     def lape(cls) -> "Recording":
@@ -121,3 +128,16 @@ class Recording:
 def _require(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ConfigError(f"Recording got {name}={value!r}.", f"Expected one of {', '.join(map(repr, allowed))}.")
+
+
+@cache
+def threshold_in(threshold: float, dtype: torch.dtype) -> float:
+    """The largest value of the precision that is not above the threshold: the same values are above both.
+
+    A comparison rounds the threshold to the precision of the values: 0.1 becomes 0.10009765625 in bfloat16, above which
+    0.10009765625 does not count.
+    """
+    rounded = torch.tensor(threshold, dtype=torch.float64).to(dtype)
+    if float(rounded) > threshold:
+        rounded = torch.nextafter(rounded, torch.tensor(-math.inf, dtype=dtype))
+    return float(rounded)

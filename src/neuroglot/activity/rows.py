@@ -70,7 +70,8 @@ class RowCountsTally:
         """Note how many pairs fired on each text: `[B]`."""
         selection = self.selected[layer.stack] = self.selected[layer.stack].to(activation.device)
         positions = torch.arange(len(activation), device=activation.device) if routing is None else routing.tokens
-        fired = (activation > self.recording.fires[0]).sum(1) * selection.mask[positions]
+        (threshold,) = self.recording.thresholds(activation.dtype)
+        fired = (activation > threshold).sum(1) * selection.mask[positions]
         length = len(selection.mask) // len(self.texts[0])
         counts = torch.zeros(len(self.texts[0]), dtype=torch.int64, device=fired.device)
         self.pending[layer] = counts.index_add_(0, positions // length, fired)
@@ -228,7 +229,8 @@ class _RowTally:
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
         """Which of the layer's neurons fired on each text, or how often: `[B, N]` or `[B, 1]`."""
         selection = self.selected[layer.stack] = self.selected[layer.stack].to(activation.device)
-        fired, shape = activation > self.recording.fires[0], self.batch.real.shape
+        (threshold,) = self.recording.thresholds(activation.dtype)
+        fired, shape = activation > threshold, self.batch.real.shape
         if self.kept == "masks":
             self.by_layer[layer] = fired_on_texts(fired, selection.mask, shape, layer, routing)
             return

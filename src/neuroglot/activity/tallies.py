@@ -191,7 +191,7 @@ class ActivityTally:
         if selection.is_sparse or (self.measures and len(others)):
             room = self.room.like(activation[: len(selection.counted)], "rows")
             rows, others = torch.index_select(activation, 0, selection.counted, out=room), others[:0]
-        for place, threshold in enumerate(self.recording.fires):
+        for place, threshold in enumerate(self.recording.thresholds(rows.dtype)):
             fired = torch.gt(rows, threshold, out=self.room.like(rows, "fired", torch.bool))
             if len(others):
                 fired.index_fill_(0, others, False)
@@ -208,7 +208,7 @@ class ActivityTally:
         one_hot = torch.zeros(layer.experts, len(counted), device=activation.device)
         one_hot.scatter_(0, routing.experts[None], counted.float()[None])  # 0s and 1s: exact below 2²⁴ rows
         self.pending["reached"][self.networks[layer]] = one_hot.sum(1).to(self.pending["reached"])
-        for place, threshold in enumerate(self.recording.fires):
+        for place, threshold in enumerate(self.recording.thresholds(activation.dtype)):
             fired = one_hot @ (activation > threshold).float()
             self.pending["fired"][place, layer.neurons] = fired.flatten().to(self.pending["fired"])
         if self.measures:
@@ -269,7 +269,7 @@ class SharingTally:
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
         """Note which of one layer's neurons fire on each row, in each language."""
         selection = self.selected[layer.stack] = self.selected[layer.stack].to(activation.device)
-        threshold = self.recording.fires[0]
+        (threshold,) = self.recording.thresholds(activation.dtype)
         if self.recording.tokens == "last" and routing is None:
             fired = activation.index_select(0, selection.counted) > threshold
         else:

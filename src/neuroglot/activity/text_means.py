@@ -130,7 +130,7 @@ class _TextMeansTally:
         """Note one layer's weighted sums over each text: `[B, N]`."""
         weights = self.token_weights[layer.stack].to(activation.device)
         for name in self.totals:
-            values = _quantity(name, activation, self.recording.fires[0])
+            values = _quantity(name, activation, self.recording.thresholds(activation.dtype)[0])
             if routing is None:
                 texts = torch.einsum("bt,btn->bn", weights, values.reshape(*self.shape, -1))
             else:

@@ -12,6 +12,7 @@ from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
+from neuroglot.models.finite import not_finite, sums_finite
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
 from neuroglot.models.provenance import made_with
@@ -100,6 +101,8 @@ def _of_batch(view: ModelView, batch: Batch, magnitude: bool) -> Tensor:
         logits[:, :-1][asked].float(), batch.token_ids[:, 1:][asked], reduction="sum"
     )
     gradients = torch.autograd.grad(loss, [activations[layer] for layer in view.layout.layers])
+    if not bool(loss.isfinite()) or not sums_finite([gradient.sum(dtype=torch.float32) for gradient in gradients]):
+        raise not_finite(view.model, f"The loss or its gradients of rows {batch.texts[0].row + 1} and others are")
     products = [activations[layer].detach() * gradient for layer, gradient in zip(view.layout.layers, gradients)]
     texts = [
         (product.abs() if magnitude else -product).double().reshape(*batch.token_ids.shape, -1).sum(1).cpu()

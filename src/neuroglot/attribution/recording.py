@@ -70,7 +70,7 @@ class CategoriesTally:
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
         """Note one layer's groups; a neuron of an expert does not fire on tokens that it does not get."""
         selection = self.selected[layer.stack] = self.selected[layer.stack].to(activation.device)
-        threshold = self.recording.fires[0]
+        (threshold,) = self.recording.thresholds(activation.dtype)
         if routing is None:
             fired = activation.index_select(0, selection.counted) > threshold
         else:

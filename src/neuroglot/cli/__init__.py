@@ -64,17 +64,19 @@ def run_app(arguments: list[str]) -> None:
 
     Its exit codes are `EXIT_CODES`.
     """
+    import logging
+
+    from neuroglot.cli.habits import as_meant
     from neuroglot.errors import NeuroglotError
 
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("neuroglot.corpora").setLevel(logging.INFO)  # what was recognised of files is always said
     if sys.stderr.isatty():
-        import logging
-
-        logging.basicConfig(format="%(message)s")
         logging.getLogger("neuroglot").setLevel(logging.INFO)
     else:  # the libraries that load models draw bars into pipes and log files
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
-        app(arguments)
+        app(list(as_meant(arguments)))
     except NeuroglotError as error:
         print(f"neuroglot: {str(error)[:LONGEST_MESSAGE]}", file=sys.stderr)
         sys.exit(1)

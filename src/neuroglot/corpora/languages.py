@@ -1,6 +1,7 @@
 """Language codes: which language a file, a column or a config names, what it is called and which way it is written."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from neuroglot.errors import ConfigError, CorpusError
 
@@ -11,6 +12,7 @@ ALSO_WORDS = frozenset(
     ("doc", "key", "lab", "len", "lid", "num", "org", "pos", "raw", "row", "seq", "set", "src", "sub")
 )
 ALSO_WORDS |= {"tag", "tgt", "top", "uri", "url"}
+LONGEST_TAG = 60  # characters; what is longer is a text
 RIGHT_TO_LEFT = frozenset(("Adlm", "Arab", "Armi", "Hebr", "Mand", "Nkoo", "Phnx", "Rohg", "Samr", "Syrc", "Thaa"))
 
 
@@ -20,11 +22,11 @@ def language_code(tag: str) -> str:
     A script is left out where it is the language's only usual one, and an individual language stands for its
     macrolanguage where CLDR calls it the dominant one (`arb` is `ar`, `arz` stays). Raises `CorpusError` otherwise.
     """
-    code = known_code(tag)
+    code = code_or_name(tag)
     if code is None:
         raise CorpusError(
             f"{tag!r} is no language code that is known.",
-            "Expected is a BCP-47 or ISO 639 code, such as 'de', 'deu', 'deu_Latn' or 'zh-Hans'.",
+            "Expected a BCP-47 or ISO 639 code, such as 'de', 'deu', 'deu_Latn' or 'zh-Hans', or the language's name.",
             _suggestion(tag),
         )
     return code
@@ -45,6 +47,28 @@ def known_code(tag: str) -> str | None:
     if language.language not in BESIDE_MACROLANGUAGE:
         language = language.prefer_macrolanguage()
     return str(language.simplify_script())
+
+
+def code_or_name(tag: str) -> str | None:
+    """As `known_code`, also of a name in full, in English or in the language itself: `German`, `Deutsch`, `русский`."""
+    return known_code(tag) or _names().get(tag.strip().casefold())
+
+
+@cache
+def _names() -> dict[str, str]:
+    """English names and autonyms of the languages that CLDR translates into; a name of two of them is left out."""
+    from langcodes import Language
+    from langcodes.language_lists import CLDR_LANGUAGES
+
+    codes: dict[str, set[str]] = {}
+    for tag in CLDR_LANGUAGES:
+        code = known_code(tag)
+        if code is not None and "-" not in code:
+            for name in (Language.get(code).display_name("en"), Language.get(code).autonym()):
+                codes.setdefault(name.casefold(), set()).add(code)
+    return {
+        name: next(iter(of)) for name, of in codes.items() if len(of) == 1 and (len(name) > 2 or not name.isascii())
+    }
 
 
 def code_of_name(name: str) -> str | None:
@@ -86,7 +110,7 @@ def choose(names: Mapping[str, str], asked: Sequence[str] | None, origin: str) -
     wanted = None if asked is None else _wanted(asked)
     found: dict[str, str] = {}
     for name, tag in names.items():
-        code = known_code(tag) if wanted is not None else _plain_code(name, tag, origin)
+        code = code_or_name(tag) if wanted is not None else _plain_code(name, tag, origin)
         if code is None or (wanted is not None and code not in wanted):
             continue
         if code in found:
@@ -112,19 +136,25 @@ def _wanted(asked: Sequence[str]) -> list[str]:
 
 
 def _plain_code(name: str, tag: str, origin: str) -> str:
-    code = known_code(tag)
+    code = code_or_name(tag)
     if code is not None and tag not in ALSO_WORDS:
         return code
+    if len(name) > LONGEST_TAG:
+        raise CorpusError(
+            f"{origin}: {name[:LONGEST_TAG]!r}… is no language code, but a text.",
+            "Expected a header that names a language for each column.",
+            "Put a line with the languages before the texts, such as de, en and sw between tabs.",
+        )
     what = "is no language code" if code is None else f"may be a word or the language {language_name(code)}"
     raise CorpusError(
         f"{origin}: {name!r} {what}.",
-        "A language's file or column is named by its BCP-47 or ISO 639 code, such as 'de' or 'deu_Latn'.",
+        "A language's file or column is named by its BCP-47 or ISO 639 code, such as 'de' or 'deu_Latn', or its name.",
         f"{_suggestion(tag)} Rename it, or say which languages to take with --languages (languages=[...]).".strip(),
     )
 
 
 def _missing(code: str, names: Mapping[str, str], origin: str) -> CorpusError:
-    there = sorted({known for tag in names.values() if (known := known_code(tag)) is not None})
+    there = sorted({known for tag in names.values() if (known := code_or_name(tag)) is not None})
     return CorpusError(
         f"{origin} has no {language_name(code)} ({code}).",
         f"It has {', '.join(there) or 'no language at all'}.",

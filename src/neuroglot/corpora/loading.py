@@ -13,10 +13,13 @@ from typing import get_args
 
 from neuroglot.corpora.columns import OnMissing, TextColumn, align
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.endings import files_by_language, folders_by_language
 from neuroglot.corpora.hub import HUB_ID, read_hub
-from neuroglot.corpora.languages import choose
+from neuroglot.corpora.languages import choose, code_or_name
+from neuroglot.corpora.shapes import READERS, is_saved, read_saved, usual
 from neuroglot.corpora.sources import LAYOUTS, PLAIN, SOURCES, Source, find_source
-from neuroglot.corpora.tables import TABLES, columns_of
+from neuroglot.corpora.tables import ID, columns_of
+from neuroglot.corpora.textfiles import COMPRESSED, data_suffix, read_lines
 from neuroglot.errors import ConfigError, CorpusError
 
 PAPERS = re.compile(r"\..*|(licen[cs]e|readme|copying|notice|authors|changelog|citation)\b.*", re.IGNORECASE)
@@ -31,7 +34,10 @@ def read_folder(
     Raises `CorpusError` where no layout or more than one fits, a data file fits none, a file leads out of the folder,
     and as `choose` and the readers do; `ConfigError` where the layout has no columns to choose from.
     """
-    files = [name for name in names_in(folder) if Path(name).suffix.lower() in DATA and not PAPERS.fullmatch(name)]
+    names = [name for name in names_in(folder) if not PAPERS.fullmatch(name)]
+    if found := files_by_language(folder, names) or folders_by_language(folder):
+        return PLAIN, _of_tags(folder, found, languages, column)
+    files = [name for name in names if Path(name).suffix.lower() in DATA]
     source = _layout(folder, files)
     tags = {name: match[1] for name in files if (match := re.fullmatch(source.files, name))}
     if languages is None:
@@ -40,9 +46,21 @@ def read_folder(
         raise ConfigError(
             f"Column {column!r} was asked of {folder}.", f"{source.title}: there are no columns to choose."
         )
-    names = choose({name: source.tag(tag) for name, tag in tags.items()}, languages, str(folder))
+    chosen = choose({name: source.tag(tag) for name, tag in tags.items()}, languages, str(folder))
     text_column = column or source.column
-    return source, {code: source.read(inside(folder, name), text_column) for code, name in names.items()}
+    return source, {code: source.read(inside(folder, name), text_column) for code, name in chosen.items()}
+
+
+def _of_tags(
+    folder: Path, tags: Mapping[str, str], languages: Sequence[str] | None, column: str | None
+) -> dict[str, TextColumn]:
+    """Line-aligned files whose names or folders say the language."""
+    if column is not None:
+        raise ConfigError(
+            f"Column {column!r} was asked of {folder}.", f"{PLAIN.title}: there are no columns to choose."
+        )
+    names = choose(tags, languages, str(folder))
+    return {code: PLAIN.read(inside(folder, name), "") for code, name in names.items()}
 
 
 def layout_of(name: str) -> Source | None:
@@ -116,11 +134,14 @@ def load(
 ) -> Corpus:
     """Reads a parallel corpus, or refuses it.
 
-    `source` is a folder with one file a language (`de.txt`, `mgsm_de.tsv`, `test_German.json`, `xquad.de.json`), a file
-    with one column a language (.tsv, .csv, .jsonl, .parquet; a column `id` holds row ids), a known name (`mgsm`,
-    `msvamp`, `xquad`, `flores`) or a dataset of the Hugging Face Hub: `org/name`, `org/name:config` or
-    `org/name:config:split`. What is on disk goes before what has the same name elsewhere, except `lab`, which is always
-    the held-out text that is shipped with the lab model.
+    `source` is a folder with one file a language (`de.txt`, `train.de`, `Europarl.de-en.de`, `deu_Latn.devtest`,
+    `newstest2019-ref.deu.txt`, `de/texts.txt`, `mgsm_de.tsv`, `test_German.json`, `xquad.de.json`), or what its files
+    share (`Europarl.de-en`); a file with one column a language (.tsv, .csv, .jsonl, .json, .parquet; `id` holds row
+    ids), with a row for each text (`lang`, `text`), with a column `translation`, or TMX; a folder of `datasets`'
+    `save_to_disk`; a known name (`mgsm`, `msvamp`, `xquad`, `flores`) or a dataset of the Hugging Face Hub: `org/name`,
+    `org/name:config` or `org/name:config:split`. Files may be compressed (.gz, .bz2, .xz). Languages are named by codes
+    or in full. What is recognised beyond the plain layouts is logged. What is on disk goes before what has the same
+    name elsewhere, except `lab`, which is always the held-out text that is shipped with the lab model.
 
     The corpus is keyed by BCP-47 codes, in the order of `languages`, else sorted. `on_missing="drop"` leaves out, in
     every language, the rows that lack a text in one, and counts them in `Corpus.dropped`. `column` chooses the text
@@ -131,6 +152,9 @@ def load(
     """
     if on_missing not in get_args(OnMissing):
         raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected is 'refuse' or 'drop'.")
+    if shared := _by_prefix(Path(source).expanduser()):
+        texts = _of_tags(Path(source).expanduser().parent, shared, languages, column)
+        return _corpus(Path(source).name, "unknown", texts, on_missing)
     path = SHIPPED_LAB if source == "lab" else _existing(source)
     if path is not None and revision is not None:
         raise ConfigError(f"Revision {revision!r} was asked of the local path {path}.", "Only the hub has revisions.")
@@ -140,6 +164,10 @@ def load(
         name, licence, columns = read_local(path, languages, column)
     if source == "lab":
         name, licence = "lab", LAB_LICENCE
+    return _corpus(name, licence, columns, on_missing)
+
+
+def _corpus(name: str, licence: str, columns: Mapping[str, TextColumn], on_missing: OnMissing) -> Corpus:
     ids, texts, dropped = align(columns, on_missing)
     return Corpus(name, tuple(ids), {g: tuple(t) for g, t in texts.items()}, licence, dropped)
 
@@ -154,6 +182,8 @@ def read_local(
         raise CorpusError(f"{str(path)[:200]!r} cannot be read: {error.strerror or error}.") from error
     if not there:
         raise CorpusError(f"There is no {str(path)!r}.", "Expected is a folder or a file.")
+    if path.is_dir() and is_saved(path):
+        return path.resolve().name, "unknown", columns_of(usual(read_saved(path), languages is not None), languages)
     if path.is_dir():
         layout, columns = read_folder(path, languages, column)
         return path.resolve().name if layout is PLAIN else layout.name, layout.licence, columns
@@ -179,9 +209,19 @@ def _existing(source: str | Path) -> Path | None:
     )
 
 
+def _by_prefix(path: Path) -> Mapping[str, str]:
+    """The files `Europarl.de-en.de` and so on of a path `Europarl.de-en`, by language; none if the path is there."""
+    try:
+        if path.exists() or not path.parent.is_dir() or path.name in ("", "lab"):
+            return {}
+        return files_by_language(path.parent, names_in(path.parent), path.name)
+    except (OSError, ValueError, CorpusError):
+        return {}
+
+
 def _looks_local(path: Path) -> bool:
     """Whether a name that is not there was meant as a path: a mistyped path must not be looked up on the hub."""
-    return path.suffix.lower() in {".txt", ".json", *TABLES} or path.parent.is_dir()
+    return data_suffix(path) in {".txt", *READERS} or path.parent.is_dir()
 
 
 def _siblings(path: Path) -> list[str]:
@@ -192,17 +232,25 @@ def _siblings(path: Path) -> list[str]:
 
 
 def _from_file(path: Path, languages: Sequence[str] | None, column: str | None) -> Mapping[str, TextColumn]:
-    layout, read = layout_of(path.name), TABLES.get(path.suffix.lower())
+    layout, read = layout_of(path.name), READERS.get(data_suffix(path))
+    if data_suffix(path) == ".txt" and _has_header(path):
+        layout, read = None, READERS[".tsv"]
     hint = f"It looks like one language of the layout {layout.name!r}: give the folder {path.parent}." if layout else ""
     if read is None or layout:
         raise CorpusError(
             f"{path} is no file with a column for each language.",
-            f"Expected is one of {', '.join(TABLES)}, or a folder.",
+            f"Expected one of {', '.join(READERS)}, also compressed ({', '.join(COMPRESSED)}), or a folder.",
             hint,
         )
     if column is not None:
         raise ConfigError(f"Column {column!r} was asked of {path}.", "A table's columns are chosen by languages=[...].")
-    return columns_of(read(path), languages)
+    return columns_of(usual(read(path), plain=languages is not None), languages)
+
+
+def _has_header(path: Path) -> bool:
+    """Whether a file that is called a text has a header of languages between tabs, as Excel's Unicode text has."""
+    names = read_lines(path)[0].split("\t")
+    return len(names) > 1 and all(name.strip() == ID or code_or_name(name.strip()) for name in names)
 
 
 def _from_hub(

@@ -3,16 +3,19 @@
 import csv
 import io
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from neuroglot.corpora.columns import TextColumn, place
-from neuroglot.corpora.languages import choose, known_code
+from neuroglot.corpora.languages import choose, code_or_name, known_code
 from neuroglot.corpora.readers import string
 from neuroglot.corpora.textfiles import parse_text_json, read_bytes, read_lines, read_text
 from neuroglot.errors import CorpusError
 
+_log = logging.getLogger(__name__)
+OTHER_SEPARATORS = (";", "\t", "|")
 ID = "id"  # the column of row ids; Indonesian in a table is `ind` or `id_ID`, or is asked for by name
 
 
@@ -66,15 +69,15 @@ def ids_of(table: RawTable, may_be_indonesian: bool = False) -> list[str] | None
 
 
 def read_tsv(path: Path) -> RawTable:
-    """Tab-separated with a header; a field is what stands between two tabs, quotes and all. Nothing is escaped."""
+    """Tab-separated with a header; a field is what stands between two tabs, quotes and all.
+
+    A file with fields that only a CSV writer puts so, such as pandas, is read as that writer's, and refused if it is
+    not.
+    """
     rows = [line.split("\t") for line in read_lines(path)]
-    for number, field in ((n, field) for n, row in enumerate(rows, 1) for field in row):
-        if _is_quoted(field):
-            raise CorpusError(
-                f"{path}:{number}: the field {field[:40]!r} is quoted as in CSV.",
-                "TSV fields stand as they are, without quoting.",
-                "Write the file as .csv, .jsonl or .parquet, or without quoting.",
-            )
+    if any(_is_quoted(field) for row in rows for field in row):
+        _log.info("%s: fields are quoted as in CSV", path)
+        return _separated(path, "\t")
     return _table(path, rows, range(1, len(rows) + 1))
 
 
@@ -91,16 +94,31 @@ def _is_quoted(field: str) -> bool:
 
 
 def read_csv(path: Path) -> RawTable:
-    """Comma-separated with a header, quoted as RFC 4180 has it.
+    """Separated by commas, or by what the header shows that separates languages, and quoted as RFC 4180 has it.
 
     Python's reader in strict mode, since polars fills a short row silently. A record that runs over several lines is
     refused where each of its lines would be a whole row as well: a stray quote would merge rows unseen.
     """
+    return _separated(path, _separator(path))
+
+
+def _separator(path: Path) -> str:
+    """The comma, unless another character divides the header into two names or more that are ids or languages."""
+    header = read_text(path).partition("\n")[0]
+    for separator in OTHER_SEPARATORS:
+        names = [name.strip().strip('"') for name in header.split(separator)]
+        if len(names) > 1 and all(not name or name.lower() == ID or code_or_name(name) for name in names):
+            _log.info("%s: fields are separated by %r", path, separator)
+            return separator
+    return ","
+
+
+def _separated(path: Path, separator: str) -> RawTable:
     text = read_text(path)
     rows, starts, last = [], [], 0
     limit = csv.field_size_limit(2**31 - 1)  # a text may be longer than the default of 128 KiB
     try:
-        reader = csv.reader(io.StringIO(text, newline="\n"), strict=True)
+        reader = csv.reader(io.StringIO(text, newline="\n"), strict=True, delimiter=separator)
         for row in reader:
             rows.append(row)
             starts.append(last + 1)
@@ -108,18 +126,18 @@ def read_csv(path: Path) -> RawTable:
     except csv.Error as error:
         raise CorpusError(
             f"{path}:{last + 1}: the record that starts here is not CSV: {error}.",
-            'Expected are fields between commas; a comma, quote (as "") or newline stands in a field in "...".',
+            f'Expected fields between {separator!r}; that, a quote (as "") or a newline stands in a field in "...".',
             "Mend the quoting, or write the file as .jsonl or .parquet.",
         ) from None
     finally:
         csv.field_size_limit(limit)
-    _refuse_merged(path, text.split("\n"), starts, last, len(rows[0]) if rows else 0)
+    _refuse_merged(path, text.split("\n"), starts, last, len(rows[0]) if rows else 0, separator)
     return _table(path, rows, starts)
 
 
-def _refuse_merged(path: Path, lines: list[str], starts: list[int], last: int, width: int) -> None:
+def _refuse_merged(path: Path, lines: list[str], starts: list[int], last: int, width: int, separator: str) -> None:
     for start, end in itertools.pairwise([*starts, last + 1]):
-        fields = [line.split(",") for line in lines[start - 1 : end - 1]]
+        fields = [line.split(separator) for line in lines[start - 1 : end - 1]]
         if len(fields) > 1 and all(len(row) == width and all(map(str.strip, row)) for row in fields):
             raise CorpusError(
                 f"{path}:{start}: a quote opens here and closes in line {end - 1}, yet each line has {width} fields.",
@@ -130,7 +148,7 @@ def _refuse_merged(path: Path, lines: list[str], starts: list[int], last: int, w
 
 def _table(path: Path, rows: list[list[str]], places: Sequence[int]) -> RawTable:
     """Rows of one width under a header of distinct names."""
-    header = rows[0]
+    header = [name.strip() for name in rows[0]]
     for row, number in zip(rows, places):
         if len(row) != len(header):
             raise CorpusError(

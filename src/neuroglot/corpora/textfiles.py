@@ -1,13 +1,26 @@
 """Bytes to text and text to lines: UTF-8 or refused, lines at newlines only, JSON with its place in the message."""
 
+import bz2
+import codecs
+import gzip
+import io
 import json
+import logging
+import lzma
 import stat
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from neuroglot.corpora.columns import place
 from neuroglot.errors import CorpusError
+
+COMPRESSED: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+MOST_UNPACKED = 8 * 2**30  # bytes
+_log = logging.getLogger(__name__)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -20,12 +33,46 @@ def read_bytes(path: Path) -> bytes:
         raise CorpusError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not data:
         raise CorpusError(f"{path} is empty.", "Expected is at least one row.", "Fill it or remove it.")
-    return data
+    return unpacked(path, data)
+
+
+def unpacked(path: Path, data: bytes) -> bytes:
+    """The content of a compressed file (.gz, .bz2, .xz), of others the bytes as they are.
+
+    Raises `CorpusError` where it is damaged, or would fill the memory.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in COMPRESSED:
+        return data
+    try:
+        with COMPRESSED[suffix](io.BytesIO(data)) as stream:
+            content: bytes = stream.read(MOST_UNPACKED + 1)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise CorpusError(f"{path} cannot be unpacked: {error}.", f"Expected a whole {suffix} file.") from error
+    if len(content) > MOST_UNPACKED:
+        raise CorpusError(
+            f"{path} unpacks to more than {MOST_UNPACKED // 2**30} GiB.", "Expected a corpus that fits into memory.",
+            "Unpack it and give a part, or write it as Parquet.",
+        )  # fmt: skip
+    if not content:
+        raise CorpusError(f"{path} holds nothing.", "Expected at least one row.", "Fill it or remove it.")
+    return content
+
+
+def data_suffix(path: Path) -> str:
+    """The ending that says what a file holds, without that of its compression: `.tsv` of `texts.tsv.gz`."""
+    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+    return plain.suffix.lower()
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 file, its byte order mark left out; raises `CorpusError` with line and byte where it is not one."""
+    """A UTF-8 file, or a UTF-16 one that says so by its byte order mark; marks are left out.
+
+    Raises `CorpusError` with line and byte where it is neither.
+    """
     data = read_bytes(path)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _from_utf16(path, data)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -41,6 +88,20 @@ def read_text(path: Path) -> str:
         raise CorpusError(f"{where}: the line holds a NUL byte.", "Expected is UTF-8 text.", "Remove it.")
     if not text:
         raise CorpusError(f"{path} is empty.", "Expected is at least one row.", "Fill it or remove it.")
+    return text
+
+
+def _from_utf16(path: Path, data: bytes) -> str:
+    try:
+        text = data.decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise CorpusError(
+            f"{path} begins as UTF-16, and the bytes at offset {error.start} are none.", "Expected UTF-8 or UTF-16.",
+            "Save the file as UTF-8.",
+        ) from None  # fmt: skip
+    if not text.strip():
+        raise CorpusError(f"{path} is empty.", "Expected is at least one row.", "Fill it or remove it.")
+    _log.info("%s is read as UTF-16, as its first bytes say", path)
     return text
 
 

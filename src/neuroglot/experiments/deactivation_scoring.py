@@ -20,6 +20,7 @@ from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.interventions.switching import switch_off
 from neuroglot.layout import Layer, Layout
 from neuroglot.metrics.deactivation import OUTCOMES
+from neuroglot.models.finite import not_finite
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
@@ -38,7 +39,8 @@ def languages_firing(view: ModelView, prompts: Batch, languages: int, recording:
 
     def tap(layer: Layer, activation: Tensor, routing: Routing | None) -> None:
         counted = selected[layer.stack].mask.to(activation.device)
-        fired = fired_on_texts(activation > recording.fires[0], counted, shape, layer, routing)
+        (threshold,) = recording.thresholds(activation.dtype)
+        fired = fired_on_texts(activation > threshold, counted, shape, layer, routing)
         firing[:, layer.neurons] = fired.reshape(len(firing), languages, -1).sum(1).cpu().to(torch.int16)
 
     with view.reading({recording.site: tap}) as forward:
@@ -159,6 +161,8 @@ class Scorer:
         logits = self.view.model(input_ids=batch.token_ids, attention_mask=mask, use_cache=False, **kept).logits
         scored, targets = batch.scored[:, first:], batch.token_ids[:, first:]
         predicted = logits[:, -scored.shape[1] - 1 : -1][scored].float()
+        if not bool(predicted.amax(-1).isfinite().all()):
+            raise not_finite(self.view.model, "Scores of next tokens are")
         texts = scored.nonzero()[:, 0]
         found = predicted.log_softmax(-1).gather(1, targets[scored][:, None])[:, 0].double()
         missed = (predicted.argmax(-1) != targets[scored]).double()

@@ -15,6 +15,7 @@ from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.interventions.switching import switch_off
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Evaluation, Metric, Predictions
+from neuroglot.models.finite import not_finite
 from neuroglot.models.locating import text_config
 from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
@@ -160,7 +161,7 @@ def _counts(view: ModelView, batches: list[Batch], metric: Metric, tokenized: To
     counts: Tensor | None = None
     with view.evaluating():
         for batch in track(batches, "scoring", len(batches)):
-            batch_counts = metric.counts(_predictions(view, batch.to(view.model.device))).cpu()
+            batch_counts = metric.counts(_predictions(view, batch.to(view.model.device), tokenized.languages)).cpu()
             if counts is None:
                 shape = len(tokenized.ids), len(tokenized.languages), batch_counts.shape[1]
                 counts = torch.full(shape, torch.nan, dtype=torch.float64)
@@ -171,10 +172,15 @@ def _counts(view: ModelView, batches: list[Batch], metric: Metric, tokenized: To
     return counts
 
 
-def _predictions(view: ModelView, batch: Batch) -> Predictions:
-    """One forward; only logits of tokens that are asked for are kept."""
+def _predictions(view: ModelView, batch: Batch, languages: tuple[str, ...]) -> Predictions:
+    """One forward; only logits of tokens that are asked for are kept. Refuses those that are no numbers."""
     logits = view.model(input_ids=batch.token_ids, attention_mask=batch.real.long(), use_cache=False).logits
     scored = batch.scored[:, 1:]
+    best = logits[:, :-1].amax(-1).masked_fill(~scored, 0.0)  # NaN where one is; −∞ elsewhere means "never"
+    if not bool(best.isfinite().all()):
+        broken = dict(enumerate((~best.isfinite()).sum(1).tolist()))
+        tokens = {index: count for index, count in broken.items() if count}
+        raise not_finite(view.model, "Scores of next tokens are", dict(enumerate(batch.texts)), tokens, languages)
     text_bytes = torch.tensor([text.scored_bytes for text in batch.texts], device=logits.device)
     return Predictions(logits[:, :-1][scored].float(), batch.token_ids[:, 1:][scored], scored, text_bytes)
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessorList
 
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ConfigError
+from neuroglot.models.finite import not_finite
 from neuroglot.models.locating import text_config
 from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import ModelView
@@ -220,9 +221,23 @@ def continued(
         config.decoder_start_token_id = begin[0]  # else another start token is put before
     model: Any = view.model
     criteria = [stopping] if stopping else None
-    sequences: Tensor = model.generate(**given, generation_config=config, stopping_criteria=criteria)
+    checks = LogitsProcessorList([_finite_scores(model)])
+    sequences: Tensor = model.generate(
+        **given, generation_config=config, stopping_criteria=criteria, logits_processor=checks
+    )
     start = ids.shape[1] if view.family.kind == "decoder" else max(1, len(begin))
     return sequences[:, start:]
+
+
+def _finite_scores(model: Any) -> Callable[[Tensor, Tensor], Tensor]:
+    """Refuses scores of next tokens that are no numbers, of which the first token of the vocabulary would be made."""
+
+    def check(_sequences: Tensor, scores: Tensor) -> Tensor:
+        if not bool(scores.amax(-1).isfinite().all()):
+            raise not_finite(model, "Scores of next tokens are")
+        return scores
+
+    return check
 
 
 def _generation(

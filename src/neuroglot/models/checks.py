@@ -10,6 +10,7 @@ from torch import Tensor
 
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
+from neuroglot.models.finite import not_finite
 from neuroglot.models.modelview import ModelView
 from neuroglot.models.points import Routing
 
@@ -89,6 +90,8 @@ def _check_write_identity(
     except (RuntimeError, NotImplementedError) as error:  # weights in a form that cannot be read as a matrix
         weights = type(view.points[layer].output_module).__name__
         raise _refusal(view, f"the weights of layer {layer.index} ({weights}) cannot be read", "a matrix") from error
+    if not bool(got.isfinite().all()):
+        raise not_finite(view.model, f"In one forward of made-up tokens, what layer {layer.index} writes is")
     tolerance = WRITE_IDENTITY_TOLERANCE * float(got.abs().max()) + 1e-12
     if got.shape != expected.shape or not torch.allclose(got, expected, rtol=0, atol=tolerance):
         raise _refusal(

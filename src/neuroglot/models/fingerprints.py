@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from neuroglot.models.offloaded import fetched
 from neuroglot.signature import HASH_DIGITS, short_hash
 
 if TYPE_CHECKING:
@@ -44,21 +45,15 @@ def weights_fingerprint(model: PreTrainedModel) -> str:
             continue
         if isinstance(held, Tensor) and held.is_meta:
             offloaded += 1
-            fetched = _fetched(model, name)
-            unread += fetched is None
-            held = held if fetched is None else fetched
+            path, _, own = name.rpartition(".")
+            elsewhere = fetched(model.get_submodule(path), own)
+            unread += elsewhere is None
+            held = held if elsewhere is None else elsewhere
         for part in _content(held):
             digest.update(part)
     digest.update("".join(_adapters(model)).encode())
     aside = f" ({offloaded} tensors offloaded, {unread} of them unread)" if offloaded else ""
     return digest.hexdigest()[:HASH_DIGITS] + aside
-
-
-def _fetched(model: PreTrainedModel, name: str) -> Tensor | None:
-    """A tensor that accelerate keeps elsewhere, None where nothing is known of it."""
-    path, _, own = name.rpartition(".")
-    kept = getattr(getattr(model.get_submodule(path), "_hf_hook", None), "weights_map", None)
-    return kept[own] if kept is not None and own in kept else None
 
 
 def _adapters(model: PreTrainedModel) -> Iterator[str]:

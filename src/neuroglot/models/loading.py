@@ -1,15 +1,22 @@
 """Loading a model and its tokenizer from a folder or the hub; `lab` names the model that is shipped."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, cast
 
 import torch
+import transformers
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from neuroglot.errors import ConfigError, UnsupportedModelError
+from neuroglot.errors import ConfigError, NeuroglotError, UnsupportedModelError, listed
 from neuroglot.models.families import Family
 from neuroglot.models.locating import require_family
 from neuroglot.models.view import ModelView, view
+
+MOST_LAYERS = 10_000  # a config that asks for more is damaged, and would be built for hours
+LONGEST_SAID = 300  # characters of what a library says
 
 
 def load(
@@ -37,18 +44,77 @@ def load(
         family, config = load_config(source, name, family, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
         spread = {"device_map": "auto"} if device == "auto" else {}
-        model = family.loader.from_pretrained(source, revision=revision, dtype=dtype, trust_remote_code=False, **spread)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        if isinstance(error, UnsupportedModelError):
-            raise
+        model = _whole_model(family, source, name, revision=revision, dtype=dtype, **spread)
+    except NeuroglotError:
+        raise
+    except Exception as error:  # damaged files make libraries raise dozens of types
         raise UnsupportedModelError(
-            f"The model {name!r} cannot be loaded: {_first_line(error)}",
+            f"The model {name!r} cannot be loaded: {_in_one_line(error)}",
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
             "Check the spelling; a hub id needs a network or a filled cache.",
         ) from error
     if device != "auto":
         move(model, device)
+    _refuse_unknown_tokens(model, tokenizer)
     return view(model.eval(), family), tokenizer
+
+
+def _whole_model(family: Family, source: str, name: str, **options: Any) -> PreTrainedModel:
+    """The model with every weight from its checkpoint; raises `UnsupportedModelError` where one is random instead.
+
+    A pooler may be missing, because nothing reads it, and heads of other tasks may be left over.
+    """
+    with _quiet():
+        model, said = family.loader.from_pretrained(
+            source, trust_remote_code=False, ignore_mismatched_sizes=True, output_loading_info=True, **options
+        )
+    missing = [key for key in said["missing_keys"] if "pooler" not in key]
+    layers = tuple(f"{stack.layers}." for stack in family.stacks)
+    left = [key for key in said["unexpected_keys"] if any(place in key for place in layers)]
+    other = [f"{key} {list(stored)} for {list(built)}" for key, stored, built in said["mismatched_keys"]]
+    wrong = {"lacks": missing, "has other shapes of": other, "has besides": left}
+    if found := [f"{what} {listed(sorted(keys))}" for what, keys in wrong.items() if keys]:
+        raise UnsupportedModelError(
+            f"The checkpoint of {name!r} {'; '.join(found)}.",
+            f"Expected the weights of {type(model).__name__}, each once, because others would be random.",
+            "Load the whole checkpoint; one that was saved from a wrapper has its names under another prefix.",
+        )
+    return cast(PreTrainedModel, model)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the table that transformers logs of a checkpoint: the error names what is wrong with it."""
+    before = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(before)
+
+
+def _refuse_unknown_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Name a token without an embedding when it is met; torch would say its number only."""
+    try:
+        embedding: Any = model.get_input_embeddings()
+    except NotImplementedError:  # a model of one's own may read no tokens
+        return
+    rows = embedding.weight.shape[0]
+    if not any(index >= rows for index in tokenizer.get_vocab().values()):
+        return
+
+    def check(_module: Any, inputs: tuple[Any, ...]) -> None:
+        beyond = inputs[0][inputs[0] >= rows]
+        if len(beyond):
+            token = int(beyond[0])
+            raise ConfigError(
+                f"The text has the token {tokenizer.convert_ids_to_tokens(token)!r} (number {token}), and the model "
+                f"{rows:,} embeddings.",
+                "Expected the tokenizer that the model was trained with.",
+                "Give the model the new tokens (resize_token_embeddings) and train them, or take its own tokenizer.",
+            )
+
+    embedding.register_forward_pre_hook(check)
 
 
 def load_config(
@@ -63,7 +129,12 @@ def load_config(
         if not isinstance(model_type, str):
             raise ValueError(f"its config has the model_type {model_type!r}")
         family = require_family(model_type, name)
-    return family, family.config_loader.from_pretrained(source, revision=revision, trust_remote_code=False)
+    config = family.config_loader.from_pretrained(source, revision=revision, trust_remote_code=False)
+    for stack in family.stacks:
+        depth = getattr(config.get_text_config(), stack.depth, None)
+        if isinstance(depth, int) and depth > MOST_LAYERS:
+            raise ValueError(f"its config asks for {depth:,} layers")
+    return family, config
 
 
 def require_known(name: str, revision: str | None = None) -> None:
@@ -72,11 +143,11 @@ def require_known(name: str, revision: str | None = None) -> None:
         return
     try:
         load_config(name, name, revision=revision)
-    except UnsupportedModelError:
+    except NeuroglotError:
         raise
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # as in `load`
         raise UnsupportedModelError(
-            f"The model {name!r} cannot be found: {_first_line(error)}",
+            f"The model {name!r} cannot be found: {_in_one_line(error)}",
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
             "Check the spelling; a hub id needs a network or a filled cache.",
         ) from error
@@ -89,7 +160,7 @@ def move(model: PreTrainedModel, device: str | None = None) -> None:
         model.to(torch.device(device))  # type: ignore[arg-type]
     except (RuntimeError, AssertionError) as error:  # torch raises either for a device that is not there
         raise ConfigError(
-            f"The model cannot be moved to the device {device!r}: {_first_line(error)}",
+            f"The model cannot be moved to the device {device!r}: {_in_one_line(error)}",
             "Expected cpu, cuda or the like.",
         ) from error
 
@@ -98,5 +169,9 @@ def _best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".") + "."
+def _in_one_line(error: BaseException) -> str:
+    """What a library said, in one line; of errors that are not made for people also which one it was."""
+    said = " ".join(str(error).split())[:LONGEST_SAID].rstrip(". ") or "no more was said"
+    if isinstance(error, OSError | ValueError | ImportError | RuntimeError):
+        return f"{said}."
+    return f"one of its files is damaged ({type(error).__name__}: {said})."

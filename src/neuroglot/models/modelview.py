@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from neuroglot.errors import InterventionError, UnsupportedModelError
 from neuroglot.layout import Layer, Layout, Site
 from neuroglot.models.families import Family
+from neuroglot.models.offloaded import is_offloaded
 from neuroglot.models.open_interventions import Intervention, Named, opened
 from neuroglot.models.points import Point, Routing, Tap
 
@@ -100,7 +101,7 @@ class ModelView:
         What lies behind that site is not computed, unless `whole=True` or parts of the model lie in another memory
         than its device's. Raises as `tapping` does.
         """
-        sites, passed, stops = len(taps) * len(self.layout.layers), 0, not _is_offloaded(self.model)
+        sites, passed, stops = len(taps) * len(self.layout.layers), 0, not is_offloaded(self.model)
 
         def counted(tap: Tap) -> Tap:
             def noted(layer: Layer, activation: Tensor, routing: Routing | None) -> None:
@@ -144,9 +145,3 @@ class ModelView:
 
 class _AllRead(Exception):
     """Every tapped site was passed: nothing behind it is wanted."""
-
-
-def _is_offloaded(model: PreTrainedModel) -> bool:
-    """Whether weights are fetched from memory or disk for each forward, by hooks that must see it end."""
-    devices = {str(device) for device in (getattr(model, "hf_device_map", None) or {}).values()}
-    return bool(devices & {"cpu", "disk"}) and len(devices) > 1

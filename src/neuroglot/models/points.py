@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer, Site, Width
+from neuroglot.models.offloaded import held
 
 ONE_CALL_A_LAYER = ("grouped_mm", "batched_mm")  # transformers' expert implementations whose rows can be told apart
 
@@ -112,7 +113,7 @@ class DensePoint:
         return weight if type(self.write).__name__ == "Conv1D" else weight.T  # GPT-2 keeps value vectors as rows
 
     def biases(self) -> Tensor | None:
-        bias = getattr(self.write, "bias", None)
+        bias = held(self.write, "bias")
         return None if bias is None else bias[None]
 
 
@@ -160,13 +161,13 @@ class ExpertsPoint:
             )
 
     def value_vectors(self) -> Tensor:
-        down = self.experts.down_proj
+        down = held(self.experts, "down_proj")
         assert isinstance(down, Tensor)
         by_expert = down if self.experts.is_transposed else down.transpose(1, 2)
         return by_expert.reshape(-1, by_expert.shape[-1])
 
     def biases(self) -> Tensor | None:
-        bias = self.experts.down_proj_bias if self.experts.has_bias else None
+        bias = held(self.experts, "down_proj_bias") if self.experts.has_bias else None
         assert bias is None or isinstance(bias, Tensor)
         return bias
 
@@ -211,7 +212,7 @@ class ExpertsPoint:
 
 def _effective_weight(write: Any) -> Any:
     """The weight that the layer multiplies by: dequantised, with PEFT's adapters where they are active and apart."""
-    weight = write.weight
+    weight = held(write, "weight")
     if type(weight) not in (Tensor, nn.Parameter):  # a quantised weight is a tensor class of its own
         weight = weight.dequantize()
     if not hasattr(write, "get_delta_weight") or write.merged or write.disable_adapters:

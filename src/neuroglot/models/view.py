@@ -4,6 +4,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from neuroglot.errors import UnsupportedModelError
 from neuroglot.models.checks import check_sites
 from neuroglot.models.families import Family
 from neuroglot.models.locating import known_family, locate
@@ -20,6 +21,12 @@ def view(model: PreTrainedModel, family: Family | None = None) -> ModelView:
     """
     model = _without_adapter_wrapper(model)
     known = known_family(model, family)
+    if model.device.type == "meta":
+        raise UnsupportedModelError(
+            f"All weights of the {type(model).__name__} are kept elsewhere (offloaded), or nowhere.",
+            "Expected a model whose embedding is in memory.",
+            "Load it with device_map='auto' (device='auto'), which offloads only what does not fit.",
+        )
     layout, points = locate(model, known)
     located = ModelView(model, known, layout, points)
     check_sites(located)

@@ -1,0 +1,195 @@
+"""Tables in other shapes than one column a language: nested translations, long tables, what pandas adds, TMX, and what
+`datasets` saves to disk. Each becomes a `RawTable` with one column a language, and what was recognised is logged.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.parsers import expat
+
+from neuroglot.corpora.languages import code_or_name
+from neuroglot.corpora.tables import ID, TABLES, RawTable
+from neuroglot.corpora.textfiles import parse_text_json, read_bytes, read_text
+from neuroglot.errors import CorpusError
+
+# Columns that tables have beside texts; by these names only, because another one may be a language that is misspelt.
+BESIDE_TEXTS = frozenset((
+    "domain", "url", "topic", "score", "split", "date", "genre", "licence", "license", "doc_id", "docid", "document_id",
+    "has_image", "has_hyperlink", "line_number", "row_id", "source_id", "sentence_id", "segment_id",
+))  # fmt: skip
+LANGUAGE_COLUMNS = ("lang", "language", "lang_code", "language_code", "locale")
+TEXT_COLUMNS = ("text", "sentence", "content", "translation")
+ID_COLUMNS = (ID, "sentence_id", "row_id", "segment_id")
+_log = logging.getLogger(__name__)
+
+
+def usual(table: RawTable, plain: bool = False) -> RawTable:
+    """The table with one column a language, however it was written; `plain` keeps columns that are no texts."""
+    table = _long(_without_index(_nested(table)))
+    beside = [name for name in table.values if name.lower() in BESIDE_TEXTS and name not in ID_COLUMNS[:1]]
+    if plain or not beside or len(beside) == len(table.values):
+        return table
+    _log.info("%s: the columns %s are no texts", table.origin, ", ".join(beside))
+    return replace(table, values={name: column for name, column in table.values.items() if name not in beside})
+
+
+def _nested(table: RawTable) -> RawTable:
+    """Columns of a column of mappings, such as `{"translation": {"de": ..., "en": ...}}`."""
+    nested = [name for name, column in table.values.items() if _all_mappings(column)]
+    if len(nested) != 1 or any(code_or_name(name) for name in table.values if name not in nested and name != ID):
+        return table
+    rows: list[Mapping[str, object]] = list(table.values[nested[0]])  # type: ignore[arg-type]  # looked at above
+    names = dict.fromkeys(name for row in rows for name in row)
+    kept = {name: column for name, column in table.values.items() if name == ID}
+    _log.info("%s: the texts stand in the column %r, by language", table.origin, nested[0])
+    return replace(table, values=kept | {name: [row.get(name) for row in rows] for name in names})
+
+
+def _all_mappings(column: Iterable[object]) -> bool:
+    values = list(column)
+    return bool(values) and all(isinstance(value, Mapping) for value in values)
+
+
+def _without_index(table: RawTable) -> RawTable:
+    """Without the column of row numbers that pandas writes in front."""
+    first = next(iter(table.values), None)
+    if first not in ("", "Unnamed: 0", "__index_level_0__"):
+        return table
+    numbers = [str(value) for value in table.values[first]]
+    if numbers != [str(number) for number in range(len(numbers))]:
+        return table
+    _log.info("%s: the first column numbers the rows", table.origin)
+    return replace(table, values={name: column for name, column in table.values.items() if name != first})
+
+
+def _long(table: RawTable) -> RawTable:
+    """One column a language of a table with a row for each text: its id, its language, the text."""
+    names = {name.lower(): name for name in table.values}
+    language, text, row_id = (
+        next((names[name] for name in known if name in names), None)
+        for known in (LANGUAGE_COLUMNS, TEXT_COLUMNS, ID_COLUMNS)
+    )
+    if language is None or text is None or len(table.values) > (3 if row_id else 2):
+        return table
+    by_language: dict[str, dict[str, object]] = {}
+    ids = table.values[row_id] if row_id else None
+    for place, (tag, content) in enumerate(zip(table.values[language], table.values[text])):
+        column = by_language.setdefault(str(tag), {})
+        key = str(list(ids)[place]) if isinstance(ids, Sequence) else str(len(column) + 1)
+        if key in column:
+            raise CorpusError(
+                f"{table.origin}, row {place + 1}: {tag!r} has the id {key!r} twice.",
+                "Expected each id once a language.",
+            )
+        column[key] = content
+    every = list(dict.fromkeys(key for column in by_language.values() for key in column))
+    values: dict[str, Iterable[object]] = {ID: every} if row_id else {}
+    values |= {tag: [column.get(key) for key in every] for tag, column in by_language.items()}
+    _log.info("%s: a row for each text, its language in %r and the text in %r", table.origin, language, text)
+    return RawTable(table.origin, values, range(1, len(every) + 1))
+
+
+def read_json(path: Path) -> RawTable:
+    """A list of objects, each a row."""
+    rows = parse_text_json(read_text(path), path)
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise CorpusError(f"{path} is JSON, but no list of objects.", "Expected [{'de': ..., 'en': ...}, ...].")
+    names = dict.fromkeys(name for row in rows for name in row)
+    return RawTable(str(path), {name: [row.get(name) for row in rows] for name in names}, range(1, len(rows) + 1))
+
+
+def read_tmx(path: Path) -> RawTable:
+    """A translation memory (TMX 1.4): a row a unit, a column a language; inline markup is left out, its text kept."""
+    units: list[dict[str, str]] = []
+    try:
+        _refuse_entities(path, read_bytes(path))
+        for _, element in ElementTree.iterparse(io.BytesIO(read_bytes(path))):
+            if element.tag.rpartition("}")[2] == "tu":
+                units.append(_unit(path, element, len(units) + 1))
+                element.clear()
+    except ElementTree.ParseError as error:
+        raise CorpusError(f"{path} is no XML: {error}.", "Expected a whole TMX file.") from error
+    if not units:
+        raise CorpusError(f"{path} has no translation unit.", "Expected <tu> with a <tuv> for each language.")
+    names = dict.fromkeys(name for unit in units for name in unit)
+    return RawTable(str(path), {name: [unit.get(name) for unit in units] for name in names}, range(1, len(units) + 1))
+
+
+def _unit(path: Path, element: ElementTree.Element, number: int) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for variant in element.iter():
+        if variant.tag.rpartition("}")[2] != "tuv":
+            continue
+        tag = variant.get("{http://www.w3.org/XML/1998/namespace}lang") or variant.get("lang") or ""
+        segment = next((part for part in variant if part.tag.rpartition("}")[2] == "seg"), None)
+        if not tag or segment is None or tag in texts:
+            raise CorpusError(
+                f"{path}, unit {number}: a <tuv> has no language, no <seg>, or a language that is there already.",
+                "Expected one <tuv xml:lang=...><seg>...</seg></tuv> a language.",
+            )
+        texts[tag] = "".join(segment.itertext()).strip()
+    return texts
+
+
+def _refuse_entities(path: Path, data: bytes) -> None:
+    """Raise `CorpusError` for a file that declares entities: a few bytes of them can stand for gigabytes."""
+    parser = expat.ParserCreate()
+
+    def declared(name: str, *_: object) -> None:
+        raise CorpusError(f"{path} declares the entity {name!r}.", "Expected plain TMX.", "Write it without entities.")
+
+    parser.EntityDeclHandler = declared
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as error:
+        raise CorpusError(f"{path} is no XML: {error}.", "Expected a whole TMX file.") from error
+
+
+SAVED, SPLITS = "state.json", "dataset_dict.json"  # what `datasets` writes beside its Arrow files
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether `datasets` saved the folder (`save_to_disk`)."""
+    return (folder / SAVED).is_file() or (folder / SPLITS).is_file()
+
+
+def read_saved(folder: Path) -> RawTable:
+    """What `save_to_disk` of `datasets` wrote, read by polars; of several splits one has to be named by its folder."""
+    if (folder / SPLITS).is_file():
+        splits = _stored(folder / SPLITS).get("splits")
+        if not isinstance(splits, list) or len(splits) != 1 or not isinstance(splits[0], str) or "/" in splits[0]:
+            named = ", ".join(map(str, splits)) if isinstance(splits, list) else "none"
+            raise CorpusError(
+                f"{folder} holds the splits {named}.", "Expected one.", f"Give its folder, such as {folder}/train."
+            )
+        folder = folder / splits[0]
+    import polars
+
+    listed = _stored(folder / SAVED).get("_data_files")
+    names = [str(entry.get("filename")) for entry in listed] if isinstance(listed, list) else []
+    if not names or any(Path(name).name != name for name in names):
+        raise CorpusError(f"{folder / SAVED} names no data files.", "Expected what datasets' save_to_disk writes.")
+    try:
+        frame = polars.concat([polars.read_ipc_stream(folder / name) for name in names])
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError, ValueError) as error:
+        raise CorpusError(f"{folder} cannot be read: {error}.", "Expected whole Arrow files.") from error
+    return RawTable(str(folder), frame.to_dict(as_series=True), range(1, frame.height + 1))
+
+
+def _stored(path: Path) -> dict[str, object]:
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"{path} cannot be read: {error}.", "Expected what datasets' save_to_disk writes.") from error
+    if not isinstance(stored, dict):
+        raise CorpusError(f"{path} is no object.", "Expected what datasets' save_to_disk writes.")
+    return stored
+
+
+READERS: Mapping[str, Callable[[Path], RawTable]] = {**TABLES, ".json": read_json, ".tmx": read_tmx}

@@ -1,0 +1,184 @@
+"""Layouts that people have: whatever the file, the same rows, and a log line that says what was recognised."""
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import logging
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import polars
+import pytest
+
+from neuroglot import corpora
+
+LANGUAGES = ("de", "en", "fr")
+TEXTS = {
+    "de": ('Der Hund, "Rex", schläft.', "Ein Satz; noch einer."),
+    "en": ('The dog, "Rex", sleeps.', "One sentence; one more."),
+    "fr": ('Le chien, "Rex", dort.', "Une phrase; encore une."),
+}
+ROWS = list(zip(*TEXTS.values()))
+OBJECTS = [dict(zip(LANGUAGES, row)) for row in ROWS]
+Make = Callable[[Path], Path]
+
+
+def lines(*texts: str) -> str:
+    return "".join(f"{text}\n" for text in texts)
+
+
+def folder(names: dict[str, str], encoding: str = "utf-8") -> Make:
+    """A folder with a file of this name for each language."""
+
+    def make(place: Path) -> Path:
+        for language, name in names.items():
+            path = place / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(lines(*TEXTS[language]).encode(encoding))
+        return place
+
+    return make
+
+
+def file(name: str, content: str | bytes, encoding: str = "utf-8") -> Make:
+    def make(place: Path) -> Path:
+        (place / name).write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+        return place / name
+
+    return make
+
+
+def table(separator: str, header: tuple[str, ...] = LANGUAGES, number: bool = False) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=separator, lineterminator="\n")
+    writer.writerow(("", *header) if number else header)
+    writer.writerows([(index, *row) if number else row for index, row in enumerate(ROWS)])
+    return out.getvalue()
+
+
+def parquet(place: Path) -> Path:
+    polars.DataFrame({"translation": OBJECTS}).write_parquet(place / "a.parquet")
+    return place / "a.parquet"
+
+
+def saved(splits: bool, nested: bool) -> Make:
+    """What `datasets` writes, made without it: Arrow's stream format and two small files."""
+
+    def make(place: Path) -> Path:
+        inner = place / "train" if splits else place
+        inner.mkdir(exist_ok=True)
+        frame = polars.DataFrame({"translation": OBJECTS} if nested else TEXTS)
+        frame.write_ipc_stream(inner / "data-00000-of-00001.arrow")
+        (inner / "state.json").write_text(json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}))
+        (inner / "dataset_info.json").write_text("{}")
+        if splits:
+            (place / "dataset_dict.json").write_text('{"splits": ["train"]}')
+        return place
+
+    return make
+
+
+def tmx() -> str:
+    units = "".join(
+        "<tu>" + "".join(f'<tuv xml:lang="{g}"><seg>{escape(text)}</seg></tuv>' for g, text in row.items()) + "</tu>"
+        for row in OBJECTS
+    )
+    return f'<?xml version="1.0"?><!DOCTYPE tmx SYSTEM "tmx14.dtd"><tmx version="1.4"><body>{units}</body></tmx>'
+
+
+NAMES = {"de": "German", "en": "English", "fr": "français"}
+LONG = "".join(
+    json.dumps({"id": row, "lang": language, "text": text}) + "\n"
+    for row, texts in enumerate(OBJECTS)
+    for language, text in texts.items()
+)
+NESTED = lines(*(json.dumps({"id": index, "translation": row}) for index, row in enumerate(OBJECTS)))
+BESIDE = lines("id\tdomain\tde\ten\tfr", *("\t".join((f"s{row}", "news", *texts)) for row, texts in enumerate(ROWS)))
+LAYOUTS: dict[str, Make] = {
+    "UTF-16": folder({g: f"{g}.txt" for g in LANGUAGES}, "utf-16"),
+    "names in full": folder({g: f"{name}.txt" for g, name in NAMES.items()}),
+    "FLORES devtest": folder({"de": "deu_Latn.devtest", "en": "eng_Latn.devtest", "fr": "fra_Latn.devtest"}),
+    "FLORES dev": folder({"de": "deu_Latn.dev", "en": "eng_Latn.dev", "fr": "fra_Latn.dev"}),
+    "NTREX": folder({
+        "de": "newstest2019-ref.deu.txt", "en": "newstest2019-src.eng.txt", "fr": "newstest2019-ref.fra.txt",
+    }),
+    "WMT": folder({g: f"train.{g}" for g in LANGUAGES}),
+    "Moses": folder({g: f"Europarl.de-en.{g}" for g in LANGUAGES}),
+    "Moses, compressed": lambda place: _compressed(place, folder({g: f"train.{g}" for g in LANGUAGES})),
+    "Moses with ids": lambda place: _with_ids(place, folder({g: f"Tatoeba.de-en.{g}" for g in LANGUAGES})),
+    "Moses by its prefix": lambda place: folder({g: f"news.de-en.{g}" for g in LANGUAGES})(place) / "news.de-en",
+    "a folder a language": folder({g: f"{g}/text.txt" for g in LANGUAGES}),
+    "Excel's CSV": file("a.csv", table(";"), "utf-8-sig"),
+    "Excel's Unicode text": file("a.txt", table("\t"), "utf-16"),
+    "TSV as pandas writes it": file("a.tsv", table("\t")),
+    "CSV of pandas with its index": file("a.csv", table(",", number=True)),
+    "names in a header": file("a.csv", table(",", ("German", "English", "French"))),
+    "blanks in a header": file("a.csv", table(",", ("DE", " EN ", "Fr "))),
+    "columns that are no texts": file("a.tsv", BESIDE),
+    "gzip": file("a.tsv.gz", gzip.compress(table("\t").encode())),
+    "bzip2": file("a.csv.bz2", bz2.compress(table(",").encode())),
+    "xz": file("a.jsonl.xz", lzma.compress(lines(*map(json.dumps, OBJECTS)).encode())),
+    "JSON": file("a.json", json.dumps(OBJECTS)),
+    "translation in JSON lines": file("a.jsonl", NESTED),
+    "long JSON lines": file("a.jsonl", LONG),
+    "translation in Parquet": parquet,
+    "TMX": file("a.tmx", tmx()),
+    "saved by datasets": saved(splits=False, nested=False),
+    "saved by datasets as splits": saved(splits=True, nested=False),
+    "saved by datasets as translation": saved(splits=False, nested=True),
+}  # fmt: skip
+
+
+def _compressed(place: Path, make: Make) -> Path:
+    for path in sorted(make(place).iterdir()):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    return place
+
+
+def _with_ids(place: Path, make: Make) -> Path:
+    (place / "Tatoeba.de-en.ids").write_text("1\t2\n")
+    (place / "README").write_text("hello")
+    return make(place)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_gives_the_same_rows(layout: str, tmp_path: Path) -> None:
+    corpus = corpora.load(LAYOUTS[layout](tmp_path))
+    assert dict(corpus.texts) == TEXTS
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_languages_can_be_asked_for_in_any_layout(layout: str, tmp_path: Path) -> None:
+    corpus = corpora.load(LAYOUTS[layout](tmp_path), languages=["fr", "German"])
+    assert list(corpus.texts.items()) == [("fr", TEXTS["fr"]), ("de", TEXTS["de"])]
+
+
+PLAIN = {"names in full", "names in a header", "blanks in a header", "gzip", "bzip2", "xz", "JSON", "TMX"}
+PLAIN |= {"saved by datasets", "saved by datasets as splits", "Moses by its prefix"}
+
+
+@pytest.mark.parametrize("layout", sorted(set(LAYOUTS) - PLAIN))
+def test_what_was_recognised_is_logged(layout: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "neuroglot"):
+        corpora.load(LAYOUTS[layout](tmp_path))
+    assert caplog.messages
+
+
+def test_inline_markup_of_tmx_is_left_out(tmp_path: Path) -> None:
+    unit = '<tu><tuv lang="de"><seg>Ein <bpt i="1"/>Wort</seg></tuv><tuv lang="en"><seg>A word</seg></tuv></tu>'
+    (tmp_path / "a.tmx").write_text(f"<tmx><body>{unit}</body></tmx>")
+    assert dict(corpora.load(tmp_path / "a.tmx").texts) == {"de": ("Ein Wort",), "en": ("A word",)}
+
+
+def test_what_unpacks_to_more_than_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from neuroglot.corpora import textfiles
+
+    monkeypatch.setattr(textfiles, "MOST_UNPACKED", 1000)
+    (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(b"de\n" + b"a\n" * 1000))
+    with pytest.raises(corpora.loading.CorpusError, match="unpacks to more than"):
+        corpora.load(tmp_path / "a.tsv.gz")
