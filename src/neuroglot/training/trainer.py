@@ -64,10 +64,11 @@ def _configs_as_they_were(model: PreTrainedModel) -> Iterator[None]:
 
 def read_once(model: PreTrainedModel, rows: Sequence[Any], collate: Collate, batch_size: int) -> None:
     """Forward and backward over the rows, as in training, without an update: what a training is timed by."""
+    forward: Any = model
     for start in range(0, len(rows), batch_size):
         batch = collate(rows[start : start + batch_size])
         moved = {name: value.to(model.device) if isinstance(value, Tensor) else value for name, value in batch.items()}
-        model(**moved).loss.backward()
+        forward(**moved).loss.backward()
         model.zero_grad(set_to_none=True)
 
 
