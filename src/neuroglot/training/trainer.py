@@ -54,7 +54,7 @@ def fit(
 @contextmanager
 def _configs_as_they_were(model: PreTrainedModel) -> Iterator[None]:
     """Trainers leave their cache and special tokens in a model's configs."""
-    base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base: Any = getattr(model, "get_base_model", lambda: model)()
     configs = copy.deepcopy((base.config, base.generation_config))
     try:
         yield
