@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le
 
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from neuroglot.runs.run import Run
     from neuroglot.storage import Kept
 
+ParallelData = TypeVar("ParallelData", "Corpus", "Task")
 FIND, PROVE, USE, HELP = "Find", "Prove", "Use", "Help"  # groups of commands, as `neuroglot --help` lists them
 
+Part = Literal["all", "selection", "rest"]
 MissingText = Literal["refuse", "drop"]
 SiteName = Literal["post_act", "write"]
 Positive = Annotated[int, Ge(1)]
@@ -101,6 +103,13 @@ class OnLanguages(Limited):
     on_missing: MissingText = "refuse"
     """What to do where a language lacks a text: `refuse` to read, or `drop` the whole row."""
 
+    part: Part = "all"
+    """Read `all` rows, or one of two parts that share no text: `selection` to select neurons on, the `rest` to prove
+    them on. Parts are drawn once, whatever the limit, and alike in every command."""
+
+    split: Share = 0.5
+    """Share of the rows that are in the part `selection`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OnColumn(Recipe):
@@ -152,7 +161,7 @@ class OnTask(OnLanguages):
     def load_task(self, identity: Identity, languages: tuple[str, ...] | None = None) -> Task:
         """The task in the languages that are asked for, noted."""
         wanted = self.languages if languages is None else languages
-        task = read_task(self.corpus, self.task, wanted, self.on_missing, self.limit)
+        task = read_task(self, self.corpus, self.task, wanted)
         note_data(identity, task)
         return task
 
@@ -220,6 +229,17 @@ class Controlled(Seeded):
 
     random_draws: Positive = 5
     """Random sets, as large in every layer, for each language's set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proving(Recipe):
+    """On which rows neurons may be judged."""
+
+    heading: ClassVar[str] = "Texts"
+
+    same_rows: Literal["refuse", "allow"] = "refuse"
+    """What to do if neurons are to be judged on rows that they were selected on: `refuse`, or `allow` it, which the
+    report says first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,16 +367,18 @@ def read_corpus(
     from neuroglot.recipes.artefacts import corpus_source
 
     rows = corpora.load(corpus_source(corpus), languages=languages, on_missing=options.on_missing, column=column)
-    return rows.head(options.limit)
+    return part_of(options, rows).head(options.limit)
 
 
-def read_task(
-    corpus: str,
-    name: str | None,
-    languages: tuple[str, ...] | None,
-    on_missing: MissingText,
-    limit: int | None,
-) -> Task:
+def part_of(options: OnLanguages, rows: ParallelData) -> ParallelData:
+    """All rows, or the part that the options ask for."""
+    if options.part == "all":
+        return rows
+    selection, rest = rows.split(options.split)
+    return selection if options.part == "selection" else rest
+
+
+def read_task(options: OnLanguages, corpus: str, name: str | None, languages: tuple[str, ...] | None) -> Task:
     """A task from files, or the lab's task `name`; raises `ConfigError` if there is none of this name."""
     from neuroglot import lab
     from neuroglot.corpora import load_task
@@ -365,12 +387,14 @@ def read_task(
     if corpus != "lab":
         if name is not None:
             raise ConfigError(f"The task {name!r} was named for {corpus!r}.", "Only 'lab' holds several.")
-        return load_task(corpus, languages=languages, on_missing=on_missing, limit=limit)
+        limit = options.limit if options.part == "all" else None  # a part is of all rows
+        task = load_task(corpus, languages=languages, on_missing=options.on_missing, limit=limit)
+        return part_of(options, task).head(options.limit)
     tasks = {task.name: task for task in lab.tasks()}
     if name not in tasks:
         raise ConfigError(f"The lab's task {name!r} was asked for.", f"Expected task to be one of {', '.join(tasks)}.")
     task = tasks[name] if languages is None else tasks[name].select(languages)
-    return task.head(limit)
+    return part_of(options, task).head(options.limit)
 
 
 def note_data(identity: Identity, data: Corpus | Task | ParallelInputs, what: str = "data") -> None:

@@ -15,6 +15,7 @@ from neuroglot.recipes.options import (
     OnTask,
     Positive,
     note_data,
+    part_of,
     read_task,
 )
 
@@ -199,6 +200,8 @@ class Pmi(OnDevice, OnTask, Decoded):
             raise ConfigError(
                 f"Got the task {self.task!r} and {self.released!r} of the paper.", "Expected one of them."
             )
+        if self.released is not None and self.part != "all":
+            raise ConfigError(f"The part {self.part!r} was asked for of a released set.", "Expected all of its rows.")
 
     def _asked(self, original: str) -> ParallelInputs:
         """All rows in the original and the languages beside it; raises `ConfigError` if the data do not fit."""
@@ -212,12 +215,12 @@ class Pmi(OnDevice, OnTask, Decoded):
         if self.released is not None:
             return read_released(self.corpus, self.released, languages=shown[1:])
         if self.corpus == "lab" or self.task is not None or is_task(self.corpus):
-            return from_task(read_task(self.corpus, self.task, shown, self.on_missing, None), original)
+            return from_task(read_task(replace(self, limit=None), self.corpus, self.task, shown), original)
         if self.target is None:
             raise ConfigError(f"{self.corpus} is parallel text.", "Expected a target: the language to translate into.")
         languages = [*shown, self.target]
         texts = corpora.load(corpus_source(self.corpus), languages=languages, on_missing=self.on_missing)
-        return from_corpora({"text": texts}, original, target=self.target)
+        return from_corpora({"text": part_of(self, texts)}, original, target=self.target)
 
     def _model(self, identity: Identity, index: int) -> _Model:
         return self.load_model(identity, self.models[index], f"model {index + 1}")
