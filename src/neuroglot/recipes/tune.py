@@ -257,7 +257,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
         from neuroglot.lab import lab_questions
 
         if self.corpus != "lab":
-            return read_task(self.corpus, self.task, languages, self.on_missing, self.limit)
+            return read_task(self, self.corpus, self.task, languages)
         task = lab_questions(self.task or "", self.limit or LAB_QUESTIONS, self.seed)
         return task if languages is None else task.select(languages)
 
