@@ -10,6 +10,7 @@ from cyclopts import App
 
 from neuroglot import cli
 from neuroglot.__main__ import run as run_program
+from neuroglot.cli.habits import SEVERAL, as_meant
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
@@ -331,3 +332,41 @@ def test_what_is_missing_is_named(run, words: list[str], said: str) -> None:
     assert code in (1, 2)
     assert said in out + err
     assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("select lab --languages de,en,sw", "select lab --languages de en sw"),
+        ("select lab --languages=de,en", "select lab --languages de en"),
+        ("pmi lab --parallel 0,1,3 --originals de", "pmi lab --parallel 0 1 3 --originals de"),
+        ("record lab --dtype bf16", "record lab --dtype bfloat16"),
+        ("record lab --corpus a,b.tsv --languages de", "record lab --corpus a,b.tsv --languages de"),
+        ("generate lab --prompt a,b", "generate lab --prompt a,b"),
+        ("translate lab --tags zh=>>cmn<<,de=>>deu<<", "translate lab --tags zh=>>cmn<<,de=>>deu<<"),
+    ],
+)
+def test_lists_with_commas_and_short_names_are_what_they_are_meant_to_be(given: str, meant: str) -> None:
+    assert list(as_meant(given.split())) == meant.split()
+
+
+def test_options_of_several_values_are_such_in_every_recipe() -> None:
+    from neuroglot.cli.commands import _is_several
+    from neuroglot.recipes import all_recipes
+    from neuroglot.runs.recipe import option_types
+
+    known = set()
+    for recipe in all_recipes().values():
+        for name, kind in option_types(recipe).items():
+            flag = f"--{name.replace('_', '-')}"
+            if flag in SEVERAL:
+                known.add(flag)
+                assert _is_several(kind), (recipe, flag)
+    assert known | {"--seeds"} >= SEVERAL
+
+
+@pytest.mark.parametrize("name", ["lape", "LAPE", "entropy"])
+def test_selectors_have_the_names_of_their_papers(name: str) -> None:
+    from neuroglot.neurons.rules.table import selector_named
+
+    assert selector_named(name).name == "entropy"

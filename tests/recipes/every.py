@@ -35,6 +35,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "export": {"model": "model", "ablate": "sets/de.safetensors"},
     "generate": {**ON_TEXTS, "limit": 5, "max_new_tokens": 5, "temperature": 0.9, "steer": "steering", "seed": 4},
     "identify": {"generated": "written", "candidates": ["en", "de"]},
+    "lab train": {
+        "steps": 6, "batch_size": 4, "documents": 30, "questions": 6, "held_out_documents": 8, "held_out_questions": 4,
+        "vocabulary": 600, "hidden": 16, "layers": 2, "heads": 2, "ffn": 32, "checkpoint_every": 2,
+    },
     "pmi": {
         "models": ["lab"], "corpus": "lab", "task": "iso_date", "originals": ["de"], "languages": ["en", "fr"],
         "parallel": [0, 1], "controls": ["repeated"], "limit": 3, "max_new_tokens": 5, "device": "cpu",
@@ -51,11 +55,24 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "select": {**ON_TEXTS, "selector": "random", "count": 4, "seed": 1},
     "sharing": {**ON_TEXTS, "corpus": ["texts"], "limit": 8, "new_tokens": 2},
     "specialize collect": {"model": "translator", "corpus": "pairs", "device": "cpu"},
+    "specialize compare": {
+        "corpus": "pairs", "languages": ["en", "de", "fr"], "validation_rows": 2, "test_rows": 1, "seeds": [0, 1],
+        "steps": 4, "continued_steps": 3, "batch_size": 4, "coverage": 70, "max_new_tokens": 3, "hidden": 16,
+        "layers": 1, "heads": 2, "ffn": 24, "vocabulary": 300, "checkpoint_every": 2, "device": "cpu",
+    },
     "specialize compact": {**ON_MASKS, "direction": "en-de", "semantics": "weight row"},
     "specialize evaluate": {**ON_MASKS, "corpus": "pairs", "beams": 2, "max_new_tokens": 4, "directions": ["de-en"]},
     "specialize select": {"activity": "counts", "coverage": 70, "zero_shot": ["de-fr"]},
+    "specialize train": {
+        **ON_MASKS, "corpus": "pairs", "steps": 6, "batch_size": 4, "directions": ["en-de", "de-en"],
+        "checkpoint_every": 2,
+    },
     "stages": {"files": ["first.yaml", "second.yaml"]},
     "steer": {"operator": "multiply", "neurons": "sets/de.safetensors", "value": 1.5, "scope": "generated"},
+    "tune": {
+        **ON_TASK, "originals": ["de"], "end": "newline", "steps": 6, "batch_size": 2, "lora_rank": 2,
+        "lora_dropout": 0.1, "checkpoint_every": 2, "limit": 12, "export": ["openai"],
+    },
     "translate": {
         "model": "model", "corpus": "texts", "source": "de", "into": ["en", "fr"], "limit": 5, "max_new_tokens": 4,
         "keep_truncated": True, "device": "cpu",

@@ -40,6 +40,10 @@ AFTER = {  # how many files each start keeps, and options that make the job long
     "pmi": (1, {}),
     "specialize collect": (4, {"token_budget": 24, "save_seconds": 0.0}),
     "specialize evaluate": (2, {"token_budget": 80}),
+    "lab train": (3, {"steps": 8}),
+    "tune": (1, {"steps": 8}),
+    "specialize train": (1, {"steps": 8}),
+    "specialize compare": (6, {}),
 }
 
 

@@ -54,14 +54,6 @@ app.command(models, group=GROUPS[HELP], help_epilogue=MODELS_EXAMPLES)
 app.command(selectors, group=GROUPS[HELP], help_epilogue=SELECTORS_EXAMPLES)
 app.command(report, group=GROUPS[HELP], help_epilogue=REPORT_EXAMPLES)
 app.command(doctor, group=GROUPS[HELP], help_epilogue=DOCTOR_EXAMPLES)
-_OLD = True
-if _OLD:  # until they are recipes
-    from neuroglot.cli import lab, specialized_training, tuning
-
-    app.command(tuning.tune, group=GROUPS[USE], help_epilogue=tuning.TUNE_EXAMPLES)
-    app["specialize"].command(specialized_training.compare, help_epilogue=specialized_training.COMPARE_EXAMPLES)
-    app["specialize"].command(specialized_training.train, help_epilogue=specialized_training.TRAIN_EXAMPLES)
-    app["lab"].command(lab.train, name="train", help_epilogue=lab.TRAIN_EXAMPLES)
 app.register_install_completion_command(help="Install shell completion for bash, zsh or fish.")
 for _name in ("--help", "--version", "--install-completion"):
     app[_name].group = GROUPS[HELP]
@@ -72,17 +64,19 @@ def run_app(arguments: list[str]) -> None:
 
     Its exit codes are `EXIT_CODES`.
     """
+    import logging
+
+    from neuroglot.cli.habits import as_meant
     from neuroglot.errors import NeuroglotError
 
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("neuroglot.corpora").setLevel(logging.INFO)  # what was recognised of files is always said
     if sys.stderr.isatty():
-        import logging
-
-        logging.basicConfig(format="%(message)s")
         logging.getLogger("neuroglot").setLevel(logging.INFO)
     else:  # the libraries that load models draw bars into pipes and log files
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
-        app(arguments)
+        app(list(as_meant(arguments)))
     except NeuroglotError as error:
         print(f"neuroglot: {str(error)[:LONGEST_MESSAGE]}", file=sys.stderr)
         sys.exit(1)

@@ -136,7 +136,7 @@ class Corpus:
         first_size = round(share * len(groups))
         if not 0 < first_size < len(groups):
             raise CorpusError(
-                f"Corpus {self.name!r} has {len(groups)} rows that share no text; split at {share}, one part is empty.",
+                f"Corpus {self.name!r} has {len(groups)} rows that share no text; a split at {share} leaves nothing.",
                 "Both parts need at least one row, and rows that share a text in some language stay together.",
                 "Leave a language out whose texts repeat." if len(groups) < len(self) else "",
             )

@@ -4,45 +4,50 @@ from __future__ import annotations
 
 import copy
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from neuroglot import corpora
+from neuroglot import corpora, progress
 from neuroglot.activity.translation import collect
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction, directions_of
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.experiments.translations import translate_directions
 from neuroglot.generation.decoding import Decoding
 from neuroglot.lab.translator import TranslatorConfig, new_translator
 from neuroglot.metrics.texts import TEXT_METRICS, TextOptions, Texts, choose_metrics
 from neuroglot.metrics.translation import TranslationComparison
+from neuroglot.models.loading import move
 from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView, view
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.neurons.rules.by_direction import Coverage, select_masks
 from neuroglot.neurons.rules.common import highest
 from neuroglot.signature import Signature, short_hash
-from neuroglot.storage import write_whole
+from neuroglot.storage import NOTHING_KEPT, Kept, load_tensors, save_tensors, write_whole
 from neuroglot.tokens.pairs import Pairs, encode_pairs
-from neuroglot.training.gated import train_specialized
+from neuroglot.training.adapters import with_adapters
+from neuroglot.training.gated import train_specialized, translation_training
+from neuroglot.training.types import Lora
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedTokenizerBase
 
 SYSTEMS = ("continued", "specialized", "random", "magnitude", "lora", "baseline")
-LORA_RANK = 8
+ADAPTERS = Lora(8, 16)
 
 
 @dataclass(frozen=True)
 class ComparisonConfig:
     """The recipe: parallel text, the languages, how long each stage lasts, and the seeds.
 
-    `data` is `lab`, whose training documents are generated anew for each seed (extra `lab`), or any parallel corpus.
+    `data` is `lab`, whose training documents, `rows` in number, are generated anew for each seed (extra `lab`), or any
+    parallel corpus.
     Of the rows, `validation_rows` are counted on, `test_rows` translated, the others trained on. The baseline is
     trained for `steps`; every system then for `continued_steps` from it, on the same batches. `coverage` is the percent
     of firing that a direction's neurons make up.
@@ -77,8 +82,19 @@ class ComparisonConfig:
         return Signature.of(**(written | {"model": f"{size}, {details}"}))
 
 
-def compare_specialization(config: ComparisonConfig, out: Path | str) -> TranslationComparison:
+def compare_specialization(
+    config: ComparisonConfig,
+    out: Path | str,
+    *,
+    data: Corpus | None = None,
+    device: str | None = None,
+    kept: Kept = NOTHING_KEPT,
+    checkpoint_every: int | None = None,
+) -> TranslationComparison:
     """Train, translate and score every system for every seed; what is in `out` already is taken from there.
+
+    What lies there is of the same config and data: whoever hands it on sees to that. Trainings go on from checkpoints
+    in `kept`. `data` is the corpus that the config names, if it is loaded already.
 
     `continued`: trained on with all neurons. `specialized`: with each direction's own neurons. `random` and
     `magnitude`: with as many neurons in each layer, drawn at random, or of the longest value vectors. `lora`: adapters
@@ -92,7 +108,8 @@ def compare_specialization(config: ComparisonConfig, out: Path | str) -> Transla
     found: list[DirectionMasks] = []
     rows: list[str] = []
     for seed in config.seeds:
-        experiment = _Experiment(config, seed, directions, out / f"seed-{seed}")
+        place = _Place(out / f"seed-{seed}", kept.below(f"seed-{seed}"), device, checkpoint_every)
+        experiment = _Experiment(config, seed, directions, place, data)
         for system in SYSTEMS:
             answers, references = experiment.translations(system)
             counts[system].append(
@@ -111,47 +128,74 @@ def compare_specialization(config: ComparisonConfig, out: Path | str) -> Transla
     )  # fmt: skip
 
 
+def first_translator(
+    config: ComparisonConfig, data: Corpus | None, device: str | None
+) -> tuple[ModelView, PreTrainedTokenizerBase, Corpus, DirectionMasks]:
+    """The untrained model of the first seed with its tokenizer, the rows to train on, and masks that keep all."""
+    train, _, _ = parts_of(config, config.seeds[0], data)
+    model, tokenizer = new_translator(train, config.model, config.seeds[0])
+    move(model, device)
+    located = view(model)
+    return located, tokenizer, train, _everything(located, directions_of(config.languages, config.pivot))
+
+
+def _everything(located: ModelView, directions: tuple[Direction, ...]) -> DirectionMasks:
+    kept = torch.ones(len(directions), located.layout.neuron_count, dtype=torch.bool)
+    return DirectionMasks(located.layout, directions, kept)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where one experiment keeps its parts and its checkpoints, and where it runs."""
+
+    folder: Path
+    kept: Kept
+    device: str | None
+    checkpoint_every: int | None
+
+
 class _Experiment:
     """One seed; parts are made when they are asked for, and kept on disk."""
 
-    def __init__(self, config: ComparisonConfig, seed: int, directions: tuple[Direction, ...], folder: Path) -> None:
-        self.config, self.seed, self.directions, self.folder = config, seed, directions, folder
-        self.train, self.validation, self.test = _parts(config, seed)
+    def __init__(
+        self, config: ComparisonConfig, seed: int, directions: tuple[Direction, ...], place: _Place,
+        data: Corpus | None,
+    ) -> None:  # fmt: skip
+        self.config, self.seed, self.directions, self.place = config, seed, directions, place
+        self.train, self.validation, self.test = parts_of(config, seed, data)
         model, self.tokenizer = new_translator(self.train, config.model, seed)
+        move(model, place.device)
         self.view = view(model)
-        everything = torch.ones(len(directions), self.view.layout.neuron_count, dtype=torch.bool)
-        self.all_neurons = DirectionMasks(self.view.layout, directions, everything)
+        self.all_neurons = _everything(self.view, directions)
         self.trained = False
 
     @property
     def masks(self) -> DirectionMasks:
         """The directions' own neurons, counted on the validation rows by the baseline."""
-        path = self.folder / "masks.safetensors"
-        if not path.exists():
-            activity = collect(self.baseline(), self.tokenizer, self.validation, self.directions)
-            select_masks(activity, Coverage.of(self.config.coverage)).save(path)
-        return DirectionMasks.load(path)
+        path = self.place.folder / "masks.safetensors"
+        with suppress(ArtifactError):  # not there yet, or damaged: made again
+            return DirectionMasks.load(path)
+        activity = collect(self.baseline(), self.tokenizer, self.validation, self.directions)
+        masks = select_masks(activity, Coverage.of(self.config.coverage))
+        masks.save(path)
+        return masks
 
     def baseline(self) -> ModelView:
         """The model after the first stage."""
-        path = self.folder / "baseline.safetensors"
         if not self.trained:
-            from safetensors.torch import load_file, save_file
-
-            if path.exists():
-                self.view.model.load_state_dict(load_file(path), strict=False)
-                self.view.model.tie_weights()
-            else:
-                self._train(self.view, self.all_neurons, self.config.steps, self.config.rate, self.seed)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                kept = {name: tensor.clone() for name, tensor in self.view.model.state_dict().items()}
-                save_file(kept, path)
+            path, model = self.place.folder / "baseline.safetensors", self.view.model
+            try:
+                model.load_state_dict(load_tensors(path, "baseline")[0])
+            except ArtifactError:
+                self._train("baseline", self.view, self.all_neurons, self.config.steps, self.config.rate, self.seed)
+                weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}  # some are shared
+                save_tensors(path, "baseline", weights, {})
             self.trained = True
         return self.view
 
     def translations(self, system: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         """What a system makes of the test rows, by direction, and the references."""
-        path = self.folder / f"{system}.json"
+        path = self.place.folder / f"{system}.json"
         if not path.exists():
             model, masks = self._system(system)
             decoding = Decoding(self.config.max_new_tokens)
@@ -178,38 +222,27 @@ class _Experiment:
         if system == "baseline":
             return baseline, masks
         start = copy.deepcopy(baseline.model)
-        model = view(_with_adapters(start) if system == "lora" else start)
-        # the same seed: every system sees the same batches
-        self._train(model, masks, self.config.continued_steps, self.config.continued_rate, self.seed + 1000)
+        seed = self.seed + 1000  # the same for every system, which so sees the same batches
+        model = view(with_adapters(start, ADAPTERS, seed) if system == "lora" else start)
+        self._train(system, model, masks, self.config.continued_steps, self.config.continued_rate, seed)
         return model, masks
 
-    def _train(self, model: ModelView, masks: DirectionMasks, steps: int, rate: float, seed: int) -> None:
-        from transformers import TrainingArguments
-
-        arguments = TrainingArguments(
-            str(self.folder / "trainer"), max_steps=steps, per_device_train_batch_size=self.config.batch,
-            learning_rate=rate, lr_scheduler_type="inverse_sqrt", warmup_steps=max(1, steps // 10),
-            label_smoothing_factor=0.1, adam_beta2=0.98, max_grad_norm=1.0, seed=seed, save_strategy="no",
-            logging_strategy="no", report_to="none", disable_tqdm=True, use_cpu=not torch.cuda.is_available(),
+    def _train(self, system: str, model: ModelView, masks: DirectionMasks, steps: int, rate: float, seed: int) -> None:
+        training = translation_training(
+            steps=steps, learning_rate=rate, batch_size=self.config.batch, seed=seed,
+            checkpoint_every=self.place.checkpoint_every,
         )  # fmt: skip
-        train_specialized(
-            model, masks, self._pairs(model, self.train), arguments, temperature=self.config.temperature,
-            mixed=self.config.mixed,
-        )  # fmt: skip
+        with progress.steps(f"{system}, seed {self.seed}") as on_step:
+            train_specialized(
+                model, masks, self._pairs(model, self.train), training, temperature=self.config.temperature,
+                mixed=self.config.mixed, kept=self.place.kept.below(system), on_step=on_step,
+            )  # fmt: skip
 
     def _pairs(self, model: ModelView, rows: Corpus) -> Pairs:
         return encode_pairs(model, self.tokenizer, rows, self.directions)
 
 
-def _with_adapters(model: PreTrainedModel) -> PreTrainedModel:
-    """The model with low-rank adapters in all linear layers, which alone are trained."""
-    from peft import LoraConfig, get_peft_model
-
-    adapted: Any = get_peft_model(model, LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules="all-linear"))
-    return adapted
-
-
-def _parts(config: ComparisonConfig, seed: int) -> tuple[Corpus, Corpus, Corpus]:
+def parts_of(config: ComparisonConfig, seed: int, data: Corpus | None = None) -> tuple[Corpus, Corpus, Corpus]:
     """Rows to train on, to count on, and to translate, disjoint; all seeds translate rows of their own."""
     held = config.validation_rows + config.test_rows
     if config.data == "lab":
@@ -219,7 +252,7 @@ def _parts(config: ComparisonConfig, seed: int) -> tuple[Corpus, Corpus, Corpus]
         made = make_corpus(LabConfig(seed, config.rows, 1, held, 1))
         train, rest = made.train.select(config.languages), made.held_out.select(config.languages)
     else:
-        whole = corpora.load(config.data, languages=config.languages)
+        whole = corpora.load(config.data, languages=config.languages) if data is None else data
         if len(whole) <= held:
             raise ConfigError(f"{config.data} has {len(whole)} rows.", f"Expected more than {held}.")
         rest, train = whole.split(held / len(whole), seed)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.errors import ArtifactError, NeuroglotError
 from neuroglot.lab.config import LabConfig
-from neuroglot.storage import parse_json, whole_folder
+from neuroglot.storage import as_artifact_error, parse_json
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -26,18 +26,22 @@ PACKAGES = ("torch", "transformers", "tokenizers", "babel", "num2words")
 
 
 def write_artefacts(
-    out: Path, model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast", corpus: "LabCorpus", config: LabConfig
-) -> Path:
-    """Write a lab model with its held-out texts to `out`, whole or not at all."""
-    with whole_folder(out) as folder:
+    folder: Path,
+    model: "LlamaForCausalLM",
+    tokenizer: "PreTrainedTokenizerFast",
+    corpus: "LabCorpus",
+    config: LabConfig,
+) -> None:
+    """Write a lab model with its held-out texts into a folder; raises `ArtifactError` if they cannot be written."""
+    with as_artifact_error(folder):
         model.config.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         _write_weights(folder / MODEL, model, header(corpus, config))
         _write_lines(folder / HELD_OUT, corpus_lines(corpus.held_out))
         _write_lines(folder / TASKS, (line for task in corpus.held_out_tasks for line in task_lines(task)))
         for path in folder.iterdir():  # safetensors makes files that only their owner reads
-            path.chmod(0o644)
-    return out
+            if path.is_file():
+                path.chmod(0o644)
 
 
 def header(corpus: "LabCorpus", config: LabConfig) -> dict[str, str]:
@@ -130,10 +134,20 @@ def _columns(rows: list[dict], part: str) -> dict[str, list[str]]:
 
 
 def _write_weights(path: Path, model: "LlamaForCausalLM", metadata: dict[str, str]) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     weights = {name: weight.contiguous() for name, weight in model.state_dict().items() if name != "lm_head.weight"}
-    save_file(weights, path, metadata)  # the unembedding is the embedding: tied, so stored once
+    path.write_bytes(_in_one_order(save(weights, metadata)))  # the unembedding is the embedding: tied, so stored once
+
+
+def _in_one_order(content: bytes) -> bytes:
+    """The same file with its metadata sorted: safetensors writes them in random order, which changes the bytes."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    written = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    written += b" " * (-len(written) % 8)
+    return len(written).to_bytes(8, "little") + written + content[8 + size :]
 
 
 def _write_lines(path: Path, rows: Iterator[dict]) -> None:

@@ -1,7 +1,8 @@
 """Training of the lab model from nothing: generate, learn the tokenizer, train, write a folder in the hub's layout."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -11,12 +12,15 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from neuroglot.corpora.corpus import Corpus
 from neuroglot.lab.artefacts import write_artefacts
 from neuroglot.lab.config import LabConfig, train_tokenizer
 from neuroglot.lab.generator import LabCorpus, make_corpus
-from neuroglot.storage import check_free
+from neuroglot.storage import NOTHING_KEPT, Kept, check_free, load_tensors, save_tensors, whole_folder
 from neuroglot.tokens.examples import examples
 from neuroglot.tokens.tokenizing import Text, token_ids_of
+from neuroglot.training.checkpoints import PREFIX, drop_old, last_whole, seal
+from neuroglot.training.types import OnStep
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,20 @@ def collate(rows: list[list[Text]], answer_weight: float, bos: int, pad: int) ->
 
 
 TIMED_STEPS = 12  # steps on a throwaway model from which `minutes` is turned into a number of steps
-OnStep = Callable[[int, int, float], None]  # step (from 1), steps in all, loss in nats per weighted token
+STATE = "state.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Lab:
+    """A trained lab model in eval mode with all that belongs to it; `config` has the steps that were made, `losses` are
+    in nats per weighted token by step.
+    """
+
+    model: LlamaForCausalLM
+    tokenizer: PreTrainedTokenizerFast
+    corpus: LabCorpus
+    config: LabConfig
+    losses: tuple[float, ...]
 
 
 def train(config: LabConfig, out: Path, on_step: OnStep | None = None) -> Path:
@@ -94,19 +111,65 @@ def train(config: LabConfig, out: Path, on_step: OnStep | None = None) -> Path:
 
     Raises `ArtifactError` where `out` exists and `MissingExtraError` without the extra `lab`.
     """
-    started = time.monotonic()
     check_free(out)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(config.threads)  # another number of threads adds in another order, which changes the weights
-    try:
-        corpus = make_corpus(config)
-        tokenizer = train_tokenizer(tokenizer_texts(corpus), config.vocabulary)
+    made = train_lab(config, on_step=on_step)
+    with whole_folder(out) as folder:
+        write_artefacts(folder, made.model, made.tokenizer, made.corpus, made.config)
+    return out
+
+
+def train_lab(
+    config: LabConfig, *, kept: Kept = NOTHING_KEPT, checkpoint_every: int = 500, on_step: OnStep | None = None
+) -> Lab:
+    """Train a lab model by this recipe; with a place in `kept` from the last whole checkpoint there.
+
+    Raises `MissingExtraError` without the extra `lab`, and `ArtifactError` if a checkpoint cannot be written.
+    """
+    started = time.monotonic()
+    with _threads(config.threads):
+        corpus, tokenizer, model = begin(config)
         texts = training_texts(corpus, tokenizer)
-        config = replace(config, steps=affordable_steps(config, tokenizer, texts, started))
-        model = fit(new_model(config, tokenizer), batches(texts, config, tokenizer), config, on_step)
+        steps = kept.once(
+            "steps", lambda: {"steps": torch.tensor(affordable_steps(config, tokenizer, texts, started))}
+        )  # once: a machine that is slower later must not change what was begun
+        config = replace(config, steps=int(steps["steps"]))
+        source = batches(texts, config, tokenizer)
+        losses = fit_lab(model, source, config, kept=kept, checkpoint_every=checkpoint_every, on_step=on_step)
+    return Lab(model, tokenizer, corpus, config, losses)
+
+
+def begin(config: LabConfig) -> tuple[LabCorpus, PreTrainedTokenizerFast, LlamaForCausalLM]:
+    """The corpus, the tokenizer learned from it, and the untrained model."""
+    corpus = make_corpus(config)
+    tokenizer = train_tokenizer(tokenizer_texts(corpus), config.vocabulary)
+    return corpus, tokenizer, new_model(config, tokenizer)
+
+
+def read_once_packed(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, corpus: Corpus, config: LabConfig
+) -> None:
+    """Forward and backward over documents, as in training, without an update: what a training is timed by."""
+    texts = [
+        Text.of(ids) for column in corpus.texts.values() for ids in token_ids_of(tokenizer, list(column))["input_ids"]
+    ]
+    rows = list(packed(texts, config.row_tokens - 1, Random(0)))
+    with _threads(config.threads):
+        for start in range(0, len(rows), config.batch_rows):
+            chunk = rows[start : start + config.batch_rows]
+            batch = collate(chunk, config.answer_weight, tokenizer.bos_token_id, tokenizer.pad_token_id)
+            batch_loss(model, batch).backward()
+            model.zero_grad(set_to_none=True)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Another number of threads adds in another order, which changes the weights."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
     finally:
-        torch.set_num_threads(threads)
-    return write_artefacts(out, model, tokenizer, corpus, config)
+        torch.set_num_threads(before)
 
 
 def tokenizer_texts(corpus: LabCorpus) -> Iterator[str]:
@@ -172,24 +235,85 @@ def batch_loss(model: LlamaForCausalLM, batch: PackedBatch) -> torch.Tensor:
     return (losses_T * weights_T).sum() / weights_T.sum()
 
 
-def fit(
-    model: LlamaForCausalLM, source: Iterator[PackedBatch], config: LabConfig, on_step: OnStep | None = None
-) -> LlamaForCausalLM:
-    """Train in place for `config.steps` steps; returns the model in eval mode."""
+def fit_lab(
+    model: LlamaForCausalLM,
+    source: Iterator[PackedBatch],
+    config: LabConfig,
+    *,
+    kept: Kept = NOTHING_KEPT,
+    checkpoint_every: int = 500,
+    on_step: OnStep | None = None,
+) -> tuple[float, ...]:
+    """Train in place for `config.steps` steps and leave the model in eval mode; returns the losses by step.
+
+    transformers' Trainer has one optimizer and computes logits of padding too: this loop has neither, and the shipped
+    weights are its. Checkpoints and how it goes on are those of the training core.
+    """
     model.train()
     chosen = optimizers(model, config)
-    schedules = [torch.optim.lr_scheduler.LambdaLR(one, lambda step: rate_factor(step, config)) for one in chosen]
-    for step, batch in enumerate(islice(source, config.steps), start=1):
-        loss = batch_loss(model, batch)
-        loss.backward()
-        for optimizer in chosen:
-            optimizer.step()
-        for schedule in schedules:
-            schedule.step()
-        model.zero_grad(set_to_none=True)
+    rates = [group["lr"] for optimizer in chosen for group in optimizer.param_groups]
+    losses = _restored(model, chosen, kept)
+    for step, batch in enumerate(islice(source, len(losses), config.steps), start=len(losses) + 1):
+        _set_rates(chosen, rates, rate_factor(step - 1, config))
+        losses.append(_step(model, chosen, batch))
+        if kept.folder is not None and step % checkpoint_every == 0:
+            _keep(model, chosen, losses, kept.folder / f"{PREFIX}{step}")
         if on_step:
-            on_step(step, config.steps, loss.item())
-    return model.eval()
+            on_step(step, config.steps, losses[-1])
+    model.eval()
+    return tuple(losses)
+
+
+def _set_rates(chosen: Sequence[torch.optim.Optimizer], rates: Sequence[float], factor: float) -> None:
+    groups = [group for optimizer in chosen for group in optimizer.param_groups]
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate * factor
+
+
+def _step(model: LlamaForCausalLM, chosen: Sequence[torch.optim.Optimizer], batch: PackedBatch) -> float:
+    loss = batch_loss(model, batch)
+    loss.backward()
+    for optimizer in chosen:
+        optimizer.step()
+    model.zero_grad(set_to_none=True)
+    return loss.item()
+
+
+def _keep(
+    model: LlamaForCausalLM, chosen: Sequence[torch.optim.Optimizer], losses: Sequence[float], checkpoint: Path
+) -> None:
+    """Write weights, moments and losses; nothing else changes from step to step, as nothing is drawn but the order."""
+    weights = {f"model.{name}": weight for name, weight in model.named_parameters()}
+    moments = {
+        f"{index}.{parameter}.{name}": moment
+        for index, optimizer in enumerate(chosen)
+        for parameter, state in optimizer.state_dict()["state"].items()
+        for name, moment in state.items()
+    }
+    told = {"losses": torch.tensor(losses, dtype=torch.float64)}
+    save_tensors(checkpoint / STATE, "lab training", weights | moments | told, {})
+    seal(checkpoint)
+    drop_old(checkpoint.parent)
+
+
+def _restored(model: LlamaForCausalLM, chosen: Sequence[torch.optim.Optimizer], kept: Kept) -> list[float]:
+    """Take weights and moments from the last whole checkpoint; returns the losses of the steps that were made."""
+    checkpoint = None if kept.folder is None else last_whole(kept.folder)
+    if checkpoint is None:
+        return []
+    tensors, _ = load_tensors(checkpoint / STATE, "lab training")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.copy_(tensors[f"model.{name}"])
+    for index, optimizer in enumerate(chosen):
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, tensor in tensors.items():
+            owner, _, rest = key.partition(".")
+            if owner == str(index):
+                parameter, _, name = rest.partition(".")
+                state.setdefault(int(parameter), {})[name] = tensor
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+    return [float(loss) for loss in tensors["losses"]]
 
 
 def affordable_steps(
@@ -201,7 +325,7 @@ def affordable_steps(
     times: list[float] = []
     trial = replace(config, steps=TIMED_STEPS)
     source = batches(texts, config, tokenizer)
-    fit(new_model(config, tokenizer), source, trial, lambda *_: times.append(time.monotonic()))
+    fit_lab(new_model(config, tokenizer), source, trial, on_step=lambda *_: times.append(time.monotonic()))
     seconds_left = config.minutes * 60 - (times[-1] - started)
     seconds_a_step = (times[-1] - times[1]) / (TIMED_STEPS - 2)  # the first two also set up memory
     return max(1, min(config.steps, int(seconds_left / seconds_a_step)))

@@ -54,7 +54,7 @@ def load(
             "Check the spelling; a hub id needs a network or a filled cache.",
         ) from error
     if device != "auto":
-        _move(model, device or _best_device())
+        move(model, device)
     _refuse_unknown_tokens(model, tokenizer)
     return view(model.eval(), family), tokenizer
 
@@ -153,7 +153,9 @@ def require_known(name: str, revision: str | None = None) -> None:
         ) from error
 
 
-def _move(model: PreTrainedModel, device: str) -> None:
+def move(model: PreTrainedModel, device: str | None = None) -> None:
+    """Move a model to a device, by default the fastest one; raises `ConfigError` for one that is not there."""
+    device = device or _best_device()
     try:
         model.to(torch.device(device))  # type: ignore[arg-type]
     except (RuntimeError, AssertionError) as error:  # torch raises either for a device that is not there

@@ -38,13 +38,20 @@ Share = Annotated[float, Gt(0), Le(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnDevice(Recipe):
-    """Where models run."""
+class Placed(Recipe):
+    """Where a model runs."""
 
     heading: ClassVar[str] = "Model"
 
     device: str | None = None
     """For example `cpu` or `cuda`; `auto` spreads a large model over all devices; the fastest one by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnDevice(Placed):
+    """Where models run, and how they are loaded."""
+
+    heading: ClassVar[str] = "Model"
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Precision of the model; the checkpoint's own by default."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from neuroglot.neurons.rules.table import Needs
 from neuroglot.runs.price import PricedStep, prompts_or_text
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 REPORT_BYTES = 6 * 2**20  # a page with its figures, about
 
@@ -107,6 +107,21 @@ def with_answer(task: Task) -> Iterable[Corpus]:
 def weight_bytes(view: ModelView) -> int:
     """What the model's weights take, shared ones once."""
     return sum(parameter.nbytes for parameter in view.model.parameters())
+
+
+def training_step(
+    name: str, data: Corpus, run: Callable[[Corpus], object], examples: int, *,
+    examples_a_row: int = 1, tokens: Callable[[Corpus], int] | None = None, models: int = 1,
+) -> PricedStep:  # fmt: skip
+    """So many examples learned from, of the first rows or of all rows again and again, by each of the models."""
+    rows = -(-examples // examples_a_row)
+    return PricedStep(name, data.head(rows), run, models * max(1, round(rows / len(data))), tokens=tokens)
+
+
+def training_bytes(model: PreTrainedModel, view: ModelView) -> int:
+    """What AdamW keeps of a training on disk, in two checkpoints, beside what it makes: the model."""
+    trained = sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
+    return 2 * 3 * trained + weight_bytes(view) + REPORT_BYTES
 
 
 def activity_bytes(view: ModelView, corpus: Corpus, recording: Recording) -> int:

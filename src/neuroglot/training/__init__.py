@@ -1,13 +1,14 @@
-"""Tuning a model on prompts and their answers: the mix of settings, its exports, and supervised fine-tuning."""
+"""Training: one core over transformers' Trainer; supervised fine-tuning, and training on with direction masks."""
 
 from neuroglot.prompting.examples import Example, examples_hash, pmi_mix
 from neuroglot.training.exports import save_llama_factory, save_openai, save_trl
 from neuroglot.training.tuning import Tuned, tune
-from neuroglot.training.types import Lora, TuningConfig
+from neuroglot.training.types import Lora, Training, TuningConfig
 
 __all__ = [
     "Example",
     "Lora",
+    "Training",
     "Tuned",
     "TuningConfig",
     "examples_hash",

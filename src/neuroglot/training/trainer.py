@@ -1,101 +1,132 @@
-"""TRL's trainer as tuning needs it: the examples in their order, nothing cut, nothing sent anywhere."""
+"""The training core: one factory over transformers' Trainer, which reads examples in their order and can go on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
+from torch import Tensor
+
 from neuroglot import extras
-from neuroglot.errors import ConfigError
-from neuroglot.tokens.examples import IGNORED, Examples
-from neuroglot.training.types import Lora, TuningConfig
+from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.storage import NOTHING_KEPT, Kept
+from neuroglot.training.checkpoints import PREFIX, last_whole, seal
+from neuroglot.training.types import OnStep, Training
 
 if TYPE_CHECKING:
-    from peft import LoraConfig
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
+    from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+
+Collate = Callable[[Sequence[Any]], dict[str, Any]]  # rows to what the model is given
 
 
-def require_packages() -> None:
-    """Raise `MissingExtraError` where a package of the extra `training` is not installed."""
-    for package in ("accelerate", "datasets", "peft", "trl"):
-        extras.require(package, extra="training")
+def fit(
+    model: PreTrainedModel,
+    rows: Sequence[Any],
+    collate: Collate,
+    training: Training,
+    *,
+    kept: Kept = NOTHING_KEPT,
+    on_step: OnStep | None = None,
+) -> tuple[float, ...]:
+    """Train the model in place; returns the loss of each step, in nats per learned token.
+
+    A step's loss is the mean over all tokens learned in it, not over examples. With a place in `kept` the training goes
+    on from its last whole checkpoint; on the CPU, with as many threads, it ends with the same weights to the last bit.
+    What lies there is of the same job: whoever hands it on sees to that.
+
+    Raises `ConfigError` for several accelerators, `ArtifactError` if a checkpoint cannot be written, and
+    `MissingExtraError` without the extra `training`.
+    """
+    with ExitStack() as stack, _configs_as_they_were(model):
+        folder = kept.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="neuroglot-training-")))
+        trainer = new_trainer(model, rows, collate, training, folder, on_step, keeping=kept.folder is not None)
+        checkpoint = last_whole(folder)
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    return tuple(row["loss"] for row in trainer.state.log_history if "loss" in row)
+
+
+@contextmanager
+def _configs_as_they_were(model: PreTrainedModel) -> Iterator[None]:
+    """Trainers leave their cache and special tokens in a model's configs."""
+    base: Any = getattr(model, "get_base_model", lambda: model)()
+    configs = copy.deepcopy((base.config, base.generation_config))
+    try:
+        yield
+    finally:
+        base.config, base.generation_config = configs
+
+
+def read_once(model: PreTrainedModel, rows: Sequence[Any], collate: Collate, batch_size: int) -> None:
+    """Forward and backward over the rows, as in training, without an update: what a training is timed by."""
+    forward: Any = model
+    for start in range(0, len(rows), batch_size):
+        batch = collate(rows[start : start + batch_size])
+        moved = {name: value.to(model.device) if isinstance(value, Tensor) else value for name, value in batch.items()}
+        forward(**moved).loss.backward()
+        model.zero_grad(set_to_none=True)
 
 
 def new_trainer(
     model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    encoded: Examples,
-    config: TuningConfig,
+    rows: Sequence[Any],
+    collate: Collate,
+    training: Training,
     folder: Path,
-    on_step: Callable[[int, int, float], None] | None = None,
-) -> SFTTrainer:
-    """TRL's trainer with adapters put in where asked; what it cannot do with this model it says in a `ConfigError`.
-
-    Examples come as tokens with their labels, which TRL leaves as they are: its own preparation needs an end-of-text
-    token and cuts what is too long.
-    """
-    from datasets import Dataset
+    on_step: OnStep | None = None,
+    *,
+    keeping: bool = False,
+) -> Trainer:
+    """transformers' Trainer on rows in their order, nothing removed from them; its checkpoints are sealed."""
+    extras.require("accelerate", extra="training")
     from transformers import PrinterCallback
-    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-    arguments = _arguments(model, config, folder)
-    try:
-        trainer = _quiet_trainer()(
-            model=model,
-            args=arguments,
-            train_dataset=Dataset.from_list(with_labels(encoded)),
-            # given, because TRL's own sets the padding token of a tokenizer that has none
-            data_collator=DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id or 0),
-            processing_class=tokenizer,
-            peft_config=None if config.lora is None else _adapters(config.lora),
-            callbacks=[_reporting(on_step)] if on_step else None,
-        )
-    except (ValueError, TypeError, RuntimeError) as error:
-        message = str(error).strip().splitlines()[0]
-        raise ConfigError(f"The model cannot be tuned in this way: {message}") from error
+    arguments = _arguments(model, training, folder, keeping)
+    if training.gradient_checkpointing and hasattr(model, "peft_config"):
+        model.enable_input_require_grads()
+    trainer = _sealing_trainer()(
+        model=model,
+        args=arguments,
+        train_dataset=rows,  # a sequence has all that is asked of a dataset
+        data_collator=collate,
+        callbacks=[_reporting(on_step)] if on_step else None,
+    )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def with_labels(encoded: Examples) -> list[dict[str, list[int]]]:
-    """The tokens of each example, and labels that are -100 for those of the prompt."""
-    return [
-        {
-            "input_ids": list(text.token_ids),
-            "labels": [token if asked else IGNORED for token, asked in zip(text.token_ids, text.scored, strict=True)],
-        }
-        for text in encoded.texts
-    ]
-
-
-def _arguments(model: PreTrainedModel, config: TuningConfig, folder: Path) -> SFTConfig:
-    from trl import SFTConfig
+def _arguments(model: PreTrainedModel, training: Training, folder: Path, keeping: bool) -> TrainingArguments:
+    from transformers import TrainingArguments
 
     on_cpu = model.device.type == "cpu"
-    known = {field.name for field in fields(SFTConfig)}  # transformers 5.x renamed the option on the way
+    known = {field.name for field in fields(TrainingArguments)}  # transformers 5.x renamed the option on the way
     name = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
-    checkpointing: dict[str, Any] = {name: config.gradient_checkpointing}
-    arguments = SFTConfig(
+    checkpointing: dict[str, Any] = {name: training.gradient_checkpointing}
+    arguments = TrainingArguments(
         output_dir=str(folder),
-        max_steps=config.steps,
-        per_device_train_batch_size=config.batch_size,
-        gradient_accumulation_steps=config.accumulation,
+        max_steps=training.steps,
+        per_device_train_batch_size=training.batch_size,
+        gradient_accumulation_steps=training.accumulation,
         train_sampling_strategy="sequential",
-        learning_rate=config.rate,
-        lr_scheduler_type=config.schedule,
-        warmup_steps=config.warmup,
-        weight_decay=config.weight_decay,
-        seed=config.seed,
-        bf16=config.bf16,
-        max_length=None,
-        save_strategy="no" if config.checkpoint_every is None else "steps",
-        save_steps=config.checkpoint_every or config.steps,
+        learning_rate=training.learning_rate,
+        lr_scheduler_type=training.schedule,
+        warmup_steps=training.warmup,
+        weight_decay=training.weight_decay,
+        adam_beta2=training.beta2,
+        label_smoothing_factor=training.label_smoothing,
+        seed=training.seed,
+        bf16=training.bf16,
+        save_strategy="steps" if keeping and training.checkpoint_every else "no",
+        save_steps=training.checkpoint_every or training.steps,
         save_total_limit=2,
         logging_steps=1,
-        report_to=config.report_to,
+        report_to=training.report_to,
+        remove_unused_columns=False,
         disable_tqdm=True,
         use_cpu=on_cpu,
         dataloader_pin_memory=not on_cpu,
@@ -110,29 +141,27 @@ def _arguments(model: PreTrainedModel, config: TuningConfig, folder: Path) -> SF
     return arguments
 
 
-def _adapters(lora: Lora) -> LoraConfig:
-    from peft import LoraConfig
+def _sealing_trainer() -> type[Trainer]:
+    from transformers import Trainer
 
-    return LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # peft divides it by the rank
-        lora_dropout=lora.dropout,
-        target_modules="all-linear" if lora.targets is None else list(lora.targets),
-        task_type="CAUSAL_LM",
-    )
+    class SealingTrainer(Trainer):
+        """Seals each checkpoint, and says in one sentence that one cannot be written."""
 
+        def _save_checkpoint(self, model: Any, trial: Any) -> None:
+            checkpoint = Path(str(self.args.output_dir)) / f"{PREFIX}{self.state.global_step}"
+            try:
+                super()._save_checkpoint(model, trial)
+            except (OSError, SafetensorError, RuntimeError) as error:  # torch raises the last on a full disk
+                raise ArtifactError(
+                    f"{checkpoint} cannot be written: {str(error).splitlines()[0]}.", "",
+                    "Free the disk, and go on from the checkpoint before.",
+                ) from error  # fmt: skip
+            seal(checkpoint)
 
-def _quiet_trainer() -> type[SFTTrainer]:
-    from trl import SFTTrainer
-
-    class QuietTrainer(SFTTrainer):
-        def _send_telemetry(self) -> None:
-            """TRL tells the hub about every run; neuroglot sends nothing that was not asked for."""
-
-    return QuietTrainer
+    return SealingTrainer
 
 
-def _reporting(on_step: Callable[[int, int, float], None]) -> TrainerCallback:
+def _reporting(on_step: OnStep) -> TrainerCallback:
     from transformers import TrainerCallback
 
     class Reporting(TrainerCallback):

@@ -1,5 +1,6 @@
-"""How a model is tuned: Lora and TuningConfig."""
+"""How a model is trained: Training, Lora and TuningConfig."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -9,6 +10,8 @@ from neuroglot.tokens.examples import End, Unfit
 FULL_RATE, ADAPTER_RATE = 2e-5, 1e-4  # adapters begin at zero and take larger steps
 Save = Literal["merged", "adapter"]
 Tracker = Literal["none", "wandb", "tensorboard"]
+RateSchedule = Literal["linear", "cosine", "constant", "inverse_sqrt"]
+OnStep = Callable[[int, int, float], None]  # step (from 1), steps in all, loss in nats per learned token
 
 
 @dataclass(frozen=True)
@@ -31,24 +34,59 @@ class Lora:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """`steps` updates by AdamW on `batch_size * accumulation` examples each, in the order in which they are given.
+
+    When all examples were read they are read again from the first. The rate rises over the steps of `warmup` and then
+    follows the `schedule`. With `bf16` the forward is autocast. `checkpoint_every` so many steps what is needed to go
+    on is kept, if there is a place for it.
+    """
+
+    steps: int
+    learning_rate: float
+    batch_size: int = 8
+    accumulation: int = 1
+    schedule: RateSchedule = "linear"
+    warmup: int = 0
+    weight_decay: float = 0.0
+    beta2: float = 0.999
+    label_smoothing: float = 0.0
+    seed: int = 0
+    bf16: bool = False
+    gradient_checkpointing: bool = False
+    checkpoint_every: int | None = None
+    report_to: Tracker = "none"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "accumulation"):
+            _require(self, name, getattr(self, name) >= 1, "1 or more")
+        _require(self, "learning_rate", self.learning_rate > 0, "more than 0")
+        _require(self, "warmup", 0 <= self.warmup <= self.steps, f"0 to {self.steps}, the steps")
+        _require(self, "weight_decay", self.weight_decay >= 0, "0 or more")
+        _require(self, "beta2", 0 <= self.beta2 < 1, "0 or more, and below 1")
+        _require(self, "label_smoothing", 0 <= self.label_smoothing < 1, "0 or more, and below 1")
+        _require(self, "checkpoint_every", self.checkpoint_every is None or self.checkpoint_every >= 1, "1 or more")
+        for name, choice in {"schedule": RateSchedule, "report_to": Tracker}.items():
+            _require(self, name, getattr(self, name) in get_args(choice), f"one of {', '.join(get_args(choice))}")
+
+
 @dataclass(frozen=True)
 class TuningConfig:
-    """Supervised fine-tuning with AdamW: `steps` updates on `batch_size * accumulation` examples each.
+    """Supervised fine-tuning of a decoder on answers; what it shares with any training is in `training`.
 
-    Examples are read in their order, and again from the first when all were. Without `lora` all parameters are tuned.
-    The `learning_rate` is by default 1e-4 for adapters and 2e-5 for all parameters (`rate` says which is used).
-    Each completion ends with the tokenizer's end of text (`eos`), a `newline`, or nothing more. Examples of more than
-    `max_tokens` tokens, or whose prompt has other tokens when the answer follows, are refused, or dropped and counted
-    (`unfit`); nothing is cut. The warm-up counts steps. With `bf16` the forward is autocast. `checkpoint_every` so many
-    steps what is needed to go on is kept beside the output until that is written. `save` says whether adapters are
-    merged into the weights.
+    Without `lora` all parameters are tuned. The `learning_rate` is by default 1e-4 for adapters and 2e-5 for all
+    parameters (`rate` says which is used). Each completion ends with the tokenizer's end of text (`eos`), a `newline`,
+    or nothing more. Examples of more than `max_tokens` tokens, or whose prompt has other tokens when the answer
+    follows, are refused, or dropped and counted (`unfit`); nothing is cut. `save` says whether adapters are merged into
+    the weights.
     """
 
     steps: int
     learning_rate: float | None = None
     batch_size: int = 8
     accumulation: int = 1
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    schedule: RateSchedule = "linear"
     warmup: int = 0
     weight_decay: float = 0.0
     lora: Lora | None = None
@@ -63,16 +101,11 @@ class TuningConfig:
     report_to: Tracker = "none"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "accumulation", "max_tokens"):
-            self._require(name, getattr(self, name) >= 1, "1 or more")
-        self._require("learning_rate", self.rate > 0, "more than 0")
-        self._require("warmup", 0 <= self.warmup <= self.steps, f"0 to {self.steps}, the steps")
-        self._require("weight_decay", self.weight_decay >= 0, "0 or more")
-        self._require("checkpoint_every", self.checkpoint_every is None or self.checkpoint_every >= 1, "1 or more")
-        self._require("save", self.save == "merged" or self.lora is not None, "'merged' where there is no adapter")
-        choices = {"end": End, "unfit": Unfit, "save": Save, "report_to": Tracker}
-        for name, choice in (choices | {"schedule": Literal["linear", "cosine", "constant"]}).items():
-            self._require(name, getattr(self, name) in get_args(choice), f"one of {', '.join(get_args(choice))}")
+        _ = self.training  # refuses what makes no sense
+        _require(self, "max_tokens", self.max_tokens >= 1, "1 or more")
+        _require(self, "save", self.save == "merged" or self.lora is not None, "'merged' where there is no adapter")
+        for name, choice in {"end": End, "unfit": Unfit, "save": Save}.items():
+            _require(self, name, getattr(self, name) in get_args(choice), f"one of {', '.join(get_args(choice))}")
 
     @property
     def rate(self) -> float:
@@ -81,6 +114,18 @@ class TuningConfig:
             return self.learning_rate
         return FULL_RATE if self.lora is None else ADAPTER_RATE
 
-    def _require(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            raise ConfigError(f"Tuning got {name}={getattr(self, name)!r}.", f"Expected is {expected}.")
+    @property
+    def training(self) -> Training:
+        """How the weights are updated."""
+        return Training(
+            steps=self.steps, learning_rate=self.rate, batch_size=self.batch_size, accumulation=self.accumulation,
+            schedule=self.schedule, warmup=self.warmup, weight_decay=self.weight_decay, seed=self.seed, bf16=self.bf16,
+            gradient_checkpointing=self.gradient_checkpointing, checkpoint_every=self.checkpoint_every,
+            report_to=self.report_to,
+        )  # fmt: skip
+
+
+def _require(config: object, name: str, holds: bool, expected: str) -> None:
+    """Raise `ConfigError` for an option that makes no sense."""
+    if not holds:
+        raise ConfigError(f"Training got {name}={getattr(config, name)!r}.", f"Expected is {expected}.")

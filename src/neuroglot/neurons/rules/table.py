@@ -186,11 +186,25 @@ SELECTORS: dict[str, Selector] = {
 }  # fmt: skip
 
 
+PAPER_NAMES = {  # what papers call the rules
+    "lape": "entropy",
+    "act-prob-90p": "percentile",
+    "dln": "overlap",
+    "neuron-specialization": "coverage",
+    "diffmean": "mean-difference",
+    "plnd": "exclusive",
+    "crane": "gradient",
+}
+
+
 def selector_named(name: str) -> Selector:
-    """The selector of that name; raises `ConfigError` where there is none."""
-    if name not in SELECTORS:
-        raise ConfigError(f"There is no selector {name!r}.", f"Expected one of {', '.join(SELECTORS)}.")
-    return SELECTORS[name]
+    """The selector of that name, or of the name that its paper has; raises `ConfigError` where there is none."""
+    known = PAPER_NAMES.get(name.casefold(), name)
+    if known not in SELECTORS:
+        raise ConfigError(
+            f"There is no selector {name!r}.", f"Expected one of {', '.join(SELECTORS)}, or {', '.join(PAPER_NAMES)}."
+        )
+    return SELECTORS[known]
 
 
 def describe_selectors() -> list[dict[str, str]]:

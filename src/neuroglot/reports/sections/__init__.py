@@ -8,6 +8,7 @@ from neuroglot.reports.sections import deactivation as deactivation
 from neuroglot.reports.sections import evaluation as evaluation
 from neuroglot.reports.sections import generation as generation
 from neuroglot.reports.sections import identification as identification
+from neuroglot.reports.sections import losses as losses
 from neuroglot.reports.sections import masks as masks
 from neuroglot.reports.sections import prompting as prompting
 from neuroglot.reports.sections import scoreboard as scoreboard

@@ -1,0 +1,281 @@
+"""`tune`: supervised fine-tuning of a decoder on prompts in several languages, of which only answers are learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from neuroglot.recipes.options import (
+    USE,
+    Natural,
+    OnColumn,
+    OnModel,
+    OnTask,
+    Positive,
+    Seeded,
+    note_data,
+    read_corpus,
+    read_task,
+)
+from neuroglot.recipes.training_options import Trained
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedTokenizerBase
+
+    from neuroglot.corpora import Corpus, Task
+    from neuroglot.corpora.parallel_inputs import ParallelInputs
+    from neuroglot.models import ModelView
+    from neuroglot.prompting import PromptSet
+    from neuroglot.reports import Report
+    from neuroglot.runs.identity import Identity
+    from neuroglot.runs.price import Price
+    from neuroglot.runs.run import Run
+    from neuroglot.signature import Signature
+    from neuroglot.training import Example, TuningConfig
+
+LAB_QUESTIONS = 400
+
+
+class _Inputs(NamedTuple):
+    view: ModelView
+    tokenizer: PreTrainedTokenizerBase
+    examples: tuple[Example, ...]
+    plain: tuple[Example, ...]  # without a chat template
+    signature: Signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
+    """Tune a decoder on prompts in several languages mixed with direct ones; only the answers are learned.
+
+    The run folder is the tuned model in the hub's layout. Source: Mu et al. 2024.
+    """
+
+    command = "tune"
+    group = USE
+    examples = """
+    neuroglot tune lab --corpus lab --task iso_date --originals de \\
+        --languages en fr --end newline --steps 50 --out run
+    neuroglot tune ./my-model --corpus texts.tsv --template translation \\
+        --originals de --languages es fr --target en --steps 500 --out tuned
+    neuroglot tune ./my-model --corpus xnli/ --originals de fr --steps 500 \\
+        --export openai --out run"""
+    positional = ("model",)
+
+    corpus: str
+    """A task (see `neuroglot deactivate`), `lab` with --task, whose questions are then new ones, or for the template
+    `translation` a parallel corpus."""
+
+    originals: tuple[str, ...]
+    """Languages of the inputs; of several, one is drawn for each row."""
+
+    languages: tuple[str, ...] | None = None
+    """Languages shown beside the original, in this order; all others by default."""
+
+    limit: Positive | None = None
+    """Read so many rows, the first ones; all by default. Of the lab so many new questions are drawn, by default 400."""
+
+    template: str = "question"
+    """How prompts are worded: `question` or `sums` for a task, `translation` for a corpus."""
+
+    target: str | None = None
+    """Language of the answer; the original by default."""
+
+    direct_share: Annotated[float, Ge(0), Le(1)] = 0.125
+    """Share of examples that show the original only."""
+
+    chat: bool = False
+    """Put the prompts into the tokenizer's chat template."""
+
+    lora_rank: Natural = 8
+    """Rank of the adapters; 0 tunes all parameters."""
+
+    lora_alpha: Annotated[float, Gt(0)] = 16.0
+    """Updates of adapters are scaled by this over the rank."""
+
+    lora_dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Share of the adapters' inputs that is dropped in training."""
+
+    lora_targets: tuple[str, ...] | None = None
+    """Names of the modules that have adapters; all linear ones but the unembedding by default."""
+
+    learning_rate: Annotated[float, Gt(0)] | None = None
+    """Highest learning rate, by default 1e-4 for adapters and 2e-5 for all parameters."""
+
+    schedule: Literal["linear", "cosine", "constant", "inverse_sqrt"] = "linear"
+    """How the learning rate falls."""
+
+    warmup: Natural = 0
+    """Steps in which the learning rate rises."""
+
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    """Weight decay of AdamW."""
+
+    batch_size: Positive = 8
+    """Examples read at once."""
+
+    accumulation: Positive = 1
+    """Batches a step."""
+
+    max_tokens: Positive = 1024
+    """Longest example; nothing is cut."""
+
+    end: Literal["eos", "newline", "none"] = "eos"
+    """What ends an answer: the tokenizer's end of text, a `newline` (as the lab's answers), or nothing more."""
+
+    drop_unfit: bool = False
+    """Leave out, and count, examples that are too long or whose prompt has other tokens if its answer follows."""
+
+    adapter: bool = False
+    """Save the adapters alone, instead of merging them into the weights."""
+
+    bf16: bool = False
+    """Autocast the forward to bfloat16."""
+
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward, which takes time and spares memory."""
+
+    report_to: Literal["none", "wandb", "tensorboard"] = "none"
+    """Where else the losses go."""
+
+    export: tuple[Literal["llama-factory", "openai", "trl"], ...] = ()
+    """Also write the examples, without a chat template, as these programs read them."""
+
+    def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.prompting.examples import examples_hash, pmi_mix
+        from neuroglot.signature import Signature
+        from neuroglot.training.tuning import learnable
+
+        _ = self.tuning  # refuses options that contradict each other
+        sets = self._prompt_sets(identity)
+        plain = pmi_mix(sets, self.direct_share, self.seed)
+        view, tokenizer = self.load_model(identity, self.model)
+        chats = [part.as_chat(tokenizer) for part in sets] if self.chat else sets
+        examples = pmi_mix(chats, self.direct_share, self.seed) if self.chat else plain
+        learnable(view.model, tokenizer, examples, self.tuning)
+        signature = Signature.of(examples=len(examples), examples_hash=examples_hash(examples))
+        identity.note("examples", signature)
+        return _Inputs(view, tokenizer, examples, plain, signature)
+
+    def work(self, run: Run, inputs: _Inputs) -> Report:
+        from neuroglot import progress
+        from neuroglot.metrics.losses import LossCurve
+        from neuroglot.models.provenance import made_with
+        from neuroglot.reports import Report
+        from neuroglot.training import tune
+
+        made = made_with(inputs.view, inputs.tokenizer) | inputs.signature | self._options
+        title = f"{made['model']}, tuned"
+        with progress.steps("tuning") as on_step:
+            tuned = tune(
+                inputs.view.model, inputs.tokenizer, inputs.examples, self.tuning, kept=run.kept("training"),
+                on_step=on_step,
+            )  # fmt: skip
+        tuned.save(run.files)
+        self._export(run, inputs.plain)
+        return Report([LossCurve(tuned.losses, made, dropped=tuned.dropped)], title=title)
+
+    def price(self, inputs: _Inputs) -> Price:
+        from neuroglot.recipes.steps import training_bytes, training_step
+        from neuroglot.runs.price import price
+        from neuroglot.training.adapters import with_adapters
+        from neuroglot.training.trainer import read_once
+        from neuroglot.training.tuning import completions, learnable
+
+        view, tokenizer, examples, *_ = inputs
+        model, lora = view.model, self.tuning.lora
+        trained = model if lora is None else with_adapters(model, lora, self.seed)
+        collate, by_id = completions(tokenizer.pad_token_id or 0), {example.id: example for example in examples}
+
+        def run(part: Corpus) -> None:
+            chosen = [by_id[row_id] for row_id in part.ids]
+            read_once(trained, learnable(model, tokenizer, chosen, self.tuning).texts, collate, self.batch_size)
+
+        needed = self.steps * self.batch_size * self.accumulation
+        size = training_bytes(trained, view)
+        return price(view, tokenizer, [training_step("training", _as_corpus(examples), run, needed)], size, 2 * size)
+
+    @property
+    def tuning(self) -> TuningConfig:
+        """How the model is tuned."""
+        from neuroglot.training import Lora, TuningConfig
+
+        lora = Lora(self.lora_rank, self.lora_alpha, self.lora_dropout, self.lora_targets) if self.lora_rank else None
+        return TuningConfig(
+            steps=self.steps, learning_rate=self.learning_rate, batch_size=self.batch_size,
+            accumulation=self.accumulation, schedule=self.schedule, warmup=self.warmup, weight_decay=self.weight_decay,
+            lora=lora, end=self.end, max_tokens=self.max_tokens, unfit="drop" if self.drop_unfit else "refuse",
+            save="adapter" if self.adapter else "merged", seed=self.seed, bf16=self.bf16,
+            gradient_checkpointing=self.gradient_checkpointing, checkpoint_every=self.checkpoint_every,
+            report_to=self.report_to,
+        )  # fmt: skip
+
+    @property
+    def _options(self) -> Signature:
+        from neuroglot.signature import Signature
+
+        config = self.tuning
+        return Signature.of(
+            steps=config.steps, learning_rate=config.rate, batch=config.batch_size * config.accumulation,
+            schedule=config.schedule, warmup=config.warmup, weight_decay=config.weight_decay, lora=str(config.lora),
+            end=config.end, seed=config.seed, bf16=config.bf16,
+        )  # fmt: skip
+
+    def _prompt_sets(self, identity: Identity) -> list[PromptSet]:
+        """Direct and parallel prompts, for each original; the rows are noted."""
+        from neuroglot.corpora.languages import language_code
+        from neuroglot.corpora.parallel_inputs import from_corpora, from_task
+        from neuroglot.prompting import build_prompts, direct, pmi
+        from neuroglot.prompting.templates import template_of
+
+        originals, target = tuple(map(language_code, self.originals)), self.target and language_code(self.target)
+        beside = None if self.languages is None else tuple(map(language_code, self.languages))
+        answered = [] if target is None else [target]
+        needed = None if beside is None else tuple(dict.fromkeys([*originals, *beside, *answered]))
+        translates = template_of(self.template).translates
+        data = read_corpus(self, self.corpus, needed, self.column) if translates else self._task(needed)
+        note_data(identity, data)
+        sets = []
+        for main in originals:
+            hidden = {main, target} if translates else {main}
+            shown = [code for code in beside or data.languages if code not in hidden]
+            inputs: ParallelInputs = (
+                from_corpora({"text": data}, main, target=target)  # type: ignore[dict-item]
+                if translates
+                else from_task(data, main, answer_language=target)  # type: ignore[arg-type]
+            )
+            for setting in (direct(main), pmi(main, shown)):
+                sets.append(build_prompts(inputs, setting, template=self.template, target=target))
+        return sets
+
+    def _task(self, languages: tuple[str, ...] | None) -> Task:
+        """The task; of the lab, questions that its model was not asked."""
+        from neuroglot.lab import lab_questions
+
+        if self.corpus != "lab":
+            return read_task(self, self.corpus, self.task, languages)
+        task = lab_questions(self.task or "", self.limit or LAB_QUESTIONS, self.seed)
+        return task if languages is None else task.select(languages)
+
+    def _export(self, run: Run, examples: Sequence[Example]) -> None:
+        from neuroglot.training import save_llama_factory, save_openai, save_trl
+
+        writers = {
+            "llama-factory": (save_llama_factory, "llama-factory.json"),
+            "openai": (save_openai, "openai.jsonl"),
+            "trl": (save_trl, "trl.jsonl"),
+        }
+        for name in self.export:
+            write, file = writers[name]
+            write(examples, run.files / file)
+
+
+def _as_corpus(examples: Sequence[Example]) -> Corpus:
+    from neuroglot.corpora import Corpus
+
+    ids = tuple(example.id for example in examples)
+    return Corpus("examples", ids, {"und": tuple(example.prompt + example.completion for example in examples)})

@@ -1,0 +1,36 @@
+"""Low-rank adapters put into a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from neuroglot import extras
+from neuroglot.errors import ConfigError
+from neuroglot.training.types import Lora
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def with_adapters(model: PreTrainedModel, lora: Lora, seed: int) -> PreTrainedModel:
+    """The model with adapters, which alone are trained, drawn from the seed.
+
+    Raises `ConfigError` for modules that the model does not have, and `MissingExtraError` without the extra `training`.
+    """
+    peft = extras.require("peft", extra="training")
+    from transformers import set_seed
+
+    set_seed(seed)
+    config = peft.LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # divided by the rank
+        lora_dropout=lora.dropout,
+        target_modules="all-linear" if lora.targets is None else list(lora.targets),
+        task_type=None if model.config.is_encoder_decoder else "CAUSAL_LM",
+    )
+    try:
+        adapted: Any = peft.get_peft_model(model, config)
+    except (ValueError, TypeError, RuntimeError) as error:
+        message = str(error).strip().splitlines()[0]
+        raise ConfigError(f"The model cannot be tuned in this way: {message}") from error
+    return adapted
