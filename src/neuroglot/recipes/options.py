@@ -104,8 +104,7 @@ class OnLanguages(Limited):
     """What to do where a language lacks a text: `refuse` to read, or `drop` the whole row."""
 
     part: Part = "all"
-    """Read `all` rows, or one of two parts that share no text: `selection` to select neurons on, the `rest` to prove
-    them on. Parts are drawn once, whatever the limit, and alike in every command."""
+    """Read `all` rows, or a part that is alike in every command: `selection` to select neurons on, `rest` for proofs."""
 
     split: Share = 0.5
     """Share of the rows that are in the part `selection`."""
@@ -238,8 +237,7 @@ class Proving(Recipe):
     heading: ClassVar[str] = "Texts"
 
     same_rows: Literal["refuse", "allow"] = "refuse"
-    """What to do if neurons are to be judged on rows that they were selected on: `refuse`, or `allow` it, which the
-    report says first."""
+    """Judge neurons on rows that they were selected on: `refuse`, or `allow` it, which the report says first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -372,10 +370,7 @@ def read_corpus(
 
 def part_of(options: OnLanguages, rows: ParallelData) -> ParallelData:
     """All rows, or the part that the options ask for."""
-    if options.part == "all":
-        return rows
-    selection, rest = rows.split(options.split)
-    return selection if options.part == "selection" else rest
+    return rows if options.part == "all" else rows.split(options.split)[options.part == "rest"]
 
 
 def read_task(options: OnLanguages, corpus: str, name: str | None, languages: tuple[str, ...] | None) -> Task:
