@@ -104,7 +104,7 @@ class OnLanguages(Limited):
     """What to do where a language lacks a text: `refuse` to read, or `drop` the whole row."""
 
     part: Part = "all"
-    """Read `all` rows, or a part that is alike in every command: `selection` to select neurons on, `rest` for proofs."""
+    """Read `all` rows, or a part, alike in every command: `selection` to select neurons on, `rest` to prove them."""
 
     split: Share = 0.5
     """Share of the rows that are in the part `selection`."""
