@@ -42,7 +42,7 @@ def tuned(model: str, out: Path, seed: int) -> None:
     ]  # fmt: skip
     names = list(dict.fromkeys(prompts.setting.name for prompts in sets))
     examples = pmi_mix(sets, {name: 1 / len(names) for name in names}, seed=seed)
-    tune(view.model, tokenizer, examples, TUNING, out)
+    tune(view.model, tokenizer, examples, TUNING).save(out)
 
 
 def main() -> None:

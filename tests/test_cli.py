@@ -174,10 +174,10 @@ def test_json_is_one_object_and_nothing_else(run, model, tmp_path) -> None:
     printed = {}
     for words in (
         ("record", *on_texts, "--out", "recorded", "--statistics", "moments"),
-        ("select", *on_texts, "--out", "sets", "--selector", "gradient", "--count", "4"),
+        ("select", *on_texts, "--out", "sets", "--selector", "gradient", "--count", "4", "--part", "selection"),
         ("sharing", *on_texts, "--out", "shared"),
         ("compare", str(model), *on_texts, "--out", "compared"),
-        ("ablate", *on_texts, "--out", "off", "--neurons", "sets", "--random-draws", "1"),
+        ("ablate", *on_texts, "--out", "off", "--neurons", "sets", "--random-draws", "1", "--part", "rest"),
         ("scoreboard", *on_texts, "--out", "board", "--selectors", "random", "--count", "4", "--random-draws", "1"),
         ("analyze", *on_texts, "--out", "analysed", "--top-share", "0.2", "--filter-quantile", "0.5",
          "--random-draws", "1"),
@@ -218,7 +218,7 @@ def bad_bytes(paths: dict[str, Path]) -> None:
 
 
 def empty_line(paths: dict[str, Path]) -> None:
-    paths["sw"].write_text("w1\n\n" + "w1\n" * 22)
+    paths["sw"].write_text("w1\n\n" + "".join(f"w1 w{row}\n" for row in range(22)))
 
 
 def empty_file(paths: dict[str, Path]) -> None:

@@ -8,6 +8,7 @@ import torch
 from neuroglot import ablation_matrix, evaluate
 from neuroglot.corpora import Corpus, Task
 from neuroglot.errors import ConfigError, CorpusError, LayoutMismatchError
+from neuroglot.experiments.evaluation import control_seed
 from neuroglot.interventions import switch_off
 from neuroglot.metrics import BitsPerByte, ExactAnswer, NatsPerToken
 from neuroglot.models import view
@@ -103,7 +104,7 @@ def test_matrix_counts_are_those_of_single_ablations() -> None:
         with switch_off(located, neurons):
             assert torch.equal(matrix.ablated[place], evaluate(located, tokenizer, CORPUS, NatsPerToken()).counts)
         for draw in range(2):
-            with switch_off(located, at_random_like(neurons, 7 + draw * 3 + place)):
+            with switch_off(located, at_random_like(neurons, control_seed(7, draw, CORPUS.languages[place]))):
                 counts = evaluate(located, tokenizer, CORPUS, NatsPerToken()).counts
             assert torch.equal(matrix.random[draw, place], counts)
     assert not torch.equal(matrix.ablated[0], matrix.baseline)

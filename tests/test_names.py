@@ -17,7 +17,6 @@ ALLOWED = {
     "Scoreboard": "a recipe is called like the result it gives",
     "Sharing": "a recipe is called like the result it gives",
 }
-REBUILT = {"OnStep", "PAD"}  # training and lab: each loses its double when they are one core
 FINISHED = {"models", "neurons", "interventions", "metrics", "attribution", "experiments", "reports"}
 
 
@@ -48,12 +47,11 @@ def doubles() -> dict[str, list[str]]:
 
 def test_no_public_name_means_two_things() -> None:
     assert len(homes()) > 900
-    assert {name: places for name, places in doubles().items() if name not in ALLOWED and name not in REBUILT} == {}
+    assert {name: places for name, places in doubles().items() if name not in ALLOWED} == {}
 
 
 def test_what_is_allowed_is_still_needed() -> None:
-    assert not (set(ALLOWED) | REBUILT) - set(doubles())
-    assert not set(ALLOWED) & REBUILT
+    assert not set(ALLOWED) - set(doubles())
 
 
 def test_within_the_finished_rooms_every_name_stands_once() -> None:

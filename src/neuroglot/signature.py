@@ -81,6 +81,12 @@ def merged(signatures: Sequence[Signature]) -> Signature:
     })  # fmt: skip
 
 
+def seed_of(*parts: object) -> int:
+    """A seed from a hash of the parts: other parts, other seed, in any order of work."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
 def short_hash(*parts: str | bytes | Tensor) -> str:
     """The first digits of a SHA-256 over texts, bytes, and tensors with their form."""
     digest = hashlib.sha256()

@@ -69,7 +69,7 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "pmi": ["pmi", "--config", "{tmp}/experiment.yaml"],
     "tune": [
-        "tune", "lab", "--corpus", "lab", "--task", "currency", "--original", "de", "--languages", "en", "--end",
+        "tune", "lab", "--corpus", "lab", "--task", "currency", "--originals", "de", "--languages", "en", "--end",
         "newline", "--steps", "3", "--limit", "12", "--json",
     ],
     "specialize-collect": [
@@ -88,7 +88,7 @@ COMMANDS: dict[str, list[str]] = {
     "specialize-train": [
         "specialize", "train", "{tmp}/translator", "--masks", "{tmp}/specialize-select", "--corpus",
         "{tmp}/prompts.tsv",
-        "--steps", "2", "--batch", "4",
+        "--steps", "2", "--batch-size", "4",
     ],
     "score": [
         "score", "--hypotheses", "{tmp}/hypotheses.txt", "--baseline", "{tmp}/baseline.txt", "--references",

@@ -1,4 +1,4 @@
-"""Reasoning is cut off completions, chat templates are told not to think, and what is perhaps no translation is said."""
+"""Reasoning is cut off completions, templates are told not to think, and what is perhaps no translation is said."""
 
 from pathlib import Path
 

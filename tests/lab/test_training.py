@@ -10,7 +10,8 @@ import torch
 
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.lab import LabConfig, held_out, load, read_header, tasks, train
-from neuroglot.lab.training import collate, packed, rate_factor
+from neuroglot.lab.training import collate, packed, rate_factor, train_lab
+from neuroglot.storage import Kept
 from neuroglot.tokens.tokenizing import Text
 
 TINY = LabConfig(
@@ -55,6 +56,33 @@ def test_same_recipe_same_weights(trained, tmp_path):
     first, second = (load(folder)[0].state_dict() for folder in (trained[0], again))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert read_header(again) == read_header(trained[0])
+
+
+@pytest.mark.parametrize("stop", [8, 13])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_interrupted_training_goes_on_to_the_same_weights(trained, tmp_path, stop, damaged):
+    def interrupt(step, *_):
+        if step == stop:
+            raise KeyboardInterrupt
+
+    kept, steps = Kept(tmp_path / "kept"), []
+    with pytest.raises(KeyboardInterrupt):
+        train_lab(TINY, kept=kept, checkpoint_every=4, on_step=interrupt)
+    last = stop // 4 * 4
+    if damaged:
+        state = tmp_path / "kept" / f"checkpoint-{last}" / "state.safetensors"
+        state.write_bytes(state.read_bytes()[:-5])
+    made = train_lab(TINY, kept=kept, checkpoint_every=4, on_step=lambda step, *_: steps.append(step))
+    assert steps[0] == last + 1 - 4 * damaged
+    assert list(made.losses) == [loss for _, _, loss in trained[1]]
+    whole = load(trained[0])[0].state_dict()
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in made.model.state_dict().items())
+
+
+def test_equal_trainings_give_equal_bytes(trained, tmp_path):
+    again = train(TINY, tmp_path / "again")
+    for path in again.iterdir():
+        assert path.read_bytes() == (trained[0] / path.name).read_bytes(), path.name
 
 
 def test_an_existing_folder_is_refused_before_any_work(trained, tmp_path):

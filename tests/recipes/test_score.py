@@ -59,7 +59,7 @@ def test_several_references_a_baseline_and_a_tokenizer(files: Path, capsys) -> N
     assert found["signature"].startswith("nrefs:2|case:mixed|eff:no|tok:intl|")
     assert found["difference"] == pytest.approx(found["score"] - found["baseline"], rel=1e-4)
     assert found["difference, low"] <= found["difference"] <= found["difference, high"]
-    assert (0 < found["p"] <= 1, found["test"]) == (True, "paired bootstrap")
+    assert (0 < found["p"] <= 1, found["test"]) == (True, "exchange of systems")
 
 
 def test_text_output_names_metric_signature_and_interval(files: Path, capsys) -> None:

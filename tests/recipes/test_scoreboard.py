@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neuroglot import ablation_matrix
-from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.experiments.scoreboard import RANKABLE, compare_selectors, gather, over_models
 from neuroglot.metrics import NatsPerToken
 from neuroglot.models import view
@@ -39,7 +39,7 @@ def test_every_selector_of_a_size_is_ranked_and_none_is_forgotten() -> None:
         assert 0 <= one.sizes[0] <= one.sizes[1] <= 5
     evidence = gather(located, TOKENIZER, some_rows()[0], ("counts",))
     sets = at_random(evidence.activity, count=5, seed=0)
-    alone = ablation_matrix(located, TOKENIZER, some_rows()[1], sets, NatsPerToken(), draws=2, seed=0)
+    alone = ablation_matrix(located, TOKENIZER, some_rows()[1], sets, NatsPerToken(), draws=2, seed=0, rule="random")
     torch.testing.assert_close(board.matrices["random"][0].ablated, alone.ablated)
     assert abs(board.matrices["random"][0].headline().random.value - alone.headline().random.value) < 1e-6
 
@@ -94,11 +94,30 @@ def test_the_command_writes_a_report_of_several_models(run, capsys: pytest.Captu
 
 def test_selected_neurons_are_switched_off(run, capsys: pytest.CaptureFixture[str]) -> None:
     on_texts = ("model", "--corpus", "texts", "--device", "cpu")
-    run("select", *on_texts, "--selector", "gradient", "--count", "6", "--out", "sets")
-    run("ablate", *on_texts, "--neurons", "sets", "--limit", "5", "--random-draws", "2", "--out", "off")
+    run("select", *on_texts, "--part", "selection", "--selector", "gradient", "--count", "6", "--out", "sets")
+    with pytest.raises(CorpusError, match="Select on one part and switch off on the other"):
+        run("ablate", *on_texts, "--neurons", "sets", "--out", "no")
+    run(
+        "ablate",
+        *on_texts,
+        "--part",
+        "rest",
+        "--neurons",
+        "sets",
+        "--limit",
+        "5",
+        "--random-draws",
+        "2",
+        "--out",
+        "off",
+    )
     assert "Report: off/report.html" in capsys.readouterr().out
     report = json.loads(Path("off/report.json").read_text())
     assert report["headline"]["rows"] == 5
+    assert "Not a proof" not in report["sections"][0]["sentence"]
+    run("ablate", *on_texts, "--neurons", "sets", "--same-rows", "allow", "--random-draws", "2", "--out", "same")
+    same = json.loads(Path("same/report.json").read_text())["sections"][0]["sentence"]
+    assert same.startswith("Not a proof: the neurons were selected on ")
     assert report["headline"]["languages"] == ["de", "sw", "zh"]
     with pytest.raises(ConfigError, match="holds no neuron set of fr"):
         run("ablate", "model", "--corpus", "texts", "--neurons", "sets", "--languages", "fr", "--out", "no")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroglot.metrics.ablation import Headline
-from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
 from neuroglot.reports.wording import harm_sentence, joined, multiple, number
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.errors import ConfigError
 from neuroglot.experiments.specialization import (
     SYSTEMS,
     ComparisonConfig,
@@ -19,8 +19,8 @@ from neuroglot.experiments.specialization import (
 from neuroglot.lab.translator import TranslatorConfig, new_translator
 from neuroglot.models import view
 from neuroglot.neurons.masks import DirectionMasks
+from neuroglot.recipes.specialize_compare import SpecializeCompare
 from neuroglot.reports import Report
-from neuroglot.training.gated import last_checkpoint
 
 SMALL = TranslatorConfig(hidden=16, layers=1, heads=2, ffn=24, vocabulary=300, dropout=0.0)
 
@@ -84,12 +84,21 @@ def test_two_models_of_one_seed_are_equal() -> None:
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-def test_too_few_rows_and_missing_checkpoints_are_refused(config: ComparisonConfig, tmp_path: Path) -> None:
+def test_too_few_rows_are_refused(config: ComparisonConfig, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Expected more than 60"):
         compare_specialization(replace(config, validation_rows=55), tmp_path / "run")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ArtifactError, match="no checkpoint"):
-        last_checkpoint(tmp_path / "empty")
-    for step in (500, 1500, 1000):
-        (tmp_path / "empty" / f"checkpoint-{step}").mkdir()
-    assert last_checkpoint(tmp_path / "empty").name == "checkpoint-1500"
+
+
+def test_a_run_of_other_steps_does_not_go_on_nor_is_its_result_given(config: ComparisonConfig, tmp_path: Path) -> None:
+    job = SpecializeCompare(
+        corpus=config.data, languages=config.languages, validation_rows=8, test_rows=5, seeds=(0,), steps=2,
+        continued_steps=1, batch_size=8, max_new_tokens=2, hidden=16, layers=1, heads=2, ffn=24, vocabulary=300,
+        device="cpu",
+    )  # fmt: skip
+    job.run(tmp_path / "run")
+    for other in (replace(job, steps=3), replace(job, continued_steps=2)):
+        with pytest.raises(ConfigError, match="another job"):
+            other.run(tmp_path / "run", resume=True)
+    with pytest.raises(ConfigError, match="Got the seeds"):
+        replace(job, seeds=(1, 1)).run(tmp_path / "new")
+    assert not (tmp_path / "new").exists()

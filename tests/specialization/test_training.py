@@ -1,20 +1,22 @@
 """A short training of a tiny model: it learns, it goes on, it keeps its masks."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import TrainerCallback, TrainingArguments
 
-from neuroglot.errors import ArtifactError, ConfigError, InterventionError
+from neuroglot.errors import ConfigError, InterventionError
 from neuroglot.interventions.gating import Semantics, gating
 from neuroglot.models.view import ModelView
-from neuroglot.neurons.masks import DirectionMasks
+from neuroglot.recipes.specialize_train import SpecializeTrain
+from neuroglot.storage import Kept
 from neuroglot.tokens.examples import IGNORED
 from neuroglot.tokens.mixtures import drawn
 from neuroglot.tokens.pairs import Pairs, encode_pairs
-from neuroglot.training.gated import MASKS_FILE, collator, train_specialized
+from neuroglot.training.gated import collator, train_specialized, translation_training
+from neuroglot.training.types import Training
 from tests.specialization.making import located, random_masks, texts, translation_tokenizer, up_projections
 from tests.specialization.test_gating import inputs_of, logits, token_ids
 
@@ -30,13 +32,8 @@ def some_pairs(view: ModelView, directions: tuple[str, ...] = DIRECTIONS) -> Pai
     return encode_pairs(view, translation_tokenizer(), texts(6), directions)
 
 
-def arguments(folder: Path, **options) -> TrainingArguments:  # type: ignore[no-untyped-def]
-    given = {
-        "max_steps": 6, "per_device_train_batch_size": 4, "learning_rate": 1e-2, "save_steps": 3, "logging_steps": 1,
-        "report_to": "none", "use_cpu": True, "disable_tqdm": True, "dataloader_pin_memory": False, "seed": 5,
-        "log_level": "error",
-    }  # fmt: skip
-    return TrainingArguments(output_dir=str(folder), **given | options)
+def options(**given) -> Training:  # type: ignore[no-untyped-def]
+    return Training(**{"steps": 6, "batch_size": 4, "learning_rate": 1e-2, "seed": 5} | given)
 
 
 @pytest.mark.parametrize("model_type", ["m2m_100", "mbart", "t5", "gpt2"])
@@ -64,30 +61,31 @@ def test_a_collated_batch_has_the_loss_of_its_pairs(model_type: str) -> None:
 def test_the_loss_falls_and_a_resumed_run_gives_equal_weights(tmp_path: Path, semantics: Semantics) -> None:
     view = located("m2m_100")  # with dropout and layers skipped by chance, as its config says
     masks, pairs = random_masks(view.layout), some_pairs(view)
-    options = {"semantics": semantics, "mixed": semantics == "activation"}
-    long = arguments(tmp_path / "long", max_steps=40, save_steps=20)
-    trainer = train_specialized(view, masks, pairs, long, **options)
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    how = {"semantics": semantics, "mixed": semantics == "activation"}
+    training = options(steps=40, checkpoint_every=20)
+    losses = train_specialized(view, masks, pairs, training, **how)
     assert len(losses) == 40
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+
+    def stop(step: int, steps: int, loss: float) -> None:
+        if step == 25:
+            raise KeyboardInterrupt
+
+    kept = Kept(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        train_specialized(located("m2m_100"), masks, pairs, training, kept=kept, on_step=stop, **how)
     again = located("m2m_100")
-    checkpoint = tmp_path / "long" / "checkpoint-20"
-    second = arguments(tmp_path / "second", max_steps=40, save_strategy="no")
-    train_specialized(again, masks, pairs, second, resume_from=checkpoint, **options)
+    assert train_specialized(again, masks, pairs, training, kept=kept, **how) == losses
     for (name, parameter), other in zip(view.model.named_parameters(), again.model.parameters(), strict=True):
         assert torch.equal(parameter, other), name
     logits(view.model.eval(), inputs_of(view, token_ids()))  # no gate is left
-    stored = DirectionMasks.load(checkpoint / MASKS_FILE)
-    assert stored.directions == masks.directions
-    assert torch.equal(stored.kept, masks.kept)
 
 
-def test_a_run_of_one_direction_leaves_rows_outside_its_mask_as_they_were(tmp_path: Path) -> None:
+def test_a_run_of_one_direction_leaves_rows_outside_its_mask_as_they_were() -> None:
     view = located("m2m_100")
     masks, pairs = random_masks(view.layout), some_pairs(view, ("fr-en",))
     before = {place: module.weight.detach().clone() for place, module in up_projections(view.model)}
-    options = {"weight_decay": 0.0, "save_strategy": "no", "label_smoothing_factor": 0.1}
-    train_specialized(view, masks, pairs, arguments(tmp_path, **options))
+    train_specialized(view, masks, pairs, options(label_smoothing=0.1))
     parts = {(layer.stack, layer.index): part for layer, part in view.layout.by_layer(masks["fr-en"].members)}
     for place, module in up_projections(view.model):
         changed = (module.weight != before[place]).any(1)
@@ -96,10 +94,10 @@ def test_a_run_of_one_direction_leaves_rows_outside_its_mask_as_they_were(tmp_pa
 
 
 @pytest.mark.parametrize("mixed", [False, True])
-def test_the_model_is_given_the_pairs_as_they_were_drawn(tmp_path: Path, mixed: bool) -> None:
+def test_the_model_is_given_the_pairs_as_they_were_drawn(mixed: bool) -> None:
     view = located("m2m_100")
     masks, pairs = random_masks(view.layout), some_pairs(view)
-    given = arguments(tmp_path, save_strategy="no", gradient_accumulation_steps=2)
+    given = options(accumulation=2)
     seen: list[int] = []
     spy = view.model.register_forward_pre_hook(
         lambda _model, _args, named: seen.extend(named["direction_ids"].tolist()), with_kwargs=True
@@ -111,44 +109,93 @@ def test_the_model_is_given_the_pairs_as_they_were_drawn(tmp_path: Path, mixed: 
     assert seen == [masks.place(DIRECTIONS[pairs.pairs[index].language]) for index in order]
 
 
-class Failing(TrainerCallback):
-    def on_step_end(self, args, state, control, **_):  # type: ignore[no-untyped-def]
+def test_an_interrupted_training_leaves_no_gate() -> None:
+    view = located("m2m_100")
+
+    def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-
-def test_evaluation_is_gated_too_and_an_interrupted_run_leaves_no_gate(tmp_path: Path) -> None:
-    view = located("m2m_100")
-    masks, pairs = random_masks(view.layout), some_pairs(view)
-    given = arguments(
-        tmp_path, max_steps=1, eval_strategy="steps", eval_steps=1, learning_rate=0.0, save_strategy="no",
-        per_device_eval_batch_size=100,
-    )  # fmt: skip
-    trainer = train_specialized(view, masks, pairs, given, eval_pairs=pairs, temperature=1)
-    found = next(entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry)
-    places = [masks.place(direction) for direction in pairs.directions]
-    batch = collator(view, 0)([(pair, places[pair.language]) for pair in pairs.pairs])
-    view.model.eval()
-    with torch.no_grad(), gating(view, masks):
-        gated = float(view.model(**batch).loss)
-    del batch["direction_ids"]
-    assert found == pytest.approx(gated, rel=1e-5)
-    assert found != pytest.approx(view.model(**batch).loss.item(), rel=1e-2)
     with pytest.raises(KeyboardInterrupt):
-        train_specialized(view, masks, pairs, arguments(tmp_path, save_strategy="no"), callbacks=[Failing()])
+        train_specialized(view, random_masks(view.layout), some_pairs(view), options(), on_step=stop)
     logits(view.model.eval(), inputs_of(view, token_ids()))
 
 
-def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
+def test_what_cannot_be_trained_is_refused() -> None:
     view = located("m2m_100")
-    masks, pairs = random_masks(view.layout), some_pairs(view)
-    with pytest.raises(ConfigError, match="max_steps=-1"):
-        train_specialized(view, masks, pairs, arguments(tmp_path, max_steps=-1))
+    masks = random_masks(view.layout)
+    with pytest.raises(ConfigError, match="steps=-1"):
+        options(steps=-1)
     with pytest.raises(ConfigError, match="no mask of de-fr"):
-        train_specialized(view, masks, some_pairs(view, ("de-fr",)), arguments(tmp_path))
-    with pytest.raises(ArtifactError, match="not a file"):
-        train_specialized(view, masks, pairs, arguments(tmp_path), resume_from=tmp_path / "nowhere")
-    random_masks(view.layout, seed=1).save(tmp_path / "other" / MASKS_FILE)
-    with pytest.raises(ArtifactError, match="other masks"):
-        train_specialized(view, masks, pairs, arguments(tmp_path), resume_from=tmp_path / "other")
+        train_specialized(view, masks, some_pairs(view, ("de-fr",)), options())
     with gating(view, masks), pytest.raises(InterventionError, match="without directions"):
         logits(view.model, inputs_of(view, token_ids()))
+
+
+def test_the_papers_options() -> None:
+    training = translation_training(steps=50, learning_rate=1e-3, batch_size=2, seed=1)
+    assert (training.schedule, training.warmup, training.beta2) == ("inverse_sqrt", 5, 0.98)
+    assert (training.label_smoothing, training.weight_decay) == (0.1, 0.0)
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpecializeTrain:
+    """An interrupted run in the folder `run`."""
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("model", 0), ("other", 1)):
+        torch.manual_seed(seed)
+        view = located("m2m_100")
+        with torch.no_grad():
+            next(view.model.parameters()).add_(seed)
+        view.model.save_pretrained(name)
+        translation_tokenizer().save_pretrained(name)
+    for seed in (0, 1):
+        random_masks(view.layout, seed=seed).save(Path(f"masks-{seed}.safetensors"))
+    for name, rows in (("texts", 6), ("fewer", 5)):
+        Path(name).mkdir()
+        for language, column in texts(rows).texts.items():
+            Path(name, f"{language}.txt").write_text("\n".join(column) + "\n")
+    started = SpecializeTrain(
+        model="model", corpus="texts", masks=Path("masks-0.safetensors"), directions=("en-de", "de-en"), steps=4,
+        batch_size=2, checkpoint_every=1, device="cpu",
+    )  # fmt: skip
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("neuroglot.training.tuning.save_model", fail)
+        started.run("run")
+    return started
+
+
+CHANGED = {
+    "corpus": ("fewer", "corpus: texts there, fewer here"),
+    "learning_rate": (1e-3, "learning_rate"),
+    "seed": (1, "seed"),
+    "model": ("other", "model"),
+    "masks": (Path("masks-1.safetensors"), "masks"),
+    "steps": (5, "steps"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_run_does_not_go_on_with_another_job(job: SpecializeTrain, name: str) -> None:
+    value, message = CHANGED[name]
+    with pytest.raises(ConfigError, match=f"another job.*{message}"):
+        replace(job, **{name: value}).run("run", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [("texts", "fewer", "another data"), ("model", "other", "another model"),
+     ("masks-0.safetensors", "masks-1.safetensors", "another masks")],
+)  # fmt: skip
+def test_nor_with_other_content_under_the_same_name(job: SpecializeTrain, old: str, new: str, said: str) -> None:
+    Path(old).rename("away")
+    Path(new).rename(old)
+    with pytest.raises(ConfigError, match=said):
+        job.run("run", resume=True)
+    Path(old).rename(new)
+    Path("away").rename(old)
+    job.run("run", resume=True)
+    assert Path("run", "model.safetensors").is_file()

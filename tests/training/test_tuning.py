@@ -12,10 +12,12 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from neuroglot.errors import ArtifactError, ConfigError, UnsupportedModelError
+from neuroglot.storage import Kept
 from neuroglot.tokens.examples import examples as encoded
-from neuroglot.training import Lora, TuningConfig, examples_hash, tune
-from neuroglot.training import tuning as tuning_module
-from neuroglot.training.trainer import new_trainer, with_labels
+from neuroglot.training import Lora, Tuned, TuningConfig, tune
+from neuroglot.training.checkpoints import last_whole, step_of
+from neuroglot.training.trainer import new_trainer
+from neuroglot.training.tuning import completions
 from tests.families import tiny_model
 from tests.tiny import tiny_tokenizer
 from tests.training.making import examples
@@ -24,8 +26,22 @@ LORA = Lora(rank=2, alpha=8, dropout=0.2)
 SHORT = TuningConfig(steps=4, batch_size=3, learning_rate=1e-2, schedule="constant")
 
 
-def run(folder: Path, config: TuningConfig, model_type: str = "llama", **options):  # type: ignore[no-untyped-def]
-    return tune(tiny_model(model_type), tiny_tokenizer(), examples(), config, folder, **options)
+def run(folder: Path, config: TuningConfig, model_type: str = "llama", **options) -> Tuned:  # type: ignore[no-untyped-def]
+    tuned = tune(tiny_model(model_type), tiny_tokenizer(), examples(), config, **options)
+    tuned.save(folder)
+    return tuned
+
+
+def labelled() -> list[dict[str, list[int]]]:
+    """The tokens of each example, and labels that are -100 for those of the prompt."""
+    texts = encoded(tiny_tokenizer(), examples(), end="eos").texts
+    return [
+        {
+            "input_ids": list(text.token_ids),
+            "labels": [token if asked else -100 for token, asked in zip(text.token_ids, text.scored, strict=True)],
+        }
+        for text in texts
+    ]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -56,17 +72,17 @@ def cross_entropy(model: PreTrainedModel, batch: list[dict[str, list[int]]]) -> 
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_the_first_loss_is_the_cross_entropy_of_the_first_answers(tmp_path: Path, accumulation: int) -> None:
     config = TuningConfig(steps=1, batch_size=4, accumulation=accumulation)
-    rows = with_labels(encoded(tiny_tokenizer(), examples(), end="eos"))
+    rows = labelled()
     expected = cross_entropy(tiny_model("llama"), list(rows[: 4 * accumulation]))
     assert run(tmp_path / "a", config).losses[0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_batches_come_in_the_order_of_the_examples_with_labels_on_answers_only(tmp_path: Path) -> None:
     seen: list[list[list[int]]] = []
-    rows = with_labels(encoded(tiny_tokenizer(), examples(), end="eos"))
+    rows = labelled()
     trainer = new_trainer(
-        tiny_model("llama"), tiny_tokenizer(), encoded(tiny_tokenizer(), examples(), end="eos"),
-        TuningConfig(steps=6, batch_size=3), tmp_path,
+        tiny_model("llama"), encoded(tiny_tokenizer(), examples(), end="eos").texts, completions(0),
+        TuningConfig(steps=6, batch_size=3).training, tmp_path,
     )  # fmt: skip
     for batch in trainer.get_train_dataloader():
         seen += [
@@ -88,44 +104,102 @@ def test_the_loss_falls_and_the_model_learns_the_answers(tmp_path: Path) -> None
         assert tokenizer.decode(said[0, prompt.shape[1] :]).split() == [*example.completion.split(), "</s>"]
 
 
-def test_two_runs_are_equal_and_a_resumed_one_too_with_dropout_in_the_adapters(tmp_path: Path) -> None:
-    config = TuningConfig(steps=5, batch_size=3, learning_rate=1e-2, warmup=1, lora=LORA, checkpoint_every=2)
+class Stopping:
+    """Interrupts a training after so many steps."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def __call__(self, step: int, total: int, loss: float) -> None:
+        if step == self.step:
+            raise KeyboardInterrupt
+
+
+RESUMED = {
+    "adapters": TuningConfig(steps=9, batch_size=5, learning_rate=1e-2, warmup=1, lora=LORA, checkpoint_every=2),
+    "all": TuningConfig(
+        steps=9, batch_size=5, learning_rate=1e-2, schedule="cosine", accumulation=2, checkpoint_every=2
+    ),
+}
+
+
+def started(folder: Path, config: TuningConfig, stop: int = 7) -> Kept:
+    """A training that was interrupted, with checkpoints after 4 and 6 steps."""
+    kept = Kept(folder / "kept")
+    with pytest.raises(KeyboardInterrupt):
+        run(folder / "part", config, kept=kept, on_step=Stopping(stop))
+    return kept
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_two_runs_are_equal_and_a_resumed_one_too(tmp_path: Path, name: str) -> None:
+    config = RESUMED[name]
     whole, again = run(tmp_path / "whole", config), run(tmp_path / "again", config)
     assert whole.losses == again.losses
     assert same(tmp_path / "whole", tmp_path / "again")
-
-    def stop(step: int, total: int, loss: float) -> None:
-        if step == 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "part", config, on_step=stop)
-    assert not (tmp_path / "part").exists()
-    checkpoints = tmp_path / "part.checkpoints"
-    shutil.rmtree(checkpoints / "checkpoint-4", ignore_errors=True)
-    (checkpoints / "checkpoint-4").mkdir()  # one that is not whole
-    with pytest.raises(ArtifactError, match="Go on with resume"):
-        run(tmp_path / "part", config)
-    with pytest.raises(ArtifactError, match="no checkpoint of this job"):
-        run(tmp_path / "part", TuningConfig(steps=6, batch_size=3, lora=LORA, checkpoint_every=2), resume=True)
-    part = run(tmp_path / "part", config, resume=True)
+    kept, steps = started(tmp_path, config), []
+    part = run(tmp_path / "part", config, kept=kept, on_step=lambda step, *_: steps.append(step))
+    assert steps == [7, 8, 9]
     assert part.losses == whole.losses
     assert same(tmp_path / "whole", tmp_path / "part")
-    assert not checkpoints.exists()
 
 
-def test_a_full_run_is_resumed_to_the_last_bit(tmp_path: Path) -> None:
-    config = TuningConfig(steps=4, batch_size=3, learning_rate=1e-2, checkpoint_every=2)
-    run(tmp_path / "whole", config)
+def remove(name: str):  # type: ignore[no-untyped-def]
+    return lambda checkpoint: (checkpoint / name).unlink()
 
-    def stop(step: int, total: int, loss: float) -> None:
-        if step == 3:
-            raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "part", config, on_step=stop)
-    run(tmp_path / "part", config, resume=True)
+def cut(name: str):  # type: ignore[no-untyped-def]
+    return lambda checkpoint: (checkpoint / name).write_bytes((checkpoint / name).read_bytes()[:-9])
+
+
+DAMAGE = {
+    "no optimizer": remove("optimizer.pt"),
+    "no scheduler": remove("scheduler.pt"),
+    "no rng state": remove("rng_state.pth"),
+    "no trainer state": remove("trainer_state.json"),
+    "no weights": remove("adapter_model.safetensors"),
+    "not sealed": remove("whole.json"),
+    "a damaged seal": cut("whole.json"),
+    "weights cut short": cut("adapter_model.safetensors"),
+    "optimizer cut short": cut("optimizer.pt"),
+    "rng state cut short": cut("rng_state.pth"),
+    "gone": shutil.rmtree,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_it_goes_on_from_the_last_whole_checkpoint(tmp_path: Path, damage: str) -> None:
+    config, steps = RESUMED["adapters"], []
+    whole, kept = run(tmp_path / "whole", config), started(tmp_path, config)
+    assert kept.folder is not None
+    DAMAGE[damage](kept.folder / "checkpoint-6")
+    part = run(tmp_path / "part", config, kept=kept, on_step=lambda step, *_: steps.append(step))
+    assert steps == [5, 6, 7, 8, 9]
+    assert part.losses == whole.losses
     assert same(tmp_path / "whole", tmp_path / "part")
+    assert step_of(last_whole(kept.folder)) == 9
+
+
+def test_without_a_whole_checkpoint_it_begins_again(tmp_path: Path) -> None:
+    config, steps = RESUMED["adapters"], []
+    whole, kept = run(tmp_path / "whole", config), started(tmp_path, config)
+    assert kept.folder is not None
+    for checkpoint in kept.folder.iterdir():
+        (checkpoint / "optimizer.pt").unlink()
+    part = run(tmp_path / "part", config, kept=kept, on_step=lambda step, *_: steps.append(step))
+    assert steps == list(range(1, 10))
+    assert part.losses == whole.losses
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("file write failed")])
+def test_a_checkpoint_that_cannot_be_written_is_said_in_one_sentence(tmp_path: Path, monkeypatch, error) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("transformers.Trainer._save_optimizer_and_scheduler", fail)
+    with pytest.raises(ArtifactError, match="checkpoint-2 cannot be written: .*(No space|file write)"):
+        run(tmp_path / "a", RESUMED["all"], kept=Kept(tmp_path / "kept"))
+    assert last_whole(tmp_path / "kept") is None
 
 
 def test_another_seed_gives_other_adapters(tmp_path: Path) -> None:
@@ -151,28 +225,14 @@ def test_merged_weights_give_the_logits_of_the_adapters(tmp_path: Path, model_ty
     assert all("lora" in name for name in weights(tmp_path / "adapter"))
 
 
-def test_the_record_says_what_was_done(tmp_path: Path) -> None:
-    tuned = run(tmp_path / "a", SHORT, provenance={"corpus": "words"})
-    record = json.loads((tmp_path / "a" / "neuroglot.json").read_text())
-    assert record["config"]["steps"] == 4
-    assert record["config"]["lora"] is None
-    assert record["data"] == {
-        "hash": examples_hash(examples()), "examples": 12, "dropped": {}, "settings": {"direct": 12}
-    }  # fmt: skip
-    assert record["provenance"] == {"corpus": "words"}
-    assert tuple(record["losses"]) == tuned.losses
-    assert len(tuned.losses) == 4
-    assert {"trl", "peft", "torch"} <= set(record["versions"])
-
-
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_all_but_the_weights_is_as_it_was(tmp_path: Path, lora: Lora | None) -> None:
     tiny_model("llama").save_pretrained(tmp_path / "base")
     tiny_tokenizer().save_pretrained(tmp_path / "base")
     tune(
         AutoModelForCausalLM.from_pretrained(tmp_path / "base"), tiny_tokenizer(), examples(),
-        TuningConfig(steps=1, lora=lora), tmp_path / "a",
-    )  # fmt: skip
+        TuningConfig(steps=1, lora=lora),
+    ).save(tmp_path / "a")  # fmt: skip
     for name in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"):
         assert json.loads((tmp_path / "a" / name).read_text()) == json.loads((tmp_path / "base" / name).read_text())
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a").iterdir()} == {0o644}
@@ -181,38 +241,13 @@ def test_all_but_the_weights_is_as_it_was(tmp_path: Path, lora: Lora | None) -> 
     assert not same(tmp_path / "base", tmp_path / "a")
 
 
-def test_nothing_is_sent_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def send(*_: object, **__: object) -> None:
-        raise AssertionError("telemetry")
-
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setattr("trl.trainer.base_trainer.send_telemetry", send)
-    run(tmp_path / "a", TuningConfig(steps=1))
-
-
-def test_nothing_is_left_of_a_run_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(tuning_module, "write_whole", fail)
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "a", SHORT)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_what_cannot_be_tuned_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be tuned in this way: Target modules"):
         run(tmp_path / "a", TuningConfig(steps=1, lora=Lora(targets=("nowhere",))))
     for model_type in ("t5", "bert"):
         with pytest.raises(UnsupportedModelError, match="Expected is a decoder"):
             run(tmp_path / "a", SHORT, model_type)
-    (tmp_path / "there").mkdir()
-    (tmp_path / "there" / "file").touch()
-    with pytest.raises(ArtifactError, match="exists already"):
-        run(tmp_path / "there", SHORT)
-    with pytest.raises(ArtifactError, match="no checkpoint of this job"):
-        run(tmp_path / "a", SHORT, resume=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -236,14 +271,11 @@ def test_options_that_make_no_sense_are_refused(options) -> None:  # type: ignor
 def test_the_learning_rate_follows_from_what_is_trained_and_is_told(tmp_path, lora, given, used) -> None:
     config = TuningConfig(steps=1, learning_rate=given, lora=lora, end="none")
     assert config.rate == used
-    tune(tiny_model("llama"), tiny_tokenizer(), examples(), config, tmp_path / "a")
-    record = json.loads((tmp_path / "a" / "neuroglot.json").read_text())
-    assert record["config"]["learning_rate"] == used
-    assert record["base"]["tokenizer"]
 
 
-def test_the_command_has_the_same_learning_rate() -> None:
-    from neuroglot.cli.tuning import LearningOptions
+@pytest.mark.parametrize(("rank", "used"), [(8, "1e-4"), (0, "2e-5")])
+def test_the_recipe_has_the_same_learning_rate(rank: int, used: str) -> None:
+    from neuroglot.recipes.tune import Tune
 
-    for rank, used in ((8, 1e-4), (0, 2e-5)):
-        assert LearningOptions(steps=1, lora_rank=rank).config(0).rate == used
+    job = Tune(model="lab", corpus="lab", originals=("de",), steps=1, lora_rank=rank)
+    assert job.tuning.rate == float(used)

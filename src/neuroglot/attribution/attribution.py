@@ -17,7 +17,7 @@ from neuroglot.attribution.scores import GROUPS, top_size
 from neuroglot.errors import ArtifactError
 from neuroglot.headers import STRICT, Counts, Names, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
-from neuroglot.metrics.bootstrap import Score, mean_scores, resampled_sums, scores_from
+from neuroglot.metrics.intervals import Score, mean_scores, row_means
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.signature import Signature
 
@@ -143,9 +143,7 @@ class Attribution:
         """
         neurons, top = (counts.double().mean(1).sum(1) for counts in (self.neurons(among), self.top(among)))
         shares = torch.cat([neurons / self.layout.neuron_count, top / sum(self.top_sizes)], dim=1)  # [R, 8]
-        resampled = resampled_sums(shares) / self.rows
-        joined = [torch.cat([part, part[..., 4:] / part[..., :4]], dim=-1) for part in (shares.mean(0), resampled)]
-        scores = scores_from(*joined)
+        scores = row_means(shares).map(_with_ratios).scores()
         return {name: (scores[place], scores[place + 4], scores[place + 8]) for place, name in enumerate(CATEGORIES)}
 
     def sums(self) -> dict[str, tuple[Score, Score, Score]]:
@@ -155,18 +153,12 @@ class Attribution:
         Sums over layers, means over languages and rows, with intervals over rows; a category without neurons adds 0.
         """
         by_row = torch.cat([self._summed(score) for score in ("contribution", "effective")], dim=1)  # [R, 8]
-        scores = scores_from(self._read(by_row.sum(0)), self._read(resampled_sums(by_row)))
+        scores = row_means(by_row).map(_read).scores()
         return {name: (scores[place], scores[place + 4], scores[place + 8]) for place, name in enumerate(CATEGORIES)}
 
     def _summed(self, score: ScoreName) -> Tensor:
         """Summed over layers, mean over languages: `[R, 4]`."""
         return self.statistic(score, "sum").nan_to_num().sum(2).mean(1)
-
-    def _read(self, summed: Tensor) -> Tensor:
-        """Shares of contribution, effective scores, and those of all others: `[..., 8]` → `[..., 12]`."""
-        contributions, effects = summed[..., :4], summed[..., 4:] / self.rows
-        others = effects.sum(-1, keepdim=True) - effects
-        return torch.cat([contributions / contributions.sum(-1, keepdim=True), effects, others], dim=-1)
 
     def mean_over_rows(self, by_row: Tensor) -> list[list[list[Score]]]:
         """Means with intervals over the rows that have a value, of a reading such as `top_shares`, `[R, G, L, 4]`: by
@@ -200,3 +192,15 @@ def _extreme(values: Tensor, sizes: Tensor, among: Among, statistic: Reduction) 
     signed = torch.cat([signed, torch.full_like(signed[..., :1], -torch.inf)], dim=-1)
     parts = [signed[..., [*members, len(GROUPS)]].amax(-1) for members in _MEMBERS[among]]
     return sign * torch.stack(parts, dim=-1)
+
+
+def _with_ratios(shares: Tensor) -> Tensor:
+    """Shares of neurons and of the top, and their ratios: `[..., 8]` → `[..., 12]`."""
+    return torch.cat([shares, shares[..., 4:] / shares[..., :4]], dim=-1)
+
+
+def _read(means: Tensor) -> Tensor:
+    """Shares of contribution, effective scores, and those of all others: `[..., 8]` → `[..., 12]`."""
+    contributions, effects = means[..., :4], means[..., 4:]
+    others = effects.sum(-1, keepdim=True) - effects
+    return torch.cat([contributions / contributions.sum(-1, keepdim=True), effects, others], dim=-1)

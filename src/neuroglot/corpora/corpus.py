@@ -6,7 +6,8 @@ And Task: a corpus of prompts, one of right answers, and, for a multiple choice,
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -57,7 +58,7 @@ class Corpus:
             if row_id in first_seen:
                 raise CorpusError(
                     f"Corpus {self.name!r} has the id {row_id!r} in rows {first_seen[row_id] + 1} and {row + 1}.",
-                    "Ids must be unique: they are the unit that is resampled.",
+                    "Ids must be unique: they are the unit of all intervals.",
                 )
             first_seen[row_id] = row
         for language, column in self.texts.items():
@@ -92,26 +93,56 @@ class Corpus:
         return replace(self, texts={language: self.texts[language] for language in languages})
 
     def take(self, rows: Iterable[int]) -> "Corpus":
-        """The rows at these positions, in this order, in every language."""
+        """The rows at these positions, in this order, in every language; one taken again gets an id of its own."""
         rows = list(rows)
         texts = {language: tuple(column[row] for row in rows) for language, column in self.texts.items()}
-        return replace(self, ids=tuple(self.ids[row] for row in rows), texts=texts)
+        return replace(self, ids=_told_apart([self.ids[row] for row in rows]), texts=texts)
 
     def head(self, limit: int | None = None) -> "Corpus":
         """The first rows, at most `limit` of them, or all; raises `ConfigError` for a limit below 1."""
         return self.take(_first(len(self), limit))
 
-    def split(self, share: float, seed: int = 0) -> tuple["Corpus", "Corpus"]:
-        """Two disjoint parts, the first with `share` of the rows, drawn with `seed`; both keep the corpus's row
-        order.
+    @property
+    def distinct(self) -> tuple[int, ...]:
+        """For each row the number of the first row that shares a text with it in some language, directly or through
+        other rows: rows with the same number are no independent evidence.
         """
-        first_size = round(share * len(self))
-        if not 0 < first_size < len(self):
+        first: list[int] = list(range(len(self)))
+
+        def root(row: int) -> int:
+            while first[row] != row:
+                first[row] = row = first[first[row]]
+            return row
+
+        for column in self.texts.values():
+            seen: dict[str, int] = {}
+            for row, text in enumerate(column):
+                earlier, later = sorted((root(seen.setdefault(text.strip(), row)), root(row)))
+                first[later] = earlier
+        return tuple(map(root, range(len(self))))
+
+    @property
+    def duplicates(self) -> int:
+        """How many rows repeat a text of an earlier row."""
+        return len(self) - len(set(self.distinct))
+
+    def split(self, share: float, seed: int = 0) -> tuple["Corpus", "Corpus"]:
+        """Two disjoint parts, the first with `share` of the rows, drawn with `seed`; both keep the corpus's row order.
+
+        Rows that share a text stay together, so that parts of a corpus with duplicates may be a little uneven.
+        """
+        groups: dict[int, list[int]] = {}
+        for row, group in enumerate(self.distinct):
+            groups.setdefault(group, []).append(row)
+        first_size = round(share * len(groups))
+        if not 0 < first_size < len(groups):
             raise CorpusError(
-                f"Corpus {self.name!r} has {len(self)} rows; a split at {share} leaves one part empty.",
-                "Both parts need at least one row.",
+                f"Corpus {self.name!r} has {len(groups)} rows that share no text; a split at {share} leaves nothing.",
+                "Both parts need at least one row, and rows that share a text in some language stay together.",
+                "Leave a language out whose texts repeat." if len(groups) < len(self) else "",
             )
-        chosen = set(random.Random(seed).sample(range(len(self)), first_size))
+        drawn = random.Random(seed).sample(list(groups.values()), first_size)
+        chosen = {row for group in drawn for row in group}
         rest = (row for row in range(len(self)) if row not in chosen)
         return self.take(sorted(chosen)), self.take(rest)
 
@@ -162,6 +193,15 @@ class Task:
     def hash(self) -> str:
         """SHA-256 of the hashes of prompts, answers and options, the first 16 hex digits."""
         return hashlib.sha256(" ".join(part.hash for part in self._parts()).encode()).hexdigest()[:16]
+
+    @property
+    def distinct(self) -> tuple[int, ...]:
+        """For each question the number of the first one that is the same, prompt and answer, in some language."""
+        both = zip(self.prompts.texts.items(), self.answers.texts.values(), strict=True)
+        texts = {
+            language: tuple(map("\n".join, zip(prompts, answers, strict=True))) for (language, prompts), answers in both
+        }
+        return replace(self.prompts, texts=texts).distinct
 
     @property
     def right(self) -> tuple[int, ...]:
@@ -217,6 +257,35 @@ class Task:
                 "It must be the same option in every language.",
                 "List the options in one order in all languages.",
             )
+
+
+def _told_apart(ids: Sequence[str]) -> tuple[str, ...]:
+    """Ids of which a repeated one says which time it is: `a`, `a, again 2`."""
+    seen: Counter[str] = Counter()
+    named = []
+    for row_id in ids:
+        seen[row_id] += 1
+        named.append(row_id if seen[row_id] == 1 else f"{row_id}, again {seen[row_id]}")
+    return tuple(named)
+
+
+def text_hashes(data: Corpus | Task) -> set[int]:
+    """A hash of each text of a corpus, or of each prompt of a task, in any language: 63 bits of SHA-256, so that it can
+    be told later which rows were read.
+    """
+    columns = (data.prompts if isinstance(data, Task) else data).texts.values()
+    return {_text_hash(text) for column in columns for text in column}
+
+
+def rows_with(data: Corpus | Task, hashes: Set[int]) -> int:
+    """How many rows have a text, in any language, whose hash is among these."""
+    columns = (data.prompts if isinstance(data, Task) else data).texts.values()
+    return sum(any(_text_hash(text) in hashes for text in row) for row in zip(*columns, strict=True))
+
+
+def _text_hash(text: str) -> int:
+    digest = hashlib.sha256(text.strip().encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def require_limit(limit: int | None) -> None:

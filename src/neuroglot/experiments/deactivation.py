@@ -100,7 +100,7 @@ class Plan:
         return self.recording.signature | Signature.of(
             level=self.level, corpus_share=self.corpus_share if self.level == "corpus" else None, scope=self.scope,
             value=self.value, categories=",".join(self.categories), random_draws=self.draws, equal_size=self.equal_size,
-            by_generation=self.by_generation, seed=self.seed, interval="95 % bootstrap over rows",
+            by_generation=self.by_generation, seed=self.seed, interval="95 % over rows",
         )  # fmt: skip
 
 

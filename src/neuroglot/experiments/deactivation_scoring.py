@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.rates import at_random_like
+from neuroglot.signature import seed_of
 from neuroglot.tokens.batches import Batch
 from neuroglot.tokens.questions import Questions
 
@@ -60,7 +60,7 @@ def members_by_category(firing: Tensor, languages: int, categories: Sequence[str
 
 
 def random_masks(layout: Layout, members: Tensor, seed: int, ids: Sequence[str], name: str, draw: int) -> Tensor:
-    """For each row as many neurons in every layer as `members [rows, N]` has, drawn from all of that layer.
+    """For each row as many neurons in every layer, or expert, as `members [rows, N]` has, drawn from all there.
 
     Each row, category and draw has a seed of its own, made from these and `seed`, so that a row's draws depend neither
     on the other rows nor on the batches.
@@ -84,12 +84,6 @@ def of_equal_size(layout: Layout, members: Mapping[str, Tensor], seed: int, ids:
             for row, of_row, row_id in zip(part, sizes.tolist(), ids)
         ])  # fmt: skip
     return cut
-
-
-def seed_of(*parts: object) -> int:
-    """A seed from a hash of the parts: other parts, other seed, in any order of work."""
-    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def _some(layout: Layout, members: Tensor, sizes: Sequence[int], seed: int) -> Tensor:

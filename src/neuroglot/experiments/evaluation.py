@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.corpora.corpus import Corpus, Task, rows_with
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.interventions.switching import switch_off
 from neuroglot.metrics.ablation import AblationMatrix
@@ -22,7 +22,7 @@ from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet, described_sets
 from neuroglot.neurons.rules.rates import at_random_like
 from neuroglot.progress import track
-from neuroglot.signature import Signature
+from neuroglot.signature import Signature, seed_of
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, by_length
 from neuroglot.tokens.examples import LONG, Unfit
@@ -32,6 +32,7 @@ from neuroglot.tokens.tokenizing import TokenizedCorpus, context_limit, refuse_u
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+SameRows = Literal["refuse", "allow"]
 LOGIT_BUDGET = 2**25  # padded tokens × vocabulary a batch: 128 MiB of float32
 
 
@@ -54,7 +55,8 @@ def evaluate(
     tokenized, dropped, batches = _prepared(view, tokenizer, data, metric, unfit)
     counts = kept.once("counts", lambda: {"counts": _counts(view, batches, metric, tokenized)})["counts"]
     signature = _made_with(view, tokenizer, data, tokenized, metric)
-    return Evaluation(data.name, tokenized.languages, metric, counts, signature, dropped)
+    groups, repeated = _independent(data, tokenized)
+    return Evaluation(data.name, tokenized.languages, metric, _together(counts, groups), signature, dropped, repeated)
 
 
 def ablation_matrix(
@@ -67,23 +69,29 @@ def ablation_matrix(
     draws: int = 5,
     seed: int = 0,
     random_on: Literal["all", "own"] = "all",
+    rule: str = "",
+    same_rows: SameRows = "refuse",
     unfit: Unfit = "drop",
     kept: Kept = NOTHING_KEPT,
 ) -> AblationMatrix:
     """Switch off each language's neurons in turn and score every language, beside `draws` random sets of equal size.
 
-    Random sets have as many neurons in every layer as the set they stand beside, and are scored on `all` languages, or
-    on the set's `own` only, which is all that the headline needs. What each condition gave is kept in `kept`. The rows
-    should be others than those the sets were selected on; `unfit` ones as in `evaluate`. Raises `ConfigError` unless
-    `sets` has exactly the languages of `data`, in any order.
+    Random sets have as many neurons in every layer, or expert, as the set they stand beside, and are scored on `all`
+    languages, or on the set's `own` only, which is all that the headline needs. They differ by seed, draw, language and
+    the `rule` that they are a control of. What each condition gave is kept in `kept`; `unfit` rows are as in
+    `evaluate`. Rows that the sets were selected on are refused, because neurons that were chosen for what they do there
+    look better than they are; with `same_rows="allow"` the result says how many there are. Rows that share a text count
+    as one. Raises `ConfigError` unless `sets` has exactly the languages of `data`, in any order, and `CorpusError` for
+    rows to refuse.
     """
+    seen = rows_selected_on(data, sets, same_rows)
     tokenized, dropped, batches = _prepared(view, tokenizer, data, metric, unfit)
     _require_languages(tokenized.languages, sets, draws)
     own = [sets[language] for language in tokenized.languages]
-    random = [  # a seed of its own for every set and draw: the same one would give nested sets
-        (at_random_like(neurons, seed + draw * len(own) + place), place)
+    random = [
+        (at_random_like(neurons, control_seed(seed, draw, language, rule)), index)
         for draw in range(draws)
-        for place, neurons in enumerate(own)
+        for index, (language, neurons) in enumerate(zip(tokenized.languages, own, strict=True))
     ]
     conditions: list[tuple[NeuronSet, int | None]] = [(NeuronSet.empty(view.layout), None)]
     conditions += [(neurons, None) for neurons in own]
@@ -94,13 +102,15 @@ def ablation_matrix(
             some = batches if only is None else _of_language(tokenized, only, view)
             return {"counts": _counts(view, some, metric, tokenized)}
 
+    groups, repeated = _independent(data, tokenized)
     counts = [
         kept.once(f"condition-{number}", partial(scored, *condition))["counts"]
         for number, condition in track(enumerate(conditions), f"switching off on {data.name}", len(conditions))
     ]
+    counts = [_together(part, groups) for part in counts]
     languages = len(own)
     shape = (draws, languages, *counts[0].shape)
-    options = Signature.of(value=0, random_draws=draws, random_on=random_on, seed=seed)
+    options = Signature.of(value=0, random_draws=draws, random_on=random_on, seed=seed, same_rows=seen or None)
     signature = _made_with(view, tokenizer, data, tokenized, metric) | described_sets(sets) | options
     return AblationMatrix(
         data.name,
@@ -112,7 +122,50 @@ def ablation_matrix(
         torch.stack(counts[languages + 1 :]).reshape(shape),
         signature,
         dropped,
+        repeated,
+        seen,
     )
+
+
+def rows_selected_on(data: Corpus | Task, sets: Mapping[str, NeuronSet], same_rows: SameRows) -> int:
+    """How many rows of `data` some of the sets were selected on; raises `CorpusError` for one, unless they are allowed.
+
+    A set that does not know its texts is compared by the hash of its whole corpus.
+    """
+    read = {text for neurons in sets.values() for text in neurons.read.tolist()}
+    whole = any(neurons.signature.get("corpus_hash") == data.hash for neurons in sets.values())
+    seen = len(data) if whole else rows_with(data, read)
+    if seen and same_rows == "refuse":
+        raise CorpusError(
+            f"{seen} of the {len(data)} rows of {data.name!r} are among those that the neurons were selected on.",
+            "Expected other rows, because neurons look better on rows for which they were chosen.",
+            "Select on one part and switch off on the other (--part selection, then --part rest), or say that they may "
+            "be the same (--same-rows allow).",
+        )
+    return seen
+
+
+def _independent(data: Corpus | Task, tokenized: TokenizedCorpus) -> tuple[list[int], int]:
+    """For each row that is scored the number of its group of rows with a text in common, and how many rows repeat."""
+    group_of = dict(zip(data.ids, data.distinct, strict=True))
+    numbers: dict[int, int] = {}
+    groups = [numbers.setdefault(group_of[row_id], len(numbers)) for row_id in tokenized.ids]
+    return groups, len(groups) - len(numbers)
+
+
+def _together(counts: Tensor, groups: Sequence[int]) -> Tensor:
+    """Counts of rows that share a text, summed: `[R, G, C]` → `[rows that are independent, G, C]`."""
+    if len(set(groups)) == len(groups):
+        return counts
+    summed = torch.zeros(max(groups) + 1, *counts.shape[1:], dtype=counts.dtype)
+    return summed.index_add(0, torch.tensor(groups), counts)
+
+
+def control_seed(seed: int, draw: int, language: str, rule: str = "") -> int:
+    """The seed of one random set: no two seeds, draws, languages or rules share it, so that their controls are
+    independent.
+    """
+    return seed_of("control", seed, draw, language, rule)
 
 
 def _prepared(
@@ -204,4 +257,4 @@ def _made_with(
     made = made_with(view, tokenizer, data, rows=len(tokenized.ids), dropped=len(data) - len(tokenized.ids))
     unknown = ",".join(f"{code}:{share:.3f}" for code, share in unknown_shares(tokenizer, tokenized).items() if share)
     made |= Signature.of(**({"unknown_tokens": unknown} if unknown else {}))
-    return made | Signature.of(metric=metric.name, unit=metric.unit, interval="95 % bootstrap over rows")
+    return made | Signature.of(metric=metric.name, unit=metric.unit, interval="95 % over rows")

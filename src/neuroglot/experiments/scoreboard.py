@@ -10,9 +10,9 @@ from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording, Statistic
 from neuroglot.activity.text_means import Quantity, record_text_means
 from neuroglot.attribution.gradients import gradient_times_activation
-from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.corpus import Corpus, text_hashes
 from neuroglot.errors import ConfigError
-from neuroglot.experiments.evaluation import ablation_matrix
+from neuroglot.experiments.evaluation import SameRows, ablation_matrix
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Metric, NatsPerToken
 from neuroglot.metrics.scoreboard import Scoreboard
@@ -65,7 +65,7 @@ def gather(
         found["gradients"] = gradient_times_activation(view, tokenizer, corpus, kept=kept.below("gradients"))
         found.setdefault("signature", _of_gradients(view, tokenizer, corpus))
     signature = found.pop("signature", None) or found["activity"].signature
-    return Evidence(view.layout, corpus.languages, signature, **found)
+    return Evidence(view.layout, corpus.languages, signature, read=frozenset(text_hashes(corpus)), **found)
 
 
 def needed_by(selectors: Sequence[Any]) -> tuple[Needs, ...]:
@@ -95,6 +95,7 @@ def compare_selectors(
     recording: Recording | None = None,
     draws: int = 5,
     seed: int = 0,
+    same_rows: SameRows = "refuse",
     kept: Kept = NOTHING_KEPT,
 ) -> Scoreboard:
     """Let every selector pick `count` neurons for each language on some rows, and switch them off on others.
@@ -123,6 +124,8 @@ def compare_selectors(
             draws=draws,
             seed=seed,
             random_on="own",
+            rule=selector.name,
+            same_rows=same_rows,
             kept=kept.below(selector.name),
         )
         matrices[selector.name] = (matrix,)

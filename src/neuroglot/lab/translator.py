@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.lab.config import PIECES
+from neuroglot.lab.config import PAD, PIECES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-START, PAD, END, UNKNOWN = "<s>", "<pad>", "</s>", "<unk>"
+START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from neuroglot.metrics.bootstrap import Score, resampled_means, resampled_sums, score_table, scores_from
-from neuroglot.metrics.metrics import Metric
+from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, by_rows, combined, over
+from neuroglot.metrics.metrics import SHARE_RIGHT, Metric
 from neuroglot.signature import Signature
 
 # All neurons on; the language's own off; another language's off, mean over them; as many random ones, mean over draws.
@@ -40,7 +40,8 @@ class AblationMatrix:
     the neurons of `languages[s]`, so that S = G.
 
     An effect is the change of the metric in the direction of harm: loss increase, or accuracy decrease. `dropped`
-    counts by reason the rows that are not among the R.
+    counts by reason the rows that are not among the R, `repeated` those that share a text with an earlier one and are
+    counted together with it, and `seen` those on which neurons were selected.
     """
 
     data: str
@@ -52,90 +53,112 @@ class AblationMatrix:
     random: Tensor
     signature: Signature
     dropped: Mapping[str, int] = field(default_factory=dict)
+    repeated: int = 0
+    seen: int = 0
 
     def effects(self) -> list[list[Score]]:
         """Effect of set s on language g, with intervals over rows: S lists of G scores."""
-        value = self._effect(self.ablated.sum(1), self.baseline.sum(0))
-        resamples = self._effect(self._resampled(self.ablated), self._resampled_baseline()[:, None])
-        return score_table(value, resamples)
+        return self._table(self._of_sets())
 
     def random_effects(self) -> list[list[Score]]:
-        """The same for the random sets, mean over the K draws; the interval resamples rows and draws."""
-        value = self._effect(self.random.sum(2), self.baseline.sum(0)).mean(0)
-        return score_table(value, self._resampled_random())
+        """The same for the random sets, mean over the K draws; the intervals are over rows and draws."""
+        return self._table(self._of_random(), self.random.shape[0])
 
     def headline(self) -> Headline:
         """Means over the diagonal, off it, and over the control's diagonal, with ratios."""
-        return Headline(*scores_from(*(_with_ratios(means) for means in self.means())))
+        means, languages = self.means(), len(self.languages)
+        return Headline(*self.differences(means, languages), *means.ratio_scores())
 
     def conditions(self) -> dict[str, list[Score]]:
         """The metric of every language under each of `CONDITIONS`; NaN for another's neurons if there is one language.
 
-        Intervals resample rows and draws as those of the effects do, so that differences equal the effects.
+        Differences of these values equal the effects.
         """
-        return dict(zip(CONDITIONS, score_table(*self._conditions()), strict=True))
+        conditions = self._conditions()
+        cells = {"other": max(1, len(self.languages) - 1), "random": self.random.shape[0]}
+        return {
+            name: self.levels(_part(conditions, index), cells.get(name, 1)) for index, name in enumerate(CONDITIONS)
+        }
 
     def harm(self) -> dict[str, list[Score]]:
         """The effect on every language of each condition that switches something off."""
         sign = -1.0 if self.metric.higher_is_better else 1.0
-        value, resamples = self._conditions()
-        harm = score_table(sign * (value[1:] - value[:1]), sign * (resamples[:, 1:] - resamples[:, :1]))
-        return dict(zip(CONDITIONS[1:], harm, strict=True))
+        harm = self._conditions().map(lambda values: sign * (values[..., 1:, :] - values[..., :1, :]))
+        cells = {"other": max(1, len(self.languages) - 1), "random": self.random.shape[0]}
+        return {
+            name: self.differences(_part(harm, index), cells.get(name, 1)) for index, name in enumerate(CONDITIONS[1:])
+        }
 
     def mean_of_baseline(self) -> Score:
         """The metric with all neurons on, mean over languages."""
-        value, resamples = self._conditions()
-        (mean,) = scores_from(value[:1].mean(1), resamples[:, :1].mean(2))
-        return mean
+        mean = by_rows(self.baseline).map(self.metric.value).map(lambda values: values.mean(-1, keepdim=True))
+        (score,) = self.levels(mean, len(self.languages))
+        return score
 
-    def means(self) -> tuple[Tensor, Tensor]:
-        """The headline's three means, `[3]`, and those of resampled rows and draws, `[resamples, 3]`.
+    def means(self) -> Estimate:
+        """The headline's three means, `[3]`, over rows and draws."""
+        return combined(_means, self._of_sets(), self._of_random())
 
-        The same resamples are drawn for every matrix of as many rows and draws, so that differences are paired.
-        """
-        effect = self._effect(self.ablated.sum(1), self.baseline.sum(0))
-        control = self._effect(self.random.sum(2), self.baseline.sum(0)).mean(0)
-        resampled = self._effect(self._resampled(self.ablated), self._resampled_baseline()[:, None])
-        return _means(effect[None], control[None])[0], _means(resampled, self._resampled_random())
+    def values(self) -> tuple[Estimate, Estimate]:
+        """The metric by language with all neurons on, `[G]`, and with each set off, `[S, G]`."""
+        return self._summed(self.baseline).map(self.metric.value), self._summed(self.ablated).map(self.metric.value)
 
-    def resampled_values(self) -> tuple[Tensor, Tensor]:
-        """The metric over resampled rows: with all neurons on, `[resamples, G]`, and with each set off, `[…, S, G]`."""
-        value = self.metric.value
-        return value(self._resampled_baseline()), value(self._resampled(self.ablated))
+    def levels(self, estimate: Estimate, cells: int = 1) -> list[Score]:
+        """Scores of the metric's values, each row giving so many answers if it is of answers."""
+        return estimate.share_scores(cells) if self._right_or_wrong else estimate.scores()
+
+    def differences(self, estimate: Estimate, cells: int = 1, confidence: float = CONFIDENCE) -> list[Score]:
+        """Scores of differences of the metric's values."""
+        if self._right_or_wrong:
+            return estimate.share_differences(cells, confidence=confidence)
+        return estimate.scores(confidence)
+
+    @property
+    def _right_or_wrong(self) -> bool:
+        return self.metric.unit == SHARE_RIGHT
+
+    def _table(self, estimate: Estimate, cells: int = 1) -> list[list[Score]]:
+        width = len(self.languages)
+        scores = self.differences(estimate.map(lambda values: values.flatten(-2)), cells)
+        return [scores[start : start + width] for start in range(0, len(scores), width)]
+
+    def _of_sets(self) -> Estimate:
+        """Effects of the sets: `[S, G]`."""
+        return combined(self._effect, self._summed(self.ablated), self._summed(self.baseline))
+
+    def _of_random(self) -> Estimate:
+        """Effects of the random sets, mean over draws: `[S, G]`."""
+        return over(combined(self._effect, self._summed(self.random), self._summed(self.baseline)), "draws")
 
     def _effect(self, counts: Tensor, baseline: Tensor) -> Tensor:
-        change = self.metric.value(counts) - self.metric.value(baseline)
+        """Counts `[..., G, C]` of conditions, and `[G, C]` with all neurons on, both maybe after an axis of rows."""
+        conditions, languages = counts.dim(), baseline.shape[-2:]
+        leading = baseline.shape[:-2]
+        alike = baseline.reshape(*leading, *(1,) * (conditions - 2 - len(leading)), *languages)
+        change = self.metric.value(counts) - self.metric.value(alike)
         return -change if self.metric.higher_is_better else change
 
-    def _resampled(self, counts: Tensor) -> Tensor:
-        """Summed over resampled rows: `[..., R, G, C]` → `[resamples, ..., G, C]`, the same rows for every
-        condition.
-        """
-        return resampled_sums(counts.movedim(-3, 0))
+    def _summed(self, counts: Tensor) -> Estimate:
+        """Over rows: `[..., R, G, C]` → `[..., G, C]`."""
+        return by_rows(counts.movedim(-3, 0))
 
-    def _resampled_baseline(self) -> Tensor:
-        return self._resampled(self.baseline)
+    def _conditions(self) -> Estimate:
+        """The metric by condition and language: `[4, G]`."""
+        own_random = torch.diagonal(self.random, dim1=1, dim2=3).movedim(-1, 1)  # [K, G, R, C]
+        on, off = self.values()
+        random = over(by_rows(own_random.movedim(2, 0)).map(self.metric.value), "draws")
+        return combined(_stacked, on, off, random)
 
-    def _resampled_random(self) -> Tensor:
-        """Effects of the random sets with rows and draws resampled: `[resamples, S, G]`."""
-        baseline = self._resampled_baseline()[:, None, None]
-        return resampled_means(self._effect(self._resampled(self.random), baseline), "draws")
 
-    def _conditions(self) -> tuple[Tensor, Tensor]:
-        """The metric by condition and language, `[4, G]`, and that of resampled rows and draws, `[resamples, 4, G]`."""
-        value, own_random = self.metric.value, torch.diagonal(self.random, dim1=1, dim2=3).movedim(-1, 1)
-        on, off, random = value(self.baseline.sum(0)), value(self.ablated.sum(1)), value(own_random.sum(2))
-        resampled_on, resampled_off = self.resampled_values()
-        resampled_random = value(resampled_sums(own_random.movedim(2, 0)))
-        return _stacked(on, off, random.mean(0)), _stacked(
-            resampled_on, resampled_off, resampled_means(resampled_random, "draws")
-        )
+def _part(estimate: Estimate, index: int) -> Estimate:
+    """One of the conditions: `[K, G]` → `[G]`."""
+    return estimate.map(lambda values: values[..., index, :])
 
 
 def _means(effect: Tensor, control: Tensor) -> Tensor:
-    """Diagonal, off-diagonal and random mean: `[K, S, G]` twice → `[K, 3]`."""
+    """Diagonal, off-diagonal and random mean: `[..., S, G]` twice → `[..., 3]`."""
     own = torch.eye(effect.shape[-1], dtype=torch.bool)
-    return torch.stack([effect[:, own].mean(1), effect[:, ~own].mean(1), control[:, own].mean(1)], dim=1)
+    return torch.stack([effect[..., own].mean(-1), effect[..., ~own].mean(-1), control[..., own].mean(-1)], dim=-1)
 
 
 def _stacked(on: Tensor, off: Tensor, random: Tensor) -> Tensor:
@@ -144,16 +167,3 @@ def _stacked(on: Tensor, off: Tensor, random: Tensor) -> Tensor:
     same = torch.eye(off.shape[-1], dtype=torch.bool)
     other = off.masked_fill(same, 0).sum(-2) / (off.shape[-1] - 1)
     return torch.stack([on, own, other, random], dim=-2)
-
-
-def _with_ratios(means: Tensor) -> Tensor:
-    """The three means and the two ratios: `[..., 3]` → `[..., 5]`."""
-    diagonal, off_diagonal, random = means.unbind(-1)
-    return torch.stack([*means.unbind(-1), _ratio(diagonal, off_diagonal), _ratio(diagonal, random)], dim=-1)
-
-
-def _ratio(harm: Tensor, reference: Tensor) -> Tensor:
-    """Harm over reference; 0 where there is no harm, infinite where there is harm and the reference does none."""
-    ratio = harm / reference
-    ratio = torch.where(reference > 0, ratio, torch.inf)
-    return torch.where(harm > 0, ratio, 0.0)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
-from neuroglot.metrics.bootstrap import Score, mean_scores
+from neuroglot.metrics.intervals import Score, share_means
 from neuroglot.signature import Signature
 
 TIE = 1e-6  # cosines that differ by less are equal: states are sums of float32
@@ -20,8 +20,8 @@ TIE = 1e-6  # cosines that differ by less are equal: states are sums of float32
 class Alignment:
     """`aligned [R, L, P]`: whether a row's two sentences found each other, in each layer, for each of P `pairs`.
 
-    The score of a pair is the share of rows, averaged over layers. Its interval resamples the rows' own outcomes: the
-    sentences among which each was found stay the same, because a row drawn twice would be its own rival and tie.
+    The score of a pair is the share of rows, averaged over layers. Its interval is over the rows' own outcomes: the
+    sentences among which each was found stay the same.
     """
 
     layout: Layout
@@ -42,12 +42,13 @@ class Alignment:
     @property
     def scores(self) -> dict[tuple[str, str], Score]:
         """One Score a pair of languages."""
-        return dict(zip(self.pairs, mean_scores(self.aligned.double().mean(1)), strict=True))
+        return dict(zip(self.pairs, share_means(self.aligned.double().mean(1), self.aligned.shape[1]), strict=True))
 
     @property
     def mean(self) -> Score:
         """The mean over pairs of languages."""
-        (score,) = mean_scores(self.aligned.double().mean((1, 2))[:, None])
+        by_row = self.aligned.double().flatten(1)
+        (score,) = share_means(by_row.mean(1, keepdim=True), by_row.shape[1])
         return score
 
 

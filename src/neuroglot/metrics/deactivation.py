@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,7 +13,8 @@ from torch import Tensor
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.headers import STRICT, Counts, Names, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
-from neuroglot.metrics.bootstrap import Score, resampled_means, resampled_sums, score_table
+from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, combined, holm, over, row_means
+from neuroglot.metrics.metrics import SHARE_RIGHT
 from neuroglot.metrics.paired import PairedTest, mcnemar, over_draws
 from neuroglot.signature import Signature
 
@@ -32,10 +33,10 @@ class AnswerMeasure:
 OUTCOMES: Mapping[str, AnswerMeasure] = {
     "log_probability": AnswerMeasure("log-probability of the right answer", "nats"),
     "tokens": AnswerMeasure("length of the right answer", "tokens"),
-    "exact": AnswerMeasure("accuracy (exact answer)", "share right"),
-    "option": AnswerMeasure("accuracy (likeliest option)", "share right"),
-    "option_per_token": AnswerMeasure("accuracy (likeliest option, per token)", "share right"),
-    "generated": AnswerMeasure("accuracy (generated text)", "share right"),
+    "exact": AnswerMeasure("accuracy (exact answer)", SHARE_RIGHT),
+    "option": AnswerMeasure("accuracy (likeliest option)", SHARE_RIGHT),
+    "option_per_token": AnswerMeasure("accuracy (likeliest option, per token)", SHARE_RIGHT),
+    "generated": AnswerMeasure("accuracy (generated text)", SHARE_RIGHT),
 }
 
 
@@ -58,7 +59,8 @@ class CategoryEffect:
     """How much an outcome falls when a category's neurons are off, in its unit; positive is harm done.
 
     `random`: with as many random neurons in every layer off, mean over the draws. `beyond_random`: the difference.
-    `per_thousand`: the fall for each 1,000 neurons that are off. NaN where no row has a neuron of the category.
+    `per_thousand`: the fall for each 1,000 neurons that are off. NaN where no row has a neuron of the category. `p` and
+    `p_beyond_random`: that the fall, and the difference, are 0, adjusted for both of all categories (Holm).
     """
 
     deactivated: Score
@@ -66,12 +68,28 @@ class CategoryEffect:
     beyond_random: Score
     per_thousand: Score
     random_per_thousand: Score
+    p: float
+    p_beyond_random: float
+
+    @property
+    def harmful(self) -> bool:
+        """Whether it does harm, claimed for all categories at once."""
+        return self.deactivated.value > 0 and self.p <= 1 - CONFIDENCE
+
+    @property
+    def beyond(self) -> int:
+        """1 where it does more harm than random neurons, −1 where less, 0 where they cannot be told apart."""
+        if self.p_beyond_random > 1 - CONFIDENCE:
+            return 0
+        return 1 if self.beyond_random.value > 0 else -1
 
 
 @dataclass(frozen=True)
 class CategoryTests:
     """Exact tests of one category: rows in which fewer or more answers are right than with all neurons on, the p-value
     against the random draws, and McNemar's test against all neurons on for each language.
+
+    `Deactivation.tests` gives p-values as they are, `Deactivation.adjusted_tests` for all of them being looked at.
     """
 
     rows: PairedTest
@@ -90,7 +108,7 @@ class Deactivation:
     * `dropped`: rows left out in all languages, by reason.
 
     Source: Wang et al. 2024 (Sharing Matters), whose own code for this is not released; see `deactivate` for what we
-    fix in its place. All intervals resample parallel rows, and those of random sets the draws too.
+    fix in its place. All intervals are over parallel rows, and those of random sets over the draws too.
     """
 
     data: str
@@ -137,19 +155,32 @@ class Deactivation:
         category.
         """
         names = ["on", *self.categories, *(f"random: {name}" for name in self.categories)]
-        return dict(zip(names, score_table(*self._conditions(outcome)), strict=True))
+        conditions, languages = self._conditions(outcome), len(self.languages)
+        found = {}
+        for index, name in enumerate(names):
+            draws = self.draws if index > len(self.categories) else 1
+            row = conditions.map(lambda values, index=index: values[..., index, :])  # type: ignore[misc]
+            by_language = _levels(row.map(lambda values: values[..., :-1]), outcome, draws)
+            found[name] = by_language + _levels(row.map(lambda values: values[..., -1:]), outcome, languages * draws)
+        return found
 
     def effects(self, outcome: str) -> list[list[CategoryEffect]]:
         """By category, by language; the last of each category's G + 1 is the mean over languages."""
-        value, resamples = self._conditions(outcome)
         sizes = self.sizes.double().sum(2)  # [T, R]
-        value = _falls(value, sizes.mean(1))
-        resamples = _falls(resamples, resampled_sums(sizes.T) / len(self.ids))
+        falls = combined(_falls, self._conditions(outcome), row_means(sizes.T))
         empty = (sizes.sum(1) == 0)[:, None]
-        value, resamples = (part.masked_fill(empty, torch.nan) for part in (value, resamples))
-        effects = [CategoryEffect(*scores) for scores in zip(*score_table(value.flatten(1), resamples.flatten(2)))]
-        width = len(self.languages) + 1
-        return [effects[start : start + width] for start in range(0, len(effects), width)]
+        falls = falls.map(lambda values: values.masked_fill(empty, torch.nan))  # [5, T, G + 1]
+        columns = [_differences(falls, index, outcome, len(self.languages)) for index in range(5)]
+        p_values = falls.map(lambda values: values[..., (0, 2), :, :]).p_values()  # [2, T, G + 1]
+        adjusted = [holm(of_language.flatten().tolist()) for of_language in p_values.unbind(-1)]
+        width, count = len(self.languages) + 1, len(self.categories)
+        return [
+            [
+                _effect([column[width * index + language] for column in columns], adjusted[language][index::count])
+                for language in range(width)
+            ]
+            for index in range(count)
+        ]
 
     def mean_effects(self, outcome: str) -> dict[str, CategoryEffect]:
         """The mean over languages, by category."""
@@ -163,7 +194,7 @@ class Deactivation:
         `ConfigError` for another outcome.
         """
         outcome = outcome or self.accuracy
-        if outcome not in OUTCOMES or OUTCOMES[outcome].unit != "share right":
+        if outcome not in OUTCOMES or OUTCOMES[outcome].unit != SHARE_RIGHT:
             raise ConfigError(f"A test was asked for of {outcome!r}.", "Expected an outcome that is right or wrong.")
         on, off, random = (self._of(part, outcome) for part in (self.baseline, self.deactivated, self.random))
         return {
@@ -175,16 +206,40 @@ class Deactivation:
             for place, name in enumerate(self.categories)
         }
 
+    def adjusted_tests(self) -> tuple[int, dict[str, dict[str, CategoryTests]]]:
+        """The tests of all outcomes that are right or wrong and known, by outcome and category, with p-values adjusted
+        as one family (Holm), and how many there are; those by language are of `accuracy` only.
+        """
+        raw = {name: self.tests(name) for name in OUTCOMES if self._is_known(name)}
+        family = [p for outcome, tests in raw.items() for test in tests.values() for p in self._p_values(outcome, test)]
+        adjusted = iter(holm(family))
+        return len(family), {
+            outcome: {name: self._adjusted(outcome, test, adjusted) for name, test in tests.items()}
+            for outcome, tests in raw.items()
+        }
+
+    def _is_known(self, outcome: str) -> bool:
+        columns = [self._of(part, outcome) for part in (self.baseline, self.deactivated, self.random)]
+        return OUTCOMES[outcome].unit == SHARE_RIGHT and not any(bool(part.isnan().any()) for part in columns)
+
+    def _p_values(self, outcome: str, test: CategoryTests) -> list[float]:
+        by_language = [one.p for one in test.by_language] if outcome == self.accuracy else []
+        return [test.rows.p, test.against_random, *by_language]
+
+    def _adjusted(self, outcome: str, test: CategoryTests, p_values: Iterator[float]) -> CategoryTests:
+        rows, against_random = replace(test.rows, p=next(p_values)), next(p_values)
+        if outcome != self.accuracy:
+            return CategoryTests(rows, against_random, ())
+        return CategoryTests(rows, against_random, tuple(replace(one, p=next(p_values)) for one in test.by_language))
+
     def _of(self, counts: Tensor, outcome: str) -> Tensor:
         return counts[..., list(OUTCOMES).index(outcome)]
 
-    def _conditions(self, outcome: str) -> tuple[Tensor, Tensor]:
-        """Means over rows `[1 + 2T, G + 1]`, and the same of resampled rows and draws `[resamples, 1 + 2T, G + 1]`."""
-        parts = [self._of(part, outcome) for part in (self.baseline[None], self.deactivated, self.random)]
-        exact = [part.mean(-2) for part in parts]
-        drawn = [resampled_sums(part.movedim(-2, 0)) / len(self.ids) for part in parts]
-        random = resampled_means(drawn[2], "draws")
-        return _with_mean([exact[0], exact[1], exact[2].mean(0)]), _with_mean([drawn[0], drawn[1], random])
+    def _conditions(self, outcome: str) -> Estimate:
+        """Means over rows and draws, of all languages and of their mean: `[1 + 2T, G + 1]`."""
+        on, off, random = (self._of(part, outcome) for part in (self.baseline[None], self.deactivated, self.random))
+        parts = row_means(on.movedim(-2, 0)), row_means(off.movedim(-2, 0)), row_means(random.movedim(-2, 0))
+        return combined(_with_mean, *parts[:2], over(parts[2], "draws"))
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
@@ -202,9 +257,28 @@ class Deactivation:
         return cls(**described | {name: tensors[name] for name in _COUNTS})
 
 
-def _with_mean(parts: list[Tensor]) -> Tensor:
+def _levels(values: Estimate, outcome: str, cells: int) -> list[Score]:
+    return values.share_scores(cells) if OUTCOMES[outcome].unit == SHARE_RIGHT else values.scores()
+
+
+def _effect(numbers: list[Score], p_values: list[float]) -> CategoryEffect:
+    fall, random, beyond, per_thousand, random_per_thousand = numbers
+    return CategoryEffect(fall, random, beyond, per_thousand, random_per_thousand, *p_values)
+
+
+def _differences(falls: Estimate, index: int, outcome: str, languages: int) -> list[Score]:
+    """One of the five numbers of all categories and languages; falls of answers that are right or wrong are shares."""
+    chosen = falls.map(lambda values: values[..., index, :, :].flatten(-2))
+    if OUTCOMES[outcome].unit != SHARE_RIGHT or index > 2:
+        return chosen.scores()
+    single, mean = chosen.share_differences(), chosen.share_differences(languages)
+    width = languages + 1
+    return [mean[at] if at % width == languages else single[at] for at in range(len(single))]
+
+
+def _with_mean(on: Tensor, off: Tensor, random: Tensor) -> Tensor:
     """Conditions in one axis, and the mean over languages as one language more: `[..., G]` each → `[..., G + 1]`."""
-    values = torch.cat(parts, dim=-2)
+    values = torch.cat([on, off, random], dim=-2)
     return torch.cat([values, values.mean(-1, keepdim=True)], dim=-1)
 
 

@@ -15,7 +15,7 @@ from neuroglot import extras
 from neuroglot.corpora.languages import known_code, language_code, language_name
 from neuroglot.corpora.suspicion import chinese_script, han_script
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.bootstrap import Score, mean_scores
+from neuroglot.metrics.intervals import Score, share_means
 from neuroglot.signature import Signature
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ class LanguageForcing:
 
     @property
     def scores(self) -> dict[str, Score]:
-        """Share of texts in the target language, by target, resampled by row."""
-        return dict(zip(self.languages, mean_scores(self.counts), strict=True))
+        """Share of texts in the target language, by target, with an interval over rows."""
+        return dict(zip(self.languages, share_means(self.counts), strict=True))
 
     @property
     def mean(self) -> Score:
         """The mean share over target languages."""
-        (score,) = mean_scores(self.counts.double().mean(1, keepdim=True))
+        (score,) = share_means(self.counts.double().mean(1, keepdim=True), len(self.languages))
         return score
 
 

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from neuroglot.corpora.corpus import Corpus, Task
-from neuroglot.metrics.bootstrap import Score, resampled_sums, scores_from
+from neuroglot.metrics.intervals import Estimate, Score, by_rows
 from neuroglot.signature import Signature
+
+SHARE_RIGHT = "share right"  # the unit of answers that are right or wrong
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +114,7 @@ class ExactAnswer:
     """Share of questions whose whole answer the model ranks first, token by token: what greedy decoding would write."""
 
     name: str = "accuracy"
-    unit: str = "share right"
+    unit: str = SHARE_RIGHT
     higher_is_better: bool = True
     reads: type[Corpus] | type[Task] = Task
 
@@ -126,7 +128,9 @@ class ExactAnswer:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Counts `[R, G, C]` of a metric on the corpus or task named `data`; `dropped` counts its other rows by reason."""
+    """Counts `[R, G, C]` of a metric on the corpus or task named `data`; `dropped` counts its other rows by reason, and
+    `repeated` those that share a text with an earlier one and are counted together with it.
+    """
 
     data: str
     languages: tuple[str, ...]
@@ -134,19 +138,23 @@ class Evaluation:
     counts: Tensor
     signature: Signature
     dropped: Mapping[str, int] = field(default_factory=dict)
+    repeated: int = 0
 
     @property
     def scores(self) -> dict[str, Score]:
-        """One Score a language, resampled by parallel row."""
-        return dict(zip(self.languages, scores_from(*self._values()), strict=True))
+        """One Score a language, with an interval over parallel rows."""
+        return dict(zip(self.languages, self._scored(self._values()), strict=True))
 
     @property
     def mean(self) -> Score:
         """The mean over languages."""
-        value, resamples = self._values()
-        (score,) = scores_from(value.mean()[None], resamples.mean(1)[:, None])
+        mean = self._values().map(lambda values: values.mean(-1, keepdim=True))
+        (score,) = self._scored(mean, len(self.languages))
         return score
 
-    def _values(self) -> tuple[Tensor, Tensor]:
-        """The metric by language, `[G]`, and that of resampled rows, `[resamples, G]`."""
-        return self.metric.value(self.counts.sum(0)), self.metric.value(resampled_sums(self.counts))
+    def _scored(self, values: Estimate, cells: int = 1) -> list[Score]:
+        return values.share_scores(cells) if self.metric.unit == SHARE_RIGHT else values.scores()
+
+    def _values(self) -> Estimate:
+        """The metric by language, `[G]`."""
+        return by_rows(self.counts).map(self.metric.value)

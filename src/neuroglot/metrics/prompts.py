@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
-from neuroglot.metrics.bootstrap import Score, resampled_sums, scores_from
+from neuroglot.metrics.intervals import Estimate, Score, by_rows, combined, holm
 from neuroglot.metrics.paired import mcnemar
 from neuroglot.signature import Signature
 
+TESTED_ROLES = ("steps", "forced")  # of a page; segments of the prompt are shown without tests
 EXACT = 10  # decimals: differences of equal percentages are 0, not what is left of them
 
 
@@ -44,7 +46,9 @@ class SettingResult:
 
 @dataclass(frozen=True)
 class Difference:
-    """A setting less the base, with an interval over rows; `p` of a sign test over rows, which ties leave out."""
+    """A setting less the base, with an interval over rows; `p` of a sign test over rows, which ties leave out, adjusted
+    for all tests of the comparison (Holm).
+    """
 
     score: Score
     p: float
@@ -76,47 +80,56 @@ class PromptComparison:
 
     def scores(self) -> dict[str, Score]:
         """The metric by setting, mean over originals, with intervals over rows."""
-        return {name: self._score(*self._values(result.score)) for name, result in self.settings.items()}
+        return {name: self._score(self._value(result.score)) for name, result in self.settings.items()}
 
     def score_differences(self) -> dict[str, Difference]:
         """Each setting's score less the base's; the sign test is on a row's mean over originals."""
-        base = self.settings[self.base]
-        value, resamples = self._values(base.score)
-        found = {}
-        for name, result in self._others():
-            other, other_resamples = self._values(result.score)
-            by_row = [self.value(one).mean(1) for one in (base.score, result.score)]
-            found[name] = Difference(self._score(other - value, other_resamples - resamples), mcnemar(*by_row).p)
-        return found
+        base = self._value(self.settings[self.base].score)
+        return {
+            name: Difference(self._score(self._value(result.score) - base), self.p_values["score", name])
+            for name, result in self._others()
+        }
 
     def activated(self, role: str = "steps") -> dict[str, Score]:
         """Share of pairs of counted token and neuron that fired, by setting that has the role."""
-        return {name: self._score(*self._shares(result.firing[role])) for name, result in self._with(role)}
+        return {name: self._score(self._share(result.firing[role])) for name, result in self._with(role)}
 
     def activated_differences(self, role: str = "steps") -> dict[str, Difference]:
         """Each setting's activated share less the base's, paired by row."""
-        base = self.settings[self.base].firing[role]
-        value, resamples = self._shares(base)
-        found = {}
-        for name, result in self._with(role):
-            if name == self.base:
-                continue
-            other, other_resamples = self._shares(result.firing[role])
-            by_row = [self._row_shares(one) for one in (base, result.firing[role])]
-            found[name] = Difference(self._score(other - value, other_resamples - resamples), mcnemar(*by_row).p)
-        return found
+        base = self._share(self.settings[self.base].firing[role])
+        return {
+            name: Difference(self._score(self._share(result.firing[role]) - base), self.p_values[role, name])
+            for name, result in self._with(role)
+            if name != self.base
+        }
 
     def activated_by_layer(self, role: str = "steps") -> dict[str, list[Score]]:
         """The activated share of each layer, by setting."""
         widths = self._widths()
+
+        def share(counts: Tensor) -> Tensor:
+            return counts[..., :-1] / (counts[..., -1:] * widths)
+
         found = {}
         for name, result in self._with(role):
             counted = result.firing[role]
-            fired, tokens = counted.fired.sum(1), counted.tokens.sum(1, keepdim=True)
-            value = fired.sum(0) / (tokens.sum(0) * widths)
-            resamples = resampled_sums(fired) / (resampled_sums(tokens) * widths)
-            found[name] = scores_from(value, resamples)
+            counts = torch.cat([counted.fired.sum(1), counted.tokens.sum(1, keepdim=True)], dim=1)
+            found[name] = by_rows(counts).map(share).scores()
         return found
+
+    @cached_property
+    def p_values(self) -> dict[tuple[str, str], float]:
+        """By `score` or role, and setting: p of the sign test against the base, adjusted as one family (Holm)."""
+        raw = {}
+        base = self.settings[self.base]
+        for name, result in self._others():
+            by_row = [self.value(counts).mean(1) for counts in (base.score, result.score)]
+            raw["score", name] = mcnemar(*by_row).p
+            for role in TESTED_ROLES:
+                if role in result.firing and role in base.firing:
+                    by_row = [self._row_shares(counted) for counted in (base.firing[role], result.firing[role])]
+                    raw[role, name] = mcnemar(*by_row).p
+        return dict(zip(raw, holm(list(raw.values())), strict=True))
 
     def segment_roles(self) -> list[str]:
         """The roles that are segments of the prompt, in order of appearance."""
@@ -139,20 +152,20 @@ class PromptComparison:
     def _widths(self) -> Tensor:
         return torch.tensor([layer.width for layer in self.layout.layers], dtype=torch.float64)
 
-    def _values(self, counts: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean over originals of the metric, `[]`, and of resampled rows, `[resamples]`."""
-        return self.value(counts.sum(0)).mean(), self.value(resampled_sums(counts)).mean(1)
+    def _value(self, counts: Tensor) -> Estimate:
+        """The mean over originals of the metric: `[1]`."""
+        return by_rows(counts).map(self.value).map(lambda values: values.mean(-1, keepdim=True))
 
-    def _shares(self, counted: Counted) -> tuple[Tensor, Tensor]:
-        fired, tokens = counted.fired.sum((1, 2))[:, None], counted.tokens.sum(1)[:, None]
+    def _share(self, counted: Counted) -> Estimate:
+        """The share of neurons that fire: `[1]`."""
         neurons = self._widths().sum()
-        value = fired.sum() / (tokens.sum() * neurons)
-        return value, (resampled_sums(fired) / (resampled_sums(tokens) * neurons))[:, 0]
+        fired, tokens = by_rows(counted.fired.sum((1, 2))), by_rows(counted.tokens.sum(1))
+        return combined(torch.div, fired, tokens).map(lambda values: (values / neurons)[..., None])
 
     def _row_shares(self, counted: Counted) -> Tensor:
         return counted.fired.sum((1, 2)) / (counted.tokens.sum(1) * self._widths().sum())
 
     @staticmethod
-    def _score(value: Tensor, resamples: Tensor) -> Score:
-        (score,) = scores_from(value[None].round(decimals=EXACT), resamples[:, None].round(decimals=EXACT))
+    def _score(estimate: Estimate) -> Score:
+        (score,) = estimate.map(lambda values: values.round(decimals=EXACT)).scores()
         return score

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
-from neuroglot.metrics.bootstrap import Score, resampled_means, scores_from
+from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, combined, holm, over, stacked
 from neuroglot.metrics.metrics import Metric
 from neuroglot.signature import Signature
 
@@ -21,8 +20,11 @@ class Standing:
     """One selector's effects, in the metric's unit, positive being harm; means over languages and models.
 
     `own`: on the language whose neurons are off; `other`: on all others; `random`: of as many random neurons a layer on
-    the language. `selectivity` is own − other, `beyond_random` own − random; `rank` counts from 1 by selectivity, with
-    the ranks in resamples. `by_model` has the selectivity of each model. `sizes`: the smallest and largest set.
+    the language. `selectivity` is own − other, `beyond_random` own − random, with intervals that hold at once for all
+    selectors of a board; `rank` counts from 1 by selectivity, from
+    the number of selectors that are more selective to that of those that are not less, by tests of all pairs. `p` is
+    that of `beyond_random` being 0. Rank and p are adjusted for the number of tests (Holm): all claims of a board hold
+    in 95 % of boards. `by_model` has the selectivity of each model. `sizes`: the smallest and largest set.
     """
 
     selector: str
@@ -32,8 +34,14 @@ class Standing:
     selectivity: Score
     beyond_random: Score
     rank: Score
+    p: float
     by_model: tuple[float, ...]
     sizes: tuple[int, int]
+
+    @property
+    def more_than_random(self) -> bool:
+        """Whether its own neurons do more harm than random ones, claimed for all selectors of the board at once."""
+        return self.beyond_random.value > 0 and self.p <= 1 - CONFIDENCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,28 +70,44 @@ class Scoreboard:
         return next(iter(self.matrices.values()))[0].languages
 
     def standings(self) -> list[Standing]:
-        """The best selector first. Intervals resample rows and draws within models, and models where there are several;
-        all selectors see the same resamples, so that their ranks are paired.
+        """The best selector first. Intervals are over rows and draws, and over models where there are several; the
+        differences of selectors, by which they are ranked, are paired by all of these.
         """
-        exact, resampled = zip(*(self._means(of_models) for of_models in self.matrices.values()))
-        values, resamples = _with_differences(torch.stack(exact)), _with_differences(torch.stack(resampled))
-        over_models = torch.cat([values.mean(1), _ranks(values.mean(1))[:, None]], dim=1)
-        resampled_ranks = _ranks(resamples.transpose(0, 1)).T[..., None]
-        scores = [
-            scores_from(value, spread)
-            for value, spread in zip(over_models, torch.cat([resamples, resampled_ranks], dim=2), strict=True)
-        ]
-        names = ("own", "other", "random", "selectivity", "beyond_random", "rank")
+        estimates = stacked([self._means(of_models) for of_models in self.matrices.values()])
+        values = estimates.map(_with_differences)  # [S, 5]
+        means = self._scored(estimates, CONFIDENCE)
+        differences = self._scored(values.map(lambda numbers: numbers[..., 3:]), self.confidence_at_once)
+        p_values = holm(values.map(lambda numbers: numbers[..., 4]).p_values().tolist())
+        ranks = _ranks(values.map(lambda numbers: numbers[..., 3]))
         standings = [
-            Standing(name, **dict(zip(names, one)), by_model=tuple(of_models[:, 3].tolist()), sizes=_sizes(matrices))
-            for (name, matrices), one, of_models in zip(self.matrices.items(), scores, values, strict=True)
+            Standing(
+                selector,
+                **dict(zip(("own", "other", "random"), means[index], strict=True)),
+                **dict(zip(("selectivity", "beyond_random"), differences[index], strict=True)),
+                rank=ranks[index],
+                p=p_values[index],
+                by_model=tuple(float(_with_differences(matrix.means().value)[3]) for matrix in matrices),
+                sizes=_sizes(matrices),
+            )
+            for index, (selector, matrices) in enumerate(self.matrices.items())
         ]
         return sorted(standings, key=lambda standing: standing.rank.value)
 
-    def _means(self, matrices: Sequence[AblationMatrix]) -> tuple[Tensor, Tensor]:
-        """Own, other and random of each model, `[M, 3]`, and over resampled models, `[resamples, 3]`."""
-        exact, resampled = zip(*(matrix.means() for matrix in matrices))
-        return torch.stack(exact), resampled_means(torch.stack(resampled, dim=1), "models")
+    @property
+    def confidence_at_once(self) -> float:
+        """Of each difference, so that those of all selectors hold at once, the first one's too (Bonferroni)."""
+        return 1 - (1 - CONFIDENCE) / len(self.matrices)
+
+    def _scored(self, estimate: Estimate, confidence: float) -> list[list[Score]]:
+        """A list of scores for each selector: `[S, K]`."""
+        matrix, width = next(iter(self.matrices.values()))[0], estimate.value.shape[-1]
+        flat = estimate.map(lambda numbers: numbers.flatten(-2))
+        scores = matrix.differences(flat, len(self.languages) * len(self.models), confidence)
+        return [scores[start : start + width] for start in range(0, len(scores), width)]
+
+    def _means(self, matrices: Sequence[AblationMatrix]) -> Estimate:
+        """Own, other and random, mean over models: `[3]`."""
+        return over(stacked([matrix.means() for matrix in matrices]), "models")
 
 
 def _with_differences(means: Tensor) -> Tensor:
@@ -92,9 +116,25 @@ def _with_differences(means: Tensor) -> Tensor:
     return torch.stack([own, other, random, own - other, own - random], dim=-1)
 
 
-def _ranks(values: Tensor) -> Tensor:
-    """Rank of each selector by selectivity, from 1, equal ones sharing the better rank: `[..., S, 5]` → `[..., S]`."""
-    return torch.from_numpy(rankdata(-values[..., 3].numpy(), method="min", axis=-1)).double()
+def _ranks(selectivity: Estimate) -> list[Score]:
+    """Rank of each of S selectors from 1, equal ones sharing the better rank, with the ranks that cannot be excluded.
+
+    A selector's best rank is one more than the number of selectors that are better by the tests of all pairs, adjusted
+    for their number (Holm), its worst S less the number of worse ones; so all ranks hold at once in 95 % of boards
+    (Al Mohamad et al. 2022).
+    """
+    count = len(selectivity.value)
+    first, second = torch.triu_indices(count, count, 1)
+    differences = selectivity.map(lambda values: values[..., first] - values[..., second])
+    told = torch.tensor(holm(differences.p_values().tolist())) <= 1 - CONFIDENCE
+    better, worse = torch.zeros(count, dtype=torch.int64), torch.zeros(count, dtype=torch.int64)
+    above = differences.value > 0
+    winners, losers = torch.where(above, first, second)[told], torch.where(above, second, first)[told]
+    worse.index_add_(0, winners, torch.ones_like(winners))
+    better.index_add_(0, losers, torch.ones_like(losers))
+    value = 1 + (selectivity.value[None] > selectivity.value[:, None]).sum(1)
+    ends = zip(value.tolist(), (1 + better).tolist(), (count - worse).tolist(), strict=True)
+    return [Score(float(rank), float(low), float(high)) for rank, low, high in ends]
 
 
 def _sizes(matrices: Sequence[AblationMatrix]) -> tuple[int, int]:
@@ -113,11 +153,7 @@ def langspec_f1(matrix: AblationMatrix) -> dict[str, Score]:
         raise ConfigError(
             f"LangSpec-F1 was asked for of the metric {matrix.metric.name}.", "Expected one of which more is better."
         )
-    base = matrix.metric.value(matrix.baseline.sum(0))
-    masked = matrix.metric.value(matrix.ablated.sum(1))
-    resampled_base, resampled_masked = matrix.resampled_values()
-    scores = scores_from(_langspec(base, masked), _langspec(resampled_base, resampled_masked))
-    return dict(zip(matrix.languages, scores, strict=True))
+    return dict(zip(matrix.languages, combined(_langspec, *matrix.values()).scores(), strict=True))
 
 
 def _langspec(base: Tensor, masked: Tensor) -> Tensor:

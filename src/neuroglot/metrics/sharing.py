@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.activity.sharing import Sharing
-from neuroglot.metrics.bootstrap import Score, mean_scores
+from neuroglot.metrics.intervals import Score, mean_scores
 from neuroglot.neurons.categories import (
     active_shares_by_row,
     layer_shares_by_row,

@@ -14,7 +14,7 @@ from torch import Tensor
 from neuroglot.corpora.languages import is_right_to_left
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.layout import Layout
-from neuroglot.metrics.bootstrap import interval, resampled_sums
+from neuroglot.metrics.intervals import row_means
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.signature import Signature
 
@@ -33,7 +33,7 @@ class TopTexts:
 
     * `places [K, M]`: rows of `texts`, which are (language, row id, text).
     * `shares [K, M]`: the share of that text's tokens on which the neuron fires.
-    * `means [K, G, 3]`: its mean over texts by language, with the ends of a 95% bootstrap interval over parallel rows.
+    * `means [K, G, 3]`: its mean over texts by language, with the ends of a 95% interval over parallel rows.
     """
 
     layout: Layout
@@ -109,14 +109,10 @@ def _text(corpus: Corpus, place: int) -> tuple[str, str, str]:
 
 
 def _means(values: Tensor) -> Tensor:
-    """Means over rows with intervals: `[R, G, K]` → `[K, G, 3]`, neuron by neuron block to bound the memory."""
-    blocks = []
-    for block in values.double().split(128, dim=2):
-        sums = resampled_sums(block.flatten(1)) / len(block)
-        low, high = interval(sums)
-        three = torch.stack([block.flatten(1).mean(0), low, high], dim=-1)
-        blocks.append(three.reshape(*block.shape[1:], 3).transpose(0, 1))
-    return torch.cat(blocks)
+    """Means over rows with intervals: `[R, G, K]` → `[K, G, 3]`."""
+    scores = row_means(values.flatten(1)).scores()
+    ends = [(score.value, max(score.low, 0.0), min(score.high, 1.0)) for score in scores]
+    return torch.tensor(ends, dtype=torch.float64).reshape(*values.shape[1:], 3).transpose(0, 1)
 
 
 def _direction(code: str) -> str:

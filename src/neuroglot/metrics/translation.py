@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.bootstrap import Score, resampled_means, resampled_sums, scores_from
+from neuroglot.metrics.intervals import Estimate, Score, by_rows, over
 from neuroglot.signature import Signature
 
 
@@ -45,37 +45,35 @@ class TranslationComparison:
 
     def scores(self) -> dict[str, Score]:
         """The mean over directions and seeds, with intervals over rows and seeds."""
-        return {name: self._score(*self._values(counts)) for name, counts in self.systems.items()}
+        return {name: _score(self._mean(counts)) for name, counts in self.systems.items()}
 
     def differences(self, to: str | None = None) -> dict[str, Score]:
-        """Every other system less the base, or less another; rows and seeds are resampled alike in both."""
-        base = self._values(self.systems[to or self.base])
+        """Every other system less the base, or less another, paired by row and seed."""
+        base = self._mean(self.systems[to or self.base])
         return {
-            name: self._score(*(mine - theirs for mine, theirs in zip(self._values(counts), base)))
+            name: _score(self._mean(counts) - base)
             for name, counts in self.systems.items()
             if name != (to or self.base)
         }
 
     def by_direction(self, name: str) -> dict[str, Score]:
         """One system's score in each direction."""
-        value, resamples = self._by_direction(self.systems[name])
-        return dict(zip(self.directions, scores_from(value, resamples), strict=True))
+        return dict(zip(self.directions, self._by_direction(self.systems[name]).scores(), strict=True))
 
     def by_seed(self, name: str) -> list[float]:
         """One system's mean over directions, seed by seed."""
         values: list[float] = self.value(self.systems[name].sum(1)).mean(1).tolist()
         return values
 
-    def _by_direction(self, counts: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean over seeds: `[D]`, and of resampled rows and seeds `[resamples, D]`."""
-        by_seed = self.value(resampled_sums(counts.transpose(0, 1)))  # [resamples, S, D]
-        return self.value(counts.sum(1)).mean(0), resampled_means(by_seed, "seeds")
+    def _by_direction(self, counts: Tensor) -> Estimate:
+        """Mean over seeds: `[D]`."""
+        return over(by_rows(counts.transpose(0, 1)).map(self.value), "seeds")
 
-    def _values(self, counts: Tensor) -> tuple[Tensor, Tensor]:
-        value, resamples = self._by_direction(counts)
-        return value.mean()[None], resamples.mean(1)[:, None]
+    def _mean(self, counts: Tensor) -> Estimate:
+        """Mean over seeds and directions: `[1]`."""
+        return self._by_direction(counts).map(lambda values: values.mean(-1, keepdim=True))
 
-    @staticmethod
-    def _score(value: Tensor, resamples: Tensor) -> Score:
-        (score,) = scores_from(value, resamples)
-        return score
+
+def _score(estimate: Estimate) -> Score:
+    (score,) = estimate.scores()
+    return score

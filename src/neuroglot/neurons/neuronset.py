@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from neuroglot.layout import Layout
 from neuroglot.signature import Signature, merged, short_hash
 
 NO_PROVENANCE = Signature()
+NOTHING_READ = torch.empty(0, dtype=torch.int64)
 
 
 def selection_of(signature: Signature) -> Signature:
@@ -48,7 +49,8 @@ class _Header:
 
 @dataclass(frozen=True, eq=False)
 class NeuronSet:
-    """Members as booleans `[N]` in layout order; `signature` says how they were chosen.
+    """Members as booleans `[N]` in layout order; `signature` says how they were chosen, and `read` has a hash of each
+    text that the choice depends on, int64 in ascending order, so that a proof on the same rows can be told.
 
     `a | b`, `a & b` and `a - b` are the usual sets and refuse another layout; `len(a)` counts the members.
     """
@@ -56,6 +58,7 @@ class NeuronSet:
     layout: Layout
     members: Tensor
     signature: Signature = NO_PROVENANCE
+    read: Tensor = NOTHING_READ
 
     def __post_init__(self) -> None:
         if self.members.dtype != torch.bool or self.members.shape != (self.layout.neuron_count,):
@@ -130,15 +133,21 @@ class NeuronSet:
         return other.members
 
     def _combined(self, other: NeuronSet, members: Tensor, sign: str) -> NeuronSet:
+        read = torch.cat([self.read, other.read]).unique()
         if self.signature == other.signature:
-            return NeuronSet(self.layout, members, self.signature)
+            return NeuronSet(self.layout, members, self.signature, read)
         provenance = Signature.of(combined=f"({self.signature}) {sign} ({other.signature})")
-        return NeuronSet(self.layout, members, provenance)
+        return NeuronSet(self.layout, members, provenance, read)
+
+    def selected_on(self, texts: Iterable[int]) -> NeuronSet:
+        """The same set, which remembers the hashes of the texts that it was selected on (`corpora.text_hashes`)."""
+        return replace(self, read=torch.tensor(sorted(texts), dtype=torch.int64))
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header; members are stored as ascending flat indices (int64)."""
         header = _Header(self.layout, self.signature)
-        return save_artefact(path, "neurons", {"indices": self.members.nonzero()[:, 0]}, header)
+        tensors = {"indices": self.members.nonzero()[:, 0]} | ({"read": self.read} if len(self.read) else {})
+        return save_artefact(path, "neurons", tensors, header)
 
     @classmethod
     def load(cls, path: Path | str) -> NeuronSet:
@@ -149,7 +158,10 @@ class NeuronSet:
             raise ArtifactError(f"{path} lists neurons out of range or order.", f"Expected 0–{neurons - 1}.")
         members = torch.zeros(neurons, dtype=torch.bool)
         members[tensors["indices"]] = True
-        return cls(header.layout, members, header.signature)
+        read = tensors.get("read", NOTHING_READ)
+        if read.dtype != torch.int64 or read.dim() != 1:
+            raise ArtifactError(f"{path} has hashes {read.dtype} {list(read.shape)}.", "Expected int64 [n].")
+        return cls(header.layout, members, header.signature, read)
 
 
 def _ascending(indices: Tensor, end: int) -> bool:

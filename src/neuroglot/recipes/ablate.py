@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from neuroglot.recipes.options import PROVE, Controlled, OnCorpus, OnModel, OnTask
+from neuroglot.recipes.options import PROVE, Controlled, OnCorpus, OnModel, OnTask, Proving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,20 +32,20 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ablate(OnModel, OnCorpus, OnTask, Controlled):
+class Ablate(OnModel, OnCorpus, OnTask, Controlled, Proving):
     """Switch off each language's neurons and score every language, beside random neurons: the ablation matrix."""
 
     command = "ablate"
     group = PROVE
     examples = """
-    neuroglot ablate lab --corpus lab --neurons selected --out run
+    neuroglot ablate lab --corpus lab --part rest --neurons selected --out run
     neuroglot ablate lab --corpus lab --task iso_date --neurons selected --out run
     neuroglot ablate ./my-model --corpus held-out.tsv --neurons selected --limit 100 --out run"""
     positional = ("model",)
 
     corpus: str
-    """Parallel text, whose loss is scored; or a task, whose answers are. Rows should be others than those that the
-    neurons were selected on."""
+    """Parallel text, whose loss is scored; or a task, whose answers are. Rows must be others than those that the
+    neurons were selected on, as --part selects them."""
 
     neurons: Path
     """Run folder of `neuroglot select` or `neuroglot analyze`, or any folder with a neuron set a language,
@@ -61,7 +61,7 @@ class Ablate(OnModel, OnCorpus, OnTask, Controlled):
         from neuroglot.reports import Report
 
         matrix = ablation_matrix(
-            *inputs[:3], inputs.sets, inputs.metric, draws=self.random_draws, seed=self.seed,
+            *inputs[:3], inputs.sets, inputs.metric, draws=self.random_draws, seed=self.seed, same_rows=self.same_rows,
             kept=run.kept("conditions"),
         )  # fmt: skip
         title = f"Neurons switched off in {matrix.signature['model']}"

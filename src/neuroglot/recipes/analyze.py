@@ -103,7 +103,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
             "sharing.safetensors", Sharing,
             lambda: record_sharing(*model, inputs.selection_rows, last, kept=run.kept("sharing")),
         )  # fmt: skip
-        sets = self._selected(activity, self.top_share)
+        sets = self._selected(inputs, activity, self.top_share)
         for language, neurons in sets.items():
             neurons.save(run.files / "neurons" / f"{language}.safetensors")
         results: list[Any] = [self._ablated(run, inputs, inputs.held_out_rows, sets, NatsPerToken())]
@@ -157,12 +157,15 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
 
         return tuple(task.select(languages) for task in lab.tasks())
 
-    def _selected(self, activity: Activity, top_share: Share) -> dict[str, NeuronSet]:
+    def _selected(self, inputs: AnalyzeInputs, activity: Activity, top_share: Share) -> dict[str, NeuronSet]:
+        from neuroglot.corpora.corpus import text_hashes
         from neuroglot.neurons import by_entropy
 
-        return by_entropy(
+        sets = by_entropy(
             activity, top_share=top_share, filter_quantile=self.filter_quantile, owner_quantile=self.owner_quantile
         )
+        read = text_hashes(inputs.selection_rows)
+        return {language: neurons.selected_on(read) for language, neurons in sets.items()}
 
     def _ablated(
         self, run: Run, inputs: AnalyzeInputs, data: Corpus | Task, sets: Mapping[str, NeuronSet], metric: Metric
@@ -190,7 +193,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
         mastered.sort(key=lambda name: sum(accuracies[name]))
         for name in mastered[: self.ablated_tasks]:
             some = inputs.tasks[name].head(self.task_rows)
-            sets = self._selected(activity, self.task_top_share)
+            sets = self._selected(inputs, activity, self.task_top_share)
             yield self._ablated(run, inputs, some, sets, ExactAnswer())
 
     def _evaluated(self, run: Run, inputs: AnalyzeInputs, task: Task) -> Evaluation:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Gt
 
-from neuroglot.recipes.options import HELP, Positive, Seeded, Shaped, Trained
+from neuroglot.recipes.options import HELP, Positive, Seeded
+from neuroglot.recipes.training_options import Shaped, Trained
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus

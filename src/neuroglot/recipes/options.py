@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from neuroglot.recipes.reading import MissingText, SuspiciousText, note_data, read_corpus, read_task
+from neuroglot.recipes.reading import MissingText, Part, SuspiciousText, note_data, read_corpus, read_task
 from neuroglot.runs.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -111,6 +111,12 @@ class OnLanguages(Sifted):
     on_missing: MissingText = "refuse"
     """What to do where a language lacks a text: `refuse` to read, or `drop` the whole row."""
 
+    part: Part = "all"
+    """Read `all` rows, or a part, alike in every command: `selection` to select neurons on, `rest` to prove them."""
+
+    split: Share = 0.5
+    """Share of the rows that are in the part `selection`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OnColumn(Recipe):
@@ -162,7 +168,7 @@ class OnTask(OnLanguages):
     def load_task(self, identity: Identity, languages: tuple[str, ...] | None = None) -> Task:
         """The task in the languages that are asked for, noted."""
         wanted = self.languages if languages is None else languages
-        task = read_task(self.corpus, self.task, wanted, self.on_missing, self.limit, self.suspicious)
+        task = read_task(self, self.corpus, self.task, wanted)
         note_data(identity, task)
         return task
 
@@ -225,49 +231,21 @@ class Seeded(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained(Recipe):
-    """How long a model is trained."""
-
-    heading: ClassVar[str] = "Training"
-
-    steps: Positive
-    """Updates of the weights."""
-
-    batch_size: Positive = 32
-    """Examples read at once."""
-
-    checkpoint_every: Positive = 500
-    """Keep, so many steps apart, what is needed to go on, until the run is finished."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shaped(Recipe):
-    """How large a model that is trained from nothing is."""
-
-    heading: ClassVar[str] = "Model"
-
-    hidden: Positive = 96
-    """Width of the model."""
-
-    layers: Positive = 4
-    """Layers; of an encoder and of its decoder so many each."""
-
-    heads: Positive = 4
-    """Attention heads a layer."""
-
-    ffn: Positive = 384
-    """Feed-forward neurons a layer."""
-
-    vocabulary: Positive = 4096
-    """Tokens that the tokenizer learns, at most."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Controlled(Seeded):
     """What stands beside each language's neurons."""
 
     random_draws: Positive = 5
     """Random sets, as large in every layer, for each language's set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proving(Recipe):
+    """On which rows neurons may be judged."""
+
+    heading: ClassVar[str] = "Texts"
+
+    same_rows: Literal["refuse", "allow"] = "refuse"
+    """Judge neurons on rows that they were selected on: `refuse`, or `allow` it, which the report says first."""
 
 
 @dataclass(frozen=True, kw_only=True)

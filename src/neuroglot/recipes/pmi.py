@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from neuroglot.recipes.options import USE, Decoded, Natural, OnDevice, OnTask, Positive
-from neuroglot.recipes.reading import first_sound, note_data, read_task
+from neuroglot.recipes.reading import first_sound, note_data, part_of, read_task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -191,6 +191,8 @@ class Pmi(OnDevice, OnTask, Decoded):
             raise ConfigError(
                 f"Got the task {self.task!r} and {self.released!r} of the paper.", "Expected one of them."
             )
+        if self.released is not None and self.part != "all":
+            raise ConfigError(f"The part {self.part!r} was asked for of a released set.", "Expected all of its rows.")
 
     def _asked(self, original: str) -> ParallelInputs:
         """All rows in the original and the languages beside it; raises `ConfigError` if the data do not fit."""
@@ -204,12 +206,12 @@ class Pmi(OnDevice, OnTask, Decoded):
         if self.released is not None:
             return read_released(self.corpus, self.released, languages=shown[1:])
         if self.corpus == "lab" or self.task is not None or is_task(self.corpus):
-            return from_task(read_task(self.corpus, self.task, shown, self.on_missing, None, self.suspicious), original)
+            return from_task(read_task(replace(self, limit=None), self.corpus, self.task, shown), original)
         if self.target is None:
             raise ConfigError(f"{self.corpus} is parallel text.", "Expected a target: the language to translate into.")
         languages = [*shown, self.target]
         texts = corpora.load(corpus_source(self.corpus), languages=languages, on_missing=self.on_missing)
-        texts = first_sound(texts, None, self.suspicious)
+        texts = first_sound(part_of(self, texts), None, self.suspicious)
         return from_corpora({"text": texts}, original, target=self.target)
 
     def _model(self, identity: Identity, index: int) -> _Model:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from neuroglot.runs.identity import Identity
 
 MissingText = Literal["refuse", "drop"]
+Part = Literal["all", "selection", "rest"]
 SuspiciousText = Literal["keep", "drop", "refuse"]
 Rows = TypeVar("Rows", "Corpus", "Task")
 
@@ -20,6 +21,10 @@ class Asked(Protocol):
 
     @property
     def on_missing(self) -> MissingText: ...
+    @property
+    def part(self) -> Part: ...
+    @property
+    def split(self) -> float: ...
     @property
     def limit(self) -> int | None: ...
     @property
@@ -32,7 +37,12 @@ def read_corpus(options: Asked, corpus: str, languages: tuple[str, ...] | None, 
     from neuroglot.recipes.artefacts import corpus_source
 
     rows = corpora.load(corpus_source(corpus), languages=languages, on_missing=options.on_missing, column=column)
-    return first_sound(rows, options.limit, options.suspicious)
+    return first_sound(part_of(options, rows), options.limit, options.suspicious)
+
+
+def part_of(options: Asked, rows: Rows) -> Rows:
+    """All rows, or the part that the options ask for."""
+    return rows if options.part == "all" else rows.split(options.split)[options.part == "rest"]
 
 
 def first_sound(data: Rows, limit: int | None, suspicious: SuspiciousText) -> Rows:
@@ -44,14 +54,7 @@ def first_sound(data: Rows, limit: int | None, suspicious: SuspiciousText) -> Ro
     return sifted(data.head(limit), suspicious)
 
 
-def read_task(
-    corpus: str,
-    name: str | None,
-    languages: tuple[str, ...] | None,
-    on_missing: MissingText,
-    limit: int | None,
-    suspicious: SuspiciousText = "keep",
-) -> Task:
+def read_task(options: Asked, corpus: str, name: str | None, languages: tuple[str, ...] | None) -> Task:
     """A task from files, or the lab's task `name`; raises `ConfigError` if there is none of this name."""
     from neuroglot import lab
     from neuroglot.corpora import load_task
@@ -60,14 +63,15 @@ def read_task(
     if corpus != "lab":
         if name is not None:
             raise ConfigError(f"The task {name!r} was named for {corpus!r}.", "Only 'lab' holds several.")
-        before = None if suspicious == "drop" else limit
-        task = load_task(corpus, languages=languages, on_missing=on_missing, limit=before)
-        return first_sound(task, limit, suspicious)
+        is_whole = options.part == "all" and options.suspicious != "drop"  # else the limit is of what is left
+        limit = options.limit if is_whole else None
+        task = load_task(corpus, languages=languages, on_missing=options.on_missing, limit=limit)
+        return first_sound(part_of(options, task), options.limit, options.suspicious)
     tasks = {task.name: task for task in lab.tasks()}
     if name not in tasks:
         raise ConfigError(f"The lab's task {name!r} was asked for.", f"Expected task to be one of {', '.join(tasks)}.")
     task = tasks[name] if languages is None else tasks[name].select(languages)
-    return first_sound(task, limit, suspicious)
+    return first_sound(part_of(options, task), options.limit, options.suspicious)
 
 
 def note_data(identity: Identity, data: Corpus | Task | ParallelInputs, what: str = "data") -> None:

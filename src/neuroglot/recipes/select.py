@@ -40,7 +40,7 @@ class Select(OnModel, OnCorpus, OnNeurons):
     group = FIND
     examples = """
     neuroglot selectors
-    neuroglot select lab --corpus lab --selector entropy --top-share 0.05 --out run
+    neuroglot select lab --corpus lab --part selection --selector entropy --top-share 0.05 --out run
     neuroglot select ./my-model --corpus texts.tsv --selector mean-difference --count 1000 --equal --out run"""
     positional = ("model",)
     heading: ClassVar[str] = "Selector"

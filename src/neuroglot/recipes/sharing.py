@@ -153,7 +153,7 @@ def prompts_of(options: OnLanguages, source: str) -> tuple[Corpus, list[str]]:
     from neuroglot.recipes.reading import read_corpus, read_task
 
     if is_task(source):
-        task = read_task(source, None, options.languages, options.on_missing, options.limit, options.suspicious)
+        task = read_task(options, source, None, options.languages)
         return task.prompts, [f"{task.name}: {count:,} rows left out: {why}." for why, count in task.dropped.items()]
     corpus = read_corpus(options, source, options.languages)
     notes = [f"{corpus.name}: {corpus.dropped:,} rows left out: a language lacked the text."] if corpus.dropped else []

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from neuroglot.recipes.options import USE, OnCorpus, OnPivot, Placed, Positive, Shaped, Trained, Writing
+from neuroglot.recipes.options import USE, OnCorpus, OnPivot, Placed, Positive, Writing
 from neuroglot.recipes.reading import note_data
+from neuroglot.recipes.training_options import Shaped, Trained
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus
@@ -117,6 +118,7 @@ class SpecializeCompare(OnCorpus, OnPivot, Trained, Shaped, Writing, Placed):
 
     def price(self, inputs: Corpus | None) -> Price:
         from neuroglot.experiments.specialization import SYSTEMS, first_translator
+        from neuroglot.interventions.gating import gating
         from neuroglot.recipes.steps import by_direction, same_rows, training_bytes, training_step
         from neuroglot.runs.price import price
         from neuroglot.tokens.pairs import encode_pairs
@@ -127,9 +129,8 @@ class SpecializeCompare(OnCorpus, OnPivot, Trained, Shaped, Writing, Placed):
 
         def run(part: Corpus) -> None:
             pairs = encode_pairs(view, tokenizer, same_rows(train, part), masks.directions)
-            rows = [(pair, index) for pair, index in numbered(masks, pairs)]
-            collate = collator(view, pairs.pad_id)
-            read_once(view.model, rows, lambda chosen: _ungated(collate(chosen)), self.batch_size)
+            with gating(view, masks):
+                read_once(view.model, numbered(masks, pairs), collator(view, pairs.pad_id), self.batch_size)
 
         data = by_direction(train, masks.directions)
         several, needed = len(masks.directions), self.batch_size * self.steps
@@ -155,9 +156,3 @@ class SpecializeCompare(OnCorpus, OnPivot, Trained, Shaped, Writing, Placed):
             self.seeds, self.steps, self.continued_steps, self.batch_size, self.learning_rate, self.continued_rate,
             self.temperature, self.coverage, not self.by_direction, self.metric, self.max_new_tokens, shape,
         )  # fmt: skip
-
-
-def _ungated(batch: dict[str, object]) -> dict[str, object]:
-    from neuroglot.interventions.gating import DIRECTION_IDS
-
-    return {name: value for name, value in batch.items() if name != DIRECTION_IDS}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from annotated_types import Ge, Gt
 
 from neuroglot.recipes.artefacts import MASKS
-from neuroglot.recipes.options import USE, OnCorpus, OnDirections, OnMasks, OnModel, Positive, Seeded, Trained
+from neuroglot.recipes.options import USE, OnCorpus, OnDirections, OnMasks, OnModel, Positive, Seeded
+from neuroglot.recipes.training_options import Trained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

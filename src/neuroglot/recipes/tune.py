@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from neuroglot.recipes.options import USE, Natural, OnColumn, OnModel, OnTask, Positive, Seeded, Trained
+from neuroglot.recipes.options import USE, Natural, OnColumn, OnModel, OnTask, Positive, Seeded
 from neuroglot.recipes.reading import note_data, read_corpus, read_task
+from neuroglot.recipes.training_options import Trained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -246,7 +247,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
         from neuroglot.lab import lab_questions
 
         if self.corpus != "lab":
-            return read_task(self.corpus, self.task, languages, self.on_missing, self.limit, self.suspicious)
+            return read_task(self, self.corpus, self.task, languages)
         task = lab_questions(self.task or "", self.limit or LAB_QUESTIONS, self.seed)
         return task if languages is None else task.select(languages)
 

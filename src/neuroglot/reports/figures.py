@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.intervals import Score
 from neuroglot.reports.parts import Spec, axis_key, domain, escaped, numbers, panel_title, reference, thinned
 from neuroglot.reports.wording import Labels
 
@@ -133,7 +133,7 @@ def _multiple_axes(panel: int, place: list[float], places: Labels, unit: str, ti
 
 
 def _arms(scores: Sequence[Score]) -> tuple[list[float | None], list[float | None]]:
-    """Lengths of the error bars; a bootstrap interval need not hold its value, so none is below 0."""
+    """Lengths of the error bars; an interval need not be around its value, so none is below 0."""
     above = numbers(max(0.0, score.high - score.value) for score in scores)
     return above, numbers(max(0.0, score.value - score.low) for score in scores)
 

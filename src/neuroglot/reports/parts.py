@@ -53,7 +53,7 @@ def escaped(names: Sequence[str]) -> list[str]:
     return [escape(name, quote=False) for name in names]
 
 
-INTERVALS = "Intervals are 95% bootstrap intervals over parallel rows."
+INTERVALS = "Intervals are 95% intervals over parallel rows; one row, or rows that are all alike, have none."
 
 
 @dataclass(frozen=True)

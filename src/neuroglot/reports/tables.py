@@ -14,7 +14,7 @@ from neuroglot.reports.wording import number
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-    from neuroglot.metrics.bootstrap import Score
+    from neuroglot.metrics.intervals import Score
 
 Cell = str | int | float | None
 

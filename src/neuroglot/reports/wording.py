@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from neuroglot.activity.recording import Recording
     from neuroglot.layout import Layout
     from neuroglot.metrics.ablation import Headline
-    from neuroglot.metrics.bootstrap import Score
+    from neuroglot.metrics.intervals import Score
     from neuroglot.metrics.metrics import Metric
 
 
@@ -163,6 +163,7 @@ CONDITION_LABELS = {
 }
 HARMFUL = ("own", "other", "random")  # conditions that switch something off
 UNDEFINED = "–"
+NO_INTERVAL = "(no interval)"
 OTHER, RANDOM = "another language's neurons", "as many random neurons"
 
 
@@ -171,7 +172,7 @@ def number(value: float | None) -> str:
     if value is None or math.isnan(value):
         return UNDEFINED
     if math.isinf(value):
-        return "unbounded"
+        return "unbounded" if value > 0 else "−unbounded"
     if isinstance(value, int) or abs(value) >= 1000:
         text = f"{value:,.0f}"
     else:
@@ -192,7 +193,9 @@ def multiple(value: float) -> str:
 
 
 def bracketed(score: Score, write: Callable[[float], str] = number) -> str:
-    """The interval of a score: `[0.02, 0.03]`."""
+    """The interval of a score: `[0.02, 0.03]`, or that it has none."""
+    if math.isnan(score.low) or math.isnan(score.high):
+        return NO_INTERVAL
     return f"[{write(score.low)}, {write(score.high)}]"
 
 
@@ -205,6 +208,20 @@ def left_out(dropped: Mapping[str, int]) -> tuple[str, ...]:
     """The remark that says how many rows were dropped and why; none if there are none."""
     reasons = [f"{plural(count, 'row')} ({reason})" for reason, count in dropped.items()]
     return (f"Left out in all languages: {joined(reasons)}.",) if reasons else ()
+
+
+def repeated_rows(count: int) -> tuple[str, ...]:
+    """The remark that rows share texts; none if they do not."""
+    text = f"{plural(count, 'row')} with a text of an earlier row: counted with it as one, as no new evidence."
+    return (text,) if count else ()
+
+
+def seen_rows(count: int) -> str:
+    """What goes before the headline where neurons were selected on rows that they are judged by."""
+    if not count:
+        return ""
+    rows = plural(count, "row")
+    return f"Not a proof: the neurons were selected on {rows} of these, where they look better than elsewhere. "
 
 
 def plural(count: int, noun: str) -> str:
@@ -233,8 +250,7 @@ def harm_sentence(headline: Headline, metric: Metric, data: str, languages: int)
 def in_unit(score: Score, metric: Metric) -> str:
     """A score with unit and interval; shares as percentage points."""
     scale, unit = (100.0, "percentage points") if metric.unit == "share right" else (1.0, metric.unit)
-    value, low, high = (number(scale * end) for end in (score.value, score.low, score.high))
-    return f"{value} {unit} [{low}, {high}]"
+    return f"{number(scale * score.value)} {unit} {bracketed(score, lambda end: number(scale * end))}"
 
 
 def _effect(own: Score, metric: Metric) -> str:

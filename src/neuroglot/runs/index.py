@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from neuroglot.errors import ArtifactError
-from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.intervals import Score
 from neuroglot.reports.html import environment, template_text
 from neuroglot.reports.report import SCHEMA_VERSION
 from neuroglot.reports.tables import Cell, Column, Table

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
+from torch import Tensor
 
 from neuroglot import extras
 from neuroglot.errors import ArtifactError, ConfigError
@@ -41,7 +43,7 @@ def fit(
     Raises `ConfigError` for several accelerators, `ArtifactError` if a checkpoint cannot be written, and
     `MissingExtraError` without the extra `training`.
     """
-    with ExitStack() as stack:
+    with ExitStack() as stack, _configs_as_they_were(model):
         folder = kept.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="neuroglot-training-")))
         trainer = new_trainer(model, rows, collate, training, folder, on_step, keeping=kept.folder is not None)
         checkpoint = last_whole(folder)
@@ -49,11 +51,24 @@ def fit(
     return tuple(row["loss"] for row in trainer.state.log_history if "loss" in row)
 
 
+@contextmanager
+def _configs_as_they_were(model: PreTrainedModel) -> Iterator[None]:
+    """Trainers leave their cache and special tokens in a model's configs."""
+    base: Any = getattr(model, "get_base_model", lambda: model)()
+    configs = copy.deepcopy((base.config, base.generation_config))
+    try:
+        yield
+    finally:
+        base.config, base.generation_config = configs
+
+
 def read_once(model: PreTrainedModel, rows: Sequence[Any], collate: Collate, batch_size: int) -> None:
     """Forward and backward over the rows, as in training, without an update: what a training is timed by."""
+    forward: Any = model
     for start in range(0, len(rows), batch_size):
         batch = collate(rows[start : start + batch_size])
-        model(**{name: tensor.to(model.device) for name, tensor in batch.items()}).loss.backward()
+        moved = {name: value.to(model.device) if isinstance(value, Tensor) else value for name, value in batch.items()}
+        forward(**moved).loss.backward()
         model.zero_grad(set_to_none=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,11 +57,9 @@ def tune(
     `training`.
     """
     encoded = learnable(model, tokenizer, examples, config)
-    configs = copy.deepcopy((model.config, model.generation_config))
     trained = model if config.lora is None else with_adapters(model, config.lora, config.seed)
     collate = completions(tokenizer.pad_token_id or 0)
     losses = fit(trained, encoded.texts, collate, config.training, kept=kept, on_step=on_step)
-    model.config, model.generation_config = configs  # trainers leave their cache and special tokens in them
     merged: Any = trained
     if config.lora is not None and config.save == "merged":
         merged = merged.merge_and_unload()

@@ -60,15 +60,15 @@ class Training:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "accumulation"):
-            require(self, name, getattr(self, name) >= 1, "1 or more")
-        require(self, "learning_rate", self.learning_rate > 0, "more than 0")
-        require(self, "warmup", 0 <= self.warmup <= self.steps, f"0 to {self.steps}, the steps")
-        require(self, "weight_decay", self.weight_decay >= 0, "0 or more")
-        require(self, "beta2", 0 <= self.beta2 < 1, "0 or more, and below 1")
-        require(self, "label_smoothing", 0 <= self.label_smoothing < 1, "0 or more, and below 1")
-        require(self, "checkpoint_every", self.checkpoint_every is None or self.checkpoint_every >= 1, "1 or more")
+            _require(self, name, getattr(self, name) >= 1, "1 or more")
+        _require(self, "learning_rate", self.learning_rate > 0, "more than 0")
+        _require(self, "warmup", 0 <= self.warmup <= self.steps, f"0 to {self.steps}, the steps")
+        _require(self, "weight_decay", self.weight_decay >= 0, "0 or more")
+        _require(self, "beta2", 0 <= self.beta2 < 1, "0 or more, and below 1")
+        _require(self, "label_smoothing", 0 <= self.label_smoothing < 1, "0 or more, and below 1")
+        _require(self, "checkpoint_every", self.checkpoint_every is None or self.checkpoint_every >= 1, "1 or more")
         for name, choice in {"schedule": RateSchedule, "report_to": Tracker}.items():
-            require(self, name, getattr(self, name) in get_args(choice), f"one of {', '.join(get_args(choice))}")
+            _require(self, name, getattr(self, name) in get_args(choice), f"one of {', '.join(get_args(choice))}")
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,10 @@ class TuningConfig:
 
     def __post_init__(self) -> None:
         _ = self.training  # refuses what makes no sense
-        require(self, "max_tokens", self.max_tokens >= 1, "1 or more")
-        require(self, "save", self.save == "merged" or self.lora is not None, "'merged' where there is no adapter")
+        _require(self, "max_tokens", self.max_tokens >= 1, "1 or more")
+        _require(self, "save", self.save == "merged" or self.lora is not None, "'merged' where there is no adapter")
         for name, choice in {"end": End, "unfit": Unfit, "save": Save}.items():
-            require(self, name, getattr(self, name) in get_args(choice), f"one of {', '.join(get_args(choice))}")
+            _require(self, name, getattr(self, name) in get_args(choice), f"one of {', '.join(get_args(choice))}")
 
     @property
     def rate(self) -> float:
@@ -125,7 +125,7 @@ class TuningConfig:
         )  # fmt: skip
 
 
-def require(config: object, name: str, holds: bool, expected: str) -> None:
+def _require(config: object, name: str, holds: bool, expected: str) -> None:
     """Raise `ConfigError` for an option that makes no sense."""
     if not holds:
         raise ConfigError(f"Training got {name}={getattr(config, name)!r}.", f"Expected is {expected}.")

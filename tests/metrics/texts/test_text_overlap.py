@@ -6,11 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 from sacrebleu.metrics import BLEU, CHRF, TER
 
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError, MissingExtraError
-from neuroglot.metrics.bootstrap import resampled_sums
+from neuroglot.metrics.intervals import by_rows
 from neuroglot.metrics.texts import TEXT_METRICS, TextOptions, Texts, choose_metrics, score_texts
 
 SYSTEM = ("Der Hund schläft im Garten.", "", "Morgen kommt sie (vielleicht) an, sagt er.", "今天天气很好。", "ja")
@@ -36,22 +35,22 @@ def test_scores_and_signatures_are_those_of_sacrebleu(name: str, references: tup
 
 
 @pytest.mark.parametrize("name", LIBRARY)
-def test_a_resample_scores_as_the_texts_that_it_drew(name: str) -> None:
+def test_without_a_row_the_score_is_that_of_the_other_texts(name: str) -> None:
     metric = choose_metrics([name], TextOptions())[name]
-    values = metric.value(resampled_sums(metric.counts(Texts(SYSTEM, REFERENCES)), resamples=20, seed=3))
-    drawn = torch.randint(5, (20, 5), generator=torch.Generator().manual_seed(3))
-    for value, rows in zip(values.tolist(), drawn.tolist()):
-        texts = [[side[row] for row in rows] for side in (SYSTEM, *REFERENCES)]
+    values = by_rows(metric.counts(Texts(SYSTEM, REFERENCES))).map(metric.value).without["rows"]
+    for row, value in enumerate(values.tolist()):
+        texts = [[text for at, text in enumerate(side) if at != row] for side in (SYSTEM, *REFERENCES)]
         assert value == pytest.approx(LIBRARY[name].corpus_score(texts[0], texts[1:]).score, abs=1e-10)
 
 
-def test_a_baseline_is_resampled_by_the_same_rows() -> None:
-    """Two systems that differ by as much in every row have a difference without spread, however wide each is."""
+def test_a_baseline_is_paired_by_row() -> None:
+    """Two systems that are alike in every row differ by 0, without an interval, however wide each is."""
     system = tuple("richtig" if row % 3 else "falsch" for row in range(60))
     (same,) = score_texts(Texts(system, (("richtig",) * 60,)), ["chrf"], baseline=system)
     assert same.baseline is not None
     assert same.score.high - same.score.low > 5
-    assert (same.baseline.difference.low, same.baseline.difference.high, same.baseline.p) == (0, 0, 1)
+    assert (same.baseline.difference.value, same.baseline.p) == (0, 1)
+    assert same.baseline.difference.low != same.baseline.difference.low
 
 
 def test_the_p_value_is_small_only_where_there_is_a_difference() -> None:
@@ -63,7 +62,7 @@ def test_the_p_value_is_small_only_where_there_is_a_difference() -> None:
         (found,) = score_texts(Texts(good, (reference,)), ["chrf++"], baseline=other)
         assert found.baseline is not None
         assert at_least <= found.baseline.p <= at_most
-        assert found.baseline.test == "paired bootstrap"
+        assert found.baseline.test == "exchange of systems"
 
 
 def test_the_tokenizer_follows_the_language_only_when_asked() -> None:

@@ -1,4 +1,4 @@
-"""Scores of texts with intervals, and beside a baseline: bootstrap by row, the same rows for both."""
+"""Scores of texts with intervals, and beside a baseline, paired by row."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Literal
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.bootstrap import Score, resampled_sums, scores_from
-from neuroglot.metrics.paired import mcnemar
+from neuroglot.metrics.intervals import Estimate, Score, by_rows
+from neuroglot.metrics.paired import exchanged, mcnemar
 from neuroglot.metrics.texts.answers import accuracy, exact_match, f1
 from neuroglot.metrics.texts.comet import comet
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts
@@ -134,7 +134,7 @@ def score_texts(
 ) -> list[TextScore]:
     """Scores of the hypotheses by metrics of the table, beside those of a `baseline`'s hypotheses where given.
 
-    The value is the library's corpus score; the interval is a bootstrap over rows (`resampled_sums`). Raises
+    The value is the library's corpus score; the interval is over rows (`metrics.intervals`). Raises
     `ConfigError` on a wrong choice of metrics or options and where a metric needs sources, `CorpusError` where the
     baseline has other rows, `MissingExtraError` without a metric's library.
     """
@@ -150,8 +150,8 @@ def score_texts(
 
 def _score(name: str, metric: TextMetric, texts: Texts, baseline: Texts | None) -> TextScore:
     counts = metric.counts(texts)
-    value, resamples = _values(metric, counts)
-    (score,) = scores_from(value, resamples)
+    value = _value(metric, counts)
+    (score,) = value.share_scores(whole=100) if metric.right_or_wrong else value.scores()
     return TextScore(
         name,
         score,
@@ -163,27 +163,20 @@ def _score(name: str, metric: TextMetric, texts: Texts, baseline: Texts | None) 
 
 
 def _compare(metric: TextMetric, counts: Tensor, baseline: Tensor) -> Comparison:
-    """Paired by row: McNemar's exact test where a row is right or wrong, else a bootstrap test of the difference."""
-    (value, resamples), (other, other_resamples) = _values(metric, counts), _values(metric, baseline)
-    change, changes = value - other, resamples - other_resamples
-    (difference,) = scores_from(change, changes)
+    """Paired by row: McNemar's exact test where a row is right or wrong, else a test by exchange of the systems."""
+    other = _value(metric, baseline)
+    change = _value(metric, counts) - other
+    score = float(other.value)
     if metric.right_or_wrong:
-        return Comparison(float(other), difference, mcnemar(baseline[:, 0], counts[:, 0]).p, "McNemar, exact")
-    return Comparison(float(other), difference, _bootstrap_p(change, changes), "paired bootstrap")
+        (difference,) = change.share_differences(whole=100)
+        return Comparison(score, difference, mcnemar(baseline[:, 0], counts[:, 0]).p, "McNemar, exact")
+    (difference,) = change.scores()
+    return Comparison(score, difference, exchanged(counts, baseline, metric.value), "exchange of systems")
 
 
-def _values(metric: TextMetric, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """The value `[1]`, and of resampled rows `[resamples, 1]`."""
-    return metric.value(counts.sum(0))[None], metric.value(resampled_sums(counts))[:, None]
-
-
-def _bootstrap_p(change: Tensor, changes: Tensor) -> float:
-    """How often resampled differences lie as far from the difference as it lies from 0 (Efron and Tibshirani 1993).
-
-    At least 1 / (resamples + 1). sacrebleu centres the absolute differences on their mean instead.
-    """
-    as_far = int(((changes - change).abs() >= change.abs()).sum())
-    return (as_far + 1) / (len(changes) + 1)
+def _value(metric: TextMetric, counts: Tensor) -> Estimate:
+    """The value: `[1]`."""
+    return by_rows(counts).map(lambda summed: metric.value(summed)[..., None])
 
 
 def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
@@ -191,4 +184,4 @@ def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
 
 
 def _interval(score: Score) -> str:
-    return f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]"
+    return f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]" if score.low == score.low else f"{score.value:.2f}"

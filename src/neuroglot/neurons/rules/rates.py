@@ -248,7 +248,7 @@ def by_owner_count(sets: Mapping[str, NeuronSet]) -> dict[str, NeuronSet]:
     }
     provenance = first.signature.without("language")
     return {
-        category: NeuronSet(first.layout, members, provenance | Signature.of(owners=category))
+        category: NeuronSet(first.layout, members, provenance | Signature.of(owners=category), first.read)
         for category, members in categories.items()
     }
 

@@ -21,17 +21,21 @@ from neuroglot.neurons.rules.common import (
     require_languages,
     require_neurons,
 )
-from neuroglot.signature import Signature
+from neuroglot.signature import Signature, seed_of
 
 
 def at_random_like(neurons: NeuronSet, seed: int) -> NeuronSet:
-    """A control: as many neurons in every layer as `neurons` has, drawn with `seed` from all neurons of that layer."""
+    """A control: as many neurons in every layer as `neurons` has, drawn with `seed` from all neurons of that layer.
+
+    In a layer of experts, as many in every expert: an expert that many tokens reach weighs more than one that few do.
+    """
     generator = torch.Generator().manual_seed(seed)
-    members = torch.zeros_like(neurons.members)
-    for layer, part in neurons.layout.by_layer(neurons.members):
-        chosen = torch.randperm(layer.width, generator=generator)[: int(part.sum())]
-        members[layer.start + chosen] = True
-    return NeuronSet(neurons.layout, members, Signature.of(rule="random, as many in each layer", seed=seed))
+    members = torch.cat([_shuffled(part, generator) for part in neurons.members.split(neurons.layout.network_widths)])
+    return NeuronSet(neurons.layout, members, Signature.of(rule="random, as many in each network", seed=seed))
+
+
+def _shuffled(members: Tensor, generator: torch.Generator) -> Tensor:
+    return members[torch.randperm(len(members), generator=generator)]
 
 
 def at_random(
@@ -45,13 +49,17 @@ def at_random(
     """Random neurons for each language: a `count`, or a share of all N (1 % by default), drawn from all neurons alike.
 
     No count enters: of the activity only layout and languages are used. A language's draw depends on the seed and its
-    place among the languages. Sets are of equal size in any case. Raises `ConfigError` for one language.
+    code. Sets are of equal size in any case. Raises `ConfigError` for one language.
     """
     require_comparable(activity)
     neurons = activity.layout.neuron_count
     size = Size.of(neurons, top_share, count, equal)
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.stack([torch.randperm(neurons, generator=generator) for _ in activity.languages])
+    drawn = torch.stack(
+        [
+            torch.randperm(neurons, generator=torch.Generator().manual_seed(seed_of("random selector", seed, language)))
+            for language in activity.languages
+        ]
+    )
     provenance = Signature.of(rule="random") | size.signature | Signature.of(seed=seed)
     return as_sets(drawn < size.wanted, activity.languages, activity.layout, provenance, size)
 

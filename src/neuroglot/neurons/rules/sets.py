@@ -52,7 +52,7 @@ def exclusive(sets: Mapping[str, NeuronSet], *, than: Than = "all") -> dict[str,
     for language, neurons in sets.items():
         others = [other for name, other in sets.items() if name != language]
         rest = neurons - (common if than == "all" else reduce(or_, others))
-        found[language] = NeuronSet(rest.layout, rest.members, neurons.signature | rule)
+        found[language] = NeuronSet(rest.layout, rest.members, neurons.signature | rule, rest.read)
     return found
 
 

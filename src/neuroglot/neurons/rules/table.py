@@ -40,7 +40,7 @@ class Evidence:
     """What selectors read of one model and corpus; None is what was not asked for.
 
     `activity` with the statistics that are needed; `responses` and `importance [R, G, N]`, a number a text and neuron;
-    `gradients [G, N]`, gradient × activation.
+    `gradients [G, N]`, gradient × activation. `read`: hashes of the texts.
     """
 
     layout: Layout
@@ -50,6 +50,7 @@ class Evidence:
     responses: Tensor | None = None
     importance: Tensor | None = None
     gradients: Tensor | None = None
+    read: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class Selector:
 
     def sets(self, evidence: Evidence, **options: Any) -> dict[str, NeuronSet]:
         """Each language's set by this selector; raises `ConfigError` where the evidence lacks what it needs."""
-        return self.select(*_READ[self.needs](evidence, self.needs), **self._signed(evidence, options))
+        found = self.select(*_READ[self.needs](evidence, self.needs), **self._signed(evidence, options))
+        return {language: neurons.selected_on(evidence.read) for language, neurons in found.items()}
 
     def _signed(self, evidence: Evidence, options: dict[str, Any]) -> dict[str, Any]:
         signed = "signature" in inspect.signature(self.select).parameters

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from neuroglot.metrics.ablation import AblationMatrix, Headline
-from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.metrics import BitsPerByte, NatsPerToken
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
@@ -29,6 +29,8 @@ from neuroglot.reports.wording import (
     left_out,
     multiple,
     number,
+    repeated_rows,
+    seen_rows,
 )
 from neuroglot.signature import Signature
 
@@ -73,13 +75,19 @@ def _loss_section(matrix: AblationMatrix) -> Section:
     """The headline, the matrix beside its control, and own, other and random by language."""
     views = [View(one) for one in in_units(matrix)]
     first = views[0]
-    sentence = harm_sentence(first.headline, matrix.metric, matrix.data, len(matrix.languages))
+    harm = harm_sentence(first.headline, matrix.metric, matrix.data, len(matrix.languages))
+    sentence = f"{seen_rows(matrix.seen)}{harm}"
     return Section(
         key="ablation",
         title="What switching neurons off does",
         sentence=sentence,
         signature=matrix.signature | Signature.of(unit=" or ".join(view.unit for view in views)),
-        remarks=(*_other_units(views[1:]), *left_out(matrix.dropped), _controls(matrix), INTERVALS),
+        remarks=(
+            *_other_units(views[1:]),
+            *_rows(matrix),
+            _controls(matrix),
+            INTERVALS,
+        ),
         figures=(_matrix_figure(views), _language_figure(views)),
         summary=_summary(first),
         key_numbers=_key_numbers(first),
@@ -104,9 +112,9 @@ def _task_section(matrix: AblationMatrix) -> Section:
     return Section(
         "task",
         f"Task: {matrix.data}",
-        f"{first} {harm}",
+        f"{seen_rows(matrix.seen)}{first} {harm}",
         matrix.signature,
-        (*left_out(matrix.dropped), INTERVALS),
+        (*_rows(matrix), INTERVALS),
         (figure,),
     )
 
@@ -213,11 +221,15 @@ def _summary(view: View) -> Table:
     return Table.of("summary", title, columns, rows)
 
 
+def _rows(matrix: AblationMatrix) -> tuple[str, ...]:
+    return *left_out(matrix.dropped), *repeated_rows(matrix.repeated)
+
+
 def _controls(matrix: AblationMatrix) -> str:
     draws, rows = matrix.random.shape[0], matrix.baseline.shape[0]
     return (
-        f"The control switches off as many random neurons in every layer, mean of {draws} draws; measured on {rows:,} "
-        "parallel rows."
+        f"The control switches off as many random neurons in every layer (or expert), mean of {draws} draws; measured "
+        f"on {rows:,} parallel rows."
     )
 
 

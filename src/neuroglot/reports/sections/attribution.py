@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from neuroglot.attribution.attribution import Among, Attribution
-from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.intervals import Score
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.sharing import change_of_shares
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.neurons.comparing import SharingChange

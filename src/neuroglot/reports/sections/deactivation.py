@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from neuroglot.metrics.bootstrap import Score
-from neuroglot.metrics.deactivation import OUTCOMES, CategoryEffect, Deactivation
+from neuroglot.metrics.deactivation import OUTCOMES, CategoryEffect, CategoryTests, Deactivation
+from neuroglot.metrics.intervals import Score
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
@@ -22,6 +22,7 @@ LEVEL_LABELS = {
     "row": "each row's own categories off on that row",
     "corpus": "one set a category for all rows",
 }
+VERDICTS = {1: " (more harm)", -1: " (less harm)", 0: " (not to be told from zero)"}
 SPAN_LABELS = {
     "all": "at all tokens of prompt and answer",
     "last": "at the last token of the prompt",
@@ -49,6 +50,11 @@ class _View:
     def sizes(self) -> dict[str, float]:
         """Neurons off on a row, by category."""
         return dict(zip(self.result.categories, self.result.mean_sizes.sum(1).tolist()))
+
+    @cached_property
+    def tests(self) -> tuple[int, dict[str, dict[str, CategoryTests]]]:
+        """How many tests the section shows, and each, adjusted for all of them."""
+        return self.result.adjusted_tests()
 
     @property
     def labels(self) -> Labels:
@@ -78,7 +84,7 @@ def _sentence(view: _View) -> str:
     over = f"on average over {plural(len(view.result.languages), 'language')} of {view.result.data}"
     if not known:
         return f"No row of {view.result.data} has a neuron of the categories that were to be switched off."
-    harmful = {name: effect for name, effect in known.items() if effect.deactivated.low > 0}
+    harmful = {name: effect for name, effect in known.items() if effect.harmful}
     worst = max(harmful or known, key=lambda name: known[name].deactivated.value)
     fall = _nats(known[worst].deactivated)
     first = f"Switching off the {worst} neurons lowers the log-probability of the right answer most, by {fall}"
@@ -87,19 +93,13 @@ def _sentence(view: _View) -> str:
             f"Switching off no category lowers the log-probability of the right answer by an amount that can be told "
             f"from zero; the largest fall is that of the {worst} neurons, {fall}"
         )
-    beyond = [f"{name} {_nats(effect.beyond_random)}{_verdict(effect.beyond_random)}" for name, effect in known.items()]
+    beyond = [f"{name} {_nats(effect.beyond_random)}{VERDICTS[effect.beyond]}" for name, effect in known.items()]
     return f"{first}, {over}. Beyond the fall with as many random neurons off: {'; '.join(beyond)}."
 
 
 def _known(view: _View) -> dict[str, CategoryEffect]:
     """The categories that some row has neurons of."""
     return {name: effect for name, effect in view.falls.items() if not math.isnan(effect.deactivated.value)}
-
-
-def _verdict(difference: Score) -> str:
-    if difference.low > 0:
-        return " (more harm)"
-    return " (less harm)" if difference.high < 0 else " (not to be told from zero)"
 
 
 def _readings(view: _View) -> tuple[str, ...]:
@@ -137,11 +137,13 @@ def _setting(result: Deactivation) -> str:
 
 
 def _test_remark(view: _View) -> str:
-    tests = view.result.tests()
+    count, adjusted = view.tests
+    tests = adjusted[view.result.accuracy]
     told = [f"{name} {_p(test.rows.p)} and {_p(test.against_random)}" for name, test in tests.items()]
     return (
         "Exact two-sided tests of the right answers a row, against all neurons on and against the random draws "
-        f"(not corrected for the number of categories): {'; '.join(told)}."
+        f"(p adjusted by Holm for all {count} tests of this section): {'; '.join(told)}. Which category does harm, "
+        f"and more than random, is tested by t, adjusted by Holm for all categories."
     )
 
 
@@ -220,12 +222,11 @@ def _accuracy_figure(view: _View) -> Figure:
 
 def _outcome_table(view: _View) -> Table:
     """Every outcome that is right or wrong: its fall, its control and the exact tests."""
+    count, adjusted = view.tests
     rows = []
     for outcome, described in OUTCOMES.items():
-        effects = view.result.mean_effects(outcome) if described.unit == "share right" else {}
-        if any(math.isnan(score[-1].value) for score in view.result.levels(outcome).values()):
-            continue
-        tests = view.result.tests(outcome) if effects else {}
+        effects = view.result.mean_effects(outcome) if outcome in adjusted else {}
+        tests = adjusted.get(outcome, {})
         rows += [
             (
                 described.name, name, *score_cells(effect.deactivated), *score_cells(effect.random),
@@ -237,18 +238,20 @@ def _outcome_table(view: _View) -> Table:
     columns = [Column("outcome"), Column("category"), *score_columns("fall", "share right")]
     columns += [*score_columns("random", "share right"), *score_columns("beyond random", "share right")]
     columns += [Column("rows that fell"), Column("rows that rose")]
-    columns += [Column("p against all on"), Column("p against random")]
+    columns += [Column(f"p against all on, Holm over {count}"), Column(f"p against random, Holm over {count}")]
     return Table.of("accuracy-tests", "Fall of accuracy by category, with exact tests", columns, rows)
 
 
 def _language_tests(view: _View) -> Table:
     """McNemar's test of each language, category off against all neurons on."""
+    count, adjusted = view.tests
     rows = [
         (name, code, test.fell, test.rose, test.p)
-        for name, tests in view.result.tests().items()
+        for name, tests in adjusted[view.result.accuracy].items()
         for code, test in zip(view.result.languages, tests.by_language)
     ]
-    columns = (Column("category"), Column("language"), Column("became wrong"), Column("became right"), Column("p"))
+    columns = [Column(name) for name in ("category", "language", "became wrong", "became right")]
+    columns += [Column(f"p, Holm over {count}")]
     return Table.of("mcnemar-by-language", "McNemar's exact test, category off against all neurons on", columns, rows)
 
 

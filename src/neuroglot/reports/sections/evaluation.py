@@ -25,6 +25,7 @@ from neuroglot.reports.wording import (
     number,
     percent,
     plural,
+    repeated_rows,
     with_changes,
 )
 from neuroglot.signature import merged
@@ -43,8 +44,14 @@ def _(evaluation: Evaluation) -> Section:
     caption = f"How to read it: each dot is a language, lines are intervals; further {better} is better."
     title = f"{name.capitalize()} on {evaluation.data}"
     figure = Figure("scores", f"{title}, by language", caption, f"Dot plot. {sentence}", (Plot(spec, table),))
+    remarks = *left_out(evaluation.dropped), *repeated_rows(evaluation.repeated), INTERVALS
     return Section(
-        "scores", title, sentence, evaluation.signature, (*left_out(evaluation.dropped), INTERVALS), (figure,)
+        "scores",
+        title,
+        sentence,
+        evaluation.signature,
+        remarks,
+        (figure,),
     )
 
 

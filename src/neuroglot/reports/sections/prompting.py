@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.prompts import Difference, PromptComparison
 from neuroglot.neurons.comparing import find_peaks, jaccard
 from neuroglot.reports import figures
@@ -63,11 +63,14 @@ def _activation_sentence(comparison: PromptComparison) -> str:
     if largest is None:
         return ""
     share, change = comparison.activated()[comparison.base], comparison.activated_differences()[largest]
-    low, high = 100 * change.score.low, 100 * change.score.high
     return (
         f"While answering, {percent(share.value)} of neurons fire; with {largest} that changes by "
-        f"{number(100 * change.score.value)} percentage points [{number(low)}, {number(high)}]."
+        f"{number(100 * change.score.value)} percentage points {bracketed(_hundredfold(change.score))}."
     )
+
+
+def _p_heading(comparison: PromptComparison) -> str:
+    return f"p (sign test), Holm over {len(comparison.p_values)}"
 
 
 def _change(change: Difference) -> str:
@@ -79,7 +82,7 @@ def _score_figure(comparison: PromptComparison) -> Figure:
     unit = f"{comparison.metric}, {comparison.unit}"
     spec = figures.dots([Series(unit, "observed", list(scores.values()))], _labels(list(scores)), unit=unit, zero=False)
     columns = [Column("setting"), *score_columns(comparison.metric, comparison.unit)]
-    columns += [*score_columns(f"less {comparison.base}", comparison.unit), Column("p (sign test)")]
+    columns += [*score_columns(f"less {comparison.base}", comparison.unit), Column(_p_heading(comparison))]
     rows = [(name, *score_cells(score), *_changed(changes.get(name))) for name, score in scores.items()]
     table = Table.of("score-by-setting", f"{comparison.metric} by setting", columns, rows)
     caption = (
@@ -108,7 +111,7 @@ def _activation_figure(comparison: PromptComparison) -> Figure:
         columns += [*score_columns(f"activated {ROLE_LABELS[role]}", "share")]
         columns += [
             *score_columns(f"less {comparison.base}, {ROLE_LABELS[role]}", "share"),
-            Column(f"p, {ROLE_LABELS[role]}"),
+            Column(f"{_p_heading(comparison)}, {ROLE_LABELS[role]}"),
         ]
     changes = {role: comparison.activated_differences(role) for role in by_role}
     rows = [
@@ -213,7 +216,17 @@ def _summary(comparison: PromptComparison) -> Table:
     """For the terminal."""
     scores, changes = comparison.scores(), comparison.score_differences()
     activated, cost = comparison.activated(), comparison.cost()
-    columns = [Column(name) for name in ("setting", comparison.metric, "less the first", "p", "activated", "tokens")]
+    columns = [
+        Column(name)
+        for name in (
+            "setting",
+            comparison.metric,
+            "less the first",
+            f"p, Holm over {len(comparison.p_values)}",
+            "activated",
+            "tokens",
+        )
+    ]
     rows = [
         (
             name,

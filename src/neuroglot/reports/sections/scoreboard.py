@@ -10,7 +10,17 @@ from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import Figure, Plot, Section
 from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import CONDITION_LABELS, HARMFUL, Labels, bracketed, distinct, joined, number, plural
+from neuroglot.reports.wording import (
+    CONDITION_LABELS,
+    HARMFUL,
+    Labels,
+    bracketed,
+    distinct,
+    joined,
+    number,
+    plural,
+    seen_rows,
+)
 from neuroglot.signature import Signature
 
 
@@ -19,7 +29,8 @@ def _(board: Scoreboard) -> Section:
     """Own, other and random for each selector, and its selectivity with rank."""
     standings = board.standings()
     unit = board.metric.unit
-    sentence = _sentence(standings, board)
+    seen = max(matrix.seen for matrices in board.matrices.values() for matrix in matrices)
+    sentence = f"{seen_rows(seen)}{_sentence(standings, board)}"
     labels = Labels(*[tuple(one.selector for one in standings)] * 2)
     series = [Series(CONDITION_LABELS[name], name, [getattr(one, name) for one in standings]) for name in HARMFUL]
     spec = figures.dots(series, labels, unit=f"{board.metric.name} increase, {unit}")
@@ -45,21 +56,24 @@ def _(board: Scoreboard) -> Section:
 def _sentence(standings: Sequence[Standing], board: Scoreboard) -> str:
     best, unit = standings[0], board.metric.unit
     harm = f"{number(best.selectivity.value)} {unit} {bracketed(best.selectivity)} more to their own language"
-    text = f"With {plural(board.count, 'neuron')} a language, those of {best.selector} are the most selective: {harm}"
+    text = f"With {plural(board.count, 'neuron')} a language, those of {best.selector} come first: they do {harm}"
     text += " than to others when switched off"
     level = [one.selector for one in standings[1:] if one.rank.low <= 1]
     text += f"; {joined(level)} cannot be told from it." if level else "."
-    weak = [one.selector for one in standings if not one.beyond_random.low > 0]
+    weak = [one.selector for one in standings if not one.more_than_random]
     if not weak:
         return f"{text} All do more harm than random neurons."
-    return f"{text} Not more harmful than random neurons: {joined(weak)}."
+    return f"{text} Not shown to do more harm than random neurons: {joined(weak)}."
 
 
 def _intervals(board: Scoreboard) -> str:
     matrices = next(iter(board.matrices.values()))
     drawn = f"{matrices[0].random.shape[0]} random sets a set; {matrices[0].baseline.shape[0]:,} parallel rows a model"
     models = f" and the {len(board.models)} models" if len(board.models) > 1 else ""
-    return f"Intervals are 95% bootstrap intervals over rows and draws{models}; {drawn}."
+    return (
+        f"Intervals are 95% intervals over rows and draws{models}; {drawn}. Those of differences, ranks and tests hold "
+        f"for all selectors at once (Bonferroni, Holm): in 95% of boards no claim is false."
+    )
 
 
 def _table(standings: Sequence[Standing], board: Scoreboard) -> Table:
@@ -67,6 +81,7 @@ def _table(standings: Sequence[Standing], board: Scoreboard) -> Table:
     columns = [Column("selector"), Column("smallest set"), Column("largest set"), *score_columns("rank", "")]
     columns += [column for name in HARMFUL for column in score_columns(CONDITION_LABELS[name], unit)]
     columns += [*score_columns("own less other", unit), *score_columns("own less random", unit)]
+    columns += [Column(f"p beyond random, Holm over {len(standings)}")]
     columns += [Column(f"own less other, {model}", unit) for model in distinct(board.models)]
     rows: list[tuple[Cell, ...]] = [
         (
@@ -76,6 +91,7 @@ def _table(standings: Sequence[Standing], board: Scoreboard) -> Table:
             *(cell for name in HARMFUL for cell in score_cells(getattr(one, name))),
             *score_cells(one.selectivity),
             *score_cells(one.beyond_random),
+            one.p,
             *one.by_model,
         )
         for one in standings

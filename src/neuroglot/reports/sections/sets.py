@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.prompts import PromptComparison
 from neuroglot.neurons.comparing import Join, average_linkage, find_peaks, overlap_matrix, thinned_ranks
 from neuroglot.neurons.neuronset import NeuronSet

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from neuroglot.activity.sharing import Sharing
-from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.sharing import (
     CategoryShares,
     PlainShares,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neuroglot.metrics.bootstrap import Score
+from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.translation import TranslationComparison
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
@@ -59,7 +59,7 @@ def _sentence(comparison: TranslationComparison) -> str:
 
 def _intervals(comparison: TranslationComparison) -> str:
     return (
-        f"Intervals are 95% bootstrap intervals over rows and the {plural(comparison.seeds, 'seed')}; every system has "
+        f"Intervals are 95% t intervals over rows and the {plural(comparison.seeds, 'seed')}; every system has "
         "the same start, batches and number of steps."
     )
 

@@ -1,0 +1,47 @@
+"""Options that recipes which train a model have; each stands once, here, with its help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from neuroglot.recipes.options import Positive
+from neuroglot.runs.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained(Recipe):
+    """How long a model is trained."""
+
+    heading: ClassVar[str] = "Training"
+
+    steps: Positive
+    """Updates of the weights."""
+
+    batch_size: Positive = 32
+    """Examples read at once."""
+
+    checkpoint_every: Positive = 500
+    """Keep, so many steps apart, what is needed to go on, until the run is finished."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shaped(Recipe):
+    """How large a model that is trained from nothing is."""
+
+    heading: ClassVar[str] = "Model"
+
+    hidden: Positive = 96
+    """Width of the model."""
+
+    layers: Positive = 4
+    """Layers; of an encoder and of its decoder so many each."""
+
+    heads: Positive = 4
+    """Attention heads a layer."""
+
+    ffn: Positive = 384
+    """Feed-forward neurons a layer."""
+
+    vocabulary: Positive = 4096
+    """Tokens that the tokenizer learns, at most."""
