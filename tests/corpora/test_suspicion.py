@@ -6,9 +6,9 @@ import pytest
 
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.suspicion import (
-    KINDS,
+    SUSPICIONS,
     Context,
-    counted,
+    counts_by_kind,
     han_script,
     kinds_of,
     sifted,
@@ -82,7 +82,7 @@ def corpus() -> Corpus:
 
 
 def test_kinds_are_counted_by_language_and_rows_dropped_or_refused() -> None:
-    assert counted(suspicions(corpus().texts)) == {"fr": {"untranslated": 1, "unknown tokens": 1}}
+    assert counts_by_kind(suspicions(corpus().texts)) == {"fr": {"untranslated": 1, "unknown tokens": 1}}
     assert sifted(corpus(), "keep") == corpus()
     left = sifted(corpus(), "drop")
     assert left.ids == ("2",)
@@ -101,8 +101,8 @@ def test_real_text_is_hardly_ever_suspicious(real_data) -> None:
     """What is left in FLORES is in fact broken: `<unk>`, sentences that end in a comma, English in Amharic."""
     files = sorted(Path(real_data("flores_detok")).glob("*.txt"))
     texts = {file.stem: tuple(file.read_text().rstrip("\n").split("\n")) for file in files}
-    kinds = counted(suspicions(texts))
+    kinds = counts_by_kind(suspicions(texts))
     assert set(kinds) <= set(texts)
     assert sum(count for column in kinds.values() for count in column.values()) <= 20
     assert {kind for column in kinds.values() for kind in column} <= {"unknown tokens", "broken off", "another script"}
-    assert len(KINDS) == 10
+    assert len(SUSPICIONS) == 10

@@ -1,7 +1,7 @@
 """Text that is no text: what a corpus, a log or a model hands over in its place, recognised by plain rules.
 
-Every kind is a line of `KINDS`. The rules are made to be silent on real text rather than to find everything; how often
-they speak on published corpora is in docs/log.md.
+Every kind is a line of `SUSPICIONS`. The rules are made to be silent on real text rather than to find everything; how
+often they speak on published corpora is in docs/log.md.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from neuroglot.corpora.languages import known_code
 from neuroglot.errors import ConfigError, CorpusError
 
 Suspicious = Literal["keep", "drop", "refuse"]
-Data = TypeVar("Data", Corpus, Task)
-Counts = Mapping[str, Mapping[str, int]]  # by language, then by kind
+_Data = TypeVar("_Data", Corpus, Task)
+_Counts = Mapping[str, Mapping[str, int]]  # by language, then by kind
 
 TAGS = "think|thinking|thought|reasoning|reflection|scratchpad|analysis"
-BLOCK = re.compile(rf"<({TAGS})>.*?</\1>\s*|◁think▷.*?◁/think▷\s*", re.DOTALL | re.IGNORECASE)
+_BLOCK = re.compile(rf"<({TAGS})>.*?</\1>\s*|◁think▷.*?◁/think▷\s*", re.DOTALL | re.IGNORECASE)
 CLOSED = re.compile(
     rf"\A.*</(?:{TAGS})>\s*|\A.*◁/think▷\s*", re.DOTALL | re.IGNORECASE
 )  # its beginning was in the prompt
 OPENED = re.compile(rf"\s*(?:<(?:{TAGS})>|◁think▷).*\Z", re.DOTALL | re.IGNORECASE)  # its end was never written
-UNKNOWN = re.compile(r"<unk>|<UNK>|\[UNK\]|\ufffd|⁇")
+_UNKNOWN = re.compile(r"<unk>|<UNK>|\[UNK\]|\ufffd|⁇")
 # What stands in a row that has no text, whole and in lower case.
 GAPS = frozenset(
     (
@@ -55,7 +55,7 @@ PREAMBLE = re.compile(
     r"(?:claro|por supuesto)[!,] aquí|(?:конечно)[!,] вот|(?:当然|好的)[！，!,][^\n]{0,12}(?:翻译|译文)",
     re.IGNORECASE,
 )
-PIECES = re.compile(r"@@(?:\s|$)|(?:^|\s)##\w|[▁Ġ]\w")
+_PIECES = re.compile(r"@@(?:\s|$)|(?:^|\s)##\w|[▁Ġ]\w")
 SENTENCE_END = tuple(".!?。！？।؟…።॥")
 BROKEN_OFF = tuple(",;،、，-–—([{«“")
 LETTERS_NEEDED = 10  # below, a script or a sameness says nothing
@@ -79,7 +79,7 @@ def is_gap(text: str, context: Context) -> bool:
 
 def has_unknown_tokens(text: str, context: Context) -> bool:
     """A vocabulary or an encoding has lost characters."""
-    return bool(UNKNOWN.search(text))
+    return bool(_UNKNOWN.search(text))
 
 
 def has_reasoning(text: str, context: Context) -> bool:
@@ -117,7 +117,7 @@ def is_echo(text: str, context: Context) -> bool:
 
 def has_pieces(text: str, context: Context) -> bool:
     """Words stand in pieces of a tokenizer."""
-    return bool(PIECES.search(text))
+    return bool(_PIECES.search(text))
 
 
 def is_broken_off(text: str, context: Context) -> bool:
@@ -137,7 +137,7 @@ def is_in_another_script(text: str, context: Context) -> bool:
     return chinese_script(context.language) not in (None, written := han_script(text)) and written is not None
 
 
-KINDS: Mapping[str, Callable[[str, Context], bool]] = {
+SUSPICIONS: Mapping[str, Callable[[str, Context], bool]] = {
     "gap marker": is_gap,
     "unknown tokens": has_unknown_tokens,
     "reasoning": has_reasoning,
@@ -153,12 +153,12 @@ KINDS: Mapping[str, Callable[[str, Context], bool]] = {
 
 def kinds_of(text: str, context: Context) -> tuple[str, ...]:
     """The kinds of suspicion that a text gives; none for most."""
-    return tuple(kind for kind, holds in KINDS.items() if holds(text, context))
+    return tuple(kind for kind, holds in SUSPICIONS.items() if holds(text, context))
 
 
 def without_reasoning(text: str) -> str:
     """The text without reasoning blocks: whole ones, one that the prompt began, and one that never ends."""
-    text = BLOCK.sub("", text)
+    text = _BLOCK.sub("", text)
     return OPENED.sub("", CLOSED.sub("", text))
 
 
@@ -175,13 +175,13 @@ def suspicions(texts: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[str, 
     }
 
 
-def counted(kinds: Mapping[str, Sequence[tuple[str, ...]]]) -> dict[str, dict[str, int]]:
+def counts_by_kind(kinds: Mapping[str, Sequence[tuple[str, ...]]]) -> dict[str, dict[str, int]]:
     """How many texts of each language are of each kind; languages and kinds without any are left out."""
     counters = {language: Counter(kind for row in column for kind in row) for language, column in kinds.items()}
     return {language: dict(counter) for language, counter in counters.items() if counter}
 
 
-def said(counts: Counts) -> tuple[str, ...]:
+def said(counts: _Counts) -> tuple[str, ...]:
     """One sentence a language: `fr: 377 untranslated`; none if there are none."""
     return tuple(
         f"Texts that are perhaps no text in {language}: {', '.join(f'{n:,} {kind}' for kind, n in kinds.items())}."
@@ -189,7 +189,7 @@ def said(counts: Counts) -> tuple[str, ...]:
     )
 
 
-def sifted(data: Data, choice: Suspicious = "keep") -> Data:
+def sifted(data: _Data, choice: Suspicious = "keep") -> _Data:
     """A corpus or a task: as it is, without the rows of suspicious texts, which its remarks then count, or refused.
 
     Raises `CorpusError` if rows are to be refused and there are some, or if none is left; `ConfigError` on another
@@ -201,7 +201,7 @@ def sifted(data: Data, choice: Suspicious = "keep") -> Data:
     left_out = len(data) - len(sound)
     if not left_out:
         return data
-    sentences: tuple[str, ...] = said(counted(kinds))
+    sentences: tuple[str, ...] = said(counts_by_kind(kinds))
     if choice == "refuse" or not sound:
         raise CorpusError(
             f"{data.name!r} has {left_out} of {len(data)} rows that are perhaps no text. " + " ".join(sentences),
@@ -222,7 +222,7 @@ def _asked(data: Corpus | Task) -> Corpus:
     return data.prompts if isinstance(data, Task) else data
 
 
-def _with_remarks(data: Data, remarks: tuple[str, ...]) -> Data:
+def _with_remarks(data: _Data, remarks: tuple[str, ...]) -> _Data:
     if isinstance(data, Task):
         return replace(data, prompts=replace(data.prompts, remarks=remarks))
     return replace(data, remarks=remarks)
@@ -235,7 +235,7 @@ def scripts_of(code: str) -> frozenset[str]:
 
     known = known_code(code)
     script = Language.get(known).maximize().script if known else None
-    return SCRIPTS.get(str(script), frozenset())
+    return _SCRIPTS.get(str(script), frozenset())
 
 
 @cache
@@ -277,7 +277,7 @@ def _is_prose(text: str) -> bool:
 
 
 # Scripts by ISO 15924, as the first words of Unicode's names of their letters.
-SCRIPTS = {
+_SCRIPTS = {
     "Jpan": frozenset({"CJK", "HIRAGANA", "KATAKANA", "HALFWIDTH"}), "Kore": frozenset({"HANGUL", "CJK"}),
     "Hans": frozenset({"CJK"}), "Hant": frozenset({"CJK"}), "Latn": frozenset({"LATIN", "MODIFIER", "FULLWIDTH"}),
     "Cyrl": frozenset({"CYRILLIC"}), "Arab": frozenset({"ARABIC"}), "Deva": frozenset({"DEVANAGARI"}),

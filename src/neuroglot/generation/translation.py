@@ -20,7 +20,7 @@ from typing import Any
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.languages import language_code
-from neuroglot.corpora.suspicion import Context, Suspicious, counted, kinds_of, require_choice, said
+from neuroglot.corpora.suspicion import Context, Suspicious, counts_by_kind, kinds_of, require_choice, said
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.generation.backend import Backend, Completion
 from neuroglot.generation.decoding import Decoding, drawn_with
@@ -132,7 +132,7 @@ class Translated:
         sound = [row for row in rows if not any(column[row] for column in kinds.values())]
         if choice == "refuse" and len(sound) < len(rows):
             raise ArtifactError(
-                f"{len(rows) - len(sound)} translations are perhaps no text. {' '.join(said(counted(kinds)))}",
+                f"{len(rows) - len(sound)} translations are perhaps no text. {' '.join(said(counts_by_kind(kinds)))}",
                 "Expected text in every language.",
                 "Leave them out (suspicious='drop'), or take them as they are (suspicious='keep').",
             )

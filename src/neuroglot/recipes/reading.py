@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MissingText = Literal["refuse", "drop"]
 Part = Literal["all", "selection", "rest"]
 SuspiciousText = Literal["keep", "drop", "refuse"]
-Rows = TypeVar("Rows", "Corpus", "Task")
+_Rows = TypeVar("_Rows", "Corpus", "Task")
 
 
 class Asked(Protocol):
@@ -40,12 +40,12 @@ def read_corpus(options: Asked, corpus: str, languages: tuple[str, ...] | None, 
     return first_sound(part_of(options, rows), options.limit, options.suspicious)
 
 
-def part_of(options: Asked, rows: Rows) -> Rows:
+def part_of(options: Asked, rows: _Rows) -> _Rows:
     """All rows, or the part that the options ask for."""
     return rows if options.part == "all" else rows.split(options.split)[options.part == "rest"]
 
 
-def first_sound(data: Rows, limit: int | None, suspicious: SuspiciousText) -> Rows:
+def first_sound(data: _Rows, limit: int | None, suspicious: SuspiciousText) -> _Rows:
     """The first rows; if suspicious ones are dropped, the first of the others."""
     from neuroglot.corpora.suspicion import sifted
 
@@ -76,12 +76,12 @@ def read_task(options: Asked, corpus: str, name: str | None, languages: tuple[st
 
 def note_data(identity: Identity, data: Corpus | Task | ParallelInputs, what: str = "data") -> None:
     """Note in the run's identity which rows were read, and for its report which of them are perhaps no text."""
-    from neuroglot.corpora.suspicion import counted, said, suspicions
+    from neuroglot.corpora.suspicion import counts_by_kind, said, suspicions
     from neuroglot.signature import Signature
 
     identity.note(what, Signature.of(name=data.name, hash=data.hash, rows=len(data)))
     for texts, remarks in _text_columns(data):
-        identity.remarks += [*remarks, *said(counted(suspicions(texts)))]
+        identity.remarks += [*remarks, *said(counts_by_kind(suspicions(texts)))]
 
 
 def _text_columns(data: Corpus | Task | ParallelInputs) -> list[tuple[Mapping[str, Sequence[str]], tuple[str, ...]]]:

@@ -103,13 +103,13 @@ class Score(Sifted):
 
     def _sound(self, identity: Identity, inputs: _Inputs) -> _Inputs:
         """Hypotheses that are perhaps no text are counted, left out on all sides, or refused."""
-        from neuroglot.corpora.suspicion import Context, counted, kinds_of, said
+        from neuroglot.corpora.suspicion import Context, counts_by_kind, kinds_of, said
         from neuroglot.errors import CorpusError
 
         texts, language = inputs.texts, self.language or "und"
         sources = texts.sources or (None,) * len(texts.hypotheses)
         kinds = [kinds_of(text, Context(language, source)) for text, source in zip(texts.hypotheses, sources)]
-        remarks = said(counted({self.language or "the hypotheses": kinds}))
+        remarks = said(counts_by_kind({self.language or "the hypotheses": kinds}))
         sound = [row for row, suspicions in enumerate(kinds) if not suspicions]
         if remarks and (self.suspicious == "refuse" or (self.suspicious == "drop" and not sound)):
             raise CorpusError(

@@ -18,7 +18,7 @@ from neuroglot.signature import Signature
 
 # What announces an answer, in the languages of MGSM, MSVAMP and some more: words for it, and what stands between them
 # and the number. English holds everywhere.
-WORDS = {
+_WORDS = {
     "ar": ("الإجابة|الجواب", "هي|هو"),
     "bn": ("উত্তর(?:টি)?", "হলো|হল|হচ্ছে|"),
     "de": ("antwort|lösung|ergebnis", "ist|lautet|beträgt"),
@@ -38,11 +38,11 @@ WORDS = {
     "zh": ("答案|解答", "是|为|為|等于|"),
 }
 # Labels of the next question, which a model that goes on writes by itself.
-QUESTIONS = (
+_QUESTIONS = (
     "question|problem|q|frage|aufgabe|pregunta|problema|domanda|pergunta|вопрос|задача|swali|প্রশ্ন|ప్రశ్న|โจทย์|คำถาม|问题|問題|質問|"
     "질문|문제|سؤال|السؤال|प्रश्न|câu hỏi"
 )
-NEXT = re.compile(rf"\n\s*[*#]*\s*(?:{QUESTIONS})\s*\d*\s*[*]*\s*[:：]", re.IGNORECASE)
+NEXT = re.compile(rf"\n\s*[*#]*\s*(?:{_QUESTIONS})\s*\d*\s*[*]*\s*[:：]", re.IGNORECASE)
 BETWEEN = r"[^\d\n.!?。।:：]{0,30}?"  # 'The answer to the question is', 'La respuesta final es'
 CALCULATION = re.compile(r"\s*(?:[^\W\d_]+\s*)?[%$€£¥₹]?\s*(?P<operator>[-+−–*×x·/÷^=])\s*[$€£¥₹(]?\s*|:")
 DENIED = re.compile(r"\b(?:not|nicht|kein|no|pas|не|si)\s+[$€£¥₹]?\d[\d.,]*\d|\b(?:not|nicht|kein|no|pas|не|si)\s+\d")
@@ -154,7 +154,7 @@ def _boxed(text: str) -> str | None:
 def _announced(text: str, language: str) -> tuple[str | None, bool]:
     """What follows the last announcement that a number follows, and whether only English announces it."""
     signs = [(match.end(), True) for match in _announcement("en").finditer(text)]
-    if language in WORDS and language != "en":
+    if language in _WORDS and language != "en":
         signs += [(match.end(), False) for match in _announcement(language).finditer(text)]
     for end, in_english in sorted(signs, reverse=True):
         line = text[end:].lstrip(" \t\r\n:：=*$\\(").partition("\n")[0]
@@ -164,7 +164,7 @@ def _announced(text: str, language: str) -> tuple[str | None, bool]:
 
 
 def _announcement(language: str) -> re.Pattern[str]:
-    words, verbs = WORDS[language]
+    words, verbs = _WORDS[language]
     hashes = "|####" if language == "en" else ""
     edges = (r"(?<!\w)", r"(?!\w)") if language in ("de", "en", "es", "fr", "it", "pt", "ru", "sw") else ("", "")
     between = BETWEEN if all(edges) else r"[^\d\n.!?。।:：]{0,8}?"

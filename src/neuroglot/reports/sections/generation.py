@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuroglot.corpora.suspicion import counted, said
+from neuroglot.corpora.suspicion import counts_by_kind, said
 from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.reports.parts import Section
 from neuroglot.reports.section import section_of
@@ -20,7 +20,7 @@ def _(texts: GeneratedTexts) -> Section:
         title="Generated texts",
         sentence=f"{plural(len(texts.ids), 'row')} in {languages}.",
         signature=texts.signature,
-        remarks=said(counted(texts.kinds())),
+        remarks=said(counts_by_kind(texts.kinds())),
         tables=(Table.of("generated", "Generated texts", columns, texts.rows()),),
         lines=tuple(f"[{code} {row_id}] {prompt} →{text}" for code, row_id, prompt, text in texts.rows()),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neuroglot.corpora.suspicion import counted, said
+from neuroglot.corpora.suspicion import counts_by_kind, said
 from neuroglot.reports.parts import Section
 from neuroglot.reports.tables import Cell, Column, Table
 from neuroglot.reports.wording import joined, language_label, plural
@@ -28,7 +28,7 @@ def translated_section(translated: Translated, rows: int) -> Section:
         remarks=(
             "A translation is perhaps cut if its bytes over those of the original are fewer than half of what is usual "
             "in the language; such rows stay.",
-            *said(counted(translated.kinds())),
+            *said(counts_by_kind(translated.kinds())),
             *_reasoning(translated),
         ),
         tables=(_table(translated),),
