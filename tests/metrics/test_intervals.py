@@ -254,3 +254,11 @@ def test_the_ends_of_a_headline_are_left_one_out_by_row_and_draw() -> None:
     by_draw = leave_one_out_variance(list(draws), lambda drawn: random(rows, drawn))
     half, value = math.sqrt(T[5] ** 2 * by_row + T[4] ** 2 * by_draw), random(rows, draws)
     assert ends(headline.random) == pytest.approx((value, value - half, value + half))
+
+
+def test_ends_stay_where_a_number_can_be() -> None:
+    assert Score(42.7, -5.2, 110.0).within(0, 100) == Score(42.7, 0, 100)
+    assert Score(0.3, 0.1, 0.5).within(0) == Score(0.3, 0.1, 0.5)
+    unknown = Score(0.3, math.nan, math.nan).within(0, 1)
+    assert math.isnan(unknown.low)
+    assert math.isnan(unknown.high)

@@ -12,6 +12,7 @@ from neuroglot.corpora.suspicion import without_reasoning
 from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Decoding
 from neuroglot.models.provenance import prompts_signature
+from neuroglot.prompting.chat import written_by_template
 from neuroglot.signature import Signature
 
 if TYPE_CHECKING:
@@ -78,19 +79,13 @@ class ChatWriter:
 
     def write(self, messages: Sequence[Mapping[str, str]]) -> str:
         """The conversation as text; raises `ConfigError` where there is no template, or it refuses the messages."""
-        from jinja2 import TemplateError
-
         if self.tokenizer.chat_template is None:
             raise ConfigError("Messages were given to a model without a chat template.", "Expected plain texts.")
         options = thinking_option(self.tokenizer, self.thinking)
         plain = [dict(message) for message in messages]
         key = json.dumps([self.tokenizer.chat_template, plain])
         if key not in self.written:
-            try:
-                text = self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True, **options)
-            except TemplateError as error:
-                raise ConfigError(f"The model's chat template refuses the messages: {error}.") from error
-            self.written[key] = str(text)
+            self.written[key] = written_by_template(self.tokenizer, plain, **options)
         return self.written[key]
 
     def token_ids(self, messages: Sequence[Mapping[str, str]]) -> list[int]:

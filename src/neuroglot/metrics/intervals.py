@@ -35,6 +35,10 @@ class Score:
         """A number that has no interval."""
         return cls(float(value), float(value), float(value))
 
+    def within(self, least: float = -math.inf, most: float = math.inf) -> Score:
+        """The same with its ends where the number can be; what an interval holds beyond that holds no truth."""
+        return Score(self.value, max(self.low, least), min(self.high, most)) if self.low <= self.high else self
+
     def __str__(self) -> str:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
 

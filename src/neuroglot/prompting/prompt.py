@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from neuroglot.corpora.parallel_inputs.items import language_of
 from neuroglot.errors import ConfigError
 from neuroglot.models.provenance import reads_clock
+from neuroglot.prompting.chat import written_by_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -146,11 +147,6 @@ def _written(
 
 
 def _rendered(tokenizer: PreTrainedTokenizerBase, text: str, system: str | None, options: dict[str, Any]) -> str:
-    from jinja2 import TemplateError
-
     turns = [{"role": "system", "content": system}] if system is not None else []
     turns.append({"role": "user", "content": text})
-    try:
-        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **options))
-    except TemplateError as error:
-        raise ConfigError(f"The chat template refuses the prompt: {error}.", "", "Try it without `system`.") from error
+    return written_by_template(tokenizer, turns, **options)

@@ -34,4 +34,4 @@ def test_the_paired_test_agrees_with_the_published_gain(real_data) -> None:
     assert (round(found.score.value, 4), round(found.baseline.score, 4)) == (34.3254, 31.6337)
     assert found.baseline.difference.value == pytest.approx(found.score.value - found.baseline.score)
     assert found.baseline.difference.low > 2
-    assert found.baseline.p == 1 / 1001
+    assert found.baseline.p == 1 / 10_000  # no exchange differs as much, but the one at hand

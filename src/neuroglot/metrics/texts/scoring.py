@@ -27,7 +27,7 @@ class Definition:
     """One line of the table: a metric before its options are chosen.
 
     `name`: as printed. `unit`: of the value. `library`: whose counts and formula they are. `reads`: the options, beside
-    the language, that can change the value.
+    the language, that can change the value. `ends`: the least and the most that a value can be.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Definition:
     build: Callable[[TextOptions], TextMetric]
     higher_is_better: bool = True
     needs_source: bool = False
+    ends: tuple[float, float] = (0.0, 100.0)
     reads: tuple[Option, ...] = ()
 
     @property
@@ -43,13 +44,14 @@ class Definition:
         return (self.build.__doc__ or "").partition("\n")[0]
 
 
+NO_ENDS = (-math.inf, math.inf)
 POINTS, PERCENT = "points of 100", "percent"
 TEXT_METRICS: Mapping[str, Definition] = {
     "bleu": Definition("BLEU", "sacrebleu", POINTS, bleu, reads=("tokenize",)),
     "spbleu": Definition("spBLEU", "sacrebleu", POINTS, spbleu),
     "chrf": Definition("chrF2", "sacrebleu", POINTS, chrf),
     "chrf++": Definition("chrF2++", "sacrebleu", POINTS, chrf_plus_plus),
-    "ter": Definition("TER", "sacrebleu", "edits per 100 words", ter, higher_is_better=False),
+    "ter": Definition("TER", "sacrebleu", "edits per 100 words", ter, higher_is_better=False, ends=(0.0, math.inf)),
     "rouge-1": Definition("ROUGE-1", "rouge-score", POINTS, rouge_1),
     "rouge-2": Definition("ROUGE-2", "rouge-score", POINTS, rouge_2),
     "rouge-l": Definition("ROUGE-L", "rouge-score", POINTS, rouge_l),
@@ -58,7 +60,15 @@ TEXT_METRICS: Mapping[str, Definition] = {
     "exact-match": Definition("exact match", "neuroglot", PERCENT, exact_match, reads=("normalization",)),
     "f1": Definition("F1", "neuroglot", PERCENT, f1, reads=("normalization",)),
     "numeric": Definition("numeric answer", "neuroglot", PERCENT, numeric, reads=("rule",)),
-    "comet": Definition("COMET", "unbabel-comet", "about 0 to 1", comet, needs_source=True, reads=("comet_model",)),
+    "comet": Definition(
+        "COMET",
+        "unbabel-comet",
+        "about 0 to 1",
+        comet,
+        needs_source=True,
+        ends=(-math.inf, math.inf),
+        reads=("comet_model",),
+    ),
 }
 
 
@@ -154,15 +164,15 @@ def _score(name: str, metric: TextMetric, texts: Texts, baseline: Texts | None) 
     (score,) = value.share_scores(whole=100) if metric.right_or_wrong else value.scores()
     return TextScore(
         name,
-        score,
+        score.within(*TEXT_METRICS[name].ends),
         metric.signature(texts),
         metric.verbose(counts.sum(0)),
         len(counts),
-        None if baseline is None else _compare(metric, counts, metric.counts(baseline)),
+        None if baseline is None else _compare(metric, counts, metric.counts(baseline), TEXT_METRICS[name].ends),
     )
 
 
-def _compare(metric: TextMetric, counts: Tensor, baseline: Tensor) -> Comparison:
+def _compare(metric: TextMetric, counts: Tensor, baseline: Tensor, ends: tuple[float, float]) -> Comparison:
     """Paired by row: McNemar's exact test where a row is right or wrong, else a test by exchange of the systems."""
     other = _value(metric, baseline)
     change = _value(metric, counts) - other
@@ -171,6 +181,7 @@ def _compare(metric: TextMetric, counts: Tensor, baseline: Tensor) -> Comparison
         (difference,) = change.share_differences(whole=100)
         return Comparison(score, difference, mcnemar(baseline[:, 0], counts[:, 0]).p, "McNemar, exact")
     (difference,) = change.scores()
+    difference = difference.within(ends[0] - ends[1], ends[1] - ends[0])
     return Comparison(score, difference, exchanged(counts, baseline, metric.value), "exchange of systems")
 
 
