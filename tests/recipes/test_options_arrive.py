@@ -238,9 +238,7 @@ def test_demonstrations_and_controls_are_drawn_by_the_seed() -> None:
     once, again, other = texts(5), texts(5), texts(6)
     assert once == again
     assert once["direct"] != other["direct"]  # other demonstrations
-    without = [
-        replace(PMI, seed=seed, shots=0).prompt_sets(PMI.read(Identity())["de"], None, "de") for seed in (5, 6)
-    ]  # type: ignore[arg-type]
+    without = [replace(PMI, seed=seed, shots=0).prompt_sets(PMI.read(Identity())["de"], None, "de") for seed in (5, 6)]  # type: ignore[arg-type]
     shuffled = [[prompt.text for prompt in sets["shuffled"].prompts] for sets in without]
     assert shuffled[0] != shuffled[1]
 
