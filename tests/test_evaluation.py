@@ -1,6 +1,7 @@
 """The evaluation loop against a plain loop over texts and tokens; ablation through it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from neuroglot.interventions import switch_off
 from neuroglot.metrics import BitsPerByte, ExactAnswer, NatsPerToken
 from neuroglot.models import view
 from neuroglot.neurons import NeuronSet, at_random_like
+from neuroglot.signature import Signature
 from tests.families import tiny_model
 from tests.tiny import WORDS, tiny_corpus, tiny_tokenizer
 
@@ -118,3 +120,50 @@ def test_sets_of_other_languages_or_layouts_are_refused() -> None:
     foreign = dict.fromkeys(CORPUS.languages, NeuronSet.empty(view(tiny_model("bloom")).layout))
     with pytest.raises(LayoutMismatchError, match="decoder 3×64"):
         ablation_matrix(located, tokenizer, CORPUS, foreign, NatsPerToken())
+
+
+def own_sets(layout, order: tuple[str, ...] = CORPUS.languages) -> dict[str, NeuronSet]:
+    return {g: NeuronSet.of(layout, {("decoder", 0): [3 * CORPUS.languages.index(g)]}) for g in order}
+
+
+def test_sets_may_come_in_any_order() -> None:
+    located, tokenizer = view(tiny_model("qwen2")), tiny_tokenizer()
+    layout, backwards = located.layout, CORPUS.languages[::-1]
+    one, other = (
+        ablation_matrix(located, tokenizer, CORPUS, own_sets(layout, order), NatsPerToken(), draws=1)
+        for order in (CORPUS.languages, backwards)
+    )
+    assert other.languages == CORPUS.languages
+    assert torch.equal(one.ablated, other.ablated)
+    assert torch.equal(one.random, other.random)
+
+
+def test_random_sets_are_of_their_rule_and_may_be_scored_on_their_own_language_only() -> None:
+    located, tokenizer = view(tiny_model("qwen2")), tiny_tokenizer()
+    sets = own_sets(located.layout)
+    matrix = ablation_matrix(
+        located, tokenizer, CORPUS, sets, NatsPerToken(), draws=2, seed=3, random_on="own", rule="entropy"
+    )
+    for draw in range(2):
+        for place, (language, neurons) in enumerate(sets.items()):
+            with switch_off(located, at_random_like(neurons, control_seed(3, draw, language, "entropy"))):
+                counts = evaluate(located, tokenizer, CORPUS, NatsPerToken()).counts
+            torch.testing.assert_close(matrix.random[draw, place, :, place], counts[:, place])
+            others = [g for g in range(3) if g != place]
+            assert matrix.random[draw, place, :, others].isnan().all()
+
+
+def test_a_set_without_texts_is_told_by_the_hash_of_its_corpus() -> None:
+    located, tokenizer = view(tiny_model("qwen2")), tiny_tokenizer()
+    sets = own_sets(located.layout)
+    sets["sw"] = replace(sets["sw"], signature=Signature.of(corpus_hash=CORPUS.hash))
+    with pytest.raises(CorpusError, match="9 of the 9 rows"):
+        ablation_matrix(located, tokenizer, CORPUS, sets, NatsPerToken(), draws=1)
+    matrix = ablation_matrix(located, tokenizer, CORPUS, sets, NatsPerToken(), draws=1, same_rows="allow")
+    assert matrix.seen == 9
+
+
+def test_rows_that_are_too_long_are_told_in_the_signature() -> None:
+    texts = {g: (*column[:8], " ".join(["w1"] * 90)) for g, column in CORPUS.texts.items()}
+    found = evaluate(view(tiny_model("qwen2")), tiny_tokenizer(), Corpus("c", CORPUS.ids, texts), NatsPerToken())
+    assert (found.signature["rows"], found.signature["rows_dropped"]) == (8, 1)

@@ -15,6 +15,7 @@ import polars
 import pytest
 
 from neuroglot import corpora
+from neuroglot.errors import CorpusError
 
 LANGUAGES = ("de", "en", "fr")
 TEXTS = {
@@ -182,3 +183,22 @@ def test_what_unpacks_to_more_than_memory_is_refused(tmp_path: Path, monkeypatch
     (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(b"de\n" + b"a\n" * 1000))
     with pytest.raises(corpora.loading.CorpusError, match="unpacks to more than"):
         corpora.load(tmp_path / "a.tsv.gz")
+
+
+def test_rows_of_a_long_table_are_put_together_by_id(tmp_path: Path) -> None:
+    """Whatever their order, and where a language lacks one."""
+    rows = ["id\tlanguage\ttext", "b\tde\tB", "a\tde\tA", "a\ten\ta", "b\ten\tb", "c\ten\tc", "c\tde\tC"]
+    (tmp_path / "t.tsv").write_text("\n".join(rows) + "\n")
+    corpus = corpora.load(tmp_path / "t.tsv")
+    by_id = {row_id: (corpus.texts["de"][row], corpus.texts["en"][row]) for row, row_id in enumerate(corpus.ids)}
+    assert by_id == {"a": ("A", "a"), "b": ("B", "b"), "c": ("C", "c")}
+    (tmp_path / "t.tsv").write_text("\n".join([*rows, "d\tde\tD", "e\ten\te"]) + "\n")
+    assert set(corpora.load(tmp_path / "t.tsv", on_missing="drop").ids) == {"a", "b", "c"}
+
+
+def test_a_first_column_that_does_not_number_the_rows_is_no_index(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("Unnamed: 0,de,en\n0,eins,one\n1,zwei,two\n")
+    assert corpora.load(tmp_path / "t.csv").languages == ("de", "en")
+    (tmp_path / "t.csv").write_text("Unnamed: 0,de,en\n7,eins,one\n1,zwei,two\n")
+    with pytest.raises(CorpusError, match="Unnamed: 0"):
+        corpora.load(tmp_path / "t.csv")

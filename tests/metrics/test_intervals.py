@@ -2,11 +2,14 @@
 
 import math
 import statistics
+from dataclasses import replace
 from itertools import product
 
 import pytest
 import torch
 
+from neuroglot.metrics import ExactAnswer
+from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.intervals import (
     Estimate,
     Score,
@@ -19,6 +22,8 @@ from neuroglot.metrics.intervals import (
     stacked,
 )
 from neuroglot.metrics.paired import exchanged
+from neuroglot.metrics.scoreboard import Scoreboard
+from neuroglot.signature import Signature
 from tests.reports import making
 
 Z = 1.959964
@@ -262,3 +267,92 @@ def test_ends_stay_where_a_number_can_be() -> None:
     unknown = Score(0.3, math.nan, math.nan).within(0, 1)
     assert math.isnan(unknown.low)
     assert math.isnan(unknown.high)
+
+
+def pattern(*rows: str) -> torch.Tensor:
+    """Right (1) and wrong (0) answers, one string an axis before the rows: counts `[len(rows), R, C]`."""
+    right = torch.tensor([[float(sign) for sign in row] for row in rows], dtype=torch.float64)
+    return torch.stack([right, torch.ones_like(right)], dim=-1)
+
+
+def answers_of_two_languages() -> AblationMatrix:
+    """8 rows in two languages; both draws are as often right, and so are the languages with all neurons on."""
+    ablated = torch.ones(2, 8, 2, 2, dtype=torch.float64)
+    ablated[0, :, 0], ablated[1, :, 1] = pattern("01011110", "11001111")
+    random = torch.ones(2, 2, 8, 2, 2, dtype=torch.float64)
+    random[0, 0, :, 0], random[1, 0, :, 0] = pattern("01111110", "11110110")
+    random[0, 1, :, 1], random[1, 1, :, 1] = pattern("10111101", "11101110")
+    baseline = pattern("10101010", "01010101").transpose(0, 1)
+    return AblationMatrix("d", ("de", "sw"), (3, 4), ExactAnswer(), baseline, ablated, random, Signature())
+
+
+def two_rows_more(by_row: list[float], cells: int) -> tuple[float, float, float]:
+    """Bonett and Price of differences that are means of so many answers, each with a pair of its own."""
+    rows, change = len(by_row), sum(by_row)
+    squares = sum(value**2 for value in by_row) + 2 / cells
+    half = T[rows - 1] * math.sqrt((squares / (rows + 2) - (change / (rows + 2)) ** 2) / (rows + 2))
+    return change / rows, change / (rows + 2) - half, change / (rows + 2) + half
+
+
+def test_differences_of_right_answers_know_how_many_answers_a_row_gives() -> None:
+    matrix = replace(answers_of_two_languages(), baseline=torch.ones(8, 2, 2, dtype=torch.float64))
+    off, random = 1 - matrix.ablated[..., 0], 1 - matrix.random[..., 0]
+    own = [float(off[0, row, 0] + off[1, row, 1]) / 2 for row in range(8)]
+    assert ends(matrix.headline().diagonal) == pytest.approx(two_rows_more(own, 2))
+    chance = [float(random[:, 0, row, 0].sum() + random[:, 1, row, 1].sum()) / 4 for row in range(8)]
+    assert ends(matrix.headline().random) == pytest.approx(two_rows_more(chance, 2))
+    draws = [float(random[:, 0, row, 0].mean()) for row in range(8)]
+    assert ends(matrix.random_effects()[0][0]) == pytest.approx(two_rows_more(draws, 2))
+    assert ends(matrix.harm()["random"][0]) == pytest.approx(two_rows_more(draws, 2))
+    assert ends(matrix.effects()[0][0]) == pytest.approx(two_rows_more([float(off[0, row, 0]) for row in range(8)], 1))
+
+
+def test_shares_of_rows_that_are_all_alike_are_of_all_their_answers() -> None:
+    """One of two is right in every row: Wilson's interval of 16 answers."""
+    matrix = answers_of_two_languages()
+    of_rows = torch.ones(2, 2, 8, 2, 2, dtype=torch.float64)
+    of_rows[0, 0, :, 0], of_rows[1, 0, :, 0] = pattern("10101010", "01010101")
+    half = Z * math.sqrt(0.25 / 16 + Z**2 / (4 * 16**2)) / (1 + Z**2 / 16)
+    assert ends(matrix.mean_of_baseline()) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-6)
+    random = replace(matrix, random=of_rows).conditions()["random"][0]
+    assert ends(random) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-6)
+    scoreboard = Scoreboard(("a", "b"), 5, {"entropy": [matrix, matrix]}, {}, Signature())
+    (standing,) = scoreboard.standings()
+    base, off = matrix.baseline[..., 0], matrix.ablated[..., 0]
+    own = [float(base[row].sum() - off[0, row, 0] - off[1, row, 1]) / 2 for row in range(8)]
+    assert ends(standing.own) == pytest.approx(two_rows_more(own, 4))  # two languages in each of two models
+    assert standing.sizes == (3, 4)
+
+
+def test_left_out_units_of_models_and_seeds_give_their_variance() -> None:
+    values = torch.tensor([[1.0, 2.0, 6.0], [3.0, 2.0, 7.0]])  # [rows, units]
+    without = over(row_means(values[..., None]), "models").without["models"][:, 0].tolist()
+    means = values.mean(0).tolist()
+    assert without == pytest.approx([(means[1] + means[2]) / 2, (means[0] + means[2]) / 2, (means[0] + means[1]) / 2])
+
+
+def test_rows_of_the_first_model_keep_their_name() -> None:
+    """So that two comparisons of the same first model are paired by its rows."""
+    first, second = torch.tensor([1.0, 3.0, 2.0]), torch.tensor([4.0, 9.0, 5.0, 6.0])
+    both = stacked([row_means(first[:, None]), row_means(second[:, None])])
+    assert set(both.without) == {"rows", "rows 1"}
+
+
+def test_the_ends_of_a_difference_hold_its_value() -> None:
+    """With two rows more the middle moves towards 0: one row of many that all became right."""
+    right, wrong = torch.ones(3, 1), torch.zeros(3, 1)
+    for first, second, value in ((right, wrong, 1.0), (wrong, right, -1.0)):
+        (score,) = (row_means(first) - row_means(second)).share_differences()
+        assert score.value == value
+        assert score.low <= value <= score.high
+
+
+def test_the_lower_end_of_an_unbounded_ratio_is_the_least_that_cannot_be_told_apart() -> None:
+    harm, reference = [5.0, 5.5, 6.0, 5.2], [1.0, -1.0, 0.5, 0.1]
+    score = two_of(harm, reference).ratio_scores()[0]
+    kept = []
+    for rho in (step / 1000 for step in range(40_000)):
+        rest = [a - rho * b for a, b in zip(harm, reference, strict=True)]
+        if abs(statistics.mean(rest)) <= T[3] * statistics.stdev(rest) / 2:
+            kept.append(rho)
+    assert score.low == pytest.approx(min(kept), abs=0.01)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 from neuroglot import record
@@ -165,3 +166,27 @@ def test_a_token_without_an_embedding_is_named_where_it_is_met(folder: Path) -> 
     texts = dict(corpus.texts) | {language: ("w1 Hund w2", *corpus.texts[language][1:])}
     with pytest.raises(ConfigError, match=r"the token 'Hund' \(number 64\), and the model 64 embeddings"):
         record(view, tokenizer, type(corpus)("with a dog", corpus.ids, texts))
+
+
+def test_precision_and_revision_reach_all_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_model("llama").save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    asked: list[str | None] = []
+
+    def noting(kind: type, name: str) -> None:
+        read = getattr(kind, name).__func__
+
+        def noted(cls, *args, **options):  # type: ignore[no-untyped-def]
+            asked.append(options.pop("revision", None))
+            return read(cls, *args, **options)
+
+        monkeypatch.setattr(kind, name, classmethod(noted))
+
+    for kind, name in (
+        (transformers.PreTrainedConfig, "get_config_dict"), (transformers.AutoTokenizer, "from_pretrained"),
+        (transformers.AutoModelForCausalLM, "from_pretrained"),
+    ):  # fmt: skip
+        noting(kind, name)
+    located, _ = load(str(tmp_path), dtype="bfloat16", revision="other", device="cpu")
+    assert located.model.dtype == torch.bfloat16
+    assert asked.count("other") >= 3

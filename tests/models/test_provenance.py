@@ -143,3 +143,14 @@ def test_thresholds_keep_all_their_digits() -> None:
     base = Recording(fires=(0.1234567,))
     assert base.signature != replace(base, fires=(0.1234568,)).signature
     assert "fires:>0,0.1|" in f"{Recording(fires=(0.0, 0.1)).signature}|"
+
+
+def test_the_commit_of_a_model_of_the_hub_is_told() -> None:
+    model = tiny_model("llama")
+    assert model_signature(model)["revision"] is None
+    model.config._commit_hash = "0a1b2c"
+    assert model_signature(model)["revision"] == "0a1b2c"
+
+
+def test_rows_that_were_dropped_are_counted() -> None:
+    assert made_with(data=tiny_corpus(), rows=7, dropped=2)["rows_dropped"] == 2
