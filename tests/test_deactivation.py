@@ -417,3 +417,69 @@ def test_saved_and_loaded_it_is_the_same(tmp_path) -> None:
             "t", result.layout, result.languages, CATEGORIES, result.ids, result.baseline, result.deactivated,
             result.random, result.sizes, result.signature,
         )  # fmt: skip
+
+
+def with_a_long_row(row: int = 3) -> tuple[Task, Task]:
+    """A task in which a row has a prompt that is too long, and the same task without it."""
+    task = a_task(5, options=0)
+    texts = dict(task.prompts.texts)
+    texts["zh"] = (*texts["zh"][:row], " ".join(["w1"] * 70), *texts["zh"][row + 1 :])
+    others = [place for place in range(5) if place != row]
+    return Task("own", Corpus("p", task.ids, texts), task.answers), task.take(others)
+
+
+@pytest.mark.parametrize("value", ["mean", "mean of other languages"])
+def test_rows_that_are_left_out_enter_no_mean(value: str) -> None:
+    located, (whole, without) = view(tiny_model("llama")), with_a_long_row()
+    found, expected = (deactivate(located, tiny_tokenizer(), task, value=value, draws=1) for task in (whole, without))  # type: ignore[arg-type]
+    assert found.ids == expected.ids
+    torch.testing.assert_close(found.deactivated, expected.deactivated, rtol=1e-4, atol=1e-4, equal_nan=True)
+
+
+def test_a_prompt_needs_room_for_the_longest_answer_where_texts_are_generated() -> None:
+    task = a_task(4, options=0)
+    answers = {g: (" w1 w2 w3 w4 w5 w6", *[" w1"] * 3) for g in LANGUAGES}
+    prompts = dict(task.prompts.texts)
+    prompts["sw"] = (*prompts["sw"][:2], " ".join(["w1"] * 60), prompts["sw"][3])  # 61 tokens and 1 of the answer: of 64
+    tight = Task("t", Corpus("p", task.ids, prompts), Corpus("a", task.ids, answers))
+    located = view(tiny_model("llama"))
+    assert len(deactivate(located, tiny_tokenizer(), tight, level="corpus", draws=1).ids) == 4
+    found = deactivate(located, tiny_tokenizer(), tight, level="corpus", draws=1, by_generation=True)
+    assert found.ids == ("row0", "row1", "row3")
+    assert found.dropped == {"too many tokens": 1}
+
+
+def test_each_draw_that_is_generated_with_has_a_set_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    located, task, used = view(tiny_model("llama")), a_task(3, options=0), []
+
+    def noting(view, tokenizer, task, questions, off, *rest):
+        used.append(tuple(off.tolist()))
+        return torch.full((3, 3), float(len(used)), dtype=torch.float64)
+
+    monkeypatch.setattr("neuroglot.experiments.deactivation.generated_right", noting)
+    result = deactivate(located, tiny_tokenizer(), task, level="corpus", by_generation=True, draws=3, seed=5)
+    assert len(used) == 1 + 4 * (1 + 3)
+    generated, order = COLUMN["generated"], iter(range(1, 99))
+    assert result.baseline[..., generated].unique().tolist() == [next(order)]
+    for place, name in enumerate(CATEGORIES):
+        number = next(order)
+        members = torch.tensor([used[number - 1]])
+        assert result.deactivated[place, ..., generated].unique().tolist() == [number]
+        assert result.sizes[place].sum(1).tolist() == [int(members.sum())] * 3
+        for draw in range(3):
+            number = next(order)
+            assert result.random[draw, place, ..., generated].unique().tolist() == [number]
+            control = random_masks(located.layout, members, 5, ["corpus"], name, draw)[0]
+            assert used[number - 1] == tuple(control.tolist())
+
+
+def test_draws_and_categories_of_a_row_differ() -> None:
+    layout = Layout((("decoder", (64,)),))
+    members = (torch.arange(64) < 20)[None]
+    drawn = {
+        (name, draw, seed): tuple(random_masks(layout, members, seed, ["a"], name, draw)[0].tolist())
+        for name in CATEGORIES
+        for draw in range(3)
+        for seed in (0, 1)
+    }
+    assert len(set(drawn.values())) == len(drawn)

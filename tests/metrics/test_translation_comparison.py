@@ -64,3 +64,9 @@ def test_a_constant_gain_has_no_interval() -> None:
 def test_systems_must_have_the_same_rows() -> None:
     with pytest.raises(ConfigError, match="Expected 2 directions"):
         a_comparison(base=counts(0), other=counts(1)[:, :5])
+
+
+def test_a_difference_to_another_system_leaves_that_one_out() -> None:
+    comparison = a_comparison(base=counts(0), other=counts(1), third=counts(2))
+    assert list(comparison.differences()) == ["other", "third"]
+    assert list(comparison.differences("other")) == ["base", "third"]

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from scipy.stats import binomtest
 
 from neuroglot import models
 from neuroglot.cli import app
 from neuroglot.errors import ConfigError, UnsupportedModelError
-from neuroglot.experiments.prompts import MeasuredSetting
-from neuroglot.metrics.prompts import PromptComparison
+from neuroglot.experiments.prompts import MeasuredSetting, side_by_side
+from neuroglot.layout import Layout
+from neuroglot.metrics.prompts import Counted, PromptComparison, SettingResult
 from neuroglot.recipes import Pmi, all_recipes
 from neuroglot.reports import Report
 from neuroglot.runs.files import load_recipe
 from neuroglot.runs.identity import Identity
+from neuroglot.signature import Signature
 
 JOB = Pmi(
     models=("lab",), corpus="lab", task="iso_date", originals=("de", "sw"), languages=("en", "fr"), parallel=(0, 2),
@@ -272,3 +275,66 @@ def test_the_report_has_both_panels_of_the_peak_figure(comparison) -> None:
         for _, rank, rate in (row for row in tables["peaks-by-rank"] if row[0] == name):
             assert rate == pytest.approx(ordered[rank - 1] / steps, rel=1e-5)
     assert len(tables["activated-by-layer"]) == len(comparison.settings) * len(comparison.layout.layers)
+
+
+def test_p_values_are_of_their_role_and_adjusted_together(comparison) -> None:
+    base, raw = comparison.settings["direct"], {}
+    neurons = sum(layer.width for layer in comparison.layout.layers)
+    for name, result in list(comparison.settings.items())[1:]:
+        pairs = {"score": [one.score[..., 0].mean(1) for one in (base, result)]}
+        for role in ("steps", "forced"):
+            pairs[role] = [
+                one.firing[role].fired.sum((1, 2)) / (one.firing[role].tokens.sum(1) * neurons) for one in (base, result)
+            ]
+        for role, (first, second) in pairs.items():
+            fell, rose = int((second < first).sum()), int((second > first).sum())
+            raw[role, name] = float(binomtest(fell, fell + rose).pvalue) if fell + rose else 1.0
+    expected, largest = {}, 0.0
+    for position, key in enumerate(sorted(raw, key=raw.__getitem__)):
+        largest = max(largest, min(1.0, raw[key] * (len(raw) - position)))
+        expected[key] = largest
+    assert comparison.p_values == pytest.approx(expected)
+    marked = {key: place / 100 for place, key in enumerate(raw)}
+    told = replace(comparison)
+    told.__dict__["p_values"] = marked
+    for role in ("steps", "forced"):
+        found = told.activated_differences(role)
+        assert {name: found[name].p for name in found} == {name: marked[role, name] for name in found}
+    assert {name: one.p for name, one in told.score_differences().items()} == {
+        name: p for (role, name), p in marked.items() if role == "score"
+    }
+
+
+def test_p_values_of_many_rows_are_adjusted() -> None:
+    layout = Layout((("decoder", (4,)),))
+
+    def setting(scores: list[float]) -> SettingResult:
+        score = torch.tensor(scores, dtype=torch.float64)[:, None, None]
+        tokens = torch.ones(len(scores), 1, dtype=torch.int64)
+        firing = {"steps": Counted(torch.ones(len(scores), 1, 1, dtype=torch.int64), tokens)}
+        return SettingResult(score, firing, torch.zeros(4), torch.zeros(1), tokens, tokens)
+
+    settings = {"direct": setting([0.0] * 10), "a": setting([1.0] * 10), "b": setting([1.0] * 8 + [-1.0] * 2)}
+    made = PromptComparison("m", "d", ("de",), layout, "hits", "share", lambda c: c[..., 0], settings, Signature())
+    a, b = 2 / 2**10, 2 * (1 + 10 + 45) / 2**10
+    assert made.p_values["score", "a"] == pytest.approx(4 * a)  # of four tests
+    assert made.p_values["score", "b"] == pytest.approx(3 * b)
+
+
+def test_zeros_of_several_originals_are_weighted_by_their_steps() -> None:
+    def setting(tokens: int, zeros: float) -> SettingResult:
+        counts = torch.full((2, 1), tokens)
+        firing = {"steps": Counted(torch.zeros(2, 1, 1, dtype=torch.int64), counts)}
+        return SettingResult(torch.zeros(2, 1, 1), firing, torch.ones(4), torch.tensor([zeros]), counts, counts)
+
+    both = side_by_side([setting(1, 0.2), setting(3, 0.6)])
+    assert both.zero_by_layer.tolist() == pytest.approx([0.2 * 0.25 + 0.6 * 0.75])
+
+
+def test_the_cost_of_a_prompt_is_its_tokens(loaded, comparison) -> None:
+    """Without those that were generated and read again."""
+    _, tokenizer = loaded
+    for place, original in enumerate(JOB.originals):
+        for name, prompts in JOB.prompt_sets(inputs_of(JOB, original), tokenizer, original).items():
+            expected = [len(tokenizer(prompt.text)["input_ids"]) for prompt in prompts.prompts]
+            assert comparison.settings[name].prompt_tokens[:, place].tolist() == expected

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from neuroglot import ablation_matrix
+from neuroglot.corpora.corpus import text_hashes
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.experiments.scoreboard import RANKABLE, compare_selectors, gather, over_models
 from neuroglot.metrics import NatsPerToken
@@ -126,3 +127,32 @@ def test_selected_neurons_are_switched_off(run, capsys: pytest.CaptureFixture[st
     with pytest.raises(ConfigError, match="limit"):
         run("ablate", "model", "--corpus", "texts", "--neurons", "sets", "--limit", "0", "--out", "no")
     assert not Path("no").exists()
+
+
+def test_seed_rule_and_rows_reach_the_sets_and_their_controls(monkeypatch: pytest.MonkeyPatch) -> None:
+    located, (selection, held_out) = view(tiny_model("llama")), some_rows()
+    handed: list[tuple] = []
+
+    def noting(view, tokenizer, data, sets, metric, **options):
+        handed.append((data.ids, sets, options))
+        return ablation_matrix(view, tokenizer, data, sets, metric, **options)
+
+    monkeypatch.setattr("neuroglot.experiments.scoreboard.ablation_matrix", noting)
+    compare_selectors(
+        located, TOKENIZER, selection, held_out, count=5, draws=2, seed=3, selectors=("random", "magnitude")
+    )
+    evidence = gather(located, TOKENIZER, selection, ("counts",))
+    expected = at_random(evidence.activity, count=5, seed=3)
+    assert {g: one.members.tolist() for g, one in handed[0][1].items()} == {
+        g: one.members.tolist() for g, one in expected.items()
+    }
+    for rule, (ids, sets, options) in zip(("random", "magnitude"), handed, strict=True):
+        assert ids == held_out.ids
+        assert (options["rule"], options["seed"], options["draws"], options["random_on"]) == (rule, 3, 2, "own")
+        assert all(one.read.tolist() == sorted(text_hashes(selection)) for one in sets.values())
+
+
+def test_a_selector_has_its_papers_name_too() -> None:
+    located = view(tiny_model("llama"))
+    board = compare_selectors(located, TOKENIZER, *some_rows(), count=5, draws=1, selectors=("lape",))
+    assert list(board.matrices) == ["entropy"]

@@ -1,17 +1,20 @@
 """The section of a deactivation: its sentence whichever way it comes out, and its figures."""
 
 import json
+import math
 from dataclasses import replace
 
 import plotly.graph_objects as go
 import pytest
 import torch
+from scipy.stats import ttest_1samp
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.reports import Report
 from neuroglot.reports.section import section_of
+from neuroglot.reports.wording import number
 from neuroglot.signature import Signature
 from tests.reports import making
 
@@ -154,3 +157,112 @@ def test_the_section_holds_all_numbers(options: bool, tmp_path) -> None:
 def test_accuracy_is_that_of_the_options_where_there_are_any() -> None:
     assert simulated(options=True).accuracy == "option"
     assert simulated(options=False).accuracy == "exact"
+
+
+def holm_of(p_values: list[float]) -> list[float]:
+    adjusted, largest = [1.0] * len(p_values), 0.0
+    for position, index in enumerate(sorted(range(len(p_values)), key=lambda at: p_values[at])):
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - position)))
+        adjusted[index] = largest
+    return adjusted
+
+
+def test_p_of_falls_and_of_what_is_beyond_random_are_of_paired_t_tests() -> None:
+    """Draws that are all alike leave the rows alone."""
+    result = simulated(falls=(0.3, 0.2, 0.1, 0.0), random=(0.1, 0.2, 0.3, 0.0), rows=20)
+    result = replace(result, random=result.random[:1].expand(3, -1, -1, -1, -1).clone())
+    effects = result.effects("log_probability")
+    for g in range(5):
+        of = slice(None) if g == 4 else slice(g, g + 1)
+        on, off, chance = (
+            part[..., of, 0].mean(-1) for part in (result.baseline, result.deactivated, result.random[0])
+        )
+        raw = [float(ttest_1samp(on - off[t], 0).pvalue) for t in range(4)]
+        raw += [float(ttest_1samp(chance[t] - off[t], 0).pvalue) for t in range(4)]
+        expected = holm_of(raw)
+        assert [effects[t][g].p for t in range(4)] == pytest.approx(expected[:4], rel=1e-6)
+        assert [effects[t][g].p_beyond_random for t in range(4)] == pytest.approx(expected[4:], rel=1e-6)
+
+
+def right_or_wrong(**answers: list[list[str]]) -> Deactivation:
+    """Of two languages and the first category from strings of 1 and 0; `random` by draw, all else is right."""
+    result = simulated(languages=("en", "de"), rows=8, draws=2)
+    parts = {name: torch.ones_like(getattr(result, name)) for name in ("baseline", "deactivated", "random")}
+    for name, of_draws in answers.items():
+        columns = torch.tensor([[[float(sign) for sign in column] for column in draw] for draw in of_draws])
+        part = columns.transpose(1, 2)[..., None].double()  # [draws, R, G, 1]
+        if name == "baseline":
+            parts[name] = part[0].expand(-1, -1, len(OUTCOMES)).clone()
+        elif name == "deactivated":
+            parts[name][0] = part[0]
+        else:
+            parts[name][:, 0] = part
+    return replace(result, **parts)
+
+
+def test_falls_of_answers_have_a_pair_of_rows_more_for_each_answer_of_a_row() -> None:
+    """Bonett and Price: one language gives one answer a row, the mean over two of them two."""
+    columns = ["01011110", "11001111"]
+    result = right_or_wrong(deactivated=[columns])
+    falls = [[1 - float(column[row]) for column in columns] for row in range(8)]
+    by_language = [([row[g] for row in falls], 1) for g in range(2)]
+    for g, (values, cells) in enumerate([*by_language, ([sum(row) / 2 for row in falls], 2)]):
+        score = result.effects("exact")[0][g].deactivated
+        middle, squares = sum(values) / 10, sum(value**2 for value in values) + 2 / cells
+        half = 2.364624 * math.sqrt((squares / 10 - middle**2) / 10)
+        assert (score.value, score.low, score.high) == pytest.approx((sum(values) / 8, middle - half, middle + half))
+
+
+def test_levels_of_rows_that_are_all_alike_are_of_all_their_answers() -> None:
+    """Wilson's interval of a half: of 8 rows with an answer in each of two languages, in two draws, or in both."""
+
+    def wilson(answers: int) -> tuple[float, float, float]:
+        z = 1.959964
+        half = z * math.sqrt(0.25 / answers + z**2 / (4 * answers**2)) / (1 + z**2 / answers)
+        return 0.5, 0.5 - half, 0.5 + half
+
+    one, other = "10101010", "01010101"
+    result = right_or_wrong(baseline=[[one, other]], deactivated=[[one, other]], random=[[one, other], [other, one]])
+    levels = result.levels("exact")
+    for name, language, answers in (
+        ("on", 2, 16), ("all-shared", 2, 16), ("random: all-shared", 0, 16), ("random: all-shared", 2, 32),
+    ):  # fmt: skip
+        score = levels[name][language]
+        assert (score.value, score.low, score.high) == pytest.approx(wilson(answers), abs=1e-6)
+
+
+def test_every_number_stands_under_its_title() -> None:
+    result = simulated(seed=3)
+    section = section_of(result)
+    tables = {table.key: table for table in section.all_tables()}
+
+    def cells(key: str) -> list[dict[str, object]]:
+        table = tables[key]
+        return [dict(zip([column.name for column in table.columns], row, strict=True)) for row in table.rows]
+
+    def rounded(value: float) -> float:
+        return float(f"{value:.6g}")
+
+    effects = result.mean_effects("log_probability")
+    for row, own in zip(cells("fall-by-category"), cells("fall-per-thousand"), strict=True):
+        effect = effects[str(row["category"])]
+        for title, score in (
+            ("fall", effect.deactivated), ("random", effect.random), ("beyond random", effect.beyond_random),
+        ):  # fmt: skip
+            found = [row[name] for name in (title, f"{title}, low", f"{title}, high")]
+            assert found == [rounded(end) for end in (score.value, score.low, score.high)]
+        assert own["fall"] == rounded(effect.per_thousand.value)
+        assert own["random"] == rounded(effect.random_per_thousand.value)
+    _, adjusted = result.adjusted_tests()
+    for row in cells("mcnemar-by-language"):
+        test = adjusted["option"][str(row["category"])].by_language[result.languages.index(str(row["language"]))]
+        assert (row["became wrong"], row["became right"]) == (test.fell, test.rose)
+    uneven = replace(result, sizes=result.sizes * torch.tensor([1, 2, 3], dtype=torch.int32))
+    for row in next(t for t in section_of(uneven).all_tables() if t.key == "sizes-by-layer").rows:
+        place = CATEGORIES.index(row[1])
+        assert row[2] == int(result.sizes[place, 0, 0]) * (1 + int(str(row[0]).split()[-1]))
+    assert section.summary is not None
+    assert [row[4] for row in section.summary.rows] == [
+        number(result.levels("option")[name][-1].value) for name in CATEGORIES
+    ]
+    assert any(number(result.levels("option")[row[0]][0].value) != row[4] for row in section.summary.rows)

@@ -15,9 +15,11 @@ from neuroglot.errors import ArtifactError, ConfigError, UnsupportedModelError
 from neuroglot.storage import Kept
 from neuroglot.tokens.examples import examples as encoded
 from neuroglot.training import Lora, Tuned, TuningConfig, tune
-from neuroglot.training.checkpoints import last_whole, step_of
-from neuroglot.training.trainer import new_trainer
+from neuroglot.training.adapters import with_adapters
+from neuroglot.training.checkpoints import drop_old, last_whole, seal, step_of
+from neuroglot.training.trainer import new_trainer, read_once
 from neuroglot.training.tuning import completions
+from neuroglot.training.types import Training
 from tests.families import tiny_model
 from tests.tiny import tiny_tokenizer
 from tests.training.making import examples
@@ -279,3 +281,57 @@ def test_the_recipe_has_the_same_learning_rate(rank: int, used: str) -> None:
 
     job = Tune(model="lab", corpus="lab", originals=("de",), steps=1, lora_rank=rank)
     assert job.tuning.rate == float(used)
+
+
+def test_the_trainer_has_every_option_of_the_training(tmp_path: Path) -> None:
+    training = Training(
+        steps=9, learning_rate=0.3, batch_size=3, accumulation=4, schedule="cosine", warmup=2, weight_decay=0.7,
+        beta2=0.8, label_smoothing=0.1, seed=8,
+    )  # fmt: skip
+    texts = encoded(tiny_tokenizer(), examples(), end="eos").texts
+    used = new_trainer(tiny_model("llama"), texts, completions(0), training, tmp_path).args
+    assert (used.max_steps, used.learning_rate, used.per_device_train_batch_size) == (9, 0.3, 3)
+    assert (used.gradient_accumulation_steps, used.lr_scheduler_type, used.warmup_steps) == (4, "cosine", 2)
+    assert (used.weight_decay, used.adam_beta2, used.label_smoothing_factor, used.seed) == (0.7, 0.8, 0.1, 8)
+
+
+def test_all_rows_are_read_once_where_a_training_is_timed() -> None:
+    seen: list[int] = []
+    collate = completions(0)
+
+    def noting(rows):  # type: ignore[no-untyped-def]
+        seen.extend(len(row.token_ids) for row in rows)
+        return collate(rows)
+
+    texts = encoded(tiny_tokenizer(), examples(), end="eos").texts
+    read_once(tiny_model("llama"), texts, noting, 5)
+    assert seen == [len(text.token_ids) for text in texts]
+
+
+def test_adapters_are_as_they_are_asked_for() -> None:
+    (config,) = with_adapters(tiny_model("llama"), Lora(3, 12, 0.25, ("q_proj",)), 0).peft_config.values()  # type: ignore[attr-defined]
+    assert (config.r, config.lora_alpha, config.lora_dropout, config.target_modules) == (3, 12, 0.25, {"q_proj"})
+    first, again, other = (
+        {
+            name: weight.clone()
+            for name, weight in with_adapters(tiny_model("llama"), Lora(3), seed).named_parameters()
+            if "lora_A" in name
+        }
+        for seed in (1, 1, 2)
+    )
+    assert all(torch.equal(weight, again[name]) for name, weight in first.items())
+    assert not any(torch.equal(weight, other[name]) for name, weight in first.items())
+
+
+def test_the_newest_checkpoint_is_that_of_most_steps(tmp_path: Path) -> None:
+    """Not the last one in alphabetical order; and files in its folders are looked at too."""
+    for step in (2, 9, 10):
+        (tmp_path / f"checkpoint-{step}" / "deep").mkdir(parents=True)
+        (tmp_path / f"checkpoint-{step}" / "deep" / "file").write_text(str(step))
+        seal(tmp_path / f"checkpoint-{step}")
+    assert step_of(last_whole(tmp_path)) == 10
+    (tmp_path / "checkpoint-10" / "deep" / "file").write_text("damaged")
+    assert step_of(last_whole(tmp_path)) == 9
+    (tmp_path / "checkpoint-10").mkdir()
+    drop_old(tmp_path, keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-9"]
