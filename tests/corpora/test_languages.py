@@ -1,7 +1,8 @@
 import pytest
+from langcodes import Language, language_lists
 
 from neuroglot import corpora
-from neuroglot.corpora.languages import ALSO_WORDS, known_code
+from neuroglot.corpora.languages import ALSO_WORDS, _names, choose, known_code
 from neuroglot.errors import CorpusError
 
 
@@ -104,3 +105,16 @@ def test_every_language_of_flores_is_known_and_stays_apart():
 )  # fmt: skip
 def test_a_name_in_full_is_a_language(name: str, code: str) -> None:
     assert corpora.language_code(name) == code
+
+
+def test_a_name_of_two_languages_names_none(monkeypatch):
+    """CLDR has none today."""
+    monkeypatch.setattr(language_lists, "CLDR_LANGUAGES", {"de", "sw"})
+    monkeypatch.setattr(Language, "autonym", lambda self: "Same")
+    assert _names.__wrapped__() == {"german": "de", "swahili": "sw"}
+
+
+def test_languages_are_read_in_the_order_asked_for_or_else_sorted():
+    names = {"sw.txt": "sw", "en.txt": "en", "de.txt": "deu"}
+    assert list(choose(names, None, "x").items()) == [("de", "de.txt"), ("en", "en.txt"), ("sw", "sw.txt")]
+    assert list(choose(names, ["sw", "de"], "x").items()) == [("sw", "sw.txt"), ("de", "de.txt")]

@@ -9,7 +9,7 @@ from neuroglot.activity.activity import Activity
 from neuroglot.activity.translation import collect
 from neuroglot.cli import app
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
-from neuroglot.experiments.translations import translate_directions
+from neuroglot.experiments.translations import score_translations, translate_directions
 from neuroglot.generation.decoding import Decoding
 from neuroglot.interventions.compacting import load_compacted
 from neuroglot.neurons.masks import DirectionMasks
@@ -110,6 +110,21 @@ def test_translations_are_kept_beside_their_references(run) -> None:  # type: ig
             assert [line[name] for line in lines if line["direction"] == direction] == column
     assert lines[0]["source"] == corpus.texts["de"][0]
     assert lines[0]["reference"] == corpus.texts["en"][0]
+    table = next(table for table in report.sections[0].all_tables() if table.key == "scores-of-texts")
+    masked, plain = (
+        translate_directions(
+            view, translation_tokenizer(), corpus.head(3), ["de-en", "en-fr"], used, decoding=Decoding(5)
+        )
+        for used in (masks, None)
+    )
+    scores = score_translations(masked, corpus, ("bleu", "chrf++"), baseline=plain)
+    compared = [score.baseline for of_direction in scores.values() for score in of_direction]
+    assert any(one.difference.value for one in compared if one is not None)
+    names = [column.name for column in table.columns]
+    found = [dict(zip(names, row, strict=True)) for row in table.rows]
+    assert [row["difference"] for row in found] == pytest.approx(
+        [one.difference.value for one in compared if one is not None], abs=1e-4
+    )
     (section,) = report.sections
     fields = dict(section.signature.fields)
     assert (fields["masks"], fields["rows"], fields["beams"]) == (masks.hash, 3, 1)

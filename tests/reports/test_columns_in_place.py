@@ -1,11 +1,17 @@
 """Own, other and random stand in their own columns and maps: each has a number that the others cannot have."""
 
 import re
+from dataclasses import replace
 
+import pytest
+import torch
+
+from neuroglot.metrics import ExactAnswer
 from neuroglot.metrics.intervals import Score
+from neuroglot.metrics.metrics import BitsPerByte, Evaluation
 from neuroglot.metrics.scoreboard import Scoreboard
-from neuroglot.reports.section import section_of
-from neuroglot.reports.wording import NO_INTERVAL, bracketed, number
+from neuroglot.reports.section import section_of, section_of_several
+from neuroglot.reports.wording import NO_INTERVAL, bracketed, in_unit, multiple, number, seen_rows
 from tests.metrics.test_scoreboard import uneven_board
 from tests.reports import making
 
@@ -78,3 +84,70 @@ def test_what_has_no_interval_says_so() -> None:
     nothing = float("nan")
     assert bracketed(Score(1.0, nothing, nothing)) == NO_INTERVAL
     assert bracketed(Score(1.0, 0.5, float("inf"))) == "[0.500, unbounded]"
+
+
+def rounded(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def test_a_row_of_the_matrix_is_of_the_language_whose_neurons_are_off() -> None:
+    matrix = making.loss_matrix(LANGUAGES, own=0.8, other=0.2, control=0.05)
+    table = next(table for table in section_of(matrix).all_tables() if table.key.startswith("ablation-matrix"))
+    names = [column.name for column in table.columns]
+    effects, random = matrix.effects(), matrix.random_effects()
+    cells = [dict(zip(names, row, strict=True)) for row in table.rows]
+    assert {(row["neurons off"], row["measured on"]): (row["effect"], row["random"]) for row in cells} == {
+        (off, on): (rounded(effects[s][g].value), rounded(random[s][g].value))
+        for s, off in enumerate(LANGUAGES)
+        for g, on in enumerate(LANGUAGES)
+    }
+
+
+def test_ratios_and_other_units_are_of_the_condition_that_they_name() -> None:
+    matrix = making.loss_matrix(LANGUAGES, own=0.8, other=0.2, control=0.05)
+    section, means = section_of(matrix), matrix.headline()
+    assert section.headline is not None
+    for name in ("diagonal_over_off_diagonal", "diagonal_over_random"):
+        assert section.headline[name] == getattr(means, name).to_json()
+    for name in ("diagonal", "off_diagonal", "random"):
+        assert section.headline[name] == getattr(means, name).value
+    notes = {one.role: one.remark for one in section.key_numbers}
+    assert notes["other"].startswith(f"own is {multiple(means.diagonal_over_off_diagonal.value)} ×")
+    assert notes["random"].startswith(f"own is {multiple(means.diagonal_over_random.value)} ×")
+    (remark,) = [remark for remark in section.remarks if remark.startswith("In bits")]
+    bits = replace(matrix, metric=BitsPerByte()).headline()
+    for score, what in (
+        (bits.diagonal, "its own neurons"), (bits.off_diagonal, "another language's"), (bits.random, "random ones"),
+    ):  # fmt: skip
+        assert f"{in_unit(score, BitsPerByte())} for {what}" in remark
+
+
+def test_an_activity_has_rates_and_silent_neurons_in_their_columns() -> None:
+    activity = making.activity(LANGUAGES)
+    (table,) = section_of(activity).tables
+    names = [column.name for column in table.columns]
+    for place, row in enumerate(table.rows):
+        cells = dict(zip(names, row, strict=True))
+        fired, tokens = activity.fired[0, place].double(), int(activity.tokens[place])
+        assert cells["language"] == LANGUAGES[place]
+        assert cells["tokens"] == tokens
+        assert cells["mean firing rate"] == pytest.approx(float(fired.mean()) / tokens, rel=1e-4)
+        assert cells["never fire"] == pytest.approx(float((fired == 0).double().mean()), rel=1e-4)
+
+
+def test_an_evaluation_says_which_way_is_better_and_names_the_ends() -> None:
+    loss = making.evaluation(LANGUAGES)
+    right = Evaluation("sums", LANGUAGES, ExactAnswer(), making.accuracy_matrix(LANGUAGES).baseline, making.SIGNATURE)
+    assert "further left is better" in section_of(loss).figures[0].caption
+    assert "further right is better" in section_of(right).figures[0].caption
+    low = replace(right, data="dates", counts=right.counts * torch.tensor([0.5, 1.0], dtype=torch.float64))
+    sentence = section_of_several(right, (right, low)).sentence
+    means = {one.data: number(one.mean.value) for one in (right, low)}
+    assert f"between {means['dates']} (dates) and {means['sums']} (sums)" in sentence
+
+
+def test_a_scoreboard_says_how_many_rows_were_selected_on_at_most() -> None:
+    made = board()
+    some = {name: [replace(one, seen=3 * place) for one in of] for place, (name, of) in enumerate(made.matrices.items())}
+    assert section_of(replace(made, matrices=some)).sentence.startswith(seen_rows(3))
+    assert seen_rows(3)

@@ -8,15 +8,19 @@ import pytest
 import torch
 
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directions import directions_of
 from neuroglot.errors import ConfigError
 from neuroglot.experiments.specialization import (
     SYSTEMS,
     ComparisonConfig,
     _longest_like,
+    _overlap,
     _random_like,
     compare_specialization,
+    parts_of,
 )
 from neuroglot.lab.translator import TranslatorConfig, new_translator
+from neuroglot.layout import Layout
 from neuroglot.models import view
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.recipes.specialize_compare import SpecializeCompare
@@ -63,8 +67,6 @@ def test_controls_have_as_many_neurons_in_every_layer(config: ComparisonConfig) 
     model, tokenizer = new_translator(corpus, SMALL, seed=3)
     located = view(model)
     kept = torch.rand(2, located.layout.neuron_count) < 0.6
-    from neuroglot.corpora.directions import directions_of
-
     masks = DirectionMasks(located.layout, directions_of(("en", "de")), kept)
     for control in (_random_like(masks, 0), _longest_like(masks, located)):
         assert torch.equal(control.sizes(), masks.sizes())
@@ -102,3 +104,30 @@ def test_a_run_of_other_steps_does_not_go_on_nor_is_its_result_given(config: Com
     with pytest.raises(ConfigError, match="Got the seeds"):
         replace(job, seeds=(1, 1)).run(tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_each_seed_has_rows_of_its_own(config: ComparisonConfig) -> None:
+    """Of a corpus by another split, of the lab by other documents."""
+    corpus_parts = [parts_of(config, seed) for seed in (0, 1, 0)]
+    assert [[len(part) for part in parts] for parts in corpus_parts] == [[47, 8, 5]] * 3
+    tests = [parts[2].texts["en"] for parts in corpus_parts]
+    assert tests[0] == tests[2] != tests[1]
+    for parts in corpus_parts:
+        assert sum(len(part) for part in parts) == len(set().union(*(part.ids for part in parts)))
+    lab = replace(config, data="lab", languages=("en", "de"), rows=12)
+    documents = [parts_of(lab, seed) for seed in (0, 1)]
+    for first, second in zip(*documents, strict=True):
+        assert first.texts["en"] != second.texts["en"]
+
+
+def test_masks_overlap_in_encoders_by_target_and_in_decoders_by_source() -> None:
+    """Encoders are compared over directions into the pivot, decoders over those out of it."""
+    layout = Layout((("encoder", (4,)), ("decoder", (4,))))
+    directions = directions_of(("en", "de", "fr"))
+    assert list(map(str, directions)) == ["en-de", "en-fr", "de-en", "fr-en"]
+    sets = {  # encoder, decoder
+        "en-de": ("1111", "1100"), "en-fr": ("1111", "0100"), "de-en": ("1110", "1111"), "fr-en": ("1000", "1111"),
+    }  # fmt: skip
+    kept = torch.tensor([[sign == "1" for sign in "".join(sets[str(direction)])] for direction in directions])
+    found = _overlap(DirectionMasks(layout, directions, kept), "en")
+    assert found.tolist() == pytest.approx([1 / 3, 1 / 2])  # intersection over union of de-en, fr-en; of en-de, en-fr
