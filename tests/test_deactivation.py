@@ -440,7 +440,11 @@ def test_a_prompt_needs_room_for_the_longest_answer_where_texts_are_generated() 
     task = a_task(4, options=0)
     answers = {g: (" w1 w2 w3 w4 w5 w6", *[" w1"] * 3) for g in LANGUAGES}
     prompts = dict(task.prompts.texts)
-    prompts["sw"] = (*prompts["sw"][:2], " ".join(["w1"] * 60), prompts["sw"][3])  # 61 tokens and 1 of the answer: of 64
+    prompts["sw"] = (
+        *prompts["sw"][:2],
+        " ".join(["w1"] * 60),
+        prompts["sw"][3],
+    )  # 61 tokens and 1 of the answer: of 64
     tight = Task("t", Corpus("p", task.ids, prompts), Corpus("a", task.ids, answers))
     located = view(tiny_model("llama"))
     assert len(deactivate(located, tiny_tokenizer(), tight, level="corpus", draws=1).ids) == 4

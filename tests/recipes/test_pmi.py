@@ -284,7 +284,8 @@ def test_p_values_are_of_their_role_and_adjusted_together(comparison) -> None:
         pairs = {"score": [one.score[..., 0].mean(1) for one in (base, result)]}
         for role in ("steps", "forced"):
             pairs[role] = [
-                one.firing[role].fired.sum((1, 2)) / (one.firing[role].tokens.sum(1) * neurons) for one in (base, result)
+                one.firing[role].fired.sum((1, 2)) / (one.firing[role].tokens.sum(1) * neurons)
+                for one in (base, result)
             ]
         for role, (first, second) in pairs.items():
             fell, rose = int((second < first).sum()), int((second > first).sum())

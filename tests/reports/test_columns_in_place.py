@@ -148,6 +148,8 @@ def test_an_evaluation_says_which_way_is_better_and_names_the_ends() -> None:
 
 def test_a_scoreboard_says_how_many_rows_were_selected_on_at_most() -> None:
     made = board()
-    some = {name: [replace(one, seen=3 * place) for one in of] for place, (name, of) in enumerate(made.matrices.items())}
+    some = {
+        name: [replace(one, seen=3 * place) for one in of] for place, (name, of) in enumerate(made.matrices.items())
+    }
     assert section_of(replace(made, matrices=some)).sentence.startswith(seen_rows(3))
     assert seen_rows(3)
