@@ -287,7 +287,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "metrics/translation.py", "tests/metrics/test_translation_comparison.py",
         ("if name != (to or self.base)", "if name != self.base"),
-        ('.map(self.value), "seeds")', '.map(self.value), "models")'),
     ),
     *_of(
         "reports/sections/ablation.py", "tests/reports/test_columns_in_place.py tests/reports/test_report.py",
@@ -456,7 +455,7 @@ def run(mutations: list[Mutation], workers: int = 1, seconds: float = SECONDS) -
                     del running[copy]
                     free.append(copy)
                     shutil.copy2(ROOT / PACKAGE / mutation.file, copy / PACKAGE.name / mutation.file)  # with its time
-                    state = "timed out" if tests.status is None else "killed" if tests.status else "survived"
+                    state: State = "timed out" if tests.status is None else "killed" if tests.status else "survived"
                     yield Outcome(mutation, state, tests.spent, tests.failed)
 
 

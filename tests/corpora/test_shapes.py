@@ -15,6 +15,7 @@ import polars
 import pytest
 
 from neuroglot import corpora
+from neuroglot.corpora.endings import files_by_language
 from neuroglot.errors import CorpusError
 
 LANGUAGES = ("de", "en", "fr")
@@ -202,3 +203,9 @@ def test_a_first_column_that_does_not_number_the_rows_is_no_index(tmp_path: Path
     (tmp_path / "t.csv").write_text("Unnamed: 0,de,en\n7,eins,one\n1,zwei,two\n")
     with pytest.raises(CorpusError, match="Unnamed: 0"):
         corpora.load(tmp_path / "t.csv")
+
+
+def test_an_ending_that_is_a_word_or_stands_alone_names_no_language() -> None:
+    """`tag` and `src` are codes of languages too; another corpus has one file only."""
+    names = ["train.de", "train.en", "train.tag", "train.src", "train.ids", "other.fr"]
+    assert files_by_language(Path("x"), names) == {"train.de": "de", "train.en": "en"}
