@@ -29,7 +29,7 @@ from typing import Literal, NoReturn
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("src/neuroglot")
 SECONDS = 60.0
-OPTIONS = ("-q", "-n", "0", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+OPTIONS = ("-rfE", "-n", "0", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 # What all tests import, before they are forked; nothing of these is mutated.
 LIBRARIES = (
     "torch", "transformers", "transformers.models.auto.modeling_auto", "scipy.stats", "polars", "pydantic", "cyclopts",
