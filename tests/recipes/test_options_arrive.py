@@ -144,7 +144,7 @@ def test_a_comparison_is_from_before_to_after(monkeypatch) -> None:
 def test_generated_texts_stand_beside_the_prompts_of_their_rows(here: Path, monkeypatch) -> None:
     """Rows that were too long are not among them."""
     prompts = tiny_corpus(30)
-    answers = {language: ("x", "y") for language in prompts.languages}
+    answers = dict.fromkeys(prompts.languages, ("x", "y"))
     written = SimpleNamespace(ids=("4", "9"), texts=answers, signature=Signature.of(model="m"))
     monkeypatch.setattr(decoding, "generate", lambda *_, **__: written)
     recipe = Generate(**ON_TEXTS)
