@@ -22,6 +22,7 @@ from neuroglot.recipes.analyze import Analyze
 from neuroglot.recipes.options import OnLanguages
 from neuroglot.recipes.reading import part_of
 from neuroglot.recipes.scoreboard import Scoreboard
+from neuroglot.runs.identity import Identity
 from neuroglot.signature import Signature
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
@@ -58,7 +59,7 @@ def test_a_scoreboard_selects_and_scores_on_other_rows_with_the_seed(run, monkey
     with pytest.raises(Stopped):
         Scoreboard(**options, random_draws=3).run()
     ((_, _, selection, held_out), handed) = calls[0]
-    expected = selection_and_held_out(Scoreboard(**options)._corpus(SimpleNamespace(note=lambda *_: None), 0), 7, 5)
+    expected = selection_and_held_out(Scoreboard(**options)._corpus(Identity(), 0), 7, 5)
     assert (selection.ids, held_out.ids) == tuple(part.ids for part in expected)
     assert (handed["seed"], handed["draws"], handed["count"]) == (5, 3, 4)
 
@@ -74,7 +75,7 @@ def test_ablate_scores_its_part_with_its_seed(run, monkeypatch) -> None:
         ).run()  # fmt: skip
     ((_, _, data, *_), handed) = calls[0]
     rest = part_of(OnLanguages(part="rest"), Ablate(model="m", corpus="texts", neurons=Path("s")).load_corpus(
-        SimpleNamespace(note=lambda *_: None)))  # type: ignore[arg-type]  # fmt: skip
+        Identity()))  # fmt: skip
     assert data.ids == rest.ids[:5]
     assert (handed["seed"], handed["draws"], handed["same_rows"]) == (9, 2, "allow")
 

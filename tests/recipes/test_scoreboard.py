@@ -72,7 +72,7 @@ def test_bad_names_and_numbers_are_refused() -> None:
     with pytest.raises(ConfigError, match="takes no number of neurons"):
         compare_selectors(located, TOKENIZER, *some_rows(), count=5, selectors=("exclusive",))
     with pytest.raises(ConfigError, match="There is no selector"):
-        compare_selectors(located, TOKENIZER, *some_rows(), count=5, selectors=("lape",))
+        compare_selectors(located, TOKENIZER, *some_rows(), count=5, selectors=("lap",))
     with pytest.raises(ConfigError, match="Every selector refused"):
         compare_selectors(located, TOKENIZER, *some_rows(), count=10**6, selectors=("random", "entropy"))
 

@@ -1,5 +1,6 @@
 """A run folder is whole or goes on; it replaces nothing that is not a run, and is used by one process at a time."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -8,9 +9,14 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 
 from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.reports import Report
 from neuroglot.runs.folder import MARKER, UNFINISHED
+from neuroglot.runs.identity import Identity
+from neuroglot.runs.run import Run
+from neuroglot.signature import Signature, versions
 from neuroglot.storage import write_whole
 from tests.runs.toys import Toy
 
@@ -25,7 +31,7 @@ def test_a_finished_run_has_its_files_and_its_marker(tmp_path):
     assert set(contents(tmp_path / "run")) == names | {MARKER}
     marker = json.loads((tmp_path / "run" / MARKER).read_text())
     assert set(marker["files"]) == names
-    assert marker["identity"]["data"] == {"name": "a"}
+    assert marker["identity"] == {"data": {"name": "a"}, "versions": versions().to_json()}
 
 
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
@@ -258,3 +264,126 @@ def test_options_are_checked_by_type_and_name():
         with pytest.raises(ConfigError, match=said):
             Toy.from_json(options)
     assert Toy.from_json({"recipe": "toy", "counter": "x"}) == Toy(counter=Path("x"))
+
+
+def test_a_file_is_told_by_all_its_bytes(tmp_path):
+    told, file = set(), tmp_path / "file"
+    for ending in (b"", b"a", b"b"):
+        file.write_bytes(bytes(2**20) + ending)
+        identity = Identity()
+        assert identity.file("file", file, Path.read_bytes) == file.read_bytes()
+        assert identity.noted["file"] == {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()[:16]}
+        told.add(identity.noted["file"]["sha256"])
+    assert len(told) == 3
+
+
+class Late(Toy):
+    """Reads something only when half of the work is done."""
+
+    def work(self, run, inputs):
+        run.kept("steps").once("0", lambda: self._step(0))
+        run.identity.note("late", Signature.of(name=os.environ.get("TOY_LATE", "x")))
+        return super().work(run, inputs)
+
+
+def test_what_is_read_late_must_be_the_same_when_a_killed_run_goes_on(tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    with pytest.raises(ArtifactError, match="No space"):
+        Late(fail_at=1).run(out)
+    assert json.loads((out / UNFINISHED / "job.json").read_text())["identity"]["late"] == {"name": "x"}
+    monkeypatch.setenv("TOY_MENDED", "1")
+    monkeypatch.setenv("TOY_LATE", "y")
+    with pytest.raises(ConfigError, match="another late"):
+        Late(fail_at=1).run(out, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "said"), [("identity", "more", "made with more as well"), ("recipe", "older", "older: 1 there")]
+)
+def test_a_finished_run_of_more_than_this_job_is_not_its_own(tmp_path, part, key, said):
+    Toy().run(tmp_path / "run")
+    marker = json.loads((tmp_path / "run" / MARKER).read_text())
+    marker[part][key] = 1 if part == "recipe" else {"name": "x"}
+    (tmp_path / "run" / MARKER).write_text(json.dumps(marker))
+    with pytest.raises(ConfigError, match=said):
+        Toy().run(tmp_path / "run", resume=True)
+
+
+def test_an_option_that_the_stored_run_does_not_know_is_another_job(tmp_path):
+    Toy().run(tmp_path / "run")
+    marker = json.loads((tmp_path / "run" / MARKER).read_text())
+    del marker["recipe"]["steps"]
+    (tmp_path / "run" / MARKER).write_text(json.dumps(marker))
+    with pytest.raises(ConfigError, match="steps: None there, 3 here"):
+        Toy().run(tmp_path / "run", resume=True)
+
+
+def test_what_goes_on_is_the_unfinished_run_not_the_finished_one_that_it_replaces(tmp_path, monkeypatch):
+    counter, out = tmp_path / "counter", tmp_path / "run"
+    Toy(steps=2).run(out)
+    job = Toy(steps=4, fail_at=3, counter=counter)
+    with pytest.raises(ArtifactError, match="No space"):
+        job.run(out, overwrite=True)
+    monkeypatch.setenv("TOY_MENDED", "1")
+    job.run(out, resume=True)
+    assert counter.read_text() == "0\n1\n2\n3\n"
+    assert json.loads((out / MARKER).read_text())["recipe"]["steps"] == 4
+
+
+def test_a_refusal_in_the_middle_leaves_nothing_to_go_on_from(tmp_path):
+    class Refusing(Toy):
+        def _step(self, step):
+            if step == 2:
+                raise ConfigError("No.", "Expected something else.")
+            return super()._step(step)
+
+    with pytest.raises(ConfigError, match="No"):
+        Refusing().run(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+class Staged(Toy):
+    """A job with another one as a part."""
+
+    def work(self, run, inputs):
+        return Report.load(run.stage("part", Toy(steps=self.steps)) / "report.json")
+
+
+def test_what_replaces_a_job_replaces_its_stages(tmp_path):
+    out = tmp_path / "run"
+    Staged(steps=2).run(out)
+    Staged(steps=4).run(out, overwrite=True)
+    assert json.loads((out / "part" / MARKER).read_text())["recipe"]["steps"] == 4
+    again = Staged(steps=4).run(out, resume=True)
+    assert again.sections[0].sentence == "4 steps."
+
+
+@pytest.mark.parametrize("place", ["state", "files"])
+def test_whatever_was_finished_is_worth_keeping(tmp_path, place):
+    run = Run(tmp_path / "files", tmp_path / "state", Identity())
+    assert not run.is_worth_keeping
+    (tmp_path / place / "deep").mkdir(parents=True)
+    assert not run.is_worth_keeping
+    (tmp_path / place / "deep" / "file").touch()
+    assert run.is_worth_keeping
+
+
+def test_steps_of_different_names_keep_apart(tmp_path):
+    run = Run(tmp_path / "files", tmp_path / "state", Identity())
+    first, second = (
+        run.kept(name).once("counts", lambda name=name: {"n": torch.tensor(len(name))}) for name in ("a", "bb")
+    )
+    assert (int(first["n"]), int(second["n"])) == (1, 2)
+
+
+def test_files_in_folders_are_published_and_replaced(tmp_path):
+    class Deep(Toy):
+        def work(self, run, inputs):
+            (run.files / "sub").mkdir(exist_ok=True)
+            (run.files / "sub" / f"{self.steps}.txt").write_text("x")
+            return super().work(run, inputs)
+
+    Deep(steps=1).run(tmp_path / "run")
+    assert (tmp_path / "run" / "sub" / "1.txt").exists()
+    Deep(steps=2).run(tmp_path / "run", overwrite=True)
+    assert [path.name for path in (tmp_path / "run" / "sub").iterdir()] == ["2.txt"]

@@ -169,7 +169,7 @@ def selection_and_held_out(corpus: Corpus, rows: int, seed: int) -> tuple[Corpus
 
 def _rankable(name: str) -> Selector:
     selector = selector_named(name)
-    if name not in RANKABLE:
+    if selector.name not in RANKABLE:  # its paper's name is one too
         raise ConfigError(f"The selector {name!r} takes no number of neurons.", f"Expected {', '.join(RANKABLE)}.")
     return selector
 
