@@ -28,7 +28,7 @@ def run(arguments: list[str]) -> int:
 
         run_app(arguments)
     except KeyboardInterrupt as stop:
-        print(f"neuroglot: interrupted; {str(stop) or 'no partial output was left.'}", file=sys.stderr)  # noqa: T201
+        print(f"neuroglot: interrupted; {str(stop) or 'a run that was begun goes on with --resume.'}", file=sys.stderr)  # noqa: T201
         return getattr(stop, "code", INTERRUPTED)
     return 0
 

@@ -162,10 +162,11 @@ class Kept:
         if self.folder is None:
             return dict(make())
         path = self.folder / f"{name}.safetensors"
-        with suppress(ArtifactError):
-            return load_tensors(path, "kept")[0]
+        with suppress(ArtifactError, KeyError, TypeError, ValueError):
+            tensors, header = load_tensors(path, "kept")
+            return {name: tensors[name] for name in stored_texts(header.get("names"), "names")}
         made = {key: tensor.detach().cpu() for key, tensor in make().items()}
-        save_tensors(path, "kept", made, {})
+        save_tensors(path, "kept", made, {"names": list(made)})  # tensors come back in another order
         return made
 
 
@@ -180,7 +181,7 @@ def parse_json(text: str | bytes) -> Any:
     """
     text = text.decode() if isinstance(text, bytes) else text
     try:
-        found = json.loads(text, object_pairs_hook=_each_once)
+        found = json.loads(text, object_pairs_hook=each_once)
         if "\\u" in text:
             json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
@@ -226,7 +227,8 @@ def is_plain(value: object) -> bool:
     return not value.is_quantized and value.numel() <= LARGEST_VIEW
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs of a JSON object; raises `ValueError` if a name stands twice, because the last would win unseen."""
     if len(dict(pairs)) != len(pairs):
         raise ValueError("a name stands twice")
     return dict(pairs)

@@ -321,3 +321,13 @@ def test_items_and_inputs_refuse_what_is_not_parallel():
         ParallelInputs("x", "translation", ())
     other = ParallelInputs("x", "translation", (ParallelItem("1", {"text": {"de": "Hallo", "es": "Ola"}}, "de"),))
     assert ParallelInputs("x", "translation", (item,)).hash != other.hash
+
+
+def test_spaces_around_a_source_do_not_misalign_its_row(tmp_path):
+    """A line of XNLI begins with spaces that its request lacks."""
+    files = rte()
+    source = "RTE/test_set/RTE.valid.premise.txt"
+    files[source] = [f"  {files[source][0]} ", *files[source][1:]]
+    inputs = read_released(write(tmp_path, files), "RTE")
+    assert len(inputs) == 6
+    assert not inputs.faults

@@ -193,3 +193,25 @@ def test_what_cannot_be_built_is_refused(setting, options, message):
 def test_not_all_items_can_be_demonstrations(count):
     with pytest.raises(ConfigError, match="Expected is fewer"):
         choose_demonstrations(translations(), count)
+
+
+def test_the_one_shot_requests_of_the_paper_are_a_template():
+    """The lines of `prompt.txt` (Hendy et al. 2023), in which newlines are written as backslash and n."""
+    form = Form(r"Translate this into 1. {target}:", (Line("", "text"),), "1.", gap=r"\n", before_answer=r"\n")
+    template = Template(form, form, translates=True, between=r"\n")
+    demonstrations, rest = choose_demonstrations(translations(), 1, seed=3)
+    shown, item = demonstrations[0], rest.items[0]
+    prompts = build_prompts(rest, direct("de"), template=template, target="en", demonstrations=demonstrations)
+    heading = r"Translate this into 1. English:\n"
+    assert prompts.prompts[0].text == (
+        heading
+        + shown.fields["text"]["de"]
+        + rf"\n1. {shown.references[0]}\n"
+        + heading
+        + item.fields["text"]["de"]
+        + r"\n1."
+    )
+    others = build_prompts(
+        rest, direct("de"), template=Template(form, form, translates=True), target="en", demonstrations=demonstrations
+    )
+    assert others.signature["template"] != prompts.signature["template"]

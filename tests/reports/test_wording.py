@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from neuroglot.metrics.ablation import Headline
 from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
-from neuroglot.reports.wording import harm_sentence, joined, multiple, number
+from neuroglot.reports.wording import harm_sentence, joined, language_label, multiple, number
 
 HARM, LITTLE, RANDOM = Score(0.08, 0.07, 0.09), Score(0.01, 0.009, 0.011), Score(0.02, 0.015, 0.025)
 EIGHT, FOUR = Score(8, 7, 9.5), Score(4, 3, 6)
@@ -81,3 +81,15 @@ def test_numbers_are_short_and_read_back(value: float) -> None:
 def test_ratios_and_lists_in_words() -> None:
     assert (multiple(7.94), multiple(23.4), multiple(math.inf)) == ("7.9", "23", "unbounded")
     assert (joined([]), joined(["a"]), joined(["a", "b", "c"])) == ("", "a", "a, b and c")
+
+
+def test_a_direction_is_no_country() -> None:
+    labels = {code: language_label(code) for code in ("de", "en-de", "de-en", "pt-BR", "en-zh-Hans", "no such code")}
+    assert labels == {
+        "de": "German (de)",
+        "en-de": "English → German (en-de)",
+        "de-en": "German → English (de-en)",
+        "pt-BR": "Portuguese (Brazil) (pt-BR)",
+        "en-zh-Hans": "English → Chinese (Simplified) (en-zh-Hans)",
+        "no such code": "no such code",
+    }

@@ -330,7 +330,7 @@ def test_what_goes_on_is_the_unfinished_run_not_the_finished_one_that_it_replace
     assert json.loads((out / MARKER).read_text())["recipe"]["steps"] == 4
 
 
-def test_a_refusal_in_the_middle_leaves_nothing_to_go_on_from(tmp_path):
+def test_a_refusal_in_the_middle_keeps_what_was_done(tmp_path):
     class Refusing(Toy):
         def _step(self, step):
             if step == 2:
@@ -339,7 +339,7 @@ def test_a_refusal_in_the_middle_leaves_nothing_to_go_on_from(tmp_path):
 
     with pytest.raises(ConfigError, match="No"):
         Refusing().run(tmp_path / "run")
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".unfinished"]
 
 
 class Staged(Toy):

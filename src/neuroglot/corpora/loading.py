@@ -13,9 +13,9 @@ from typing import get_args
 
 from neuroglot.corpora.columns import OnMissing, TextColumn, align
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.corpora.endings import files_by_language, folders_by_language
+from neuroglot.corpora.endings import NO_TEXTS, files_by_language, folders_by_language
 from neuroglot.corpora.hub import HUB_ID, read_hub
-from neuroglot.corpora.languages import choose, code_or_name
+from neuroglot.corpora.languages import choose, code_or_name, known_code
 from neuroglot.corpora.shapes import READERS, is_saved, read_saved, usual
 from neuroglot.corpora.sources import LAYOUTS, PLAIN, SOURCES, Source, find_source
 from neuroglot.corpora.tables import ID, columns_of
@@ -37,9 +37,9 @@ def read_folder(
     names = [name for name in names_in(folder) if not PAPERS.fullmatch(name)]
     if found := files_by_language(folder, names) or folders_by_language(folder):
         return PLAIN, _of_tags(folder, found, languages, column)
-    files = [name for name in names if Path(name).suffix.lower() in DATA]
+    files = [name for name in names if data_suffix(Path(name)) in DATA or _ends_in_language(name)]
     source = _layout(folder, files)
-    tags = {name: match[1] for name in files if (match := re.fullmatch(source.files, name))}
+    tags = {name: match[1] for name in files if (match := re.fullmatch(source.files, _unpacked_name(name)))}
     if languages is None:
         _refuse_strangers(folder, [name for name in files if name not in tags], source)
     if column is not None and not source.column:
@@ -65,7 +65,18 @@ def _of_tags(
 
 def layout_of(name: str) -> Source | None:
     """The layout in which a file of this name holds one language; None where there is none."""
-    return next((source for source in LAYOUTS if re.fullmatch(source.files, name)), None)
+    return next((source for source in LAYOUTS if re.fullmatch(source.files, _unpacked_name(name))), None)
+
+
+def _unpacked_name(name: str) -> str:
+    """The name without the ending of its compression."""
+    return name.rpartition(".")[0] if Path(name).suffix.lower() in COMPRESSED else name
+
+
+def _ends_in_language(name: str) -> bool:
+    """Whether a file such as `train.fr` may hold a language that would be left out unseen."""
+    ending = _unpacked_name(name).rpartition(".")[2]
+    return "." in name and ending not in NO_TEXTS and known_code(ending) is not None and len(ending) == 2
 
 
 def names_in(folder: Path) -> list[str]:

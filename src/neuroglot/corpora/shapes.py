@@ -7,7 +7,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -23,6 +23,7 @@ BESIDE_TEXTS = frozenset((
     "domain", "url", "topic", "score", "split", "date", "genre", "licence", "license", "doc_id", "docid", "document_id",
     "has_image", "has_hyperlink", "line_number", "row_id", "source_id", "sentence_id", "segment_id",
 ))  # fmt: skip
+CODES = frozenset(("bpt", "ept", "it", "ph", "ut"))  # elements of TMX that hold native markup
 LANGUAGE_COLUMNS = ("lang", "language", "lang_code", "language_code", "locale")
 TEXT_COLUMNS = ("text", "sentence", "content", "translation")
 ID_COLUMNS = (ID, "sentence_id", "row_id", "segment_id")
@@ -133,8 +134,17 @@ def _unit(path: Path, element: ElementTree.Element, number: int) -> dict[str, st
                 f"{path}, unit {number}: a <tuv> has no language, no <seg>, or a language that is there already.",
                 "Expected one <tuv xml:lang=...><seg>...</seg></tuv> a language.",
             )
-        texts[tag] = "".join(segment.itertext()).strip()
+        texts[tag] = "".join(_words_of(segment)).strip()
     return texts
+
+
+def _words_of(element: ElementTree.Element) -> Iterator[str]:
+    """The text of a segment; what stands inside of markup codes is code."""
+    yield element.text or ""
+    for part in element:
+        if part.tag.rpartition("}")[2] not in CODES:
+            yield from _words_of(part)
+        yield part.tail or ""
 
 
 def _refuse_entities(path: Path, data: bytes) -> None:

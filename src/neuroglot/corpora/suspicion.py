@@ -266,16 +266,20 @@ def _folded(text: str) -> str:
 
 
 def _is_prose(text: str) -> bool:
-    """Long enough to be no name or number: four words, of which half begin in lower case, or ten unspaced letters."""
+    """No name and no number: four words, of which half begin in lower case; three that end as a sentence, with a long
+    one in lower case; or ten letters of a script without spaces.
+    """
     words = [word for word in text.split() if any(map(str.isalpha, word))]
-    letters = sum(map(str.isalpha, text))
-    if len(words) < WORDS_NEEDED:
-        return (
-            any(script_of(c) in ("CJK", "HIRAGANA", "THAI", "LAO", "KHMER", "MYANMAR") for c in text) and letters >= 10
-        )
-    return 2 * sum(not word.lstrip("\"'“«([¿¡")[:1].isupper() for word in words) >= len(words)
+    small = [word for word in words if not word.lstrip("\"'“«([¿¡")[:1].isupper()]
+    if any(script_of(character) in UNSPACED_SCRIPTS for character in text):
+        return sum(map(str.isalpha, text)) >= LETTERS_NEEDED
+    is_sentence = text.rstrip(" \"'”»)").endswith(SENTENCE_END) and any(len(word) > WORDS_NEEDED for word in small)
+    if is_sentence and len(words) == WORDS_NEEDED - 1:
+        return True
+    return len(words) >= WORDS_NEEDED and (is_sentence or 2 * len(small) >= len(words))
 
 
+UNSPACED_SCRIPTS = frozenset({"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"})
 # Scripts by ISO 15924, as the first words of Unicode's names of their letters.
 _SCRIPTS = {
     "Jpan": frozenset({"CJK", "HIRAGANA", "KATAKANA", "HALFWIDTH"}), "Kore": frozenset({"HANGUL", "CJK"}),

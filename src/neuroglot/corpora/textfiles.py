@@ -17,6 +17,7 @@ import yaml
 
 from neuroglot.corpora.columns import place
 from neuroglot.errors import CorpusError
+from neuroglot.storage import each_once
 
 COMPRESSED: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 MOST_UNPACKED = 8 * 2**30  # bytes
@@ -126,7 +127,7 @@ def read_lines(path: Path) -> list[str]:
 def parse_text_json(text: str, path: Path, first_line: int = 1) -> object:
     """One JSON value that starts in `first_line` of the file; raises `CorpusError` with the line where it is not."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=each_once)
     except json.JSONDecodeError as error:
         where, problem = place(str(path), "line", first_line + error.lineno - 1), f"{error.msg} at column {error.colno}"
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond what Python takes

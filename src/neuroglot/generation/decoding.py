@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+LEAST_TEMPERATURE = 1e-3  # below, scores divided by it leave the range of floats
+
+
 @dataclass(frozen=True)
 class Decoding:
     """How the next token is chosen: the likeliest (`temperature` 0), by chance, or by beams.
@@ -47,11 +50,13 @@ class Decoding:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        sound = self.max_new_tokens >= 1 and self.temperature >= 0 and 0 < self.top_p <= 1 and self.beams >= 1
+        warm = self.temperature == 0 or self.temperature >= LEAST_TEMPERATURE
+        sound = self.max_new_tokens >= 1 and warm and 0 < self.top_p <= 1 and self.beams >= 1
         if not sound or (self.beams > 1 and self.temperature > 0):
             raise ConfigError(
                 f"Got {self}.",
-                "Expected one new token or more, a temperature from 0, top_p in (0, 1], beams only without sampling.",
+                f"Expected one new token or more, a temperature of 0 or from {LEAST_TEMPERATURE}, top_p in (0, 1], and "
+                "beams only without sampling.",
             )
 
     @property
@@ -99,6 +104,11 @@ def generate(
     view.require("generated text")
     limit = context_limit(tokenizer, text_config(view.model))
     room = None if limit is None else limit - decoding.max_new_tokens
+    if room is not None and room < 1:
+        raise ConfigError(
+            f"max_new_tokens={decoding.max_new_tokens} was asked for.",
+            f"Expected at most {limit - 1}, because the model's context has {limit} tokens.",  # type: ignore[operator]
+        )
     tokenized = tokenize(tokenizer, prompts, room, to_continue=True)
     unscored = tuple(replace(text, scored=(False,) * len(text.token_ids)) for text in tokenized.texts)
     tokenized = replace(tokenized, texts=unscored)  # scored are, from here on, the generated tokens

@@ -20,6 +20,7 @@ from neuroglot.storage import NOTHING_KEPT, Kept, check_free, load_tensors, save
 from neuroglot.tokens.examples import examples
 from neuroglot.tokens.tokenizing import Text, token_ids_of
 from neuroglot.training.checkpoints import PREFIX, drop_old, last_whole, seal
+from neuroglot.training.trainer import require_finite
 from neuroglot.training.types import OnStep
 
 
@@ -256,6 +257,7 @@ def fit_lab(
     for step, batch in enumerate(islice(source, len(losses), config.steps), start=len(losses) + 1):
         _set_rates(chosen, rates, rate_factor(step - 1, config))
         losses.append(_step(model, chosen, batch))
+        require_finite(losses[-1], step)
         if kept.folder is not None and step % checkpoint_every == 0:
             _keep(model, chosen, losses, kept.folder / f"{PREFIX}{step}")
         if on_step:

@@ -55,7 +55,7 @@ def category_ranges(sharing: Sharing) -> CategoryShares:
 
 def change_of_shares(change: SharingChange) -> CategoryShares:
     """Means over rows of the change, paired by row, in percentage points."""
-    return _with_intervals(change.before, 100 * change.category_shares)
+    return _with_intervals(change.before, 100 * change.category_shares, -100, 100)
 
 
 def expected_shares(sharing: Sharing) -> PlainShares:
@@ -71,7 +71,7 @@ def constant_shares(sharing: Sharing) -> PlainShares:
 def shares_by_number_of_languages(sharing: Sharing) -> dict[int, list[Score]]:
     """Each category's share of all neurons, mean over all choices of so many of the languages, from 2 to G."""
     return {
-        number: mean_scores(_overall(sharing, shares_among(sharing, number)))
+        number: _share_scores(_overall(sharing, shares_among(sharing, number)))
         for number in range(2, len(sharing.languages) + 1)
     }
 
@@ -79,11 +79,13 @@ def shares_by_number_of_languages(sharing: Sharing) -> dict[int, list[Score]]:
 def active_shares(sharing: Sharing) -> dict[str, list[Score]]:
     """Share of each layer's neurons that fire on a text, by language: lists of L."""
     by_language = active_shares_by_row(sharing).unbind(2)
-    return {code: mean_scores(by_row) for code, by_row in zip(sharing.languages, by_language, strict=True)}
+    return {code: _share_scores(by_row) for code, by_row in zip(sharing.languages, by_language, strict=True)}
 
 
-def _with_intervals(sharing: Sharing, by_row: Tensor) -> CategoryShares:
-    return CategoryShares([mean_scores(part) for part in by_row.unbind(2)], mean_scores(_overall(sharing, by_row)))
+def _with_intervals(sharing: Sharing, by_row: Tensor, least: float = 0.0, most: float = 1.0) -> CategoryShares:
+    parts = [*by_row.unbind(2), _overall(sharing, by_row)]
+    *by_layer, overall = ([score.within(least, most) for score in mean_scores(part)] for part in parts)
+    return CategoryShares(by_layer, overall)
 
 
 def _plain(sharing: Sharing, by_layer: Tensor) -> PlainShares:
@@ -100,3 +102,8 @@ def _ranges(by_row: Tensor) -> list[Score]:
     """Mean, least and most over rows: `[R, K]`."""
     ends = torch.stack([by_row.mean(0), by_row.amin(0), by_row.amax(0)], dim=1)
     return [Score(*numbers) for numbers in ends.tolist()]
+
+
+def _share_scores(by_row: Tensor) -> list[Score]:
+    """Means of shares, with ends where a share can be."""
+    return [score.within(0, 1) for score in mean_scores(by_row)]

@@ -16,7 +16,7 @@ from neuroglot.models.locating import require_family
 from neuroglot.models.view import ModelView, view
 
 MOST_LAYERS = 10_000  # a config that asks for more is damaged, and would be built for hours
-LONGEST_SAID = 300  # characters of what a library says
+_LONGEST_SAID = 300  # characters of what a library says
 
 
 def load(
@@ -40,6 +40,8 @@ def load(
             f"The model {name!r} cannot be loaded: there is no such folder.",
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
         )
+    if revision is not None and (name == "lab" or Path(name).is_dir()):
+        raise ConfigError(f"Revision {revision!r} was asked of the model {name!r}.", "Only the hub has revisions.")
     try:
         family, config = load_config(source, name, family, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
@@ -171,7 +173,7 @@ def _best_device() -> str:
 
 def _in_one_line(error: BaseException) -> str:
     """What a library said, in one line; of errors that are not made for people also which one it was."""
-    said = " ".join(str(error).split())[:LONGEST_SAID].rstrip(". ") or "no more was said"
-    if isinstance(error, OSError | ValueError | ImportError | RuntimeError):
+    said = " ".join(str(error).split())[:_LONGEST_SAID].rstrip(". ") or "no more was said"
+    if isinstance(error, OSError | ValueError | ImportError | RuntimeError | AssertionError):
         return f"{said}."
     return f"one of its files is damaged ({type(error).__name__}: {said})."

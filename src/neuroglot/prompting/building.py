@@ -192,11 +192,11 @@ def build_prompts(
     names = _names(setting, code)
     said = _instruction(inputs, setting, form, instruction, reveal_source, names)
     wording = _Wording(setting, form, said, names, (*inputs.items, *demonstrations), seed, length_in(tokenizer))
-    shown = "\n\n".join(_shown(item, wording) for item in demonstrations)
-    before = [Piece(shown, "demonstrations"), Piece("\n\n")] if demonstrations else []
+    shown = chosen.between.join(_shown(item, wording) for item in demonstrations)
+    before = [Piece(shown, "demonstrations"), Piece(chosen.between)] if demonstrations else []
     prompts = tuple(Prompt.of([*before, *_block(item, wording)]) for item in inputs.items)
     signature = setting.signature | Signature.of(
-        inputs=inputs.hash, template=f"{_named(inputs, template)}/{_digest(repr(chosen))}", target=code,
+        inputs=inputs.hash, template=f"{_named(inputs, template)}/{_digest(chosen.text)}", target=code,
         shots=len(demonstrations), demonstrations=_digest(repr(tuple(demonstrations))), instruction=_digest(said),
         reveal_source=reveal_source, prompt_seed=seed, length="tokens" if tokenizer else "characters",
     )  # fmt: skip

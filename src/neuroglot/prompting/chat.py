@@ -13,7 +13,7 @@ from neuroglot.errors import ConfigError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-LONGEST_SAID = 200  # characters of what a template raises
+_LONGEST_SAID = 200  # characters of what a template raises
 
 
 def written_by_template(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Mapping[str, str]], **options: Any) -> str:
@@ -26,7 +26,7 @@ def written_by_template(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Mapp
             [dict(turn) for turn in turns], tokenize=False, add_generation_prompt=True, **options
         )
     except Exception as error:  # templates can raise anything: ZeroDivisionError, RecursionError, MemoryError, …
-        said = " ".join(str(error).split())[:LONGEST_SAID] or type(error).__name__
+        said = " ".join(str(error).split())[:_LONGEST_SAID] or type(error).__name__
         raise ConfigError(
             f"The model's chat template refuses the messages: {said}.",
             "Expected one that writes system, user and assistant turns.",

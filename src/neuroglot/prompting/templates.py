@@ -5,11 +5,12 @@ an open line for the answer), the words are our own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from neuroglot.corpora.tasks.phrasing import check_fields
 from neuroglot.errors import ConfigError
 
+BLANK_LINE = "\n\n"
 NAMES = ("target", "original", "languages")  # what a wording may name
 
 
@@ -49,13 +50,20 @@ class Form:
 class Template:
     """The form for one version of the input and that for several; `options` are the labels to choose from.
 
-    With `translates` the answer is the input in another language, which therefore may not be among the versions.
+    `between` stands behind each demonstration. With `translates` the answer is the input in another language, which
+    therefore may not be among the versions.
     """
 
     one: Form
     several: Form
     options: tuple[str, ...] = ()
     translates: bool = False
+    between: str = field(default=BLANK_LINE, repr=False)
+
+    @property
+    def text(self) -> str:
+        """All that the template writes, to be hashed."""
+        return repr(self) + (f" {self.between!r}" if self.between != BLANK_LINE else "")
 
 
 REVEALED = "Only the {original} version was written by its author; the others were translated from it."

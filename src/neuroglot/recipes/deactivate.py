@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from neuroglot.recipes.options import PROVE, Controlled, OnModel, OnTask, Positive, Share
+from neuroglot.recipes.options import PROVE, Controlled, Draws, OnModel, OnTask, Share
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -52,7 +52,7 @@ class Deactivate(OnModel, OnTask, Controlled):
     value: Literal["zero", "mean", "mean of other languages"] = "zero"
     """What the coefficients become: `zero`, their `mean` over the prompts, or the `mean of other languages`."""
 
-    random_draws: Positive = 5
+    random_draws: Draws = 5
     """Random sets a category."""
 
     equal_size: bool = False

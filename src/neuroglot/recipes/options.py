@@ -31,6 +31,7 @@ FIND, PROVE, USE, HELP = "Find", "Prove", "Use", "Help"  # groups of commands, a
 SiteName = Literal["post_act", "write"]
 Positive = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
+Draws = Annotated[int, Ge(1), Le(10_000)]
 Share = Annotated[float, Gt(0), Le(1)]
 
 
@@ -234,7 +235,7 @@ class Seeded(Recipe):
 class Controlled(Seeded):
     """What stands beside each language's neurons."""
 
-    random_draws: Positive = 5
+    random_draws: Draws = 5
     """Random sets, as large in every layer, for each language's set."""
 
 

@@ -61,13 +61,14 @@ class Record(OnModel, OnCorpus, OnNeurons, CountedOptions):
         from neuroglot.activity.activity import Activity
         from neuroglot.activity.record import record
         from neuroglot.recipes.artefacts import ACTIVITY
+        from neuroglot.recipes.sharing import over_long
         from neuroglot.reports import Report
 
         activity = run.once(
             ACTIVITY, Activity,
             lambda: record(*inputs, self.with_statistics, token_budget=self.token_budget, kept=self.kept_in(run)),
         )  # fmt: skip
-        return Report([activity], title=f"Activity of {activity.signature['model']}")
+        return Report([activity], title=f"Activity of {activity.signature['model']}", notes=over_long([activity]))
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.record import record

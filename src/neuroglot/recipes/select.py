@@ -110,13 +110,15 @@ class Select(OnModel, OnCorpus, OnNeurons):
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.experiments.scoreboard import gather
+        from neuroglot.recipes.sharing import over_long
         from neuroglot.reports import Report
 
         evidence = gather(*inputs[:3], (inputs.selector.needs,), self.recording, kept=run.kept("evidence"))
         sets = inputs.selector.sets(evidence, **inputs.options)
         for language, neurons in sets.items():
             neurons.save(run.files / f"{language}.safetensors")
-        return Report([sets], title=f"Neurons selected by {self.selector} in {Path(self.model).name}")
+        title = f"Neurons selected by {self.selector} in {Path(self.model).name}"
+        return Report([sets], title=title, notes=over_long([evidence]))
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.recipes.steps import gathering

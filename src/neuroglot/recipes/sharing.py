@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from neuroglot.recipes.options import FIND, Natural, OnLanguages, OnModel, OnSite
 from neuroglot.recipes.reading import note_data
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price, PricedStep
     from neuroglot.runs.run import Run
+    from neuroglot.signature import Signature
 
 
 class _Inputs(NamedTuple):
@@ -27,6 +28,13 @@ class _Inputs(NamedTuple):
     tokenizer: PreTrainedTokenizerBase
     corpora: tuple[Corpus, ...]
     notes: list[str]
+
+
+class Signed(Protocol):
+    """A result that says how it was made."""
+
+    @property
+    def signature(self) -> Signature: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,11 +168,11 @@ def prompts_of(options: OnLanguages, source: str) -> tuple[Corpus, list[str]]:
     return corpus, notes
 
 
-def over_long(sharings: Sequence[Shared]) -> list[str]:
+def over_long(results: Sequence[Signed]) -> list[str]:
     """Rows that did not fit into the model's context, by corpus."""
-    said = []
-    for sharing in sharings:
-        fields = dict(sharing.signature.fields)
-        if count := int(fields["rows_dropped"] or 0):
-            said.append(f"{fields['corpus']}: {count:,} rows left out: longer than the model's context.")
-    return said
+    notes = []
+    for result in results:
+        if count := int(result.signature.get("rows_dropped") or 0):
+            rows = "1 row" if count == 1 else f"{count:,} rows"
+            notes.append(f"{result.signature['corpus']}: {rows} left out: longer than the model's context.")
+    return notes

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from neuroglot.corpora.languages import language_name
-from neuroglot.errors import CorpusError
+from neuroglot.corpora.directions import as_direction
+from neuroglot.corpora.languages import known_code, language_name
+from neuroglot.errors import NeuroglotError
 from neuroglot.signature import Signature
 
 if TYPE_CHECKING:
@@ -68,11 +69,17 @@ class Labels:
 
 
 def language_label(code: str) -> str:
-    """English name and code: `German (de)`; a code that no standard knows stands for itself."""
+    """English name and code: `German (de)`, or of a direction `English → German (en-de)`; an unknown code as it is.
+
+    Languages of a corpus have canonical codes, so that `en-de` is a direction and `en-DE` the English of Germany.
+    """
     try:
-        return f"{language_name(code)} ({code})"
-    except CorpusError:
-        return code
+        if known_code(code) == code:
+            return f"{language_name(code)} ({code})"
+        direction = as_direction(code)
+        return f"{language_name(direction.source)} → {language_name(direction.target)} ({code})"
+    except NeuroglotError:
+        return f"{language_name(code)} ({code})" if known_code(code) else code
 
 
 def language_labels(codes: Sequence[str]) -> Labels:

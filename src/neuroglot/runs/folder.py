@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from neuroglot.errors import ArtifactError
+from neuroglot.errors import ArtifactError, listed
 from neuroglot.storage import as_artifact_error, parse_json, write_whole
 
 MARKER = "neuroglot-run.json"
@@ -62,13 +62,15 @@ class RunFolder:
 
     def refuse_foreign(self, overwrite: bool, resume: bool) -> None:
         """Raise `ArtifactError` unless the folder is new, empty, or a run that may be replaced or gone on with."""
-        if self.path.is_symlink() and not self.path.exists():
-            raise ArtifactError(f"{self.path} is a link to nothing.", "Expected a folder or a free name.")
-        if not self.path.exists():
-            return
+        with as_artifact_error(self.path):
+            if self.path.is_symlink() and not self.path.exists():
+                raise ArtifactError(f"{self.path} is a link to nothing.", "Expected a folder or a free name.")
+            if not self.path.exists():
+                return
         if not self.path.is_dir():
             raise ArtifactError(f"{self.path} is not a folder.", "Expected a new or an empty folder.")
         marker, job = self.marker, self.job
+        self._refuse_foreign_work(job)
         others = [path for path in self.path.iterdir() if path.name != UNFINISHED]
         if marker is None and job is None and others:
             raise ArtifactError(
@@ -80,6 +82,30 @@ class RunFolder:
             raise ArtifactError(
                 f"{self.path} holds {what}.", "Expected a new or an empty folder.",
                 "Go on with resume (--resume), replace it with overwrite (--overwrite), or name another folder.",
+            )  # fmt: skip
+
+    def _refuse_foreign_work(self, job: Mapping[str, Any] | None) -> None:
+        """Raise `ArtifactError` if what lies in `.unfinished` is not of a run: it would be deleted."""
+        ours = {"lock", "job.json", "moves.json", "files", "state"}
+        known = not self.unfinished.is_symlink()
+        if known and self.unfinished.is_dir():
+            inside = [path for path in self.unfinished.iterdir() if not path.name.startswith(".job.json.")]
+            known = {path.name for path in inside} <= ours and not any(path.is_symlink() for path in inside)
+            begun = job is not None or (self.unfinished / "moves.json").exists()
+            known &= begun or not any(path.is_dir() and any(path.iterdir()) for path in inside)
+        if not known:
+            raise ArtifactError(
+                f"{self.unfinished} holds files that are no run of neuroglot.", "Expected no such folder, or a run's.",
+                "Move it away, or name another folder.",
+            )  # fmt: skip
+
+    def require_whole(self) -> None:
+        """Raise `ArtifactError` if a file of the finished run is gone."""
+        lost = [name for name in (self.marker or {"files": []})["files"] if not (self.path / name).is_file()]
+        if lost:
+            raise ArtifactError(
+                f"{self.path} lacks {listed(lost)} of its run.", "Expected all files that its marker lists.",
+                "Make it again with overwrite (--overwrite), or in another folder.",
             )  # fmt: skip
 
     @contextmanager
@@ -133,6 +159,13 @@ class RunFolder:
         plan = _read(self.unfinished / "moves.json")
         if plan is None:
             return
+        marker = plan.get("marker")
+        lists = [marker.get("files"), plan.get("old")] if isinstance(marker, dict) else [None]
+        if not all(map(_are_names, lists)):
+            raise ArtifactError(
+                f"{self.unfinished / 'moves.json'} is damaged.", "Expected what neuroglot wrote.",
+                "Move the folder's files away, and begin again.",
+            )  # fmt: skip
         with as_artifact_error(self.path):
             (self.path / MARKER).unlink(missing_ok=True)  # while files move, the folder is no finished run
             names = plan["marker"]["files"]

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from neuroglot import distribution
 from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.runs.folder import MARKER, UNFINISHED
 from neuroglot.runs.identity import Identity
 from neuroglot.runs.recipe import Recipe
 from neuroglot.storage import Kept
@@ -73,4 +74,7 @@ class Run:
     @property
     def is_worth_keeping(self) -> bool:
         """Whether anything was finished from which the job could go on."""
-        return any(path.is_file() for folder in (self.state, self.files) for path in folder.rglob("*"))
+        if any(path.is_file() for folder in (self.state, self.files) for path in folder.rglob("*")):
+            return True
+        stages = self.out.glob("*") if self.out is not None else ()
+        return any((stage / MARKER).exists() or (stage / UNFINISHED).exists() for stage in stages)

@@ -13,11 +13,7 @@ from neuroglot import distribution
 from neuroglot.errors import (
     ArtifactError,
     ConfigError,
-    CorpusError,
-    LayoutMismatchError,
-    MissingExtraError,
     NeuroglotError,
-    UnsupportedModelError,
 )
 from neuroglot.reports import Report
 from neuroglot.runs.files import FILE
@@ -27,7 +23,6 @@ from neuroglot.runs.price import Price
 from neuroglot.runs.recipe import Recipe
 from neuroglot.runs.run import Run
 
-REFUSALS = (ConfigError, CorpusError, LayoutMismatchError, MissingExtraError, UnsupportedModelError)  # no use to go on
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 
 
@@ -64,6 +59,11 @@ def _in_memory(recipe: Recipe) -> Report:
 
 def _in_folder(recipe: Recipe, folder: RunFolder, resume: bool, overwrite: bool) -> Report:
     stored = (folder.job or folder.marker) if resume else None
+    if stored is not None and not all(isinstance(stored.get(name), dict) for name in ("recipe", "identity")):
+        raise ArtifactError(
+            f"{folder.path} does not say which job it holds.", "Expected what neuroglot wrote.",
+            "Name another folder, or replace it with overwrite (--overwrite).",
+        )  # fmt: skip
     if stored is not None and (differing := _differing(recipe, stored)):
         if not overwrite:
             raise _another_job(folder, differing)
@@ -125,7 +125,7 @@ def _keeping(folder: RunFolder, run: Run) -> Iterator[None]:
         with _full_disk_is_said(folder.path):
             yield
     except BaseException as error:
-        if isinstance(error, REFUSALS) or not run.is_worth_keeping:
+        if not run.is_worth_keeping:
             folder.discard()
         elif isinstance(error, KeyboardInterrupt):
             error.args = (f"go on with --resume --out {folder.path}.",)
@@ -169,7 +169,8 @@ def _another_job(folder: RunFolder, differing: Sequence[str]) -> ConfigError:
 
 
 def _finished(recipe: Recipe, folder: RunFolder, identity: Identity) -> Report:
-    """The report of a run that is done, after what it was made of was compared."""
+    """The report of a run that is done, after its files were found and what it was made of was compared."""
+    folder.require_whole()
     recipe.compare(identity)
     if unknown := set(identity.stored or {}) - set(identity.noted):
         raise ConfigError(f"{folder.path} was made with {', '.join(sorted(unknown))} as well.", "Expected the same.")

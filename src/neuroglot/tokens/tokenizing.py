@@ -159,25 +159,26 @@ def _start(
     scored: Sequence[bool],
     spans: Sequence[tuple[int, int]] | None,
 ) -> int:
-    """Where in the text the scored tokens begin.
+    """Where in the text the part begins that is asked for: behind the tokens that are not, so that a space between two
+    tokens belongs to the second.
 
-    A slow tokenizer has no offsets: there it is behind what the tokens before decode to, if the text begins so.
+    A slow tokenizer has no offsets: there the tokens before are decoded. Raises `CorpusError` if the text does not
+    begin with what they decode to.
     """
     first = next((index for index, asked in enumerate(scored) if asked), None)
     if first is None:
         return len(text)
     if spans is not None:
-        return spans[first][0]
+        return max((end for _, end in spans[:first]), default=0)
     before = str(tokenizer.decode(list(token_ids[:first]), skip_special_tokens=True)).strip()
     indent = len(text) - len(text.lstrip())
-    if before and not text.startswith(before, indent):
+    if not text.startswith(before, indent):
         raise CorpusError(
             f"The slow tokenizer writes {before!r} for the beginning of {text[:40]!r}.",
             "Expected the text's own beginning, or the bytes that are scored could not be counted.",
             "Load its fast version.",
         )
-    end = indent + len(before) if before else 0
-    return end + (len(text[end:]) - len(text[end:].lstrip())) if before else end
+    return indent + len(before) if before else 0
 
 
 def token_ids_of(

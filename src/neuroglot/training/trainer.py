@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -94,7 +95,7 @@ def new_trainer(
         args=arguments,
         train_dataset=rows,  # a sequence has all that is asked of a dataset
         data_collator=collate,
-        callbacks=[_reporting(on_step)] if on_step else None,
+        callbacks=[_reporting(on_step)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -125,6 +126,7 @@ def _arguments(model: PreTrainedModel, training: Training, folder: Path, keeping
         save_steps=training.checkpoint_every or training.steps,
         save_total_limit=2,
         logging_steps=1,
+        logging_nan_inf_filter=False,  # else a loss that is no number is written as the one before, or as 0
         report_to=training.report_to,
         remove_unused_columns=False,
         disable_tqdm=True,
@@ -161,12 +163,23 @@ def _sealing_trainer() -> type[Trainer]:
     return SealingTrainer
 
 
-def _reporting(on_step: OnStep) -> TrainerCallback:
+def require_finite(loss: float, step: int) -> None:
+    """Raise `ConfigError` if a loss is no number: the weights behind it are none either."""
+    if not math.isfinite(loss):
+        raise ConfigError(
+            f"The loss of step {step} is {loss}.", "Expected a finite number.",
+            "Take a lower learning rate, or full precision.",
+        )  # fmt: skip
+
+
+def _reporting(on_step: OnStep | None) -> TrainerCallback:
     from transformers import TrainerCallback
 
     class Reporting(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
             if logs and "loss" in logs:
-                on_step(state.global_step, state.max_steps, logs["loss"])
+                require_finite(logs["loss"], state.global_step)
+                if on_step is not None:
+                    on_step(state.global_step, state.max_steps, logs["loss"])
 
     return Reporting()

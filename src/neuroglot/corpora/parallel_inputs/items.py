@@ -160,8 +160,8 @@ def requested(line: str) -> str:
 
 
 def visible(text: str) -> str:
-    """The text without invisible marks of writing direction."""
-    return INVISIBLE.sub("", text)
+    """The text without invisible marks of writing direction, and without spaces at its ends."""
+    return INVISIBLE.sub("", text).strip()
 
 
 def places(requests: Sequence[str], sources: Sequence[str]) -> list[int]:

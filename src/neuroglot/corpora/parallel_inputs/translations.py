@@ -118,7 +118,7 @@ def _check_requests(
         got = asked[place] if place < len(asked) else ""
         if visible(got) != visible(sources[row]):
             read.fault(Fault("misaligned", prompts, place + 1, f"not source line {row + 1}"), file, row)
-        elif got != sources[row]:
+        elif got.strip() != sources[row].strip():
             read.fault(Fault("invisible marks", prompts, place + 1, f"unlike source line {row + 1}"), file, row)
     return found
 
