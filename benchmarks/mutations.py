@@ -92,7 +92,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("for key in {**before, **wanted}", "for key in before"),
         ("identity, folder.path, overwrite)", "identity, folder.path, False)"),
         ("(folder.job or folder.marker) if resume", "(folder.marker or folder.job) if resume"),
-        ("isinstance(error, REFUSALS) or not run.is_worth_keeping", "not run.is_worth_keeping"),
+        ("if not run.is_worth_keeping:", "if True:"),
     ),
     *_of(
         "runs/folder.py", RUNS,

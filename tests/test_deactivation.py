@@ -15,13 +15,20 @@ from neuroglot.activity.recording import Recording
 from neuroglot.corpora import Corpus, Task
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.experiments.deactivation import deactivate
-from neuroglot.experiments.deactivation_scoring import members_by_category, of_equal_size, random_masks, seed_of
+from neuroglot.experiments.deactivation_scoring import (
+    longest_answer,
+    members_by_category,
+    of_equal_size,
+    random_masks,
+    seed_of,
+)
 from neuroglot.interventions.switching import switch_off
 from neuroglot.layout import Layout
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.models import ModelView, view
 from neuroglot.neurons import NeuronSet
 from neuroglot.neurons.categories import CATEGORIES, categories_of
+from neuroglot.tokens.questions import read_questions
 from tests.families import tiny_model
 from tests.oracles import DOWN_PROJECTIONS, activations, modules_of
 from tests.tiny import WORDS, tiny_corpus, tiny_tokenizer
@@ -419,21 +426,34 @@ def test_saved_and_loaded_it_is_the_same(tmp_path) -> None:
         )  # fmt: skip
 
 
-def with_a_long_row(row: int = 3) -> tuple[Task, Task]:
-    """A task in which a row has a prompt that is too long, and the same task without it."""
-    task = a_task(5, options=0)
-    texts = dict(task.prompts.texts)
-    texts["zh"] = (*texts["zh"][:row], " ".join(["w1"] * 70), *texts["zh"][row + 1 :])
-    others = [place for place in range(5) if place != row]
-    return Task("own", Corpus("p", task.ids, texts), task.answers), task.take(others)
-
-
 @pytest.mark.parametrize("value", ["mean", "mean of other languages"])
 def test_rows_that_are_left_out_enter_no_mean(value: str) -> None:
-    located, (whole, without) = view(tiny_model("llama")), with_a_long_row()
-    found, expected = (deactivate(located, tiny_tokenizer(), task, value=value, draws=1) for task in (whole, without))  # type: ignore[arg-type]
+    """The prompts of row 3 could be read; its answer in one language cannot be told from its prompt."""
+    task, others = a_task(5, options=0), [0, 1, 2, 4]
+    answers = dict(task.answers.texts)
+    answers["sw"] = (*answers["sw"][:3], "glued", answers["sw"][4])
+    broken = Task("own", task.prompts, Corpus("a", task.ids, answers))
+    located = view(tiny_model("llama"))
+    found, expected = (
+        deactivate(located, tiny_tokenizer(), one, value=value, draws=1)  # type: ignore[arg-type]
+        for one in (broken, task.take(others))
+    )
     assert found.ids == expected.ids
     torch.testing.assert_close(found.deactivated, expected.deactivated, rtol=1e-4, atol=1e-4, equal_nan=True)
+
+
+def test_the_longest_answer_is_the_longest_right_one() -> None:
+    """Not the longest option, and not that of the first row's number."""
+    prompts = tiny_corpus(3, LANGUAGES)
+    listed = [(" w1", " w2 w3 w4 w5 w6"), (" w7 w8 w9 w1 w2 w3", " w4 w5 w6"), (" w1 w2", " w3")]
+    right = [0, 1, 0]
+
+    def column(numbers: list[int]) -> Corpus:
+        texts = {g: tuple(listed[row][number] for row, number in enumerate(numbers)) for g in LANGUAGES}
+        return Corpus("c", prompts.ids, texts)
+
+    task = Task("t", prompts, column(right), (column([0, 0, 0]), column([1, 1, 1])))
+    assert longest_answer(read_questions(tiny_tokenizer(), task, 64, "refuse")) == 3
 
 
 def test_a_prompt_needs_room_for_the_longest_answer_where_texts_are_generated() -> None:
