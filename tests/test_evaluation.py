@@ -13,7 +13,9 @@ from neuroglot.experiments.evaluation import control_seed
 from neuroglot.interventions import switch_off
 from neuroglot.metrics import BitsPerByte, ExactAnswer, NatsPerToken
 from neuroglot.models import view
+from neuroglot.models.provenance import model_signature
 from neuroglot.neurons import NeuronSet, at_random_like
+from neuroglot.reports.section import section_of
 from neuroglot.signature import Signature
 from tests.families import tiny_model
 from tests.tiny import WORDS, tiny_corpus, tiny_tokenizer
@@ -162,6 +164,20 @@ def test_a_set_without_texts_is_told_by_the_hash_of_its_corpus() -> None:
         ablation_matrix(located, tokenizer, CORPUS, sets, NatsPerToken(), draws=1)
     matrix = ablation_matrix(located, tokenizer, CORPUS, sets, NatsPerToken(), draws=1, same_rows="allow")
     assert matrix.seen == 9
+
+
+def test_sets_of_another_model_are_told() -> None:
+    """The report says which; of the model itself, or of sets that do not know theirs, nothing is said."""
+    located, tokenizer = view(tiny_model("qwen2")), tiny_tokenizer()
+    own = {g: replace(one, signature=model_signature(located)) for g, one in own_sets(located.layout).items()}
+    other = replace(own["sw"], signature=Signature.of(model="elsewhere", weights="0123456789ab"))
+    for sets, expected in (
+        (own_sets(located.layout), None), (own, None), (own | {"sw": other}, "elsewhere (weights 0123456789ab)"),
+    ):  # fmt: skip
+        matrix = ablation_matrix(located, tokenizer, CORPUS, sets, NatsPerToken(), draws=1)
+        assert matrix.signature.get("selected_in") == expected
+        said = any("selected in another model: elsewhere" in remark for remark in section_of(matrix).remarks)
+        assert said == (expected is not None)
 
 
 def test_rows_that_are_too_long_are_told_in_the_signature() -> None:

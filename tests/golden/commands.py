@@ -79,7 +79,7 @@ COMMANDS: dict[str, list[str]] = {
     "specialize-evaluate": [
         "specialize", "evaluate", "{tmp}/translator", "--masks", "{tmp}/specialize-select", "--corpus",
         "{tmp}/prompts.tsv",
-        "--beams", "1", "--max-new-tokens", "6", "--json",
+        "--beams", "1", "--max-new-tokens", "6", "--same-rows", "allow", "--json",
     ],
     "specialize-compact": [
         "specialize", "compact", "{tmp}/translator", "--masks", "{tmp}/specialize-select", "--direction", "en-de",

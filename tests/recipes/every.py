@@ -61,7 +61,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "layers": 1, "heads": 2, "ffn": 24, "vocabulary": 300, "checkpoint_every": 2, "device": "cpu",
     },
     "specialize compact": {**ON_MASKS, "direction": "en-de", "semantics": "weight row"},
-    "specialize evaluate": {**ON_MASKS, "corpus": "pairs", "beams": 2, "max_new_tokens": 4, "directions": ["de-en"]},
+    "specialize evaluate": {
+        **ON_MASKS, "corpus": "pairs", "beams": 2, "max_new_tokens": 4, "directions": ["de-en"], "same_rows": "allow",
+    },
     "specialize select": {"activity": "counts", "coverage": 70, "zero_shot": ["de-fr"]},
     "specialize train": {
         **ON_MASKS, "corpus": "pairs", "steps": 6, "batch_size": 4, "directions": ["en-de", "de-en"],

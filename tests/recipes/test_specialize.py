@@ -8,13 +8,14 @@ import pytest
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.translation import collect
 from neuroglot.cli import app
-from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
+from neuroglot.errors import ArtifactError, ConfigError, CorpusError, LayoutMismatchError
 from neuroglot.experiments.translations import score_translations, translate_directions
 from neuroglot.generation.decoding import Decoding
 from neuroglot.interventions.compacting import load_compacted
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.neurons.rules.by_direction import Coverage, select_masks
 from neuroglot.recipes import SpecializeCollect, SpecializeEvaluate
+from neuroglot.reports.wording import number
 from tests.specialization.making import located, random_masks, texts, translation_tokenizer
 
 MODEL = ("model", "--device", "cpu")
@@ -65,7 +66,7 @@ def test_from_texts_to_a_small_model(run) -> None:  # type: ignore[no-untyped-de
     assert sizes["de-en"] < sizes["en-de"]
     scored = rows(
         run("evaluate", *MODEL, "--masks", "masks", "--corpus", "texts", "--directions", "en-de", "de-fr",
-            "--max-new-tokens", "5", "--beams", "2", "--metrics", "chrf++", "--json"),
+            "--max-new-tokens", "5", "--beams", "2", "--metrics", "chrf++", "--same-rows", "allow", "--json"),
         "scores-of-texts",
     )  # fmt: skip
     assert [row[:2] for row in scored] == [["en-de", "chrF2++"], ["de-fr", "chrF2++"]]
@@ -76,6 +77,33 @@ def test_from_texts_to_a_small_model(run) -> None:  # type: ignore[no-untyped-de
     assert small.widths == tuple(masks["en-de"].counts_by_layer())
     report = json.loads(Path("small/report.json").read_text())
     assert f"→ {small.parameters:,}," in report["sections"][0]["sentence"]
+
+
+def test_masks_are_not_judged_on_the_rows_that_they_were_counted_on(run) -> None:  # type: ignore[no-untyped-def]
+    """A row more or less, and they are others."""
+    directions = ("--directions", "en-de", "de-en")
+    run("collect", *MODEL, "--corpus", "texts", *directions, "--out", "counts")
+    run("select", "counts", "--out", "masks")
+    judged = ("evaluate", *MODEL, "--masks", "masks", "--corpus", "texts", *directions, "--beams", "1",
+              "--max-new-tokens", "3", "--metrics", "chrf++", "--json")  # fmt: skip
+    with pytest.raises(CorpusError, match="are those that the masks were counted on"):
+        run(*judged)
+    (section,) = json.loads(run(*judged, "--same-rows", "allow"))["report"]["sections"]
+    (table,) = section["tables"]
+    of_masks, without = (sum(row[index] for row in table["rows"]) / 2 for index in (3, 6))
+    assert (
+        f"is {number(of_masks)}, on the mean over 2 directions; that without masks is {number(without)}, and "
+        in (section["sentence"])
+    )
+    assert " of 2 differences are told from none (Holm)." in section["sentence"]
+    assert rows(run(*judged, "--limit", "4"), "scores-of-texts")
+
+
+def test_neuron_sets_are_no_masks(run) -> None:  # type: ignore[no-untyped-def]
+    Path("sets").mkdir()
+    random_masks(located("m2m_100").layout)["en-de"].save("sets/de.safetensors")
+    with pytest.raises(ArtifactError, match="but neuron sets.*specialize select"):
+        run("evaluate", *MODEL, "--masks", "sets", "--corpus", "texts")
 
 
 def test_what_is_priced_is_what_is_read(run, monkeypatch) -> None:  # type: ignore[no-untyped-def]

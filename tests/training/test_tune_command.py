@@ -73,6 +73,7 @@ def test_the_lab_is_tuned_on_new_questions_with_several_originals(run, capsys: p
         ((*CORPUS, "--originals", "de", "--warmup", "2"), "warmup=2"),
         (("model", "--corpus", "lab", "--task", "poetry", "--originals", "de"), "task 'poetry'"),
         (("model", "--corpus", "lab", "--originals", "de"), "one of iso_date"),
+        (("model", "--corpus", "model/config.json", "--originals", "de"), "--template translation --target en"),
     ],
 )
 def test_bad_options_are_refused_and_nothing_is_written(run, words: tuple[str, ...], message: str) -> None:

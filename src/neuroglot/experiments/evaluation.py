@@ -17,7 +17,7 @@ from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Evaluation, Metric, Predictions
 from neuroglot.models.finite import not_finite
 from neuroglot.models.locating import text_config
-from neuroglot.models.provenance import made_with
+from neuroglot.models.provenance import made_with, model_signature
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet, described_sets
 from neuroglot.neurons.rules.rates import at_random_like
@@ -111,7 +111,8 @@ def ablation_matrix(
     languages = len(own)
     shape = (draws, languages, *counts[0].shape)
     options = Signature.of(value=0, random_draws=draws, random_on=random_on, seed=seed, same_rows=seen or None)
-    signature = _made_with(view, tokenizer, data, tokenized, metric) | described_sets(sets) | options
+    made = _made_with(view, tokenizer, data, tokenized, metric) | _selected_elsewhere(view, sets)
+    signature = made | described_sets(sets) | options
     return AblationMatrix(
         data.name,
         tokenized.languages,
@@ -143,6 +144,14 @@ def rows_selected_on(data: Corpus | Task, sets: Mapping[str, NeuronSet], same_ro
             "be the same (--same-rows allow).",
         )
     return seen
+
+
+def _selected_elsewhere(view: ModelView, sets: Mapping[str, NeuronSet]) -> Signature:
+    """Which other models the sets were selected in, as far as they know; nothing where it was this model."""
+    here = model_signature(view)["weights"]
+    others = [neurons.signature for neurons in sets.values() if neurons.signature.get("weights", here) != here]
+    names = dict.fromkeys(f"{other.get('model')} (weights {other['weights']})" for other in others)
+    return Signature.of(selected_in=" + ".join(names)) if names else Signature()
 
 
 def _independent(data: Corpus | Task, tokenized: TokenizedCorpus) -> tuple[list[int], int]:

@@ -15,12 +15,24 @@ def artefact(path: Path, name: str) -> Path:
     if not path.is_dir():
         return path
     if not (path / name).is_file():
-        raise ArtifactError(f"{path} holds no {name}.", "Expected the file, or the run folder that holds it.")
+        is_sets = name == MASKS and bool(neuron_files(path))
+        raise ArtifactError(
+            f"{path} holds no {name}{', but neuron sets' if is_sets else ''}.",
+            "Expected the file, or the run folder that holds it.",
+            "Masks of directions come from `neuroglot specialize select`." if is_sets else "",
+        )
     return path / name
 
 
 def neuron_files(folder: Path) -> dict[str, Path]:
-    """The neuron sets of a run folder by language, as `neuroglot select` and `neuroglot analyze` write them."""
+    """The neuron sets of a run folder by language, as `neuroglot select` and `neuroglot analyze` write them; raises
+    `ArtifactError` if there is no such folder.
+    """
+    if not folder.is_dir():
+        raise ArtifactError(
+            f"There is no folder {folder}." if not folder.exists() else f"{folder} is a file.",
+            "Expected the run folder of `neuroglot select` or `neuroglot analyze`.",
+        )
     below = folder / "neurons"
     return {file.stem: file for file in sorted((below if below.is_dir() else folder).glob("*.safetensors"))}
 

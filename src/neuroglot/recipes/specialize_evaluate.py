@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import TRANSLATIONS
-from neuroglot.recipes.options import USE, OnCorpus, OnDirections, OnMasks, OnModel, Positive, Searching
+from neuroglot.recipes.options import USE, OnCorpus, OnDirections, OnMasks, OnModel, Positive, Proving, Searching
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,7 +35,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching):
+class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching, Proving):
     """Translate with and without masks, and score both; the difference has a paired test."""
 
     command = "specialize evaluate"
@@ -43,7 +43,7 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching):
     examples = """
     neuroglot specialize evaluate ./my-model --masks masks --corpus flores.tsv
     neuroglot specialize evaluate ./my-model --masks masks --corpus flores.tsv \\
-        --metrics bleu comet --out run"""
+        --part rest --metrics bleu comet --out run"""
     positional = ("model",)
     keeping = "optional"
 
@@ -61,12 +61,24 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching):
 
         choose_metrics(self.metrics, TextOptions(language=self.pivot))  # refuses, before anything is translated
         masks, corpus = self.load_masks(identity), self.load_corpus(identity)
+        self._refuse_same_rows(masks, corpus)
         directions = self.directions_in(corpus)
         for direction in directions:
             masks.place(direction)
         view, tokenizer = self.load_model(identity, self.model)
         view.layout.require_same(masks.layout, "The masks")
         return _Inputs(view, tokenizer, corpus, directions, masks)
+
+    def _refuse_same_rows(self, masks: DirectionMasks, corpus: Corpus) -> None:
+        from neuroglot.errors import CorpusError
+
+        if self.same_rows == "refuse" and masks.signature.get("corpus_hash") == corpus.hash:
+            raise CorpusError(
+                f"The {len(corpus)} rows of {corpus.name!r} are those that the masks were counted on.",
+                "Expected other rows, because neurons look better on rows for which they were chosen.",
+                "Count on one part and translate the other (--part selection, then --part rest), or say that they may "
+                "be the same (--same-rows allow).",
+            )
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.experiments.translations import score_translations
@@ -78,7 +90,7 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching):
         _save(inputs.corpus, masked, plain, run.files / TRANSLATIONS)
         scores = score_translations(masked, inputs.corpus, self.metrics, baseline=plain)
         by_direction = {str(direction): column for direction, column in scores.items()}
-        section = scores_section(by_direction, self._signature(inputs, masked), "direction")
+        section = scores_section(by_direction, self._signature(inputs, masked), "direction", "without masks")
         return Report([section], title=f"Translations of {Path(self.model).name} with and without masks")
 
     def price(self, inputs: _Inputs) -> Price:

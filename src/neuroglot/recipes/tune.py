@@ -247,9 +247,23 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
         from neuroglot.lab import lab_questions
 
         if self.corpus != "lab":
+            self._refuse_corpus()
             return read_task(self, self.corpus, self.task, languages)
         task = lab_questions(self.task or "", self.limit or LAB_QUESTIONS, self.seed)
         return task if languages is None else task.select(languages)
+
+    def _refuse_corpus(self) -> None:
+        from pathlib import Path
+
+        from neuroglot.corpora.tasks import is_task
+        from neuroglot.errors import ConfigError
+
+        if Path(self.corpus).is_file() and not is_task(self.corpus):
+            raise ConfigError(
+                f"{self.corpus} is no task: its texts have no answers.",
+                "Expected a task, whose answers are learned (see `neuroglot deactivate`).",
+                "Of a parallel corpus, translations are learned: --template translation --target en.",
+            )
 
     def _export(self, run: Run, examples: Sequence[Example]) -> None:
         from neuroglot.training import save_llama_factory, save_openai, save_trl

@@ -84,6 +84,7 @@ def _loss_section(matrix: AblationMatrix) -> Section:
         signature=matrix.signature | Signature.of(unit=" or ".join(view.unit for view in views)),
         remarks=(
             *_other_units(views[1:]),
+            *_elsewhere(matrix),
             *_rows(matrix),
             _controls(matrix),
             INTERVALS,
@@ -93,6 +94,12 @@ def _loss_section(matrix: AblationMatrix) -> Section:
         key_numbers=_key_numbers(first),
         headline=_headline_json(first) if isinstance(matrix.metric, NatsPerToken) else None,
     )
+
+
+def _elsewhere(matrix: AblationMatrix) -> tuple[str, ...]:
+    """A remark on neurons that were selected in another model."""
+    other = matrix.signature.get("selected_in")
+    return () if other is None else (f"The neurons were selected in another model: {other}.",)
 
 
 def _task_section(matrix: AblationMatrix) -> Section:
@@ -114,7 +121,7 @@ def _task_section(matrix: AblationMatrix) -> Section:
         f"Task: {matrix.data}",
         f"{seen_rows(matrix.seen)}{first} {harm}",
         matrix.signature,
-        (*_rows(matrix), INTERVALS),
+        (*_elsewhere(matrix), *_rows(matrix), INTERVALS),
         (figure,),
     )
 

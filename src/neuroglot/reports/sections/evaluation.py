@@ -113,7 +113,7 @@ def _(activity: Activity) -> Section:
     plots = tuple(_plot(activity, threshold, labelled=len(thresholds) > 1) for threshold in thresholds)
     caption = (
         "How to read it: each cell is the share of a language's tokens on which a neuron of the layer fires, mean over "
-        "the layer's neurons; darker means more often."
+        "the layer's neurons; the stronger the colour, the more often."
     )
     sentence = _activity_sentence(activity)
     figure = Figure("firing-rates", "How often neurons fire", caption, f"Heat map. {sentence}", plots)

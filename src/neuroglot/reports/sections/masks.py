@@ -53,5 +53,5 @@ def _layers_figure(masks: DirectionMasks, sentence: str) -> Figure:
         for layer, size, share in zip(layers.full, by_layer, layer_shares, strict=True)
     ]
     plot = Plot(spec, Table.of("masks-by-layer", "Neurons kept by layer", columns, rows))
-    caption = "How to read it: a row is a direction, a column a layer; darker means more neurons."
+    caption = "How to read it: a row is a direction, a column a layer; the stronger the colour, the more neurons."
     return Figure("masks-by-layer", "Neurons kept by layer", caption, f"Heat map. {sentence}", (plot,))

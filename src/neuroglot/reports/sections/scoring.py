@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from neuroglot.metrics.intervals import CONFIDENCE, holm
 from neuroglot.metrics.texts import TEXT_METRICS, TextScore
 from neuroglot.reports.parts import INTERVALS, Section
 from neuroglot.reports.tables import Cell, Column, Table
@@ -11,21 +12,49 @@ from neuroglot.reports.wording import bracketed, number, plural
 from neuroglot.signature import Signature
 
 
-def scores_section(scores: Mapping[str, Sequence[TextScore]], signature: Signature, by: str = "texts") -> Section:
-    """One row for each score; `by` says what the scores are listed by."""
+def scores_section(
+    scores: Mapping[str, Sequence[TextScore]],
+    signature: Signature,
+    by: str = "texts",
+    baseline: str = "of the baseline",
+) -> Section:
+    """One row for each score; `by` says what the scores are listed by, and `baseline` of what the baseline is."""
     first = next(iter(scores.values()))[0]
     name = TEXT_METRICS[first.metric].name
     mean = sum(column[0].score.value for column in scores.values()) / len(scores)
     over = f", on the mean over {plural(len(scores), by)}" if len(scores) > 1 else f" {bracketed(first.score)}"
+    beside = _beside(scores, baseline)
     return Section(
         key="scores-of-texts",
         title="Scores of texts",
-        sentence=f"{name} of {plural(first.rows, 'row')} is {number(mean)}{over}.",
+        sentence=f"{name} of {plural(first.rows, 'row')} is {number(mean)}{over}{beside}.",
         signature=signature,
-        remarks=(INTERVALS, "Two scores are comparable if their own signatures, in the table, are equal."),
+        remarks=(
+            INTERVALS,
+            *([DECIDES] if beside else []),
+            "Two scores are comparable if their own signatures, in the table, are equal.",
+        ),
         tables=(_table(scores, by),),
         lines=tuple(_lines(scores)),
     )
+
+
+DECIDES = (
+    "The test, which exchanges the two systems row by row, decides whether there is a difference; the interval says how "
+    "large it is, and may hold 0 where p is just below 0.05, or not where it is just above."
+)
+
+
+def _beside(scores: Mapping[str, Sequence[TextScore]], name: str) -> str:
+    """The baseline by the first metric, and how many differences are told from none (Holm, over all of them)."""
+    compared = [column[0].baseline for column in scores.values() if column[0].baseline is not None]
+    if len(compared) < len(scores):
+        return ""
+    mean = sum(baseline.score for baseline in compared) / len(compared)
+    told = sum(p <= 1 - CONFIDENCE for p in holm([baseline.p for baseline in compared]))
+    if len(compared) == 1:
+        return f"; that {name} is {number(mean)} (p = {compared[0].p:.2g})"
+    return f"; that {name} is {number(mean)}, and {told} of {len(compared)} differences are told from none (Holm)"
 
 
 def _table(scores: Mapping[str, Sequence[TextScore]], by: str) -> Table:

@@ -172,7 +172,8 @@ def _layers_figure(sets: Mapping[str, NeuronSet]) -> Figure:
     columns = (Column("language"), Column("layer"), Column("neurons"), Column("share", SHARE))
     plot = Plot(spec, Table.of("neurons-by-layer", "Neurons by layer", columns, rows))
     caption = (
-        "How to read it: a row is a language, a column a layer (0 is next to the input); darker means more neurons."
+        "How to read it: a row is a language, a column a layer (0 is next to the input); the stronger the colour, the "
+        "more neurons."
     )
     alternative = f"Heat map of {len(sets)} languages by {number(len(widths))} layers. {_layer_sentence(sets)}"
     return Figure("neurons-by-layer", "Neurons by layer", caption, alternative, (plot,))
