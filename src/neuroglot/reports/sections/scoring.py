@@ -40,8 +40,8 @@ def scores_section(
 
 
 DECIDES = (
-    "The test, which exchanges the two systems row by row, decides whether there is a difference; the interval says how "
-    "large it is, and may hold 0 where p is just below 0.05, or not where it is just above."
+    "The test, which exchanges the two systems row by row, decides whether there is a difference; the interval says "
+    "how large it is, and may hold 0 where p is just below 0.05, or not where it is just above."
 )
 
 
