@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from neuroglot.errors import ArtifactError
+from neuroglot.showing import Described
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,8 +19,8 @@ Value = str | int | float | bool | None
 HASH_DIGITS = 12  # hexadecimal ones
 
 
-@dataclass(frozen=True)
-class Signature:
+@dataclass(frozen=True, repr=False)
+class Signature(Described):
     """Ordered key–value pairs; two numbers are comparable where their signatures are equal.
 
     Its text reads `model:lab|site:post_act|…`, as in sacrebleu (Post 2018), from which the idea is taken.

@@ -15,6 +15,7 @@ from neuroglot.activity.tallies import MEASURES, Measure
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.headers import STRICT, Names, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 
@@ -33,8 +34,8 @@ class RecordedHeader:
 _COUNTS = ("fired", "tokens", "reached")
 
 
-@dataclass(frozen=True, eq=False)
-class Activity:
+@dataclass(frozen=True, eq=False, repr=False)
+class Activity(Shown):
     """Counts of one recording, all int64; Activities of disjoint corpora add up exactly to the Activity of the
     whole.
 

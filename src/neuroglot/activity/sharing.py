@@ -12,13 +12,14 @@ from neuroglot.activity.recording import Recording
 from neuroglot.errors import ArtifactError
 from neuroglot.headers import load_artefact, save_artefact
 from neuroglot.layout import Layout
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 _COUNTS = ("histogram", "fired", "by_row", "active")
 
 
-@dataclass(frozen=True, eq=False)
-class Sharing:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sharing(Shown):
     """Counts over R parallel rows: a neuron fires on a text where it does so on one of the recorded tokens or more (the
     last token, as in the paper, is one).
 

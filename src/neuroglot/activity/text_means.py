@@ -20,6 +20,7 @@ from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
 from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
+from neuroglot.showing import Described
 from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import Batch
@@ -34,8 +35,8 @@ Weights = Literal["uniform", "position"]
 MOST_BYTES = 4 * 2**30
 
 
-@dataclass(frozen=True, eq=False)
-class TextMeans:
+@dataclass(frozen=True, eq=False, repr=False)
+class TextMeans(Described):
     """`values [R, G, N]`, float32, by quantity: Σ_t w_t·x_t over the counted tokens of each text, Σ_t w_t being 1.
 
     A text without a counted token has NaN; an expert's neuron counts as 0 on tokens that the expert did not get.

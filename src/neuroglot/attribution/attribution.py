@@ -19,6 +19,7 @@ from neuroglot.headers import STRICT, Counts, Names, StoredLayout, StoredSignatu
 from neuroglot.layout import Layout
 from neuroglot.metrics.intervals import Score, mean_scores, row_means
 from neuroglot.neurons.categories import CATEGORIES
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 Among = Literal["any", "active"]
@@ -51,8 +52,8 @@ class _Header:
     signature: StoredSignature
 
 
-@dataclass(frozen=True, eq=False)
-class Attribution:
+@dataclass(frozen=True, eq=False, repr=False)
+class Attribution(Shown):
     """Scores of the neurons on R parallel rows of the task named `data`, in G languages and L layers.
 
     * `sizes [R, G, L, 6]`: neurons in each of `scores.GROUPS` (int32; they add up to the layer's width).

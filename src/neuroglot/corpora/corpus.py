@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.showing import Described
 
 OPTIONS = "Correct the options, or leave the row out."
 
 
-@dataclass(frozen=True)
-class Corpus:
+@dataclass(frozen=True, repr=False)
+class Corpus(Described):
     """R parallel rows in G languages: `texts[language][r]` says the same as `texts[other][r]`.
 
     Raises `CorpusError` where rows are not parallel: a language with fewer or more texts than there are ids, a
@@ -147,8 +148,8 @@ class Corpus:
         return self.take(sorted(chosen)), self.take(rest)
 
 
-@dataclass(frozen=True)
-class Task:
+@dataclass(frozen=True, repr=False)
+class Task(Described):
     """Questions with one right answer a row and language: corpora with the same ids and languages.
 
     The model reads `prompts.texts[g][r] + answers.texts[g][r]`; the answer is right when the model ranks each of its

@@ -19,6 +19,7 @@ from neuroglot.interventions.gating import Semantics, gating
 from neuroglot.metrics.texts import TextOptions, Texts, TextScore, score_texts
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.masks import DirectionMasks
+from neuroglot.showing import Described
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from neuroglot.tokens.language_tokens import Tags
 
 
-@dataclass(frozen=True, eq=False)
-class Translations:
+@dataclass(frozen=True, eq=False, repr=False)
+class Translations(Described):
     """`texts[direction][r]` translates the row `ids[r]`; `dropped` counts by reason the rows that failed somewhere."""
 
     ids: tuple[str, ...]

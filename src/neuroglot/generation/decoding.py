@@ -23,6 +23,7 @@ from neuroglot.models.locating import text_config
 from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import ModelView
 from neuroglot.progress import track
+from neuroglot.showing import Described
 from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, pad
@@ -64,8 +65,8 @@ class Decoding:
         return Signature.of(**asdict(self))
 
 
-@dataclass(frozen=True, eq=False)
-class Generation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Generation(Described):
     """What was generated for R prompts in G languages.
 
     * `texts[language][r]`: the generated text, without special tokens.

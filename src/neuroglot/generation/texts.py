@@ -11,14 +11,15 @@ from typing import Any
 
 from neuroglot.corpora.suspicion import Context, kinds_of
 from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 from neuroglot.storage import parse_json, write_whole
 
 EXPECTED = "Expected JSONL of `neuroglot generate --out`."
 
 
-@dataclass(frozen=True, eq=False)
-class GeneratedTexts:
+@dataclass(frozen=True, eq=False, repr=False)
+class GeneratedTexts(Shown):
     """The texts of R rows in G languages, `texts[language][r]`, and the prompts that they answer, if known."""
 
     ids: tuple[str, ...]

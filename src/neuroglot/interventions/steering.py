@@ -18,6 +18,7 @@ from neuroglot.layout import Layer, Layout, Site
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.showing import Described
 from neuroglot.signature import Signature
 
 CHANGED_WITH_A_CACHE = "Generate with a cache, one token at a time (use_cache=True, neither chunked nor assisted)."
@@ -141,8 +142,8 @@ Scope = Literal["all", "prompt", "generated"]
 SCOPES = ("all", "prompt", "generated")
 
 
-@dataclass(frozen=True, eq=False)
-class Steering:
+@dataclass(frozen=True, eq=False, repr=False)
+class Steering(Described):
     """Steps of one layout, in order, and the tokens on which they act (`steering` says which those are)."""
 
     steps: tuple[Step, ...]

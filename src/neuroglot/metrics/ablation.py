@@ -12,6 +12,7 @@ from torch import Tensor
 
 from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, by_rows, combined, over
 from neuroglot.metrics.metrics import SHARE_RIGHT, Metric
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 # All neurons on; the language's own off; another language's off, mean over them; as many random ones, mean over draws.
@@ -33,8 +34,8 @@ class Headline:
     diagonal_over_random: Score
 
 
-@dataclass(frozen=True, eq=False)
-class AblationMatrix:
+@dataclass(frozen=True, eq=False, repr=False)
+class AblationMatrix(Shown):
     """Counts of a metric with all neurons on `[R, G, C]`, with each set off `[S, R, G, C]`, and with K random draws of
     the same size a layer off `[K, S, R, G, C]`, NaN where a random set was scored on its own language only. Set s holds
     the neurons of `languages[s]`, so that S = G.

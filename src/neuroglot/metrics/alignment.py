@@ -11,13 +11,14 @@ from torch import Tensor
 from neuroglot.errors import ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
 from neuroglot.metrics.intervals import Score, share_means
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 TIE = 1e-6  # cosines that differ by less are equal: states are sums of float32
 
 
-@dataclass(frozen=True, eq=False)
-class Alignment:
+@dataclass(frozen=True, eq=False, repr=False)
+class Alignment(Shown):
     """`aligned [R, L, P]`: whether a row's two sentences found each other, in each layer, for each of P `pairs`.
 
     The score of a pair is the share of rows, averaged over layers. Its interval is over the rows' own outcomes: the

@@ -16,6 +16,7 @@ from neuroglot.layout import Layout
 from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, combined, holm, over, row_means
 from neuroglot.metrics.metrics import SHARE_RIGHT
 from neuroglot.metrics.paired import PairedTest, mcnemar, over_draws
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 _COUNTS = ("baseline", "deactivated", "random", "sizes")
@@ -97,8 +98,8 @@ class CategoryTests:
     by_language: tuple[PairedTest, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Deactivation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Deactivation(Shown):
     """Counts of the answers of R parallel rows in G languages, `C` = `OUTCOMES`, float64; T categories, K random draws.
 
     * `baseline [R, G, C]`: all neurons on.

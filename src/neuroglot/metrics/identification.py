@@ -16,6 +16,7 @@ from neuroglot.corpora.languages import known_code, language_code, language_name
 from neuroglot.corpora.suspicion import chinese_script, han_script
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.intervals import Score, share_means
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ UNDECIDED = "und"  # ISO 639 for a language that is not known
 ANY_SCRIPT = frozenset({"zh"})  # languages that lingua knows in several scripts, without telling them apart
 
 
-@dataclass(frozen=True, eq=False)
-class LanguageForcing:
+@dataclass(frozen=True, eq=False, repr=False)
+class LanguageForcing(Shown):
     """The languages of R texts in each of G target languages: `identified[target][r]`, `und` where undecided."""
 
     languages: tuple[str, ...]

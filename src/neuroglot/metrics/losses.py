@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from neuroglot.metrics.intervals import Score
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 WINDOWS = 40
 
 
-@dataclass(frozen=True)
-class LossCurve:
+@dataclass(frozen=True, repr=False)
+class LossCurve(Shown):
     """The loss of each step, in `unit`; `dropped` counts what could not be learned from, by reason."""
 
     losses: tuple[float, ...]

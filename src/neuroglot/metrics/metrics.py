@@ -14,6 +14,7 @@ from torch import Tensor
 
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.metrics.intervals import Estimate, Score, by_rows
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 SHARE_RIGHT = "share right"  # the unit of answers that are right or wrong
@@ -126,8 +127,8 @@ class ExactAnswer:
         return counts[..., 0] / counts[..., 1]
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Shown):
     """Counts `[R, G, C]` of a metric on the corpus or task named `data`; `dropped` counts its other rows by reason, and
     `repeated` those that share a text with an earlier one and are counted together with it.
     """

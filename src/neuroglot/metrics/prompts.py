@@ -13,6 +13,7 @@ from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
 from neuroglot.metrics.intervals import Estimate, Score, by_rows, combined, holm
 from neuroglot.metrics.paired import mcnemar
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 TESTED_ROLES = ("steps", "forced")  # of a page; segments of the prompt are shown without tests
@@ -54,8 +55,8 @@ class Difference:
     p: float
 
 
-@dataclass(frozen=True, eq=False)
-class PromptComparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class PromptComparison(Shown):
     """Results by setting, the first being the base of all differences; all of the same rows and originals G."""
 
     model: str

@@ -12,6 +12,7 @@ from neuroglot.errors import ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, combined, holm, over, stacked
 from neuroglot.metrics.metrics import Metric
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 
@@ -44,8 +45,8 @@ class Standing:
         return self.beyond_random.value > 0 and self.p <= 1 - CONFIDENCE
 
 
-@dataclass(frozen=True, eq=False)
-class Scoreboard:
+@dataclass(frozen=True, eq=False, repr=False)
+class Scoreboard(Shown):
     """Ablation matrices by selector, one a model, and why other selectors have none."""
 
     models: tuple[str, ...]

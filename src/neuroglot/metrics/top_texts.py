@@ -16,6 +16,7 @@ from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.layout import Layout
 from neuroglot.metrics.intervals import row_means
 from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.showing import Described
 from neuroglot.signature import Signature
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ LONGEST_TEXT = 300  # characters of a text that a page shows
 MOST_NEURONS_WITH_TEXTS = 2000
 
 
-@dataclass(frozen=True, eq=False)
-class TopTexts:
+@dataclass(frozen=True, eq=False, repr=False)
+class TopTexts(Described):
     """For each of K neurons (numbers `neurons [K]`, ascending) its M texts, the best first.
 
     * `places [K, M]`: rows of `texts`, which are (language, row id, text).

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.intervals import Estimate, Score, by_rows, over
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 
-@dataclass(frozen=True, eq=False)
-class TranslationComparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class TranslationComparison(Shown):
     """Counts of a text metric by system, `[S, R, D, C]` for S seeds, R rows, D directions; the first is the base.
 
     `overlap [S, L]`: mean intersection over union of the masks of each two directions into or out of the pivot, in the

@@ -15,6 +15,7 @@ from neuroglot.models.families import Family
 from neuroglot.models.offloaded import is_offloaded
 from neuroglot.models.open_interventions import Intervention, Named, opened
 from neuroglot.models.points import Point, Routing, Tap
+from neuroglot.showing import Described
 
 Ability = Literal["next-token predictions", "generated text"]
 _INSTEAD: dict[Ability, tuple[str, str]] = {
@@ -31,8 +32,8 @@ _INSTEAD: dict[Ability, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class ModelView:
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelView(Described):
     """The layers of one model in layout order; it reads and changes activations, and has no `forward` of its own."""
 
     model: PreTrainedModel

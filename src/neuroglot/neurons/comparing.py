@@ -19,6 +19,7 @@ from neuroglot.layout import Layout
 from neuroglot.neurons.categories import active_shares_by_row, layer_shares_by_row
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.common import require_share
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 
 
@@ -135,8 +136,8 @@ def stability(
 SAME = ("corpus_hash", "rows", "site", "tokens", "fires", "special_tokens")
 
 
-@dataclass(frozen=True, eq=False)
-class SharingChange:
+@dataclass(frozen=True, eq=False, repr=False)
+class SharingChange(Shown):
     """Two sharings, row by row; raises `LayoutMismatchError` unless models are built alike and read the same rows.
 
     The number of rows and the languages must be equal, because fewer languages make more neurons all-shared.

@@ -16,6 +16,7 @@ from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet, selection_of
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature, short_hash
 
 
@@ -28,8 +29,8 @@ class _Header:
     signature: StoredSignature
 
 
-@dataclass(frozen=True, eq=False)
-class DirectionMasks:
+@dataclass(frozen=True, eq=False, repr=False)
+class DirectionMasks(Shown):
     """The neurons that each of G directions keeps, `kept` bool `[G, N]` in layout order; all others are removed.
 
     Raises `LayoutMismatchError` for tensors of another form and `ConfigError` for directions named twice.

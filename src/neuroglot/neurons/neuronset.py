@@ -13,6 +13,7 @@ from torch import Tensor
 from neuroglot.errors import ArtifactError, LayoutMismatchError
 from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature, merged, short_hash
 
 NO_PROVENANCE = Signature()
@@ -47,8 +48,8 @@ class _Header:
     signature: StoredSignature
 
 
-@dataclass(frozen=True, eq=False)
-class NeuronSet:
+@dataclass(frozen=True, eq=False, repr=False)
+class NeuronSet(Shown):
     """Members as booleans `[N]` in layout order; `signature` says how they were chosen, and `read` has a hash of each
     text that the choice depends on, int64 in ascending order, so that a proof on the same rows can be told.
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 from neuroglot.corpora.languages import language_code
 from neuroglot.errors import CorpusError
+from neuroglot.showing import Described
 
 Kind = Literal[
     "failed request", "over length", "empty line", "truncated", "misaligned",
@@ -68,8 +69,8 @@ class ParallelItem:
         return {name: tuple(columns) for name, columns in self.fields.items()}
 
 
-@dataclass(frozen=True)
-class ParallelInputs:
+@dataclass(frozen=True, repr=False)
+class ParallelInputs(Described):
     """Items with the same fields and columns; `task` names their prompt template.
 
     `faults` is all that was found wrong with the files, `excluded` the ids of the rows that are left out because of it:

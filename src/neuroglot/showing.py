@@ -1,0 +1,108 @@
+"""How results show themselves: in a line or two as text, and in a notebook as their section of a report.
+
+What a report says of a result stands in `reports`, above all results; the three functions that fetch it are the only
+ones that reach up, and they do so if they are called (`docs/decisions.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame as PandasFrame
+    from plotly.graph_objects import Figure
+    from polars import DataFrame
+
+WIDTH = 118  # characters of a line
+NAMED = 6  # languages that are named in a line
+
+
+class Described:
+    """What has a short repr: its type and the facts about it, and in a second line its numbers with their unit."""
+
+    __slots__ = ()
+
+    def _facts(self) -> Iterable[str]:
+        """What it is, in a few words each."""
+        return known_facts(self)
+
+    def _numbers(self) -> str:
+        """The numbers that matter; empty if there are none."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = f"{type(self).__name__}: {', '.join(self._facts())}", self._numbers()
+        return "\n  ".join(cut(" ".join(line.split()), WIDTH) for line in lines if line)
+
+
+class Shown(Described):
+    """A result that a report can show, and therefore a notebook, a data frame and a figure."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sentences, figures and tables that a report has of it, drawn apart from the
+        notebook.
+        """
+        from neuroglot.reports.notebook import html_of
+
+        return html_of(self)
+
+    def plot(self, figure: str | None = None) -> Figure:
+        """A figure of its report as plotly's, to be changed or saved: the first, or the one of this key.
+
+        Raises `ConfigError` if there is no such figure, `MissingExtraError` without plotly.
+        """
+        from neuroglot.reports.notebook import figure_of
+
+        return figure_of(self, figure)
+
+    def to_polars(self, table: str | None = None) -> DataFrame:
+        """A table of its report, a row an observation, units in the headings: the first, or the one of this key.
+
+        Numbers have six digits, as in the report. Raises `ConfigError` if there is no such table.
+        """
+        from neuroglot.reports.notebook import table_of
+
+        return table_of(self, table).to_polars()
+
+    def to_pandas(self, table: str | None = None) -> PandasFrame:
+        """The same for pandas; raises `MissingExtraError` if pandas is not installed."""
+        from neuroglot.reports.notebook import table_of
+
+        return table_of(self, table).to_pandas()
+
+
+def known_facts(thing: Any) -> list[str]:
+    """Whatever a thing says of its name, rows, languages, neurons and model, in this order."""
+    named, ids = getattr(thing, "name", None) or getattr(thing, "data", None), getattr(thing, "ids", ())
+    languages, layout = getattr(thing, "languages", ()), getattr(thing, "layout", None)
+    signature = getattr(thing, "signature", None)
+    model = None if signature is None else signature.get("model")
+    facts = [str(named) if named else "", counted(len(ids), "row") if len(ids) else ""]
+    facts += [languages_in_short(languages) if len(languages) else "", f"neurons of {layout}" if layout else ""]
+    return [fact for fact in (*facts, f"model {model}" if model else "") if fact]
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `1,200 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def languages_in_short(codes: Sequence[str]) -> str:
+    """`3 languages (de, sw, zh)`; of many the first ones."""
+    named = [*codes] if len(codes) <= NAMED else [*codes[: NAMED - 1], "…"]
+    return f"{counted(len(codes), 'language')} ({', '.join(map(str, named))})"
+
+
+def scores_in_short(scores: Mapping[Any, Any], unit: str, mean: Any = None) -> str:
+    """`nats per token: mean 2.31 [2.2, 2.4]; de 2.1 [2, 2.2], …`."""
+    each = [f"{name if isinstance(name, str) else '–'.join(name)} {score}" for name, score in scores.items()]
+    listed = ", ".join(each[: NAMED - 1] + ["…"] * (len(each) > NAMED - 1))
+    return f"{unit}: {f'mean {mean}; ' if mean is not None else ''}{listed}"
+
+
+def cut(text: str, width: int) -> str:
+    """The text if it fits, else its beginning with an ellipsis."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
