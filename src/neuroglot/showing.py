@@ -1,12 +1,13 @@
-"""How results show themselves: in a line or two as text, and in a notebook as their section of a report.
+"""How results show themselves: in up to three lines as text, and in a notebook as their section of a report.
 
-What a report says of a result stands in `reports`, above all results; the three functions that fetch it are the only
+What a report says of a result stands in `reports`, above all results; the methods that fetch it are the only
 ones that reach up, and they do so if they are called (`docs/decisions.md`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ NAMED = 6  # languages that are named in a line
 
 
 class Described:
-    """What has a short repr: its type and the facts about it, and in a second line its numbers with their unit."""
+    """What has a short repr: its type and the facts about it, and in two more lines its numbers with their unit."""
 
     __slots__ = ()
 
@@ -32,8 +33,8 @@ class Described:
         return ""
 
     def __repr__(self) -> str:
-        lines = f"{type(self).__name__}: {', '.join(self._facts())}", self._numbers()
-        return "\n  ".join(cut(" ".join(line.split()), WIDTH) for line in lines if line)
+        head = shorten(f"{type(self).__name__}: {', '.join(self._facts())}", WIDTH, placeholder=" …")
+        return "\n  ".join([head, *wrap(self._numbers(), WIDTH, max_lines=2, placeholder=" …")])
 
 
 class Shown(Described):
@@ -58,6 +59,12 @@ class Shown(Described):
 
         return figure_of(self, figure)
 
+    def show(self) -> None:
+        """Show its report: in a notebook below the cell, else as a page in the browser."""
+        from neuroglot.reports.notebook import show
+
+        show(self)
+
     def to_polars(self, table: str | None = None) -> DataFrame:
         """A table of its report, a row an observation, units in the headings: the first, or the one of this key.
 
@@ -76,13 +83,14 @@ class Shown(Described):
 
 def known_facts(thing: Any) -> list[str]:
     """Whatever a thing says of its name, rows, languages, neurons and model, in this order."""
-    named, ids = getattr(thing, "name", None) or getattr(thing, "data", None), getattr(thing, "ids", ())
+    named = getattr(thing, "name", None) or getattr(thing, "data", None)
     languages, layout = getattr(thing, "languages", ()), getattr(thing, "layout", None)
     signature = getattr(thing, "signature", None)
-    model = None if signature is None else signature.get("model")
-    facts = [str(named) if named else "", counted(len(ids), "row") if len(ids) else ""]
-    facts += [languages_in_short(languages) if len(languages) else "", f"neurons of {layout}" if layout else ""]
-    return [fact for fact in (*facts, f"model {model}" if model else "") if fact]
+    known = {} if signature is None else signature.to_json()
+    rows = len(thing.ids) if hasattr(thing, "ids") else known.get("rows")
+    facts = [str(named) if named else "", counted(rows, "row") if isinstance(rows, int) else ""]
+    facts += [languages_in_short(languages) if len(languages) else "", str(layout) if layout else ""]
+    return [fact for fact in (*facts, f"model {known['model']}" if known.get("model") else "") if fact]
 
 
 def counted(number: int, noun: str) -> str:
@@ -101,8 +109,3 @@ def scores_in_short(scores: Mapping[Any, Any], unit: str, mean: Any = None) -> s
     each = [f"{name if isinstance(name, str) else '–'.join(name)} {score}" for name, score in scores.items()]
     listed = ", ".join(each[: NAMED - 1] + ["…"] * (len(each) > NAMED - 1))
     return f"{unit}: {f'mean {mean}; ' if mean is not None else ''}{listed}"
-
-
-def cut(text: str, width: int) -> str:
-    """The text if it fits, else its beginning with an ellipsis."""
-    return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from neuroglot.errors import ArtifactError
-from neuroglot.showing import Described
+from neuroglot.showing import Described, counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +31,12 @@ class Signature(Described):
     @classmethod
     def of(cls, **fields: Value) -> Signature:
         return cls(tuple(fields.items()))
+
+    def _facts(self) -> list[str]:
+        return [counted(len(self.fields), "field")]
+
+    def _numbers(self) -> str:
+        return str(self)
 
     def __or__(self, other: Signature) -> Signature:
         """Both signatures' fields; where a key stands in both, `other` has the last word and the place stays."""

@@ -15,7 +15,7 @@ from neuroglot.activity.tallies import MEASURES, Measure
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.headers import STRICT, Names, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
-from neuroglot.showing import Shown
+from neuroglot.showing import Shown, known_facts, scores_in_short
 from neuroglot.signature import Signature
 
 
@@ -72,6 +72,15 @@ class Activity(Shown):
         found = {name: tuple(values.shape) for name, values in self.statistics.items()}
         if found != kept:
             raise ArtifactError(f"An activity has the statistics {found}.", f"Expected {kept}.")
+
+    def _facts(self) -> list[str]:
+        fires = ", ".join(f"{threshold:g}" for threshold in self.recording.fires)
+        return [*known_facts(self), f"{int(self.tokens.sum()):,} tokens", f"fires > {fires} at {self.recording.site}"]
+
+    def _numbers(self) -> str:
+        means = self.rates(self.recording.fires[0]).mean(1).tolist()
+        rates = {language: f"{rate:.3g}" for language, rate in zip(self.languages, means)}
+        return scores_in_short(rates, "share of tokens on which a neuron fires")
 
     def _shape_of(self, measure: Measure) -> tuple[int, ...]:
         bins = (len(HISTOGRAM_EDGES) + 1,) if measure.reduce == "bins" else ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from neuroglot.errors import ConfigError, CorpusError
-from neuroglot.showing import Described
+from neuroglot.showing import Described, known_facts
 
 OPTIONS = "Correct the options, or leave the row out."
 
@@ -39,6 +39,9 @@ class Corpus(Described):
         object.__setattr__(self, "texts", MappingProxyType(texts))
         self._check_shape()
         self._check_rows()
+
+    def _facts(self) -> list[str]:
+        return [*known_facts(self), f"licence {self.licence}"]
 
     def _check_shape(self) -> None:
         if not self.texts or not self.ids:

@@ -18,7 +18,7 @@ from neuroglot.layout import Layer, Layout, Site
 from neuroglot.models.points import Routing
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.showing import Described
+from neuroglot.showing import Described, counted
 from neuroglot.signature import Signature
 
 CHANGED_WITH_A_CACHE = "Generate with a cache, one token at a time (use_cache=True, neither chunked nor assisted)."
@@ -168,6 +168,12 @@ class Steering(Described):
         """Scope and steps, to be joined to that of every number made under it."""
         steps = " then ".join(f"({step.signature})" for step in self.steps)
         return Signature.of(steered=steps, steered_tokens=self.scope)
+
+    def _facts(self) -> list[str]:
+        return [counted(len(self.steps), "step"), f"{self.scope} tokens", str(self.layout)]
+
+    def _numbers(self) -> str:
+        return str(self.signature["steered"])
 
     def __add__(self, other: Steering) -> Steering:
         """These steps, then those of the other; both need the same scope and layout."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, by_rows, combined, over
 from neuroglot.metrics.metrics import SHARE_RIGHT, Metric
-from neuroglot.showing import Shown
+from neuroglot.showing import Shown, counted, languages_in_short, scores_in_short
 from neuroglot.signature import Signature
 
 # All neurons on; the language's own off; another language's off, mean over them; as many random ones, mean over draws.
@@ -56,6 +56,17 @@ class AblationMatrix(Shown):
     dropped: Mapping[str, int] = field(default_factory=dict)
     repeated: int = 0
     seen: int = 0
+
+    def _facts(self) -> list[str]:
+        rows = counted(self.baseline.shape[0], "row")
+        sizes = f"{min(self.set_sizes):,} to {max(self.set_sizes):,} neurons off"
+        return [self.data, rows, languages_in_short(self.languages), sizes, f"{self.random.shape[0]} random sets each"]
+
+    def _numbers(self) -> str:
+        means = self.headline()
+        off = {"own": means.diagonal, "another's": means.off_diagonal, "random": means.random}
+        change = "decrease" if self.metric.higher_is_better else "increase"
+        return scores_in_short(off, f"{self.metric.name} {change}, {self.metric.unit}")
 
     def effects(self) -> list[list[Score]]:
         """Effect of set s on language g, with intervals over rows: S lists of G scores."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from neuroglot.errors import ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
 from neuroglot.metrics.intervals import Score, share_means
-from neuroglot.showing import Shown
+from neuroglot.showing import Shown, scores_in_short
 from neuroglot.signature import Signature
 
 TIE = 1e-6  # cosines that differ by less are equal: states are sums of float32
@@ -39,6 +39,9 @@ class Alignment(Shown):
     def by_layer(self) -> Tensor:
         """Share of rows aligned: `[L, P]`, float64."""
         return self.aligned.double().mean(0)
+
+    def _numbers(self) -> str:
+        return scores_in_short(self.scores, "share of sentences that find their translation", self.mean)
 
     @property
     def scores(self) -> dict[tuple[str, str], Score]:

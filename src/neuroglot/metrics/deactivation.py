@@ -16,7 +16,7 @@ from neuroglot.layout import Layout
 from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, combined, holm, over, row_means
 from neuroglot.metrics.metrics import SHARE_RIGHT
 from neuroglot.metrics.paired import PairedTest, mcnemar, over_draws
-from neuroglot.showing import Shown
+from neuroglot.showing import Shown, scores_in_short
 from neuroglot.signature import Signature
 
 _COUNTS = ("baseline", "deactivated", "random", "sizes")
@@ -136,6 +136,10 @@ class Deactivation(Shown):
             raise ArtifactError(
                 f"A deactivation has counts of the shapes {found}.", f"Expected {expected}, none empty."
             )
+
+    def _numbers(self) -> str:
+        falls = {name: effect.deactivated for name, effect in self.mean_effects(self.accuracy).items()}
+        return scores_in_short(falls, "fall of the share of right answers")
 
     @property
     def draws(self) -> int:

@@ -16,7 +16,7 @@ from neuroglot.corpora.languages import known_code, language_code, language_name
 from neuroglot.corpora.suspicion import chinese_script, han_script
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.intervals import Score, share_means
-from neuroglot.showing import Shown
+from neuroglot.showing import Shown, scores_in_short
 from neuroglot.signature import Signature
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ class LanguageForcing(Shown):
         """How many texts of each target were taken for each candidate, the last column for none: `[G, C+1]`, int64."""
         codes = (*self.candidates, UNDECIDED)
         return torch.tensor([[self.identified[target].count(code) for code in codes] for target in self.languages])
+
+    def _numbers(self) -> str:
+        return scores_in_short(self.scores, "share of texts in the target language", self.mean)
 
     @property
     def scores(self) -> dict[str, Score]:

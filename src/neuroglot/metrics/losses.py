@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from neuroglot.metrics.intervals import Score
-from neuroglot.showing import Shown
+from neuroglot.showing import Shown, counted
 from neuroglot.signature import Signature
 
 WINDOWS = 40
@@ -20,6 +20,10 @@ class LossCurve(Shown):
     signature: Signature
     unit: str = "nats per learned token"
     dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def _facts(self) -> list[str]:
+        first, last = self.losses[0], self.losses[-1]
+        return [counted(len(self.losses), "step"), f"from {first:.3g} to {last:.3g} {self.unit}"]
 
     def windows(self, most: int = WINDOWS) -> dict[tuple[int, int], Score]:
         """The mean loss, its least and its most over so many runs of steps, each by its first and last step from 1."""

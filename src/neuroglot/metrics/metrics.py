@@ -14,7 +14,7 @@ from torch import Tensor
 
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.metrics.intervals import Estimate, Score, by_rows
-from neuroglot.showing import Shown
+from neuroglot.showing import Shown, counted, languages_in_short, scores_in_short
 from neuroglot.signature import Signature
 
 SHARE_RIGHT = "share right"  # the unit of answers that are right or wrong
@@ -140,6 +140,13 @@ class Evaluation(Shown):
     signature: Signature
     dropped: Mapping[str, int] = field(default_factory=dict)
     repeated: int = 0
+
+    def _facts(self) -> list[str]:
+        rows = counted(self.counts.shape[0], "row")
+        return [self.data, self.metric.name, rows, languages_in_short(self.languages)]
+
+    def _numbers(self) -> str:
+        return scores_in_short(self.scores, self.metric.unit, self.mean)
 
     @property
     def scores(self) -> dict[str, Score]:

@@ -13,7 +13,7 @@ from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
 from neuroglot.metrics.intervals import Estimate, Score, by_rows, combined, holm
 from neuroglot.metrics.paired import mcnemar
-from neuroglot.showing import Shown
+from neuroglot.showing import Shown, counted, scores_in_short
 from neuroglot.signature import Signature
 
 TESTED_ROLES = ("steps", "forced")  # of a page; segments of the prompt are shown without tests
@@ -78,6 +78,12 @@ class PromptComparison(Shown):
     @property
     def base(self) -> str:
         return next(iter(self.settings))
+
+    def _facts(self) -> list[str]:
+        return [self.data, self.model, counted(len(self.settings), "setting")]
+
+    def _numbers(self) -> str:
+        return scores_in_short(self.scores(), f"{self.metric}, {self.unit}")
 
     def scores(self) -> dict[str, Score]:
         """The metric by setting, mean over originals, with intervals over rows."""

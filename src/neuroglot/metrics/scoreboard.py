@@ -12,7 +12,7 @@ from neuroglot.errors import ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, combined, holm, over, stacked
 from neuroglot.metrics.metrics import Metric
-from neuroglot.showing import Shown
+from neuroglot.showing import Shown, counted, languages_in_short, scores_in_short
 from neuroglot.signature import Signature
 
 
@@ -69,6 +69,14 @@ class Scoreboard(Shown):
     @property
     def languages(self) -> tuple[str, ...]:
         return next(iter(self.matrices.values()))[0].languages
+
+    def _facts(self) -> list[str]:
+        size = f"{counted(self.count, 'neuron')} a language"
+        return [*self.models, counted(len(self.matrices), "selector"), size, languages_in_short(self.languages)]
+
+    def _numbers(self) -> str:
+        best = {standing.selector: standing.selectivity for standing in self.standings()}
+        return scores_in_short(best, f"own less other, {self.metric.unit}")
 
     def standings(self) -> list[Standing]:
         """The best selector first. Intervals are over rows and draws, and over models where there are several; the

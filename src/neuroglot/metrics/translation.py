@@ -9,7 +9,7 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.intervals import Estimate, Score, by_rows, over
-from neuroglot.showing import Shown
+from neuroglot.showing import Shown, counted, scores_in_short
 from neuroglot.signature import Signature
 
 
@@ -43,6 +43,13 @@ class TranslationComparison(Shown):
     @property
     def seeds(self) -> int:
         return int(self.systems[self.base].shape[0])
+
+    def _facts(self) -> list[str]:
+        sizes = {"direction": len(self.directions), "system": len(self.systems), "seed": self.seeds}
+        return [counted(size, noun) for noun, size in sizes.items()]
+
+    def _numbers(self) -> str:
+        return scores_in_short(self.scores(), f"{self.metric}, {self.unit}")
 
     def scores(self) -> dict[str, Score]:
         """The mean over directions and seeds, with intervals over rows and seeds."""

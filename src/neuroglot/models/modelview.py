@@ -41,6 +41,11 @@ class ModelView(Described):
     layout: Layout
     points: Mapping[Layer, Point]
 
+    def _facts(self) -> list[str]:
+        name = str(self.model.config.name_or_path or type(self.model).__name__)
+        kind = f"{self.family.kind} {self.family.model_type}"
+        return [name, kind, str(self.layout), f"{self.layout.neuron_count:,} neurons"]
+
     @contextmanager
     def tapping(
         self, site: Site, tap: Tap, layers: Collection[Layer] | None = None, name: Named | None = None

@@ -19,7 +19,7 @@ from neuroglot.layout import Layout
 from neuroglot.neurons.categories import active_shares_by_row, layer_shares_by_row
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.common import require_share
-from neuroglot.showing import Shown
+from neuroglot.showing import Shown, known_facts
 from neuroglot.signature import Signature
 
 
@@ -156,6 +156,9 @@ class SharingChange(Shown):
                 "Expected the same rows, languages and definition of firing, so that rows can be paired.",
                 "A context or a tokenizer of another length drops other rows: read rows that both can hold.",
             )
+
+    def _facts(self) -> list[str]:
+        return known_facts(self.after)
 
     @property
     def category_shares(self) -> Tensor:

@@ -16,7 +16,7 @@ from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet, selection_of
-from neuroglot.showing import Shown
+from neuroglot.showing import Shown, counted, scores_in_short
 from neuroglot.signature import Signature, short_hash
 
 
@@ -49,6 +49,14 @@ class DirectionMasks(Shown):
             )
         if not self.directions or len(set(self.directions)) != len(self.directions):
             raise ConfigError(f"Masks are of {', '.join(map(str, self.directions))}.", "Expected each direction once.")
+
+    def _facts(self) -> list[str]:
+        directions = counted(len(self.directions), "direction")
+        return [directions, str(self.layout), f"{float(self.kept.double().mean()):.1%} of the neurons kept"]
+
+    def _numbers(self) -> str:
+        kept = dict(zip(map(str, self.directions), self.kept.sum(1).tolist()))
+        return scores_in_short(kept, "neurons kept")
 
     @property
     def hash(self) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from neuroglot.errors import ArtifactError, LayoutMismatchError
+from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
 from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
 from neuroglot.layout import Layout
 from neuroglot.showing import Shown
@@ -48,12 +49,21 @@ class _Header:
     signature: StoredSignature
 
 
+class Neuron(NamedTuple):
+    """Where one neuron is: its stack, its layer, and its number in the layer."""
+
+    stack: str
+    layer: int
+    number: int
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class NeuronSet(Shown):
     """Members as booleans `[N]` in layout order; `signature` says how they were chosen, and `read` has a hash of each
     text that the choice depends on, int64 in ascending order, so that a proof on the same rows can be told.
 
-    `a | b`, `a & b` and `a - b` are the usual sets and refuse another layout; `len(a)` counts the members.
+    `a | b`, `a & b` and `a - b` are the usual sets and refuse another layout; `len(a)` counts the members,
+    `list(a)` names them, and `(layer, number) in a` asks for one.
     """
 
     layout: Layout
@@ -126,8 +136,27 @@ class NeuronSet(Shown):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __repr__(self) -> str:
-        return f"NeuronSet({len(self)} of {self.layout.neuron_count}: {self.layout})"
+    def __iter__(self) -> Iterator[Neuron]:
+        """The neurons in the order of the layout."""
+        for (stack, layer), listed in self.indices().items():
+            yield from (Neuron(stack, layer, number) for number in listed)
+
+    def __contains__(self, neuron: object) -> bool:
+        """Whether a `Neuron` is a member, or in a layout of one stack a pair (layer, number)."""
+        if isinstance(neuron, tuple) and len(neuron) == 2 and len(self.layout.stacks) == 1:
+            neuron = (self.layout.stacks[0][0], *neuron)
+        if not isinstance(neuron, tuple) or len(neuron) != 3:
+            raise ConfigError(
+                f"{neuron!r} was looked for in a set of {self.layout}.",
+                "Expected (stack, layer, number), or (layer, number) if there is one stack.",
+            )
+        stack, layer, number = neuron
+        return number in self.indices().get((stack, layer), ())
+
+    def _facts(self) -> list[str]:
+        language, rule = self.signature.get("language"), self.signature.get("rule")
+        members = f"{len(self):,} of {self.layout.neuron_count:,} neurons ({self.layout})"
+        return [members, *([str(language)] if language else []), *([f"by {rule}"] if rule else [])]
 
     def _same_layout(self, other: NeuronSet) -> Tensor:
         self.layout.require_same(other.layout, "The second set")

@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any
 from neuroglot.errors import ConfigError
 from neuroglot.extras import require
 from neuroglot.reports.html import page, template_text
-from neuroglot.reports.parts import Section, Spec
+from neuroglot.reports.parts import Spec
+from neuroglot.reports.report import Report
 from neuroglot.reports.tables import Table
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-    from neuroglot.reports.report import Report
 
 BEHIND_FIGURE, TALLEST = 620, 1000  # pixels: what stands around the first figure, and the most that a cell takes
 STEPS = 32  # of a colour scale on both sides of 0
@@ -56,19 +55,17 @@ def table_of(result: Any, key: str | None = None) -> Table:
     return _chosen("table", [table for section in _report_of(result).sections for table in section.all_tables()], key)
 
 
-def show(report: Report) -> None:
-    """Show a report where its reader is: in the notebook, or else as a page in the browser."""
+def show(result: Any) -> None:
+    """Show the page of a result where its reader is: in the notebook, or else in the browser."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if hasattr(shell, "kernel"):
-        require("IPython.display", package="ipython").display(report)
+        require("IPython.display", package="ipython").display(result)
         return
-    path = report.save(Path(tempfile.mkdtemp(prefix="neuroglot-")) / "report.html")
+    path = _report_of(result).save(Path(tempfile.mkdtemp(prefix="neuroglot-")) / "report.html")
     webbrowser.open(path.as_uri())
 
 
 def _report_of(result: Any) -> Report:
-    from neuroglot.reports.report import Report
-
     if isinstance(result, Report):
         return result
     report = Report([result])
@@ -143,8 +140,3 @@ def _colour(name: str) -> str:
 def _colours() -> dict[str, str]:
     """The style sheet's colours by name, those of the light theme."""
     return dict(re.findall(r"--([\w-]+): light-dark\((#\w{6}),", template_text("report.css")))
-
-
-def sections_said(sections: Sequence[Section]) -> str:
-    """The titles of the sections, for the repr of a report."""
-    return "; ".join(section.title for section in sections)

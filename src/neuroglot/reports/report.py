@@ -18,6 +18,7 @@ from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.parts import Section
 from neuroglot.reports.section import place_on_page, section_of
 from neuroglot.reports.wording import distinct, with_changes
+from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 from neuroglot.storage import parse_json, write_whole
 
@@ -62,7 +63,7 @@ def _numbered(sections: Sequence[Section]) -> tuple[Section, ...]:
     return tuple(numbered)
 
 
-class Report:
+class Report(Shown):
     """Results as one self-contained HTML page, as JSON, and as text for the terminal.
 
     `results` are of the types that `sections/` can show, sections, neuron sets by language, and tuples that are to be
@@ -127,6 +128,9 @@ class Report:
         from neuroglot.reports.html import page
 
         return page(self.title, self.notes, self.sections, self.results, self.texts)
+
+    def _facts(self) -> list[str]:
+        return [self.title, *(section.title for section in self.sections)]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, null for what is not defined; the schema is in `docs/report.md`."""

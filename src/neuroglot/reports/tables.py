@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from neuroglot.extras import require
 from neuroglot.reports.wording import number
 
 if TYPE_CHECKING:
+    from pandas import DataFrame as PandasFrame
+    from polars import DataFrame
     from rich.table import Table as RichTable
 
     from neuroglot.metrics.intervals import Score
@@ -59,9 +62,24 @@ class Table:
         """RFC 4180 with a header such as `effect (nats per token)`; the same cells as the page offers to download."""
         text = io.StringIO()
         writer = csv.writer(text)
-        writer.writerow(_harmless(_heading(column)) for column in self.columns)
+        writer.writerow(map(_harmless, self.headings))
         writer.writerows([_harmless(cell) for cell in row] for row in self.rows)
         return text.getvalue()
+
+    def to_polars(self) -> DataFrame:
+        """The rows under their headings."""
+        import polars
+
+        return polars.DataFrame(self.rows, schema=self.headings, orient="row", infer_schema_length=None, strict=False)
+
+    def to_pandas(self) -> PandasFrame:
+        """The same for pandas; raises `MissingExtraError` if it is not installed."""
+        return require("pandas", package="pandas").DataFrame(list(self.rows), columns=self.headings)
+
+    @property
+    def headings(self) -> list[str]:
+        """What stands above the columns, with units: `effect (nats per token)`."""
+        return [_heading(column) for column in self.columns]
 
     def to_rich(self) -> RichTable:
         """For a terminal: numbers to three significant digits, right-aligned."""

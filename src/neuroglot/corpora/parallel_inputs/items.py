@@ -16,7 +16,7 @@ from typing import Literal
 
 from neuroglot.corpora.languages import language_code
 from neuroglot.errors import CorpusError
-from neuroglot.showing import Described
+from neuroglot.showing import Described, counted
 
 Kind = Literal[
     "failed request", "over length", "empty line", "truncated", "misaligned",
@@ -110,6 +110,9 @@ class ParallelInputs(Described):
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def _facts(self) -> list[str]:
+        return [self.name, self.task, counted(len(self.items), "row"), f"licence {self.licence}"]
 
     @property
     def original(self) -> str:
