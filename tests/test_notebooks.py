@@ -1,4 +1,6 @@
-"""The notebooks are small, hold no outputs, and run from the first cell to the last, without Jupyter."""
+"""The notebooks are small, hold no outputs, and run from the first cell to the last, without Jupyter; what their cells
+end with is shown as Jupyter would.
+"""
 
 import ast
 import json
@@ -40,10 +42,23 @@ def test_a_notebook_is_plain(notebook: Path) -> None:
 def test_a_notebook_runs(notebook: Path, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
+    shown: list[str] = []
     for number, cell in enumerate(cells(notebook, "code")):
         code = "".join(cell["source"])
         for given, taken in SMALLER.items():
             code = code.replace(given, taken)
-        exec(compile(ast.parse(code), f"{notebook.name}, code cell {number}", "exec"), namespace)
+        shown += ran(code, f"{notebook.name}, code cell {number}", namespace)
     assert {path.name for path in tmp_path.iterdir()} == WRITES[notebook.stem]
     assert capsys.readouterr().out
+    assert any(page.startswith("<iframe") and "figure" in page for page in shown)
+
+
+def ran(code: str, name: str, namespace: dict[str, Any]) -> list[str]:
+    """Run a cell; what a notebook shows of the value that it ends with, if it has a page or a table of its own."""
+    body = ast.parse(code).body
+    if not isinstance(body[-1], ast.Expr):
+        exec(compile(ast.Module(body, []), name, "exec"), namespace)
+        return []
+    body[-1] = ast.copy_location(ast.Assign([ast.Name("_", ast.Store())], body[-1].value), body[-1])
+    exec(compile(ast.fix_missing_locations(ast.Module(body, [])), name, "exec"), namespace)
+    return [namespace["_"]._repr_html_()] if hasattr(namespace["_"], "_repr_html_") else []

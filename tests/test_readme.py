@@ -6,13 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from neuroglot.models import FAMILIES
 
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 README = Path(__file__).parents[1] / "README.md"
 
 
 def test_the_python_examples_run(tmp_path) -> None:
     examples = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    (output,) = re.findall(r"```text\n(.*?)```", README.read_text(), flags=re.DOTALL)
     assert len(examples) == 1
     for example in examples:
         done = subprocess.run(
@@ -23,6 +27,9 @@ def test_the_python_examples_run(tmp_path) -> None:
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
         assert done.returncode == 0, done.stderr
+        assert NUMBER.sub("", done.stdout) == NUMBER.sub("", output)
+        numbers = [list(map(float, NUMBER.findall(text))) for text in (done.stdout, output)]
+        assert numbers[0] == pytest.approx(numbers[1], rel=0.01)
     assert (tmp_path / "german.html").stat().st_size > 5 * 10**5
 
 

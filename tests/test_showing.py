@@ -176,9 +176,9 @@ def test_figures_have_the_colours_of_the_page() -> None:
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("pandas", "plotly", "plotly.graph_objects"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingExtraError, match="pip install 'pandas'"):
+    with pytest.raises(MissingExtraError, match="'pandas' is not installed. .*pip install 'neuroglot.notebook.'"):
         making.evaluation().to_pandas()
-    with pytest.raises(MissingExtraError, match="pip install 'plotly>=6'"):
+    with pytest.raises(MissingExtraError, match="'plotly' is not installed. .*pip install 'neuroglot.notebook.'"):
         making.evaluation().plot()
 
 

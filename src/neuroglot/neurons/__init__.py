@@ -13,6 +13,7 @@ from neuroglot.neurons.comparing import overlap_by_layer as overlap_by_layer
 from neuroglot.neurons.comparing import overlap_matrix as overlap_matrix
 from neuroglot.neurons.comparing import overlap_test as overlap_test
 from neuroglot.neurons.comparing import stability as stability
+from neuroglot.neurons.neuronset import Neuron as Neuron
 from neuroglot.neurons.neuronset import NeuronSet as NeuronSet
 from neuroglot.neurons.released import load_json as load_json
 from neuroglot.neurons.released import load_released as load_released

@@ -43,8 +43,12 @@ def page(
     sections: Sequence[Section],
     results: Sequence[Any] = (),
     texts: TopTexts | None = None,
+    *,
+    embedded: bool = False,
 ) -> str:
-    """The whole report as one HTML document; `results` and `texts` give it filters and the explorer of neurons."""
+    """The whole report as one HTML document; `results` and `texts` give it filters and the explorer of neurons, and an
+    `embedded` one has no title of its own.
+    """
     script, (plotly, plotly_hash) = _script(), _packed_plotly()
     names, explorer = filterable(results), explorer_data(results, texts)
     data = _page_data(sections) | {"names": names} | ({"explorer-data": explorer} if explorer else {})
@@ -53,6 +57,7 @@ def page(
         .get_template("report.html.j2")
         .render(
             title=title,
+            embedded=embedded,
             notes=notes,
             sections=sections,
             names=names,

@@ -19,23 +19,22 @@ from typing import TYPE_CHECKING, Any
 from neuroglot.errors import ConfigError
 from neuroglot.extras import require
 from neuroglot.reports.html import page, template_text
-from neuroglot.reports.parts import Spec
+from neuroglot.reports.parts import Section, Spec
 from neuroglot.reports.report import Report
 from neuroglot.reports.tables import Table
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-BEHIND_FIGURE, TALLEST = 620, 1000  # pixels: what stands around the first figure, and the most that a cell takes
+BESIDE_FIGURE, KEY_NUMBERS, TALLEST = 460, 320, 1000  # pixels around the first figure; the most that a cell takes
 STEPS = 32  # of a colour scale on both sides of 0
 
 
 def html_of(result: Any) -> str:
     """The page of a result in a frame, which neither its style nor its script can leave."""
     report = _report_of(result)
-    document = page(report.title, report.notes, report.sections)
-    figures = [figure for section in report.sections for figure in section.figures]
-    height = min(TALLEST, BEHIND_FIGURE + (int(figures[0].plots[0].spec.layout.get("height", 0)) if figures else 0))
+    document = page(report.title, report.notes, report.sections, embedded=True)
+    height = min(TALLEST, BESIDE_FIGURE + sum(map(_height, report.sections[:1])))
     title = escape(" ".join(section.title for section in report.sections), quote=True)
     return (
         f'<iframe title="{title}" srcdoc="{escape(document, quote=True)}" sandbox="allow-scripts allow-downloads" '
@@ -43,11 +42,17 @@ def html_of(result: Any) -> str:
     )
 
 
+def _height(section: Section) -> int:
+    """About the pixels that the first figure of a section and the numbers above it take."""
+    drawn = [int(figure.plots[0].spec.layout.get("height", 0)) for figure in section.figures[:1]]
+    return sum(drawn) + (KEY_NUMBERS if section.key_numbers else 0)
+
+
 def figure_of(result: Any, key: str | None = None) -> Figure:
     """A figure for plotly: that of this key, or the first; where it has several units, the first of them."""
     figures = [figure for section in _report_of(result).sections for figure in section.figures]
     spec = _chosen("figure", figures, key).plots[0].spec
-    return require("plotly.graph_objects", package="plotly>=6").Figure(_with_colours(spec))
+    return require("plotly.graph_objects", extra="notebook").Figure(_with_colours(spec))
 
 
 def table_of(result: Any, key: str | None = None) -> Table:

@@ -74,7 +74,7 @@ class Table:
 
     def to_pandas(self) -> PandasFrame:
         """The same for pandas; raises `MissingExtraError` if it is not installed."""
-        return require("pandas", package="pandas").DataFrame(list(self.rows), columns=self.headings)
+        return require("pandas", extra="notebook").DataFrame(list(self.rows), columns=self.headings)
 
     @property
     def headings(self) -> list[str]:
