@@ -25,7 +25,7 @@ JOBS = {
     "record": ["record", "lab", "--corpus", "lab", *FEW, "--save-seconds", "0", "--token-budget", "256"],
     "sharing": ["sharing", "lab", "--corpus", "lab", *FEW, "--limit", "40", "--new-tokens", "4"],
     "select": ["select", "lab", "--corpus", "lab", *FEW, "--limit", "40", "--selector", "gradient", "--count", "20"],
-    "ablate": ["ablate", "lab", "--corpus", "lab", *FEW, "--limit", "20", "--neurons", "{sets}"],
+    "ablate": ["ablate", "lab", "--corpus", "lab", *FEW, "--limit", "20", "--part", "rest", "--neurons", "{sets}"],
     "scoreboard": [
         "scoreboard", "lab", "--corpus", "lab", *FEW, "--limit", "30", "--count", "15", "--selectors", "entropy",
         "gradient", "probe", "--ablation-rows", "10", "--random-draws", "2",
@@ -57,7 +57,7 @@ def main() -> None:
 def interrupted(folder: Path, jobs: list[str], count: int, drawn: random.Random) -> Iterator[str]:
     """Each fault in words."""
     sets = folder / "sets"
-    finish(["select", "lab", "--corpus", "lab", *FEW, "--selector", "entropy"], sets)
+    finish(["select", "lab", "--corpus", "lab", *FEW, "--part", "selection", "--selector", "entropy"], sets)
     straight = {}
     for name in jobs:
         begun = time.monotonic()
