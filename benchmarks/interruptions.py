@@ -25,7 +25,7 @@ JOBS = {
     "record": ["record", "lab", "--corpus", "lab", *FEW, "--save-seconds", "0", "--token-budget", "256"],
     "sharing": ["sharing", "lab", "--corpus", "lab", *FEW, "--limit", "40", "--new-tokens", "4"],
     "select": ["select", "lab", "--corpus", "lab", *FEW, "--limit", "40", "--selector", "gradient", "--count", "20"],
-    "ablate": ["ablate", "lab", "--corpus", "lab", *FEW, "--limit", "20", "--neurons", "{sets}"],
+    "ablate": ["ablate", "lab", "--corpus", "lab", *FEW, "--limit", "20", "--part", "rest", "--neurons", "{sets}"],
     "scoreboard": [
         "scoreboard", "lab", "--corpus", "lab", *FEW, "--limit", "30", "--count", "15", "--selectors", "entropy",
         "gradient", "probe", "--ablation-rows", "10", "--random-draws", "2",
@@ -33,7 +33,7 @@ JOBS = {
     "analyze": ["analyze", "lab", "--corpus", "lab", *FEW, "--limit", "40", "--ablation-rows", "10"],
     "attribute": ["attribute", *TASK],
     "deactivate": ["deactivate", *TASK, "--random-draws", "2", "--level", "corpus", "--by-generation"],
-    "lab train": ["lab", "train", "--minutes", "0.2"],
+    "lab train": ["lab", "train", "--steps", "300"],
 }  # fmt: skip
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
@@ -57,7 +57,7 @@ def main() -> None:
 def interrupted(folder: Path, jobs: list[str], count: int, drawn: random.Random) -> Iterator[str]:
     """Each fault in words."""
     sets = folder / "sets"
-    finish(["select", "lab", "--corpus", "lab", *FEW, "--selector", "entropy"], sets)
+    finish(["select", "lab", "--corpus", "lab", *FEW, "--part", "selection", "--selector", "entropy"], sets)
     straight = {}
     for name in jobs:
         begun = time.monotonic()

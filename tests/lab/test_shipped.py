@@ -3,12 +3,16 @@
 import json
 import subprocess
 import sys
+from random import Random
 
 import pytest
 import torch
 
 from neuroglot.errors import ArtifactError
 from neuroglot.lab import SHIPPED, LabConfig, held_out, load, make_corpus, read_header, tasks
+from neuroglot.lab.generator import make_documents
+from neuroglot.lab.languages import LANGUAGES
+from neuroglot.lab.sentences import render
 
 LARGEST_FILE = 8 * 2**20  # bytes
 
@@ -46,6 +50,23 @@ def test_the_corpus_can_be_made_again():
     assert corpus.held_out.hash == header["held_out_hash"] == held_out().hash
     assert [task.prompts.hash for task in corpus.held_out_tasks] == [task.prompts.hash for task in tasks()]
     assert [task.answers.hash for task in corpus.held_out_tasks] == [task.answers.hash for task in tasks()]
+
+
+def test_no_sentence_of_the_held_out_texts_is_one_of_training():
+    """Sentence by sentence, in every language, over all that the shipped model was trained on."""
+    config = LabConfig(**json.loads(read_header()["recipe"]))
+    documents = {
+        side: make_documents(rows, Random(f"{config.seed}/{side}/documents"), side == "held-out")
+        for side, rows in (("train", config.documents), ("held-out", config.held_out_documents))
+    }
+    for language in LANGUAGES:
+        train, unseen = (
+            {render(kind, slots, language) for document in documents[side] for kind, slots in document}
+            for side in ("train", "held-out")
+        )
+        assert len(train) > 4000
+        assert len(unseen) > 300
+        assert not train & unseen
 
 
 def test_held_out_texts():

@@ -7,7 +7,7 @@ from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.lab.config import LabConfig
 from neuroglot.lab.languages import LANGUAGES, phrasebook
 from neuroglot.lab.questions import LICENCE, QUESTIONS, make_task
-from neuroglot.lab.sentences import Slots, draw_sentence, render
+from neuroglot.lab.sentences import KINDS, Slots, draw_sentence, render
 
 Document = tuple[tuple[str, Slots], ...]
 
@@ -43,10 +43,14 @@ def make_corpus(config: LabConfig) -> LabCorpus:
 
 
 def make_documents(rows: int, rng: Random, held_out: bool) -> list[Document]:
-    """Different documents of one to three sentences each, as slots."""
+    """Different documents of one to three sentences each, as slots; those held out tell no fact, which training has to
+    tell too.
+    """
     documents: dict[Document, None] = {}
     while len(documents) < rows:
-        documents[tuple(draw_sentence(rng, held_out) for _ in range(rng.randint(1, 3)))] = None
+        document = tuple(draw_sentence(rng, held_out) for _ in range(rng.randint(1, 3)))
+        if not (held_out and any(KINDS[kind].fact for kind, _ in document)):
+            documents[document] = None
     return list(documents)
 
 

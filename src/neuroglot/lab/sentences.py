@@ -25,7 +25,7 @@ AGO_HOURS = (*range(2, 22), *range(48, 144, 24), 336, 504)  # hours, days and we
 class SentenceKind:
     """`draw` gives slots, `values` what fills the template in one language; `share` is its weight in a document.
 
-    `fact` marks sentences that have to occur in training, since no rule gives them: they are on both sides.
+    `fact` marks sentences that have to occur in training, since no rule gives them: no held-out document has one.
     """
 
     share: int

@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTr
 
 from neuroglot.errors import ConfigError, NeuroglotError, UnsupportedModelError, listed
 from neuroglot.models.families import Family
+from neuroglot.models.gguf import converted, is_gguf
 from neuroglot.models.locating import require_family
 from neuroglot.models.view import ModelView, view
 
@@ -27,7 +28,7 @@ def load(
     dtype: str = "auto",
     family: Family | None = None,
 ) -> tuple[ModelView, PreTrainedTokenizerBase]:
-    """The view and the tokenizer of a model: `lab`, a local folder in the hub's layout, or a hub id.
+    """The view and the tokenizer of a model: `lab`, a folder in the hub's layout, a hub id, or a GGUF file (`gguf`).
 
     `device` "auto" spreads a model that is too large for one device over all of them (needs accelerate). The
     architecture is checked before any weight is read: it must be known, or described by a `family`, as for `view`. Code
@@ -35,14 +36,15 @@ def load(
     no known family.
     """
     source = str(files("neuroglot") / "lab" / "shipped") if name == "lab" else name
-    if name.startswith((".", "/")) and not Path(name).is_dir():
+    if name.startswith((".", "/")) and not Path(name).is_dir() and not is_gguf(name):
         raise UnsupportedModelError(
             f"The model {name!r} cannot be loaded: there is no such folder.",
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
         )
-    if revision is not None and (name == "lab" or Path(name).is_dir()):
+    if revision is not None and (name == "lab" or Path(name).exists()):
         raise ConfigError(f"Revision {revision!r} was asked of the model {name!r}.", "Only the hub has revisions.")
     try:
+        source, revision = _plain(source, revision)
         family, config = load_config(source, name, family, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
         spread = {"device_map": "auto"} if device == "auto" else {}
@@ -55,10 +57,17 @@ def load(
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
             "Check the spelling; a hub id needs a network or a filled cache.",
         ) from error
+    if source != name and name != "lab":
+        model.config.name_or_path = name  # rather than where the converted file lies
     if device != "auto":
         move(model, device)
     _refuse_unknown_tokens(model, tokenizer)
     return view(model.eval(), family), tokenizer
+
+
+def _plain(source: str, revision: str | None) -> tuple[str, str | None]:
+    """What transformers loads: of a GGUF file, the folder that it is converted into."""
+    return (str(converted(source, revision)), None) if is_gguf(source) else (source, revision)
 
 
 def _whole_model(family: Family, source: str, name: str, **options: Any) -> PreTrainedModel:
@@ -144,7 +153,8 @@ def require_known(name: str, revision: str | None = None) -> None:
     if name == "lab":
         return
     try:
-        load_config(name, name, revision=revision)
+        source, revision = _plain(name, revision)
+        load_config(source, name, revision=revision)
     except NeuroglotError:
         raise
     except Exception as error:  # as in `load`
