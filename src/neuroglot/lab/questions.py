@@ -83,7 +83,7 @@ def draw_start(rng: Random) -> Slots:
     return (rng.randint(1, (99 if rng.random() < 0.5 else LARGEST) - 3),)
 
 
-def counted(language: str, slots: Slots) -> dict[str, str]:
+def counted_on(language: str, slots: Slots) -> dict[str, str]:
     """Three successive numbers in words."""
     return {"numbers": phrasebook(language).comma.join(number_words(slots[0] + step, language) for step in range(3))}
 
@@ -107,7 +107,7 @@ QUESTIONS: dict[str, Question] = {
         lambda g, s: {"first": str(s[0]), "second": str(s[1])},
         lambda g, s: str(max(s)),
     ),
-    "counting": Question("counting", "counting", draw_start, counted, lambda g, s: number_words(s[0] + 3, g)),
+    "counting": Question("counting", "counting", draw_start, counted_on, lambda g, s: number_words(s[0] + 3, g)),
     "currency": Question(
         "currency",
         "currency",

@@ -16,13 +16,13 @@ from neuroglot.extras import require
 from neuroglot.models.locating import require_family
 from neuroglot.storage import whole_folder
 
-ENDING = ".gguf"
+_ENDING = ".gguf"
 _HASH_DIGITS = 24
 
 
 def is_gguf(name: str) -> bool:
     """Whether a model's name is that of a GGUF file, here or on the hub."""
-    return name.lower().endswith(ENDING)
+    return name.lower().endswith(_ENDING)
 
 
 def converted(name: str, revision: str | None = None) -> Path:
