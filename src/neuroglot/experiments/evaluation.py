@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from neuroglot.corpora.corpus import Corpus, Task, rows_with
+from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.corpora.seen import rows_with
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.interventions.switching import switch_off
 from neuroglot.metrics.ablation import AblationMatrix

@@ -10,7 +10,8 @@ from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording, Statistic
 from neuroglot.activity.text_means import Quantity, record_text_means
 from neuroglot.attribution.gradients import gradient_times_activation
-from neuroglot.corpora.corpus import Corpus, text_hashes
+from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.seen import text_hashes
 from neuroglot.errors import ConfigError
 from neuroglot.experiments.evaluation import SameRows, ablation_matrix
 from neuroglot.metrics.ablation import AblationMatrix

@@ -158,7 +158,7 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
         return tuple(task.select(languages) for task in lab.tasks())
 
     def _selected(self, inputs: AnalyzeInputs, activity: Activity, top_share: Share) -> dict[str, NeuronSet]:
-        from neuroglot.corpora.corpus import text_hashes
+        from neuroglot.corpora.seen import text_hashes
         from neuroglot.neurons import by_entropy
 
         sets = by_entropy(
