@@ -85,6 +85,12 @@ class Directed:
         texts = self.corpus.texts
         return list(zip(texts[direction.source], texts[direction.target], strict=True))
 
+    @property
+    def sides(self) -> list[tuple[str, ...]]:
+        """The columns that are read: the source and the target of each direction."""
+        texts = self.corpus.texts
+        return [texts[code] for direction in self.directions for code in (direction.source, direction.target)]
+
     def select(self, languages: Sequence[str]) -> Directed:
         """The same rows in fewer directions, in the order given; raises `ConfigError` for one that is not there."""
         by_name = dict(zip(self.languages, self.directions, strict=True))

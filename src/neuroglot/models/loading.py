@@ -34,7 +34,7 @@ def load(
     that comes with a model is never run. Raises `UnsupportedModelError` where the model cannot be found, read, or is of
     no known family.
     """
-    source = str(files("neuroglot") / "lab" / "shipped") if name == "lab" else name
+    source = _source(name)
     if name.startswith((".", "/")) and not Path(name).is_dir():
         raise UnsupportedModelError(
             f"The model {name!r} cannot be loaded: there is no such folder.",
@@ -82,6 +82,10 @@ def _whole_model(family: Family, source: str, name: str, **options: Any) -> PreT
             "Load the whole checkpoint; one that was saved from a wrapper has its names under another prefix.",
         )
     return cast(PreTrainedModel, model)
+
+
+def _source(name: str) -> str:
+    return str(files("neuroglot") / "lab" / "shipped") if name == "lab" else name
 
 
 @contextmanager
@@ -139,12 +143,10 @@ def load_config(
     return family, config
 
 
-def require_known(name: str, revision: str | None = None) -> None:
-    """Raise `UnsupportedModelError` for a model whose config is not there or of no known family; reads no weights."""
-    if name == "lab":
-        return
+def require_known(name: str, revision: str | None = None) -> Family:
+    """The family of a model, from its config; raises `UnsupportedModelError` where that is not there or unknown."""
     try:
-        load_config(name, name, revision=revision)
+        return load_config(_source(name), name, revision=revision)[0]
     except NeuroglotError:
         raise
     except Exception as error:  # as in `load`
