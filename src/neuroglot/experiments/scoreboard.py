@@ -106,7 +106,7 @@ def compare_selectors(
     names that are no selectors of a given number of neurons, where all refuse, and as `ablation_matrix` does.
     """
     chosen = [_rankable(name) for name in selectors]
-    require_askable(view, held_out_rows)
+    require_askable(view, tokenizer, held_out_rows)
     evidence = gather(view, tokenizer, selection_rows, needed_by(chosen), recording, kept=kept.below("evidence"))
     matrices: dict[str, tuple[AblationMatrix]] = {}
     refused: dict[str, str] = {}

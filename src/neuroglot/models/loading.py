@@ -35,11 +35,7 @@ def load(
     no known family.
     """
     source = _source(name)
-    if name.startswith((".", "/")) and not Path(name).is_dir():
-        raise UnsupportedModelError(
-            f"The model {name!r} cannot be loaded: there is no such folder.",
-            "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
-        )
+    _require_folder(name)
     if revision is not None and (name == "lab" or Path(name).is_dir()):
         raise ConfigError(f"Revision {revision!r} was asked of the model {name!r}.", "Only the hub has revisions.")
     try:
@@ -50,11 +46,7 @@ def load(
     except NeuroglotError:
         raise
     except Exception as error:  # damaged files make libraries raise dozens of types
-        raise UnsupportedModelError(
-            f"The model {name!r} cannot be loaded: {_in_one_line(error)}",
-            "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
-            "Check the spelling; a hub id needs a network or a filled cache.",
-        ) from error
+        raise _cannot_be_loaded(name, error) from error
     if device != "auto":
         move(model, device)
     _refuse_unknown_tokens(model, tokenizer)
@@ -145,16 +137,29 @@ def load_config(
 
 def require_known(name: str, revision: str | None = None) -> Family:
     """The family of a model, from its config; raises `UnsupportedModelError` where that is not there or unknown."""
+    _require_folder(name)
     try:
         return load_config(_source(name), name, revision=revision)[0]
     except NeuroglotError:
         raise
     except Exception as error:  # as in `load`
+        raise _cannot_be_loaded(name, error) from error
+
+
+def _require_folder(name: str) -> None:
+    if name.startswith((".", "/")) and not Path(name).is_dir():
         raise UnsupportedModelError(
-            f"The model {name!r} cannot be found: {_in_one_line(error)}",
+            f"The model {name!r} cannot be loaded: there is no such folder.",
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
-            "Check the spelling; a hub id needs a network or a filled cache.",
-        ) from error
+        )
+
+
+def _cannot_be_loaded(name: str, error: Exception) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"The model {name!r} cannot be loaded: {_in_one_line(error)}",
+        "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
+        "Check the spelling; a hub id needs a network or a filled cache.",
+    )
 
 
 def move(model: PreTrainedModel, device: str | None = None) -> None:

@@ -59,7 +59,7 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Proving):
         sets = self._sets(identity, self.is_directed(family))
         data, metric = self._scored(identity, family, tuple(sets))
         view, tokenizer = self.load_model(identity, self.model)
-        require_askable(view, data)
+        require_askable(view, tokenizer, data)
         return _Inputs(view, tokenizer, data, metric, sets)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:

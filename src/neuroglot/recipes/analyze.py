@@ -86,7 +86,7 @@ class Analyze(OnModel, OnParallel, OnNeurons, Controlled):
         selection_rows, held_out_rows = self._split(self.load_parallel(identity, family))
         tasks = {task.name: task for task in self._tasks(family, selection_rows)}
         view, tokenizer = self.load_model(identity, self.model)
-        require_askable(view, held_out_rows)
+        require_askable(view, tokenizer, held_out_rows)
         return AnalyzeInputs(view, tokenizer, selection_rows, held_out_rows, tasks)
 
     def work(self, run: Run, inputs: AnalyzeInputs) -> Report:

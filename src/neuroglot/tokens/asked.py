@@ -20,7 +20,7 @@ from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 from neuroglot.tokens.batches import Batch, by_length
 from neuroglot.tokens.examples import LONG, Unfit
-from neuroglot.tokens.masking import masked
+from neuroglot.tokens.masking import mask_id, masked
 from neuroglot.tokens.pairs import PairBatch, batches_by_direction, encode_pairs, translation_inputs
 from neuroglot.tokens.questions import read_questions
 from neuroglot.tokens.tokenizing import TokenizedCorpus, context_limit, tokenize
@@ -65,7 +65,7 @@ def ask(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Data, unfit: 
     are dropped in all languages, or refused. Raises `UnsupportedModelError` for data that a model of this kind cannot
     be asked about, `CorpusError` for rows to refuse or if none is left.
     """
-    require_askable(view, data)
+    require_askable(view, tokenizer, data)
     limit = context_limit(tokenizer, text_config(view.model))
     if isinstance(data, Task):
         questions = read_questions(tokenizer, data, limit, unfit)
@@ -99,8 +99,10 @@ def answered(view: ModelView, batch: Batch) -> Answered:
     return Answered(logits, batch.targets, batch.target_scored)
 
 
-def require_askable(view: ModelView, data: Data) -> None:
-    """Raise `UnsupportedModelError`, with what to do instead, unless a model of this kind predicts such data."""
+def require_askable(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Data) -> None:
+    """Raise `UnsupportedModelError`, with what to do instead, unless a model of this kind predicts such data; and
+    `ConfigError` for an encoder whose tokenizer has no mask.
+    """
     reads, name = view.family.reads, type(view.model).__name__
     if not isinstance(reads, PairInputs | EncoderInputs):
         view.require("next-token predictions")
@@ -116,6 +118,8 @@ def require_askable(view: ModelView, data: Data) -> None:
             f"Expected what {view.family.loader.__name__} loads.",
             "`neuroglot.models.load` loads a model with its head.",
         )
+    if isinstance(reads, EncoderInputs):
+        mask_id(tokenizer)
 
 
 _INSTEAD: Mapping[type, tuple[str, str]] = {
