@@ -10,6 +10,7 @@ import torch
 import transformers
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from neuroglot import extras
 from neuroglot.errors import ConfigError, NeuroglotError, UnsupportedModelError, listed
 from neuroglot.models.families import Family
 from neuroglot.models.locating import require_family
@@ -46,6 +47,7 @@ def load(
     except NeuroglotError:
         raise
     except Exception as error:  # damaged files make libraries raise dozens of types
+        _require_sentencepiece(error)
         raise _cannot_be_loaded(name, error) from error
     if device != "auto":
         move(model, device)
@@ -152,6 +154,13 @@ def _require_folder(name: str) -> None:
             f"The model {name!r} cannot be loaded: there is no such folder.",
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
         )
+
+
+def _require_sentencepiece(error: Exception) -> None:
+    """Name the extra that a tokenizer lacks; without SentencePiece, transformers may ask for tiktoken instead."""
+    if any(library in str(error).lower() for library in ("sentencepiece", "tiktoken")):
+        note = "Tokenizers of Marian and M2M-100 need it, and others that come without a tokenizer.json."
+        extras.require("sentencepiece", extra="translation", note=note)
 
 
 def _cannot_be_loaded(name: str, error: Exception) -> UnsupportedModelError:
