@@ -4,9 +4,8 @@ import math
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch.nn.functional import cross_entropy
-from transformers import AutoModel, PreTrainedTokenizerFast
+from transformers import AutoModel
 
 from neuroglot import ablation_matrix, evaluate
 from neuroglot.attribution.gradients import gradient_times_activation
@@ -17,11 +16,11 @@ from neuroglot.interventions import switch_off
 from neuroglot.metrics import BitsPerByte, ExactAnswer, NatsPerToken
 from neuroglot.models import view
 from neuroglot.neurons import NeuronSet
-from neuroglot.tokens.asked import answered, ask
-from tests.families import START, VOCABULARY, tiny_model
+from neuroglot.tokens.asked import answered, asked_tokens
+from tests.families import START, tiny_model
 from tests.specialization.making import located, texts, translation_tokenizer
 from tests.test_evaluation import a_task
-from tests.tiny import tiny_corpus, tiny_tokenizer
+from tests.tiny import masking_tokenizer, tiny_corpus, tiny_tokenizer
 
 DIRECTIONS = (Direction("en", "de"), Direction("fr", "en"))
 TAGS = {"en": 3, "de": 4, "fr": 5}
@@ -122,18 +121,6 @@ def test_a_direction_s_neurons_are_switched_off_in_both_stacks() -> None:
         ablation_matrix(located_model, tokenizer, directed, {"en-de": sets["en-de"]}, NatsPerToken())
 
 
-def masking_tokenizer() -> PreTrainedTokenizerFast:
-    """Words between `[CLS]` and `[SEP]`, and a mask."""
-    special = {"<pad>": 0, "[CLS]": 1, "[SEP]": 2, "[MASK]": 3}
-    vocabulary = special | {f"w{index}": index + 4 for index in range(VOCABULARY - 4)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", mask_token="[MASK]")
-
-
 @pytest.mark.parametrize("model_type", ["bert", "xlm-roberta", "distilbert", "modernbert", "deberta-v2"])
 def test_an_encoder_is_asked_for_every_token_once_with_every_seventh_masked(model_type: str) -> None:
     located_model, tokenizer, corpus = view(tiny_model(model_type)), masking_tokenizer(), tiny_corpus(6)
@@ -165,7 +152,7 @@ def test_gradients_are_slopes_of_the_same_losses(model_type: str) -> None:
     tokenizer = masking_tokenizer() if is_encoder else translation_tokenizer()
     data = tiny_corpus(3, ("de", "sw")) if is_encoder else Directed(texts(3), DIRECTIONS)
     scores, step = gradient_times_activation(located_model, tokenizer, data), 1e-3  # norms compute in float32
-    asked = ask(located_model, tokenizer, data)  # whose losses the tests above compute by hand
+    asked = asked_tokens(located_model, tokenizer, data)  # whose losses the tests above compute by hand
 
     def loss(neuron: int, factor: float) -> list[float]:
         def scale(layer, activation, routing):

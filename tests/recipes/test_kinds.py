@@ -23,8 +23,7 @@ from neuroglot.recipes.select import Select
 from neuroglot.recipes.sharing import Sharing
 from tests.families import tiny_model
 from tests.specialization import making
-from tests.test_kinds_scored import masking_tokenizer
-from tests.tiny import tiny_corpus
+from tests.tiny import masking_tokenizer, tiny_corpus
 
 AROUND = ("en-de", "en-fr", "de-en", "fr-en")
 ON_PAIRS = {"model": "translator", "corpus": "pairs", "device": "cpu"}

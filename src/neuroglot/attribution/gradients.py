@@ -20,7 +20,7 @@ from neuroglot.models.view import ModelView
 from neuroglot.progress import track
 from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
-from neuroglot.tokens.asked import answered, ask
+from neuroglot.tokens.asked import answered, asked_tokens
 from neuroglot.tokens.batches import Batch
 from neuroglot.tokens.reading import read_as
 
@@ -51,7 +51,7 @@ def gradient_times_activation(
     out. Raises `UnsupportedModelError` for a model that cannot be asked for such data, and for layers of experts.
     """
     _require_dense(view)
-    asked = ask(view, tokenizer, corpus)
+    asked = asked_tokens(view, tokenizer, corpus)
     budget = max(1, min(GRADIENT_TOKEN_BUDGET, GRADIENT_LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
     batches = asked.batches(budget)
     sums = _Sums(len(corpus.languages), view.layout.neuron_count)

@@ -25,7 +25,7 @@ from neuroglot.neurons.rules.rates import at_random_like
 from neuroglot.progress import track
 from neuroglot.signature import Signature, seed_of
 from neuroglot.storage import NOTHING_KEPT, Kept
-from neuroglot.tokens.asked import Asked, Data, answered, ask
+from neuroglot.tokens.asked import AskedTokens, Readable, answered, asked_tokens
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch
 from neuroglot.tokens.examples import Unfit
 from neuroglot.tokens.masking import READINGS
@@ -42,7 +42,7 @@ LOGIT_BUDGET = 2**25  # padded tokens × vocabulary a batch: 128 MiB of float32
 def evaluate(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    data: Data,
+    data: Readable,
     metric: Metric,
     *,
     unfit: Unfit = "drop",
@@ -72,7 +72,7 @@ def evaluate(
 def ablation_matrix(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    data: Data,
+    data: Readable,
     sets: Mapping[str, NeuronSet],
     metric: Metric,
     *,
@@ -137,7 +137,7 @@ def ablation_matrix(
     )
 
 
-def rows_selected_on(data: Data, sets: Mapping[str, NeuronSet], same_rows: SameRows) -> int:
+def rows_selected_on(data: Readable, sets: Mapping[str, NeuronSet], same_rows: SameRows) -> int:
     """How many rows of `data` some of the sets were selected on; raises `CorpusError` for one, unless they are allowed.
 
     A set that does not know its texts is compared by the hash of its whole corpus.
@@ -163,7 +163,7 @@ def _selected_elsewhere(view: ModelView, sets: Mapping[str, NeuronSet]) -> Signa
     return Signature.of(selected_in=" + ".join(names)) if names else Signature()
 
 
-def _independent(data: Data, asked: Asked) -> tuple[list[int], int]:
+def _independent(data: Readable, asked: AskedTokens) -> tuple[list[int], int]:
     """For each row that is scored the number of its group of rows with a text in common, and how many rows repeat."""
     group_of = dict(zip(data.ids, data.distinct, strict=True))
     numbers: dict[int, int] = {}
@@ -186,14 +186,16 @@ def control_seed(seed: int, draw: int, language: str, rule: str = "") -> int:
     return seed_of("control", seed, draw, language, rule)
 
 
-def _asked(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Data, metric: Metric, unfit: Unfit) -> Asked:
+def _asked(
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Readable, metric: Metric, unfit: Unfit
+) -> AskedTokens:
     """What is scored; raises `ConfigError` for a metric that reads something else."""
     if isinstance(data, Task) != (metric.reads is Task):
         raise ConfigError(
             f"The metric {type(metric).__name__} was given a {type(data).__name__}.",
             f"It reads a {metric.reads.__name__}.",
         )
-    asked = ask(view, tokenizer, data, unfit)
+    asked = asked_tokens(view, tokenizer, data, unfit)
     refuse_unknown(tokenizer, asked.tokens)
     return asked
 
@@ -202,7 +204,7 @@ def _token_budget(view: ModelView) -> int:
     return max(1, min(TOKEN_BUDGET, LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
 
 
-def _counts(view: ModelView, asked: Asked, metric: Metric, only: int | None = None) -> Tensor:
+def _counts(view: ModelView, asked: AskedTokens, metric: Metric, only: int | None = None) -> Tensor:
     """The metric's counts by row and language: `[R, G, C]`, float64; NaN for languages other than the `only` one."""
     counts: Tensor | None = None
     languages, batches = asked.tokens.languages, asked.batches(_token_budget(view), only)
@@ -243,7 +245,7 @@ def _require_languages(languages: tuple[str, ...], sets: Mapping[str, NeuronSet]
 
 
 def _made_with(
-    view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Data, asked: Asked, metric: Metric
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Readable, asked: AskedTokens, metric: Metric
 ) -> Signature:
     tokens = asked.tokens
     made = made_with(view, tokenizer, data, rows=len(tokens.ids), dropped=len(data) - len(tokens.ids))

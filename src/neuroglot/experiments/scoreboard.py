@@ -23,7 +23,7 @@ from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.table import SELECTORS, Evidence, Needs, Selector, selector_named
 from neuroglot.signature import Signature, merged, short_hash
 from neuroglot.storage import NOTHING_KEPT, Kept
-from neuroglot.tokens.asked import ask, require_askable
+from neuroglot.tokens.asked import asked_tokens, require_askable
 from neuroglot.tokens.reading import read_as
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def needed_by(selectors: Sequence[Any]) -> tuple[Needs, ...]:
 
 
 def _of_gradients(view: ModelView, tokenizer: PreTrainedTokenizerBase, corpus: Parallel) -> Signature:
-    read = ask(view, tokenizer, corpus).tokens
+    read = asked_tokens(view, tokenizer, corpus).tokens
     return made_with(view, tokenizer, corpus, rows=len(read.ids), dropped=len(read.dropped)) | read_as(corpus)
 
 

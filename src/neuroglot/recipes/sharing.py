@@ -172,7 +172,7 @@ class Sharing(OnModel, Directable, OnLanguages, OnSite):
         return steps
 
 
-class Parallel(Asked, Protocol):
+class ParallelOptions(Asked, Protocol):
     """Options that say which languages are read, or which directions."""
 
     @property
@@ -180,7 +180,7 @@ class Parallel(Asked, Protocol):
     def languages_asked(self, languages: tuple[str, ...] | None) -> tuple[str, ...] | None: ...
 
 
-def prompts_of(options: Parallel, source: str) -> tuple[Corpus, list[str]]:
+def prompts_of(options: ParallelOptions, source: str) -> tuple[Corpus, list[str]]:
     """The texts to read and what was left out of them: a task's prompts, or parallel text."""
     from neuroglot.corpora.tasks import is_task
     from neuroglot.recipes.reading import read_corpus, read_task

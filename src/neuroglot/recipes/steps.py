@@ -21,7 +21,7 @@ from neuroglot.models.inputs import EncoderInputs
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.rules.table import Needs
 from neuroglot.runs.price import PricedStep, prompts_or_text
-from neuroglot.tokens.asked import Data
+from neuroglot.tokens.asked import Readable
 from neuroglot.tokens.masking import READINGS
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def gathering(
     return [step(name, some) for name, some in passes.items() if some], kept
 
 
-def scoring(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Data, times: int) -> PricedStep:
+def scoring(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Readable, times: int) -> PricedStep:
     """Text, translations or answers scored under so many conditions; an encoder reads text several times for each."""
     metric = ExactAnswer() if isinstance(data, Task) else NatsPerToken()
     name = f"scoring {data.name}{' with neurons off' if times > 1 else ''}"
 
-    def run(part: Data) -> object:
+    def run(part: Readable) -> object:
         return evaluate(view, tokenizer, part, metric)
 
     readings = READINGS if isinstance(view.family.reads, EncoderInputs) else 1
@@ -83,7 +83,7 @@ def writing(
     return PricedStep(f"writing on {corpus.name}", corpus, run, written=new_tokens)
 
 
-def conditions(data: Data, draws: int) -> int:
+def conditions(data: Readable, draws: int) -> int:
     """No neurons off, each language's, and as many random ones."""
     return 1 + len(data.languages) * (1 + draws)
 

@@ -21,7 +21,7 @@ from neuroglot.models.locating import text_config
 from neuroglot.models.provenance import model_name
 from neuroglot.models.view import ModelView
 from neuroglot.reports.tables import Column, Table
-from neuroglot.tokens.asked import Data
+from neuroglot.tokens.asked import Readable
 from neuroglot.tokens.batches import TOKEN_BUDGET
 from neuroglot.tokens.pairs import encode_pairs
 from neuroglot.tokens.tokenizing import context_limit, nothing_fits
@@ -35,7 +35,7 @@ ENOUGH_SECONDS = 0.5  # of a timed run that fills a batch: what it costs to begi
 MOST_SECONDS = 5.0  # of one that does not
 
 
-def prompts_or_text(data: Data) -> Iterable[Parallel]:
+def prompts_or_text(data: Readable) -> Iterable[Parallel]:
     """What is read of a task without its answers, or of parallel text."""
     return [data.prompts if isinstance(data, Task) else data]
 
@@ -49,7 +49,7 @@ class PricedStep:
     """
 
     name: str
-    data: Data
+    data: Readable
     run: Callable[[Any], object]
     times: int = 1
     timed: int = 1
@@ -167,7 +167,7 @@ def _line(view: ModelView, tokenizer: PreTrainedTokenizerBase, step: PricedStep,
 
 
 def _tokens(
-    view: ModelView, tokenizer: PreTrainedTokenizerBase, step: PricedStep, data: Data, limit: int | None
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, step: PricedStep, data: Readable, limit: int | None
 ) -> int:
     """Tokens of the data once, without rows that are longer than the model's context."""
     if step.written:

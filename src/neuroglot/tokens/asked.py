@@ -20,7 +20,7 @@ from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 from neuroglot.tokens.batches import Batch, by_length
 from neuroglot.tokens.examples import LONG, Unfit
-from neuroglot.tokens.masking import mask_id, masked
+from neuroglot.tokens.masking import mask_id, masked_texts
 from neuroglot.tokens.pairs import PairBatch, batches_by_direction, encode_pairs, translation_inputs
 from neuroglot.tokens.questions import read_questions
 from neuroglot.tokens.tokenizing import TokenizedCorpus, context_limit, tokenize
@@ -28,11 +28,11 @@ from neuroglot.tokens.tokenizing import TokenizedCorpus, context_limit, tokenize
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Data = Corpus | Task | Directed
+Readable = Corpus | Task | Directed
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class AskedTokens:
     """Texts of R rows in G languages with the tokens that are asked for; `dropped` counts the other rows by reason.
 
     `pad_id` is there if the texts are pairs, of which several may be of one row and language.
@@ -58,7 +58,9 @@ class Answered(NamedTuple):
     scored: Tensor
 
 
-def ask(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Data, unfit: Unfit = "drop") -> Asked:
+def asked_tokens(
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Readable, unfit: Unfit = "drop"
+) -> AskedTokens:
     """What a model of this kind is asked of the data.
 
     Rows with a text longer than the model's context, and rows of a task or of translations that are unfit otherwise,
@@ -69,19 +71,19 @@ def ask(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Data, unfit: 
     limit = context_limit(tokenizer, text_config(view.model))
     if isinstance(data, Task):
         questions = read_questions(tokenizer, data, limit, unfit)
-        asked = Asked(questions.answered(), dict(questions.dropped))
+        asked = AskedTokens(questions.answered(), dict(questions.dropped))
     elif isinstance(data, Directed):
         pairs = encode_pairs(view, tokenizer, data.corpus, data.directions, data.tags)
         tokens = TokenizedCorpus(data.languages, pairs.ids, pairs.pairs, pairs.dropped)
-        asked = Asked(tokens, pairs.reasons, pairs.pad_id)
+        asked = AskedTokens(tokens, pairs.reasons, pairs.pad_id)
     else:
         tokens = tokenize(tokenizer, data, limit)
         dropped = {LONG: len(tokens.dropped)} if tokens.dropped else {}
         is_encoder = isinstance(view.family.reads, EncoderInputs)
         asked = (
-            Asked(masked(tokenizer, data, tokens), dropped, _pad_id(tokenizer))
+            AskedTokens(masked_texts(tokenizer, data, tokens), dropped, _pad_id(tokenizer))
             if is_encoder
-            else Asked(tokens, dropped)
+            else AskedTokens(tokens, dropped)
         )
     if asked.tokens.dropped and unfit == "refuse":
         raise _refused(data, asked, limit)
@@ -99,7 +101,7 @@ def answered(view: ModelView, batch: Batch) -> Answered:
     return Answered(logits, batch.targets, batch.target_scored)
 
 
-def require_askable(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Data) -> None:
+def require_askable(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Readable) -> None:
     """Raise `UnsupportedModelError`, with what to do instead, unless a model of this kind predicts such data; and
     `ConfigError` for an encoder whose tokenizer has no mask.
     """
@@ -138,7 +140,7 @@ def _pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
     return int(tokenizer.pad_token_id or 0)
 
 
-def _refused(data: Data, asked: Asked, limit: int | None) -> CorpusError:
+def _refused(data: Readable, asked: AskedTokens, limit: int | None) -> CorpusError:
     count, first = len(asked.tokens.dropped), asked.tokens.dropped[0]
     reasons = "" if set(asked.dropped) == {LONG} else f" ({', '.join(asked.dropped)})"
     return CorpusError(

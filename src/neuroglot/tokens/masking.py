@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 READINGS = 7  # of a text; each hides every 7th token, about the 15 % that encoders are trained with
 
 
-def masked(tokenizer: PreTrainedTokenizerBase, corpus: Corpus, tokenized: TokenizedCorpus) -> TokenizedCorpus:
+def masked_texts(tokenizer: PreTrainedTokenizerBase, corpus: Corpus, tokenized: TokenizedCorpus) -> TokenizedCorpus:
     """The rows of a tokenised corpus as pairs of a masked text and the text itself.
 
     A text is read 7 times, and the k-th reading hides its k-th token and every 7th behind it, special ones apart, so
