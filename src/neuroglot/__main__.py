@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -35,6 +36,8 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     """The program: other signals that ask a process to end are handled like Ctrl-C."""
+    # Threads of OpenMP that wait for each other spin, and stop each other where another process is busy too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         for name in ("SIGTERM", "SIGHUP"):  # the latter is not on Windows
             number = getattr(signal, name, None)

@@ -13,6 +13,7 @@ from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTr
 from neuroglot import extras
 from neuroglot.errors import ConfigError, NeuroglotError, UnsupportedModelError, listed
 from neuroglot.models.families import Family
+from neuroglot.models.gguf import converted, is_gguf
 from neuroglot.models.locating import require_family
 from neuroglot.models.view import ModelView, view
 
@@ -28,7 +29,7 @@ def load(
     dtype: str = "auto",
     family: Family | None = None,
 ) -> tuple[ModelView, PreTrainedTokenizerBase]:
-    """The view and the tokenizer of a model: `lab`, a local folder in the hub's layout, or a hub id.
+    """The view and the tokenizer of a model: `lab`, a folder in the hub's layout, a hub id, or a GGUF file (`gguf`).
 
     `device` "auto" spreads a model that is too large for one device over all of them (needs accelerate). The
     architecture is checked before any weight is read: it must be known, or described by a `family`, as for `view`. Code
@@ -36,10 +37,11 @@ def load(
     no known family.
     """
     source = _source(name)
-    _require_folder(name)
-    if revision is not None and (name == "lab" or Path(name).is_dir()):
+    _require_there(name)
+    if revision is not None and (name == "lab" or Path(name).exists()):
         raise ConfigError(f"Revision {revision!r} was asked of the model {name!r}.", "Only the hub has revisions.")
     try:
+        source, revision = _plain(source, revision)
         family, config = load_config(source, name, family, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
         spread = {"device_map": "auto"} if device == "auto" else {}
@@ -49,10 +51,17 @@ def load(
     except Exception as error:  # damaged files make libraries raise dozens of types
         _require_sentencepiece(error)
         raise _cannot_be_loaded(name, error) from error
+    if source != name and name != "lab":
+        model.config.name_or_path = name  # rather than where the converted file lies
     if device != "auto":
         move(model, device)
     _refuse_unknown_tokens(model, tokenizer)
     return view(model.eval(), family), tokenizer
+
+
+def _plain(source: str, revision: str | None) -> tuple[str, str | None]:
+    """What transformers loads: of a GGUF file, the folder that it is converted into."""
+    return (str(converted(source, revision)), None) if is_gguf(source) else (source, revision)
 
 
 def _whole_model(family: Family, source: str, name: str, **options: Any) -> PreTrainedModel:
@@ -139,17 +148,18 @@ def load_config(
 
 def require_known(name: str, revision: str | None = None) -> Family:
     """The family of a model, from its config; raises `UnsupportedModelError` where that is not there or unknown."""
-    _require_folder(name)
+    _require_there(name)
     try:
-        return load_config(_source(name), name, revision=revision)[0]
+        source, revision = _plain(_source(name), revision)
+        return load_config(source, name, revision=revision)[0]
     except NeuroglotError:
         raise
     except Exception as error:  # as in `load`
         raise _cannot_be_loaded(name, error) from error
 
 
-def _require_folder(name: str) -> None:
-    if name.startswith((".", "/")) and not Path(name).is_dir():
+def _require_there(name: str) -> None:
+    if name.startswith((".", "/")) and not Path(name).is_dir() and not is_gguf(name):
         raise UnsupportedModelError(
             f"The model {name!r} cannot be loaded: there is no such folder.",
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",

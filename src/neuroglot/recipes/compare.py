@@ -37,7 +37,7 @@ class Compare(OnDevice, Directable, OnLanguages, OnSite):
     positional = ("before", "after")
 
     before: str
-    """`lab`, a folder in the hub's layout, or a model id of the hub."""
+    """`lab`, a folder in the hub's layout, a GGUF file, or a hub id (`owner/model`, `owner/model/file.gguf`)."""
 
     after: str
     """The other model, built alike."""

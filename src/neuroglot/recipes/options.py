@@ -82,7 +82,7 @@ class OnModel(OnDevice):
     heading: ClassVar[str] = "Model"
 
     model: str
-    """`lab`, a folder in the hub's layout, or a model id of the hub."""
+    """`lab`, a folder in the hub's layout, a GGUF file, or a hub id (`owner/model`, `owner/model/file.gguf`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
