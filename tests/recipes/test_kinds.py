@@ -10,7 +10,8 @@ from neuroglot import Activity, NeuronSet, Recording, ablation_matrix, evaluate,
 from neuroglot.corpora import Corpus, Directed, load, text_hashes
 from neuroglot.errors import ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.experiments.evaluation import control_seed
-from neuroglot.interventions import switch_off
+from neuroglot.interventions import steering, switch_off
+from neuroglot.interventions.steering import Steering
 from neuroglot.metrics import NatsPerToken
 from neuroglot.models import load as load_model
 from neuroglot.neurons import at_random_like
@@ -21,6 +22,7 @@ from neuroglot.recipes.record import Record
 from neuroglot.recipes.scoreboard import Scoreboard
 from neuroglot.recipes.select import Select
 from neuroglot.recipes.sharing import Sharing
+from neuroglot.recipes.steer import Steer
 from tests.families import tiny_model
 from tests.specialization import making
 from tests.tiny import masking_tokenizer, tiny_corpus
@@ -216,3 +218,28 @@ def test_sets_know_the_rows_that_chose_them() -> None:
     Select(**ON_PAIRS, selector="random", count=4, part="selection").run("sets")
     read = set(NeuronSet.load(Path("sets/en-de.safetensors")).read.tolist())
     assert read == text_hashes(load("pairs").split(0.5)[0])
+
+
+def test_a_direction_is_steered_with_its_own_activity() -> None:
+    Record(**ON_PAIRS, statistics=("moments",)).run("recorded")
+    Select(**ON_PAIRS, selector="random", count=4).run("sets")
+    Steer(
+        operator="set", neurons=Path("sets/en-de.safetensors"), activity=Path("recorded"), language="en-de"
+    ).run("steered")  # fmt: skip
+    view, tokenizer = load_model("translator", device="cpu")
+    activity = Activity.load(Path("recorded/activity.safetensors"))
+    neurons = NeuronSet.load(Path("sets/en-de.safetensors"))
+    means = activity.mean()[activity.languages.index("en-de")]
+
+    def to_means(layer, activation, routing):  # type: ignore[no-untyped-def]
+        chosen, changed = neurons.members[layer.neurons], activation.clone()
+        changed[:, chosen] = means[layer.neurons][chosen].to(activation)
+        return changed
+
+    pairs = Directed.around(load("pairs"))
+    with steering(view, Steering.load(Path("steered/steering.safetensors"))):
+        found = evaluate(view, tokenizer, pairs, NatsPerToken()).scores["en-de"].value
+    with view.tapping("post_act", to_means, name="means"):
+        expected = evaluate(view, tokenizer, pairs, NatsPerToken()).scores["en-de"].value
+    assert found == pytest.approx(expected)
+    assert found != evaluate(view, tokenizer, pairs, NatsPerToken()).scores["en-de"].value
