@@ -28,7 +28,7 @@ from neuroglot.layout import Layout
 from tests.corpora import released_writing, writing
 from tests.families import tiny_model
 from tests.specialization import making
-from tests.tiny import tiny_corpus, tiny_tokenizer
+from tests.tiny import masking_tokenizer, tiny_corpus, tiny_tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
 HISTORY = {"log.md", "decisions.md"}  # they say what was run then, by the options of then
@@ -56,7 +56,14 @@ FOREIGN = {  # options of other programs
 SMALLER = {"steps=500": "steps=1", "limit: 200": "limit: 3", "parallel: [0, 1, 3]": "parallel: [0, 1]"}
 PLACEHOLDERS = {"MODEL": "./my-model", "CORPUS": "texts.tsv", "DIR": "run"}
 FRESH = {"README.md", "tour.md", "definitions.md"}  # pages whose blocks start from nothing
-SHOWN = {"tour.md", "definitions.md", "adding.md", "errors.md", "specialization.md"}  # pages that show what is printed
+SHOWN = {
+    "tour.md",
+    "definitions.md",
+    "adding.md",
+    "errors.md",
+    "specialization.md",
+    "translation-models.md",
+}  # pages that show what is printed
 SHELLS = {"sh", "bash"}
 
 
@@ -121,10 +128,10 @@ EVERY_OPTION = set().union(*map(options_of, all_commands(cli.app))) | {"--instal
 
 
 def test_what_is_found() -> None:
-    assert len(PAGES) == 21
-    assert sum(len(python_blocks(page)) for page in PAGES) == 31
-    assert sum(len(commands(page)) for page in PAGES) == 47
-    assert sum(len(mentions(page)) for page in PAGES) == 54
+    assert len(PAGES) == 22
+    assert sum(len(python_blocks(page)) for page in PAGES) == 32
+    assert sum(len(commands(page)) for page in PAGES) == 53
+    assert sum(len(mentions(page)) for page in PAGES) == 56
 
 
 # ---- what the examples start from
@@ -137,6 +144,8 @@ def _put_files(folder: Path) -> None:
         shutil.copytree(folder / "my-model", folder / f"seed{seed}")
     making.located("m2m_100").model.save_pretrained(folder / "my-translator")
     making.translation_tokenizer().save_pretrained(folder / "my-translator")
+    tiny_model("xlm-roberta").save_pretrained(folder / "my-encoder")
+    masking_tokenizer().save_pretrained(folder / "my-encoder")
     for seed, name in ((0, "texts"), (3, "held-out"), (7, "flores")):
         texts = {language: list(column) for language, column in tiny_corpus(24, seed=seed).texts.items()}
         writing.tsv(folder, texts).rename(folder / f"{name}.tsv")

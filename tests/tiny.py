@@ -21,6 +21,18 @@ def tiny_tokenizer(bos: bool = True) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
 
 
+def masking_tokenizer() -> PreTrainedTokenizerFast:
+    """Words between `[CLS]` and `[SEP]`, and a mask."""
+    special = {"<pad>": 0, "[CLS]": 1, "[SEP]": 2, "[MASK]": 3}
+    vocabulary = special | {f"w{index}": index + 4 for index in range(VOCABULARY - 4)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", mask_token="[MASK]")
+
+
 def tiny_corpus(rows: int = 9, languages: tuple[str, ...] = ("de", "sw", "zh"), seed: int = 0) -> Corpus:
     """Random texts of 1 to 12 words; each language prefers other words, so that rates differ by language."""
     generator = random.Random(seed)

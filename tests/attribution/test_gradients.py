@@ -60,7 +60,7 @@ def test_magnitudes_are_no_smaller_and_the_model_is_as_it_was() -> None:
     assert not model.get_input_embeddings()._forward_hooks
 
 
-@pytest.mark.parametrize(("model_type", "message"), [("mixtral", "without experts"), ("t5", "Expected a decoder")])
+@pytest.mark.parametrize(("model_type", "message"), [("mixtral", "without experts"), ("t5", "Expected directions")])
 def test_other_models_are_refused(model_type: str, message: str) -> None:
     with pytest.raises(UnsupportedModelError, match=message):
         gradient_times_activation(view(tiny_model(model_type)), TOKENIZER, CORPUS)

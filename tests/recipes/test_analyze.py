@@ -105,10 +105,10 @@ def test_a_folder_in_the_way_is_refused_before_anything_runs(folders, tmp_path) 
     assert (tmp_path / "mine.txt").read_text() == "precious"
 
 
-def test_a_model_without_next_token_predictions_is_refused_before_it_is_recorded(folders, tmp_path) -> None:
+def test_a_model_that_cannot_be_scored_is_refused_before_it_is_recorded(folders, tmp_path) -> None:
     tiny_model("xlm-roberta").save_pretrained(tmp_path / "encoder")
     tiny_tokenizer().save_pretrained(tmp_path / "encoder")
-    with pytest.raises(UnsupportedModelError, match="next-token predictions: xlm-roberta is an encoder"):
+    with pytest.raises(ConfigError, match="has no mask token"):
         recipe_of(folders, model=str(tmp_path / "encoder")).run(tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
 

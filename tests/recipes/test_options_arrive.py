@@ -11,7 +11,8 @@ from neuroglot import neurons
 from neuroglot.activity import record as recorders
 from neuroglot.activity.recording import Recording
 from neuroglot.attribution import recording as attributing
-from neuroglot.corpora.corpus import Corpus, text_hashes
+from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.seen import text_hashes
 from neuroglot.experiments import deactivation, evaluation, scoreboard
 from neuroglot.generation import decoding
 from neuroglot.generation.decoding import Decoding

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neuroglot import ablation_matrix
-from neuroglot.corpora.corpus import text_hashes
+from neuroglot.corpora.seen import text_hashes
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.experiments.scoreboard import RANKABLE, compare_selectors, gather, over_models
 from neuroglot.metrics import NatsPerToken

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from neuroglot.activity import translation as collecting
+from neuroglot.activity import passes as collecting
 from neuroglot.activity.translation import collect
 from neuroglot.errors import ConfigError
 from neuroglot.models.view import ModelView

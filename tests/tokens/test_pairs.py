@@ -23,7 +23,7 @@ def test_pairs_of_an_encoder_and_decoder() -> None:
 def test_a_decoder_reads_prompt_and_translation_as_one_text() -> None:
     located_llama, tokenizer = located("llama"), translation_tokenizer()
     pairs = encode_pairs(located_llama, tokenizer, texts(2), ["en-de"])
-    batch = next(iter(batches_by_direction(pairs)))
+    batch = next(iter(batches_by_direction(pairs.pairs, pairs.pad_id)))
     assert sorted(translation_inputs(located_llama, batch)) == ["attention_mask", "input_ids", "use_cache"]
     for pair, asked in zip(batch.texts, labels(batch), strict=True):
         words = texts(2).texts["de"][pair.row]

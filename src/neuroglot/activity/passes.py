@@ -29,6 +29,7 @@ from neuroglot.models.points import Routing, Tap
 from neuroglot.models.view import ModelView
 from neuroglot.progress import advancing
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch
+from neuroglot.tokens.pairs import PairBatch, read_positions, translation_inputs
 
 LARGEST_BUDGET = 2**16
 EASE = 0.5  # share of the memory that a batch may take: lengths differ from those tried
@@ -152,10 +153,17 @@ class Pass:
     def _forward(self, batch: Batch, forward: Callable[..., None]) -> None:
         cached = self._cached(batch, forward)
         self._begin(batch)
-        forward(**self.view.family.reads.forward_kwargs(self.view.model, batch) | cached)
+        forward(**self._inputs(batch) | cached)
         self._require_finite(batch, forward)
         for tally in self.tallies:
             tally.commit()
+
+    def _inputs(self, batch: Batch) -> dict[str, Any]:
+        """What the model is given of a batch, on its device."""
+        if not isinstance(batch, PairBatch):
+            return self.view.family.reads.forward_kwargs(self.view.model, batch)
+        inputs, device = translation_inputs(self.view, batch), self.view.model.device
+        return {name: given.to(device) if isinstance(given, Tensor) else given for name, given in inputs.items()}
 
     def _shown_to(self, tallies: Sequence[Tally]) -> Tap:
         last = last_layers(self.view.layout.layers)
@@ -176,10 +184,11 @@ class Pass:
             return
         site = self.tallies[0].recording.site
         broken: dict[Layer, dict[int, int]] = {}
+        real = self._real(batch)
 
         def tap(layer: Layer, activation: Tensor, routing: Routing | None) -> None:
             positions = torch.arange(len(activation), device=activation.device) if routing is None else routing.tokens
-            if found := tokens_not_finite(activation, positions, batch.real):
+            if found := tokens_not_finite(activation, positions, real[layer.stack]):
                 broken.setdefault(layer, found)
 
         with self.view.reading({site: tap}) as again:
@@ -189,10 +198,16 @@ class Pass:
             what = f"Values of layer {layer.index} ({layer.stack}) are"
             raise not_finite(self.view.model, what, dict(enumerate(batch.texts)), broken[layer], languages)
 
+    def _real(self, batch: Batch) -> dict[str, Tensor]:
+        """Which positions of each stack are no padding."""
+        if isinstance(batch, PairBatch):
+            return {stack: read for stack, (read, _) in read_positions(self.view, batch).items()}
+        return {stack: batch.real for stack, _ in self.view.layout.stacks}
+
     def _read_again(self, batch: Batch, forward: Callable[..., None]) -> None:
         """A batch whole, without tallies."""
         cached = self._cached(batch, forward) if batch.prefix is not None and self._prefix is not None else {}
-        forward(whole=True, **self.view.family.reads.forward_kwargs(self.view.model, batch) | cached)
+        forward(whole=True, **self._inputs(batch) | cached)
 
     def _begin(self, batch: Batch, is_prefix: bool = False) -> None:
         for tally in self.tallies:

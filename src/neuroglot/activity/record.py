@@ -15,17 +15,16 @@ from neuroglot.activity.passes import Pass, automatic_token_budget, can_share_pr
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.sharing import Sharing
 from neuroglot.activity.tallies import ActivityTally, SharingTally, Tally
-from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directed import Parallel
 from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Generation
-from neuroglot.models.locating import text_config
 from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET
-from neuroglot.tokens.reading import GivenTexts, Reading
-from neuroglot.tokens.tokenizing import context_limit
+from neuroglot.tokens.pairs import PairReading
+from neuroglot.tokens.reading import GivenTexts, Reading, read_as, reading_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,13 +33,18 @@ if TYPE_CHECKING:
 def record(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    corpus: Corpus,
+    corpus: Parallel,
     recording: Recording | None = None,
     *,
     token_budget: int | None = None,
     kept: Kept = NOTHING_KEPT,
 ) -> Activity:
     """Count on how many tokens of each language every neuron fires, in one pass.
+
+    Of a `Directed`, the "languages" are the directions: an encoder reads the source and its decoder the translation, of
+    which it is given all tokens before the next; a decoder alone reads both in a prompt. Each stack counts its own
+    tokens, without tokens that name a language or an end unless special tokens count; `tokens` are those of the
+    encoder, or of the only stack.
 
     Texts are padded on the right and padding never counts; `token_budget` (padded tokens a batch) is chosen by the
     device's memory where it is None, and changes no count. Rows with a text longer than the model's context are left
@@ -62,29 +66,34 @@ def record(
 def record_several(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    corpus: Corpus,
+    corpus: Parallel,
     recordings: Sequence[Recording],
     *,
     token_budget: int | None = None,
+    count_padding: bool = False,
     kept: Kept = NOTHING_KEPT,
 ) -> tuple[Activity, ...]:
-    """Several recordings (sites, tokens, statistics) in one pass; each equals what `record` gives alone."""
+    """Several recordings (sites, tokens, statistics) in one pass; each equals what `record` gives alone.
+
+    `count_padding` counts the padding of translation pairs too, as `activity.translation.collect` says why.
+    """
     require_tokens_of_a_corpus(recordings)
     languages, device = len(corpus.languages), view.model.device
     tallies = [ActivityTally(view.layout, languages, recording, device) for recording in recordings]
     exact = not any("histogram" in recording.statistics for recording in recordings)  # its sample knows rows
     reading = count_corpus(
         view, tokenizer, corpus, tallies, order="language", share_prefixes=exact and can_share_prefixes(view),
-        token_budget=token_budget, kept=kept,
+        token_budget=token_budget, count_padding=count_padding, kept=kept,
     )  # fmt: skip
     made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
+    told = read_as(corpus, f"counted in batches of {reading.token_budget} tokens" if count_padding else "not counted")
     return tuple(
         Activity(
             view.layout,
             corpus.languages,
             tally.recording,
             **{name: total.cpu() for name, total in tally.totals.items() if name in ("fired", "tokens", "reached")},
-            signature=made | tally.recording.signature,
+            signature=made | tally.recording.signature | told,
             statistics={measure.name: tally.totals[measure.name].cpu() for measure in tally.measures},
         )
         for tally in tallies
@@ -105,14 +114,15 @@ def require_tokens_of_a_corpus(recordings: Sequence[Recording]) -> None:
 def count_corpus(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    corpus: Corpus,
+    corpus: Parallel,
     tallies: Sequence[Tally],
     *,
     order: Literal["language", "row"],
     token_budget: int | None,
     kept: Kept,
     share_prefixes: bool = False,
-) -> Reading:
+    count_padding: bool = False,
+) -> Reading | PairReading:
     """One pass over a corpus into tallies, taken up from what is kept of it.
 
     Raises `ConfigError` for a token budget below 1.
@@ -120,11 +130,11 @@ def count_corpus(
     if token_budget is not None and token_budget < 1:
         raise ConfigError(f"Got a token budget of {token_budget}.", "Expected one token or more.")
     budget = token_budget or automatic_token_budget(view)
-    limit = context_limit(tokenizer, text_config(view.model))
-    reading = Reading(tokenizer, corpus, limit, order, budget, share_prefixes)
+    reading = reading_of(view, tokenizer, corpus, order, budget, share_prefixes, count_padding=count_padding)
     counted = "; ".join(f"{tally.recording.signature} {','.join(tally.recording.statistics)}" for tally in tallies)
     options = Signature.of(order=order, counted=counted, token_budget=budget, shared_prefixes=share_prefixes)
-    job = made_with(view, tokenizer, corpus) | options
+    read = Signature.of(languages=",".join(corpus.languages), count_padding=count_padding) | read_as(corpus)
+    job = made_with(view, tokenizer, corpus) | options | read
     Pass(view, reading, tallies, Checkpoints.of(kept, job)).run()
     return reading
 
@@ -132,7 +142,7 @@ def count_corpus(
 def record_sharing(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    corpus: Corpus,
+    corpus: Parallel,
     recording: Recording | None = None,
     *,
     token_budget: int | None = None,
@@ -140,7 +150,8 @@ def record_sharing(
 ) -> Sharing:
     """Count in how many languages every neuron fires on the same parallel row.
 
-    A neuron fires on a text at its last token, as in the paper, or with `tokens="all"` at one token or more. The other
+    A neuron fires on a text at its last token, as in the paper, or with `tokens="all"` at one token or more; of a
+    `Directed`, an encoder's text is the source, and a decoder's the translation, or prompt and translation. The other
     options are those of `record`. Source: Wang et al. 2024 (Sharing Matters), §3. Raises `ConfigError` for fewer than
     two languages, several thresholds, or other statistics.
     """
@@ -158,7 +169,7 @@ def record_sharing(
 def record_several_sharings(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    corpus: Corpus,
+    corpus: Parallel,
     recordings: Sequence[Recording],
     *,
     token_budget: int | None = None,
@@ -175,7 +186,8 @@ def record_several_sharings(
     )  # fmt: skip
     made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
     return tuple(
-        _sharing(view, corpus.languages, tally, reading.rows, made | tally.recording.signature) for tally in tallies
+        _sharing(view, corpus.languages, tally, reading.rows, made | tally.recording.signature | read_as(corpus))
+        for tally in tallies
     )
 
 

@@ -263,7 +263,7 @@ class SharingTally:
 
     def begin(self, batch: Batch, selected: Mapping[str, Selection]) -> None:
         """Set which tokens of each text count, by stack."""
-        self.shape, self.selected = batch.real.shape, dict(selected)
+        self.selected = dict(selected)
         self.rows = torch.tensor([text.row for text in batch.texts[:: self.languages]])
 
     def update(self, layer: Layer, activation: Tensor, routing: Routing | None) -> None:
@@ -273,7 +273,7 @@ class SharingTally:
         if self.recording.tokens == "last" and routing is None:
             fired = activation.index_select(0, selection.counted) > threshold
         else:
-            fired = fired_on_texts(activation > threshold, selection.mask, self.shape, layer, routing)
+            fired = fired_on_texts(activation > threshold, selection.mask, selection.shape, layer, routing)
         self.fired_on[layer] = fired.reshape(len(self.rows), self.languages, -1)
 
     def hold(self) -> None:

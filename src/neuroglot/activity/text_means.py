@@ -13,10 +13,9 @@ from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.activity.passes import Pass, automatic_token_budget
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.selection import Selection
-from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directed import Parallel
 from neuroglot.errors import ConfigError, MemoryLimitError
 from neuroglot.layout import Layer, Layout
-from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
 from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
@@ -24,8 +23,7 @@ from neuroglot.showing import Described
 from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import Batch
-from neuroglot.tokens.reading import Reading
-from neuroglot.tokens.tokenizing import context_limit
+from neuroglot.tokens.reading import read_as, reading_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -51,7 +49,7 @@ class TextMeans(Described):
 def record_text_means(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    corpus: Corpus,
+    corpus: Parallel,
     recording: Recording | None = None,
     *,
     quantities: Sequence[Quantity] = ("activation",),
@@ -76,12 +74,11 @@ def record_text_means(
             f"Expected at most {MOST_BYTES // 2**30} GiB.",
             "Take fewer rows.",
         )
-    limit = context_limit(tokenizer, text_config(view.model))
     budget = token_budget or automatic_token_budget(view)
-    reading = Reading(tokenizer, corpus, limit, token_budget=budget, equal_once=False)
+    reading = reading_of(view, tokenizer, corpus, token_budget=budget, equal_once=False)
     tally = _TextMeansTally(view.layout, recording, (len(corpus), languages), quantities, weights)
-    options = recording.signature | Signature.of(token_weights=weights)
-    counted = Signature.of(quantities=",".join(quantities), token_budget=budget)
+    options = recording.signature | read_as(corpus) | Signature.of(token_weights=weights)
+    counted = Signature.of(quantities=",".join(quantities), languages=",".join(corpus.languages), token_budget=budget)
     Pass(view, reading, [tally], Checkpoints.of(kept, made_with(view, tokenizer, corpus) | options | counted)).run()
     values = {name: total[reading.rows] for name, total in tally.totals.items()}
     made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
@@ -120,8 +117,7 @@ class _TextMeansTally:
 
     def begin(self, batch: Batch, selected: Mapping[str, Selection]) -> None:
         """Set which tokens count in the coming forward, and with which weight."""
-        self.shape = batch.real.shape
-        masks = {stack: selection.mask.reshape(self.shape) for stack, selection in selected.items()}
+        masks = {stack: selection.mask.reshape(selection.shape) for stack, selection in selected.items()}
         self.token_weights = {stack: _token_weights(mask, self.weights) for stack, mask in masks.items()}
         self.rows = torch.tensor([text.row for text in batch.texts])
         self.languages = torch.tensor([text.language for text in batch.texts])
@@ -133,12 +129,13 @@ class _TextMeansTally:
         for name in self.totals:
             values = _quantity(name, activation, self.recording.thresholds(activation.dtype)[0])
             if routing is None:
-                texts = torch.einsum("bt,btn->bn", weights, values.reshape(*self.shape, -1))
+                texts = torch.einsum("bt,btn->bn", weights, values.reshape(*weights.shape, -1))
             else:
-                groups = routing.tokens // self.shape[1] * layer.experts + routing.experts
-                by_expert = values.new_zeros(self.shape[0] * layer.experts, values.shape[1])
+                count, length = weights.shape
+                groups = routing.tokens // length * layer.experts + routing.experts
+                by_expert = values.new_zeros(count * layer.experts, values.shape[1])
                 weighted = values * weights.flatten()[routing.tokens, None]
-                texts = by_expert.index_add_(0, groups, weighted).reshape(self.shape[0], -1)
+                texts = by_expert.index_add_(0, groups, weighted).reshape(count, -1)
                 texts = torch.where(weights.sum(1, keepdim=True).isnan(), torch.nan, texts)
             self.pending.append((name, layer, texts.cpu()))
 

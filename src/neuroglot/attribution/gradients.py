@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.activity.checkpoints import Checkpoints
-from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directed import Parallel
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
 from neuroglot.models.finite import not_finite, sums_finite
@@ -20,8 +20,9 @@ from neuroglot.models.view import ModelView
 from neuroglot.progress import track
 from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
-from neuroglot.tokens.batches import Batch, by_length
-from neuroglot.tokens.tokenizing import context_limit, tokenize
+from neuroglot.tokens.asked import answered, asked_tokens
+from neuroglot.tokens.batches import Batch
+from neuroglot.tokens.reading import read_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,24 +36,27 @@ GRADIENT_LOGIT_BUDGET = 2**24  # padded tokens × vocabulary a batch
 def gradient_times_activation(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    corpus: Corpus,
+    corpus: Parallel,
     *,
     magnitude: bool = False,
     kept: Kept = NOTHING_KEPT,
 ) -> Tensor:
     """Mean over a language's predicted tokens of −Σ_t a_t·∂L/∂a_t, L the loss of a text in nats: `[G, N]`, float64.
 
+    The loss is what `evaluate` scores: of translations given their sources in a `Directed`, of masked tokens in an
+    encoder.
     The first-order estimate of how much the loss of a token rises if the neuron is 0 at all tokens; with `magnitude`
     |a_t·∂L/∂a_t| is summed instead. a is the input of the down projection. Source: gradient × activation as in Leng &
     Xiong 2024 (the sign is ours, so that harm is positive). Rows with a text longer than the model's context are left
-    out. Raises `UnsupportedModelError` for a model without next-token predictions, and for one with layers of experts.
+    out. Raises `UnsupportedModelError` for a model that cannot be asked for such data, and for layers of experts.
     """
-    _require_dense_decoder(view)
-    tokenized = tokenize(tokenizer, corpus, context_limit(tokenizer, text_config(view.model)))
+    _require_dense(view)
+    asked = asked_tokens(view, tokenizer, corpus)
     budget = max(1, min(GRADIENT_TOKEN_BUDGET, GRADIENT_LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
-    batches = by_length(tokenized, budget)
+    batches = asked.batches(budget)
     sums = _Sums(len(corpus.languages), view.layout.neuron_count)
-    job = made_with(view, tokenizer, corpus) | Signature.of(magnitude=magnitude, budget=budget)
+    options = Signature.of(magnitude=magnitude, budget=budget, languages=",".join(corpus.languages))
+    job = made_with(view, tokenizer, corpus) | read_as(corpus) | options
     checkpoints = Checkpoints.of(kept, job)
     if checkpoints is not None:
         checkpoints.restore([sums])
@@ -60,7 +64,7 @@ def gradient_times_activation(
     with _differentiable(view):
         for number, batch in track(enumerate(batches), "gradients", len(batches)):
             if number not in done:
-                sums.add(batch, _of_batch(view, batch.to(view.model.device), magnitude))
+                sums.add(batch, *_of_batch(view, batch.to(view.model.device), magnitude))
                 if checkpoints is not None:
                     checkpoints.note(number, [sums])
     if checkpoints is not None:
@@ -79,36 +83,33 @@ class _Sums:
             "predicted": torch.zeros(languages, dtype=torch.float64),
         }
 
-    def add(self, batch: Batch, scores: Tensor) -> None:
-        """Add what a batch's texts gave, `[B, N]`."""
+    def add(self, batch: Batch, scores: Tensor, predicted: Tensor) -> None:
+        """Add what a batch's texts gave, `[B, N]`, over so many tokens each, `[B]`."""
         languages = torch.tensor([text.language for text in batch.texts])
         self.totals["scores"].index_add_(0, languages, scores)
-        self.totals["predicted"].index_add_(0, languages, batch.scored.sum(1).double())
+        self.totals["predicted"].index_add_(0, languages, predicted)
 
 
-def _of_batch(view: ModelView, batch: Batch, magnitude: bool) -> Tensor:
-    """Minus the sum over tokens of activation times gradient, of each text: `[B, N]`."""
+def _of_batch(view: ModelView, batch: Batch, magnitude: bool) -> tuple[Tensor, Tensor]:
+    """Minus the sum over tokens of activation times gradient, `[B, N]`, and how many tokens are predicted, `[B]`."""
     activations: dict[Layer, Tensor] = {}
 
     def keep(layer: Layer, activation: Tensor, routing: Routing | None) -> Tensor:
+        if not activation.requires_grad:  # of the first layer of a stack: here the graph of the loss begins
+            activation = activation.detach().requires_grad_()
         activations[layer] = activation.clone()  # what goes on through the model, so that it is in the loss's graph
         return activations[layer]
 
     with view.tapping("write", keep):
-        logits = view.model(input_ids=batch.token_ids, attention_mask=batch.real.long(), use_cache=False).logits
-    asked = batch.scored[:, 1:]
-    loss = torch.nn.functional.cross_entropy(
-        logits[:, :-1][asked].float(), batch.token_ids[:, 1:][asked], reduction="sum"
-    )
+        logits, targets, asked = answered(view, batch)
+    loss = torch.nn.functional.cross_entropy(logits[asked].float(), targets[asked], reduction="sum")
     gradients = torch.autograd.grad(loss, [activations[layer] for layer in view.layout.layers])
     if not bool(loss.isfinite()) or not sums_finite([gradient.sum(dtype=torch.float32) for gradient in gradients]):
         raise not_finite(view.model, f"The loss or its gradients of rows {batch.texts[0].row + 1} and others are")
     products = [activations[layer].detach() * gradient for layer, gradient in zip(view.layout.layers, gradients)]
-    texts = [
-        (product.abs() if magnitude else -product).double().reshape(*batch.token_ids.shape, -1).sum(1).cpu()
-        for product in products
-    ]
-    return torch.cat(texts, dim=1)
+    signed = [(product.abs() if magnitude else -product).double() for product in products]
+    texts = [part.reshape(len(batch.texts), -1, part.shape[-1]).sum(1).cpu() for part in signed]
+    return torch.cat(texts, dim=1), asked.sum(1).double().cpu()
 
 
 @contextmanager
@@ -117,26 +118,19 @@ def _differentiable(view: ModelView) -> Iterator[None]:
     training, wanted = view.model.training, [parameter.requires_grad for parameter in view.model.parameters()]
     view.model.eval()
     view.model.requires_grad_(False)
-
-    def begin(_: object, __: object, embedded: Tensor) -> Tensor:
-        return embedded.detach().requires_grad_()
-
-    start = view.model.get_input_embeddings().register_forward_hook(begin)
     try:
         with torch.enable_grad():
             yield
     finally:
-        start.remove()
         view.model.train(training)
         for parameter, asked in zip(view.model.parameters(), wanted, strict=True):
             parameter.requires_grad_(asked)
 
 
-def _require_dense_decoder(view: ModelView) -> None:
-    view.require("next-token predictions")
+def _require_dense(view: ModelView) -> None:
     if any(layer.experts > 1 for layer in view.layout.layers):
         raise UnsupportedModelError(
             f"{type(view.model).__name__} has layers of experts ({view.layout}).",
-            "Gradients of losses are taken in decoders without experts.",
+            "Gradients of losses are taken in models without experts.",
             "Take a selector that reads counts or moments.",
         )

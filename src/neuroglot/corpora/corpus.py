@@ -7,7 +7,7 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -271,25 +271,6 @@ def _told_apart(ids: Sequence[str]) -> tuple[str, ...]:
         seen[row_id] += 1
         named.append(row_id if seen[row_id] == 1 else f"{row_id}, again {seen[row_id]}")
     return tuple(named)
-
-
-def text_hashes(data: Corpus | Task) -> set[int]:
-    """A hash of each text of a corpus, or of each prompt of a task, in any language: 63 bits of SHA-256, so that it can
-    be told later which rows were read.
-    """
-    columns = (data.prompts if isinstance(data, Task) else data).texts.values()
-    return {_text_hash(text) for column in columns for text in column}
-
-
-def rows_with(data: Corpus | Task, hashes: Set[int]) -> int:
-    """How many rows have a text, in any language, whose hash is among these."""
-    columns = (data.prompts if isinstance(data, Task) else data).texts.values()
-    return sum(any(_text_hash(text) in hashes for text in row) for row in zip(*columns, strict=True))
-
-
-def _text_hash(text: str) -> int:
-    digest = hashlib.sha256(text.strip().encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def require_limit(limit: int | None) -> None:

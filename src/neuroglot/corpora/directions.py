@@ -54,7 +54,11 @@ def directions_of(languages: Sequence[str], pivot: str = PIVOT) -> tuple[Directi
     """Out of the pivot into every other language, and from each of them into the pivot; raises `ConfigError`."""
     others = [language for language in languages if language != pivot]
     if pivot not in languages or not others:
-        raise ConfigError(f"Got the languages {', '.join(languages)}.", f"Expected {pivot!r} and one or more others.")
+        raise ConfigError(
+            f"Got the languages {', '.join(languages)}.",
+            f"Expected {pivot!r} and one or more others.",
+            "Name another pivot (--pivot), or the directions (--directions).",
+        )
     return tuple(Direction(pivot, other) for other in others) + tuple(Direction(other, pivot) for other in others)
 
 

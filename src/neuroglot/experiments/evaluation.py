@@ -1,16 +1,17 @@
-"""The evaluation loop: the whole model over a corpus or a task, into a metric; alone, or with neurons switched off."""
+"""The evaluation loop: the whole model over text, translations or a task, into a metric; alone, or with neurons off."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
-from neuroglot.corpora.corpus import Corpus, Task, rows_with
+from neuroglot.corpora.corpus import Task
+from neuroglot.corpora.directed import Directed
+from neuroglot.corpora.seen import rows_with
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.interventions.switching import switch_off
 from neuroglot.metrics.ablation import AblationMatrix
@@ -24,10 +25,12 @@ from neuroglot.neurons.rules.rates import at_random_like
 from neuroglot.progress import track
 from neuroglot.signature import Signature, seed_of
 from neuroglot.storage import NOTHING_KEPT, Kept
-from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, by_length
-from neuroglot.tokens.examples import LONG, Unfit
-from neuroglot.tokens.questions import read_questions
-from neuroglot.tokens.tokenizing import TokenizedCorpus, context_limit, refuse_unknown, tokenize, unknown_shares
+from neuroglot.tokens.asked import AskedTokens, Readable, answered, asked_tokens
+from neuroglot.tokens.batches import TOKEN_BUDGET, Batch
+from neuroglot.tokens.examples import Unfit
+from neuroglot.tokens.masking import READINGS
+from neuroglot.tokens.reading import read_as
+from neuroglot.tokens.tokenizing import refuse_unknown, unknown_shares
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -39,7 +42,7 @@ LOGIT_BUDGET = 2**25  # padded tokens × vocabulary a batch: 128 MiB of float32
 def evaluate(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    data: Corpus | Task,
+    data: Readable,
     metric: Metric,
     *,
     unfit: Unfit = "drop",
@@ -47,22 +50,29 @@ def evaluate(
 ) -> Evaluation:
     """Score a model on a corpus or a task, with an interval over parallel rows for each language.
 
+    The loss of a decoder is that of all tokens but the first and special ones, each given those before it. Of a
+    `Directed` it is that of the translation, given its source: of the tokens that the decoder has to answer, the end
+    token among them, but no token that names a language, because the decoder is given that. An encoder is asked for
+    every token once, with a seventh of the text masked (`tokens.masking`).
+
     An intervention that is active around the call is what is scored. Rows with a text longer than the model's context,
     and those of a task that are unfit otherwise (`tokens.examples`), are dropped in all languages and counted by
     reason, or refused. Raises `ConfigError` for a metric that reads something else, `CorpusError` for rows to refuse or
     if none is left.
     """
-    tokenized, dropped, batches = _prepared(view, tokenizer, data, metric, unfit)
-    counts = kept.once("counts", lambda: {"counts": _counts(view, batches, metric, tokenized)})["counts"]
-    signature = _made_with(view, tokenizer, data, tokenized, metric)
-    groups, repeated = _independent(data, tokenized)
-    return Evaluation(data.name, tokenized.languages, metric, _together(counts, groups), signature, dropped, repeated)
+    asked = _asked(view, tokenizer, data, metric, unfit)
+    counts = kept.once("counts", lambda: {"counts": _counts(view, asked, metric)})["counts"]
+    signature = _made_with(view, tokenizer, data, asked, metric)
+    groups, repeated = _independent(data, asked)
+    return Evaluation(
+        data.name, asked.tokens.languages, metric, _together(counts, groups), signature, asked.dropped, repeated
+    )
 
 
 def ablation_matrix(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    data: Corpus | Task,
+    data: Readable,
     sets: Mapping[str, NeuronSet],
     metric: Metric,
     *,
@@ -85,13 +95,14 @@ def ablation_matrix(
     rows to refuse.
     """
     seen = rows_selected_on(data, sets, same_rows)
-    tokenized, dropped, batches = _prepared(view, tokenizer, data, metric, unfit)
-    _require_languages(tokenized.languages, sets, draws)
-    own = [sets[language] for language in tokenized.languages]
+    asked = _asked(view, tokenizer, data, metric, unfit)
+    languages = asked.tokens.languages
+    _require_languages(languages, sets, draws)
+    own = [sets[language] for language in languages]
     random = [
         (at_random_like(neurons, control_seed(seed, draw, language, rule)), index)
         for draw in range(draws)
-        for index, (language, neurons) in enumerate(zip(tokenized.languages, own, strict=True))
+        for index, (language, neurons) in enumerate(zip(languages, own, strict=True))
     ]
     conditions: list[tuple[NeuronSet, int | None]] = [(NeuronSet.empty(view.layout), None)]
     conditions += [(neurons, None) for neurons in own]
@@ -99,36 +110,34 @@ def ablation_matrix(
 
     def scored(neurons: NeuronSet, only: int | None) -> dict[str, Tensor]:
         with switch_off(view, neurons):
-            some = batches if only is None else _of_language(tokenized, only, view)
-            return {"counts": _counts(view, some, metric, tokenized)}
+            return {"counts": _counts(view, asked, metric, only)}
 
-    groups, repeated = _independent(data, tokenized)
+    groups, repeated = _independent(data, asked)
     counts = [
         kept.once(f"condition-{number}", partial(scored, *condition))["counts"]
         for number, condition in track(enumerate(conditions), f"switching off on {data.name}", len(conditions))
     ]
     counts = [_together(part, groups) for part in counts]
-    languages = len(own)
-    shape = (draws, languages, *counts[0].shape)
+    shape = (draws, len(own), *counts[0].shape)
     options = Signature.of(value=0, random_draws=draws, random_on=random_on, seed=seed, same_rows=seen or None)
-    made = _made_with(view, tokenizer, data, tokenized, metric) | _selected_elsewhere(view, sets)
+    made = _made_with(view, tokenizer, data, asked, metric) | _selected_elsewhere(view, sets)
     signature = made | described_sets(sets) | options
     return AblationMatrix(
         data.name,
-        tokenized.languages,
+        languages,
         tuple(map(len, own)),
         metric,
         counts[0],
-        torch.stack(counts[1 : languages + 1]),
-        torch.stack(counts[languages + 1 :]).reshape(shape),
+        torch.stack(counts[1 : len(own) + 1]),
+        torch.stack(counts[len(own) + 1 :]).reshape(shape),
         signature,
-        dropped,
+        asked.dropped,
         repeated,
         seen,
     )
 
 
-def rows_selected_on(data: Corpus | Task, sets: Mapping[str, NeuronSet], same_rows: SameRows) -> int:
+def rows_selected_on(data: Readable, sets: Mapping[str, NeuronSet], same_rows: SameRows) -> int:
     """How many rows of `data` some of the sets were selected on; raises `CorpusError` for one, unless they are allowed.
 
     A set that does not know its texts is compared by the hash of its whole corpus.
@@ -154,11 +163,11 @@ def _selected_elsewhere(view: ModelView, sets: Mapping[str, NeuronSet]) -> Signa
     return Signature.of(selected_in=" + ".join(names)) if names else Signature()
 
 
-def _independent(data: Corpus | Task, tokenized: TokenizedCorpus) -> tuple[list[int], int]:
+def _independent(data: Readable, asked: AskedTokens) -> tuple[list[int], int]:
     """For each row that is scored the number of its group of rows with a text in common, and how many rows repeat."""
     group_of = dict(zip(data.ids, data.distinct, strict=True))
     numbers: dict[int, int] = {}
-    groups = [numbers.setdefault(group_of[row_id], len(numbers)) for row_id in tokenized.ids]
+    groups = [numbers.setdefault(group_of[row_id], len(numbers)) for row_id in asked.tokens.ids]
     return groups, len(groups) - len(numbers)
 
 
@@ -177,59 +186,39 @@ def control_seed(seed: int, draw: int, language: str, rule: str = "") -> int:
     return seed_of("control", seed, draw, language, rule)
 
 
-def _prepared(
-    view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, metric: Metric, unfit: Unfit
-) -> tuple[TokenizedCorpus, dict[str, int], list[Batch]]:
-    """What is scored, how many rows were dropped by reason, and the batches."""
-    if not isinstance(data, metric.reads):
+def _asked(
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Readable, metric: Metric, unfit: Unfit
+) -> AskedTokens:
+    """What is scored; raises `ConfigError` for a metric that reads something else."""
+    if isinstance(data, Task) != (metric.reads is Task):
         raise ConfigError(
             f"The metric {type(metric).__name__} was given a {type(data).__name__}.",
             f"It reads a {metric.reads.__name__}.",
         )
-    view.require("next-token predictions")
-    tokenized, dropped = _tokenized(tokenizer, data, context_limit(tokenizer, text_config(view.model)), unfit)
-    refuse_unknown(tokenizer, tokenized)
-    return tokenized, dropped, by_length(tokenized, _token_budget(view))
-
-
-def _tokenized(
-    tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, limit: int | None, unfit: Unfit
-) -> tuple[TokenizedCorpus, dict[str, int]]:
-    if isinstance(data, Task):
-        questions = read_questions(tokenizer, data, limit, unfit)
-        return questions.answered(), dict(questions.dropped)
-    tokenized = tokenize(tokenizer, data, limit)
-    dropped = {LONG: len(tokenized.dropped)} if tokenized.dropped else {}
-    if dropped and unfit == "refuse":
-        raise CorpusError(
-            f"Corpus {data.name!r} has {len(tokenized.dropped)} rows with a text of more than {limit} tokens, "
-            f"{tokenized.dropped[0]!r} the first.",
-            "Expected texts that fit into the model's context.",
-            "Drop such rows (unfit='drop').",
-        )
-    return tokenized, dropped
-
-
-def _of_language(tokenized: TokenizedCorpus, place: int, view: ModelView) -> list[Batch]:
-    texts = tuple(text for text in tokenized.texts if text.language == place)
-    return by_length(replace(tokenized, texts=texts), _token_budget(view))
+    asked = asked_tokens(view, tokenizer, data, unfit)
+    refuse_unknown(tokenizer, asked.tokens)
+    return asked
 
 
 def _token_budget(view: ModelView) -> int:
     return max(1, min(TOKEN_BUDGET, LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
 
 
-def _counts(view: ModelView, batches: list[Batch], metric: Metric, tokenized: TokenizedCorpus) -> Tensor:
-    """The metric's counts by row and language: `[R, G, C]`, float64; NaN where no batch has the text."""
+def _counts(view: ModelView, asked: AskedTokens, metric: Metric, only: int | None = None) -> Tensor:
+    """The metric's counts by row and language: `[R, G, C]`, float64; NaN for languages other than the `only` one."""
     counts: Tensor | None = None
+    languages, batches = asked.tokens.languages, asked.batches(_token_budget(view), only)
+    others = [] if only is None else [index for index in range(len(languages)) if index != only]
     with view.evaluating():
         for batch in track(batches, "scoring", len(batches)):
-            batch_counts = metric.counts(_predictions(view, batch.to(view.model.device), tokenized.languages)).cpu()
+            batch_counts = metric.counts(_predictions(view, batch.to(view.model.device), languages)).cpu()
             if counts is None:
-                shape = len(tokenized.ids), len(tokenized.languages), batch_counts.shape[1]
-                counts = torch.full(shape, torch.nan, dtype=torch.float64)
+                shape = len(asked.tokens.ids), len(languages), batch_counts.shape[1]
+                counts = torch.zeros(shape, dtype=torch.float64)
+                counts[:, others] = torch.nan
             rows = torch.tensor([text.row for text in batch.texts])
-            counts[rows, torch.tensor([text.language for text in batch.texts])] = batch_counts
+            texts = rows, torch.tensor([text.language for text in batch.texts])
+            counts.index_put_(texts, batch_counts, accumulate=True)  # a masked text is read several times
     if counts is None:
         raise ConfigError("There is nothing to score.", "Expected at least one text.")
     return counts
@@ -237,15 +226,14 @@ def _counts(view: ModelView, batches: list[Batch], metric: Metric, tokenized: To
 
 def _predictions(view: ModelView, batch: Batch, languages: tuple[str, ...]) -> Predictions:
     """One forward; only logits of tokens that are asked for are kept. Refuses those that are no numbers."""
-    logits = view.model(input_ids=batch.token_ids, attention_mask=batch.real.long(), use_cache=False).logits
-    scored = batch.scored[:, 1:]
-    best = logits[:, :-1].amax(-1).masked_fill(~scored, 0.0)  # NaN where one is; −∞ elsewhere means "never"
+    logits, targets, scored = answered(view, batch)
+    best = logits.amax(-1).masked_fill(~scored, 0.0)  # NaN where one is; −∞ elsewhere means "never"
     if not bool(best.isfinite().all()):
         broken = dict(enumerate((~best.isfinite()).sum(1).tolist()))
         tokens = {index: count for index, count in broken.items() if count}
-        raise not_finite(view.model, "Scores of next tokens are", dict(enumerate(batch.texts)), tokens, languages)
+        raise not_finite(view.model, "Scores of tokens are", dict(enumerate(batch.texts)), tokens, languages)
     text_bytes = torch.tensor([text.scored_bytes for text in batch.texts], device=logits.device)
-    return Predictions(logits[:, :-1][scored].float(), batch.token_ids[:, 1:][scored], scored, text_bytes)
+    return Predictions(logits[scored].float(), targets[scored], scored, text_bytes)
 
 
 def _require_languages(languages: tuple[str, ...], sets: Mapping[str, NeuronSet], draws: int) -> None:
@@ -257,13 +245,14 @@ def _require_languages(languages: tuple[str, ...], sets: Mapping[str, NeuronSet]
 
 
 def _made_with(
-    view: ModelView,
-    tokenizer: PreTrainedTokenizerBase,
-    data: Corpus | Task,
-    tokenized: TokenizedCorpus,
-    metric: Metric,
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Readable, asked: AskedTokens, metric: Metric
 ) -> Signature:
-    made = made_with(view, tokenizer, data, rows=len(tokenized.ids), dropped=len(data) - len(tokenized.ids))
-    unknown = ",".join(f"{code}:{share:.3f}" for code, share in unknown_shares(tokenizer, tokenized).items() if share)
+    tokens = asked.tokens
+    made = made_with(view, tokenizer, data, rows=len(tokens.ids), dropped=len(data) - len(tokens.ids))
+    unknown = ",".join(f"{code}:{share:.3f}" for code, share in unknown_shares(tokenizer, tokens).items() if share)
     made |= Signature.of(**({"unknown_tokens": unknown} if unknown else {}))
+    if isinstance(data, Directed):
+        made |= read_as(data)
+    elif asked.pad_id is not None:
+        made |= Signature.of(read="masked text", masked=f"every token once, in {READINGS} readings")
     return made | Signature.of(metric=metric.name, unit=metric.unit, interval="95 % over rows")

@@ -10,20 +10,21 @@ from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording, Statistic
 from neuroglot.activity.text_means import Quantity, record_text_means
 from neuroglot.attribution.gradients import gradient_times_activation
-from neuroglot.corpora.corpus import Corpus, text_hashes
+from neuroglot.corpora.directed import Parallel
+from neuroglot.corpora.seen import text_hashes
 from neuroglot.errors import ConfigError
 from neuroglot.experiments.evaluation import SameRows, ablation_matrix
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Metric, NatsPerToken
 from neuroglot.metrics.scoreboard import Scoreboard
-from neuroglot.models.locating import text_config
 from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.table import SELECTORS, Evidence, Needs, Selector, selector_named
 from neuroglot.signature import Signature, merged, short_hash
 from neuroglot.storage import NOTHING_KEPT, Kept
-from neuroglot.tokens.tokenizing import context_limit, tokenize
+from neuroglot.tokens.asked import asked_tokens, require_askable
+from neuroglot.tokens.reading import read_as
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,7 +37,7 @@ TEXT_MEANS: dict[Needs, Quantity] = {"responses": "activation", "importance": "m
 def gather(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    corpus: Corpus,
+    corpus: Parallel,
     needs: Collection[Needs],
     recording: Recording | None = None,
     *,
@@ -73,9 +74,9 @@ def needed_by(selectors: Sequence[Any]) -> tuple[Needs, ...]:
     return tuple(dict.fromkeys(selector.needs for selector in selectors))
 
 
-def _of_gradients(view: ModelView, tokenizer: PreTrainedTokenizerBase, corpus: Corpus) -> Signature:
-    read = tokenize(tokenizer, corpus, context_limit(tokenizer, text_config(view.model)))
-    return made_with(view, tokenizer, corpus, rows=len(read.ids), dropped=len(read.dropped))
+def _of_gradients(view: ModelView, tokenizer: PreTrainedTokenizerBase, corpus: Parallel) -> Signature:
+    read = asked_tokens(view, tokenizer, corpus).tokens
+    return made_with(view, tokenizer, corpus, rows=len(read.ids), dropped=len(read.dropped)) | read_as(corpus)
 
 
 # What a selector is told beside the number of neurons: rules that do not say by themselves which of many come first.
@@ -86,8 +87,8 @@ RANKABLE = tuple(name for name, selector in SELECTORS.items() if "count" in sele
 def compare_selectors(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
-    selection_rows: Corpus,
-    held_out_rows: Corpus,
+    selection_rows: Parallel,
+    held_out_rows: Parallel,
     *,
     count: int,
     selectors: Sequence[str] = RANKABLE,
@@ -105,7 +106,7 @@ def compare_selectors(
     names that are no selectors of a given number of neurons, where all refuse, and as `ablation_matrix` does.
     """
     chosen = [_rankable(name) for name in selectors]
-    view.require("next-token predictions")
+    require_askable(view, tokenizer, held_out_rows)
     evidence = gather(view, tokenizer, selection_rows, needed_by(chosen), recording, kept=kept.below("evidence"))
     matrices: dict[str, tuple[AblationMatrix]] = {}
     refused: dict[str, str] = {}
@@ -159,7 +160,7 @@ def over_models(scoreboards: Sequence[Scoreboard]) -> Scoreboard:
     return replace(first, models=models, matrices=matrices, refused=refused, signature=signature)
 
 
-def selection_and_held_out(corpus: Corpus, rows: int, seed: int) -> tuple[Corpus, Corpus]:
+def selection_and_held_out(corpus: Parallel, rows: int, seed: int) -> tuple[Parallel, Parallel]:
     """Half of the rows to select on, and at most `rows` of the others to score, disjoint."""
     if rows < 1:
         raise ConfigError(f"Got {rows} rows to score.", "Expected one or more.")

@@ -21,7 +21,7 @@ from neuroglot.signature import Signature
 
 if TYPE_CHECKING:
     from neuroglot.activity.text_means import TextMeans
-    from neuroglot.corpora.corpus import Corpus
+    from neuroglot.corpora.directed import Parallel
 
 
 LONGEST_TEXT = 300  # characters of a text that a page shows
@@ -60,13 +60,14 @@ class TopTexts(Described):
 
 def top_texts(
     means: TextMeans,
-    corpus: Corpus,
+    corpus: Parallel,
     sets: Mapping[str, NeuronSet],
     *,
     most: int = 5,
     most_neurons: int = MOST_NEURONS_WITH_TEXTS,
 ) -> TopTexts:
-    """The texts of `corpus` on which neurons of the `sets` fire most; `means` is its recording of the quantity `fired`.
+    """The texts of `corpus` on which neurons of the `sets` fire most; `means` is its recording of the quantity `fired`;
+    of directions a text is a source with its translation.
 
     Of more than `most_neurons` neurons those stay whose mean share differs most between languages. Raises
     `ConfigError` where `means` lacks `fired`, or has other rows or languages than `corpus`, as after a row that was
@@ -102,7 +103,7 @@ def _chosen(fired: Tensor, sets: Mapping[str, NeuronSet], most: int) -> Tensor:
     return neurons[spread.argsort(descending=True, stable=True)[:most].sort().values]
 
 
-def _text(corpus: Corpus, place: int) -> tuple[str, str, str]:
+def _text(corpus: Parallel, place: int) -> tuple[str, str, str]:
     row, language = divmod(place, len(corpus.languages))
     code = corpus.languages[language]
     text = corpus.texts[code][row]

@@ -10,6 +10,7 @@ import torch
 import transformers
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from neuroglot import extras
 from neuroglot.errors import ConfigError, NeuroglotError, UnsupportedModelError, listed
 from neuroglot.models.families import Family
 from neuroglot.models.gguf import converted, is_gguf
@@ -35,12 +36,8 @@ def load(
     that comes with a model is never run. Raises `UnsupportedModelError` where the model cannot be found, read, or is of
     no known family.
     """
-    source = str(files("neuroglot") / "lab" / "shipped") if name == "lab" else name
-    if name.startswith((".", "/")) and not Path(name).is_dir() and not is_gguf(name):
-        raise UnsupportedModelError(
-            f"The model {name!r} cannot be loaded: there is no such folder.",
-            "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
-        )
+    source = _source(name)
+    _require_there(name)
     if revision is not None and (name == "lab" or Path(name).exists()):
         raise ConfigError(f"Revision {revision!r} was asked of the model {name!r}.", "Only the hub has revisions.")
     try:
@@ -52,11 +49,8 @@ def load(
     except NeuroglotError:
         raise
     except Exception as error:  # damaged files make libraries raise dozens of types
-        raise UnsupportedModelError(
-            f"The model {name!r} cannot be loaded: {_in_one_line(error)}",
-            "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
-            "Check the spelling; a hub id needs a network or a filled cache.",
-        ) from error
+        _require_sentencepiece(error)
+        raise _cannot_be_loaded(name, error) from error
     if source != name and name != "lab":
         model.config.name_or_path = name  # rather than where the converted file lies
     if device != "auto":
@@ -91,6 +85,10 @@ def _whole_model(family: Family, source: str, name: str, **options: Any) -> PreT
             "Load the whole checkpoint; one that was saved from a wrapper has its names under another prefix.",
         )
     return cast(PreTrainedModel, model)
+
+
+def _source(name: str) -> str:
+    return str(files("neuroglot") / "lab" / "shipped") if name == "lab" else name
 
 
 @contextmanager
@@ -148,21 +146,39 @@ def load_config(
     return family, config
 
 
-def require_known(name: str, revision: str | None = None) -> None:
-    """Raise `UnsupportedModelError` for a model whose config is not there or of no known family; reads no weights."""
-    if name == "lab":
-        return
+def require_known(name: str, revision: str | None = None) -> Family:
+    """The family of a model, from its config; raises `UnsupportedModelError` where that is not there or unknown."""
+    _require_there(name)
     try:
-        source, revision = _plain(name, revision)
-        load_config(source, name, revision=revision)
+        source, revision = _plain(_source(name), revision)
+        return load_config(source, name, revision=revision)[0]
     except NeuroglotError:
         raise
     except Exception as error:  # as in `load`
+        raise _cannot_be_loaded(name, error) from error
+
+
+def _require_there(name: str) -> None:
+    if name.startswith((".", "/")) and not Path(name).is_dir() and not is_gguf(name):
         raise UnsupportedModelError(
-            f"The model {name!r} cannot be found: {_in_one_line(error)}",
+            f"The model {name!r} cannot be loaded: there is no such folder.",
             "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
-            "Check the spelling; a hub id needs a network or a filled cache.",
-        ) from error
+        )
+
+
+def _require_sentencepiece(error: Exception) -> None:
+    """Name the extra that a tokenizer lacks; without SentencePiece, transformers may ask for tiktoken instead."""
+    if any(library in str(error).lower() for library in ("sentencepiece", "tiktoken")):
+        note = "Tokenizers of Marian and M2M-100 need it, and others that come without a tokenizer.json."
+        extras.require("sentencepiece", extra="translation", note=note)
+
+
+def _cannot_be_loaded(name: str, error: Exception) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"The model {name!r} cannot be loaded: {_in_one_line(error)}",
+        "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
+        "Check the spelling; a hub id needs a network or a filled cache.",
+    )
 
 
 def move(model: PreTrainedModel, device: str | None = None) -> None:

@@ -21,8 +21,8 @@ Ability = Literal["next-token predictions", "generated text"]
 _INSTEAD: dict[Ability, tuple[str, str]] = {
     "next-token predictions": (
         "Expected a decoder, such as Llama or GPT-2.",
-        "Recording, selection and sharing work with every family; encoder–decoder models translate by `neuroglot "
-        "translate` and are evaluated with neurons off by `neuroglot specialize evaluate`.",
+        "Encoder–decoders are recorded, selected on and switched off by direction of translation (--directions) and "
+        "write with `neuroglot translate`; encoders are scored on text, by masked tokens.",
     ),
     "generated text": (
         "Expected a decoder or an encoder–decoder model that has transformers' `generate` and a generation config.",

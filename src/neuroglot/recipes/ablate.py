@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from neuroglot.recipes.options import PROVE, Controlled, OnCorpus, OnModel, OnTask, Proving
+from neuroglot.recipes.options import PROVE, Controlled, OnModel, OnTask, Proving
+from neuroglot.recipes.parallel import OnParallel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from transformers import PreTrainedTokenizerBase
 
-    from neuroglot.corpora import Corpus, Task
+    from neuroglot.corpora import Corpus, Directed, Task
     from neuroglot.metrics import Metric
-    from neuroglot.models import ModelView
+    from neuroglot.models import Family, ModelView
     from neuroglot.neurons import NeuronSet
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 class _Inputs(NamedTuple):
     view: ModelView
     tokenizer: PreTrainedTokenizerBase
-    data: Corpus | Task
+    data: Corpus | Directed | Task
     metric: Metric
     sets: Mapping[str, NeuronSet]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ablate(OnModel, OnCorpus, OnTask, Controlled, Proving):
+class Ablate(OnModel, OnParallel, OnTask, Controlled, Proving):
     """Switch off each language's neurons and score every language, beside random neurons: the ablation matrix."""
 
     command = "ablate"
@@ -44,17 +45,22 @@ class Ablate(OnModel, OnCorpus, OnTask, Controlled, Proving):
     positional = ("model",)
 
     corpus: str
-    """Parallel text, whose loss is scored; or a task, whose answers are. Rows must be others than those that the
-    neurons were selected on, as --part selects them."""
+    """Parallel text, whose loss is scored, or that of its translation; or a task, whose answers are. Rows must be
+    others than those that the neurons were selected on, as --part selects them."""
 
     neurons: Path
     """Run folder of `neuroglot select` or `neuroglot analyze`, or any folder with a neuron set a language,
-    `xx.safetensors`."""
+    `xx.safetensors`, or a direction, `xx-yy.safetensors`."""
 
     def read(self, identity: Identity) -> _Inputs:
-        sets = load_sets(identity, self.neurons, self.languages)
-        data, metric = self._scored(identity, tuple(sets))
-        return _Inputs(*self.load_model(identity, self.model), data, metric, sets)
+        from neuroglot.tokens.asked import require_askable
+
+        family = self.family_of(self.model)
+        sets = self._sets(identity, self.is_directed(family))
+        data, metric = self._scored(identity, family, tuple(sets))
+        view, tokenizer = self.load_model(identity, self.model)
+        require_askable(view, tokenizer, data)
+        return _Inputs(view, tokenizer, data, metric, sets)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.experiments.evaluation import ablation_matrix
@@ -74,14 +80,30 @@ class Ablate(OnModel, OnCorpus, OnTask, Controlled, Proving):
         step = scoring(*inputs[:3], conditions(inputs.data, self.random_draws))
         return price(*inputs[:2], [step], 0, REPORT_BYTES)
 
-    def _scored(self, identity: Identity, languages: tuple[str, ...]) -> tuple[Corpus | Task, Metric]:
-        """What is scored, and by which metric: answers of a task, or the loss of text."""
+    def _sets(self, identity: Identity, is_directed: bool) -> dict[str, NeuronSet]:
+        """The sets of the languages, or directions, that are asked for: of all directions between the languages."""
+        from neuroglot.corpora.directions import Direction
+        from neuroglot.recipes.artefacts import neuron_files
+
+        names = self.directions if is_directed else self.languages
+        if is_directed and names is None and self.languages is not None:
+            found = [(name, Direction.parse(name)) for name in neuron_files(self.neurons)]
+            ends = set(self.languages)
+            names = tuple(name for name, direction in found if {direction.source, direction.target} <= ends)
+        return load_sets(identity, self.neurons, names)
+
+    def _scored(
+        self, identity: Identity, family: Family, names: tuple[str, ...]
+    ) -> tuple[Corpus | Directed | Task, Metric]:
+        """What is scored, and by which metric: answers of a task, or the loss of text or of translations."""
         from neuroglot.corpora.tasks import is_task
         from neuroglot.metrics import ExactAnswer, NatsPerToken
 
         if self.task is not None or is_task(self.corpus):
-            return self.load_task(identity, languages), ExactAnswer()
-        return self.load_corpus(identity, languages), NatsPerToken()
+            return self.load_task(identity, names), ExactAnswer()
+        if self.is_directed(family):
+            return replace(self, directions=names).load_parallel(identity, family), NatsPerToken()
+        return self.load_parallel(identity, family, names), NatsPerToken()
 
 
 def load_sets(identity: Identity, folder: Path, languages: tuple[str, ...] | None) -> dict[str, NeuronSet]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from neuroglot.recipes.options import FIND, Controlled, Natural, OnCorpus, OnModel, OnNeurons, Positive, Share
+from neuroglot.recipes.options import FIND, Controlled, Natural, OnModel, OnNeurons, Positive, Share
+from neuroglot.recipes.parallel import OnParallel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.activity.activity import Activity
-    from neuroglot.corpora import Corpus, Task
+    from neuroglot.corpora import Corpus, Directed, Task
     from neuroglot.metrics import AblationMatrix, Metric
     from neuroglot.metrics.metrics import Evaluation
     from neuroglot.metrics.top_texts import TopTexts
-    from neuroglot.models import ModelView
+    from neuroglot.models import Family, ModelView
     from neuroglot.neurons import NeuronSet
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
@@ -33,13 +34,13 @@ class AnalyzeInputs(NamedTuple):
 
     view: ModelView
     tokenizer: PreTrainedTokenizerBase
-    selection_rows: Corpus
-    held_out_rows: Corpus
+    selection_rows: Corpus | Directed
+    held_out_rows: Corpus | Directed
     tasks: Mapping[str, Task]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
+class Analyze(OnModel, OnParallel, OnNeurons, Controlled):
     """Find the language neurons of a model with a parallel corpus, and switch them off.
 
     Neurons are selected on some rows and switched off on others, so that no effect is measured where the neurons were
@@ -79,11 +80,13 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
     """Share of neurons for tasks: an exact answer changes only where probabilities change much, so a wider set."""
 
     def read(self, identity: Identity) -> AnalyzeInputs:
+        from neuroglot.tokens.asked import require_askable
 
-        selection_rows, held_out_rows = self._split(self.load_corpus(identity))
-        tasks = {task.name: task for task in self._tasks(selection_rows.languages)}
+        family = self.family_of(self.model)
+        selection_rows, held_out_rows = self._split(self.load_parallel(identity, family))
+        tasks = {task.name: task for task in self._tasks(family, selection_rows)}
         view, tokenizer = self.load_model(identity, self.model)
-        view.require("next-token predictions")
+        require_askable(view, tokenizer, held_out_rows)
         return AnalyzeInputs(view, tokenizer, selection_rows, held_out_rows, tasks)
 
     def work(self, run: Run, inputs: AnalyzeInputs) -> Report:
@@ -135,30 +138,32 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
             steps.append(scoring(view, tokenizer, some, conditions(some, self.random_draws)))
         return price(view, tokenizer, steps, kept, kept + REPORT_BYTES)
 
-    def _split(self, corpus: Corpus) -> tuple[Corpus, Corpus]:
+    def _split(self, corpus: Corpus | Directed) -> tuple[Corpus | Directed, Corpus | Directed]:
         """Rows to select neurons on and rows to switch them off on, disjoint."""
         from neuroglot.errors import ConfigError
 
         if len(corpus.languages) < 2:
             raise ConfigError(
-                f"Corpus {corpus.name!r} has one language, {corpus.languages[0]!r}.",
-                "Language neurons are defined by comparison: two languages or more are needed.",
+                f"Corpus {corpus.name!r} has one language or direction, {corpus.languages[0]!r}.",
+                "Language neurons are defined by comparison: two or more are needed.",
             )
         selection_rows, rest = corpus.split(self.selection_share, self.seed)
         if self.ablation_rows < len(rest):
             rest, _ = rest.split(self.ablation_rows / len(rest), self.seed)
         return selection_rows, rest
 
-    def _tasks(self, languages: tuple[str, ...]) -> tuple[Task, ...]:
-        """The lab's questions where the lab's corpus is analysed: its model was trained on such."""
-        if self.corpus != "lab":
+    def _tasks(self, family: Family, rows: Corpus | Directed) -> tuple[Task, ...]:
+        """The lab's questions where the lab's corpus is read by a decoder: its model was trained on such."""
+        from neuroglot.corpora import Corpus
+
+        if self.corpus != "lab" or not family.predicts_next or not isinstance(rows, Corpus):
             return ()
         from neuroglot import lab
 
-        return tuple(task.select(languages) for task in lab.tasks())
+        return tuple(task.select(rows.languages) for task in lab.tasks())
 
     def _selected(self, inputs: AnalyzeInputs, activity: Activity, top_share: Share) -> dict[str, NeuronSet]:
-        from neuroglot.corpora.corpus import text_hashes
+        from neuroglot.corpora.seen import text_hashes
         from neuroglot.neurons import by_entropy
 
         sets = by_entropy(
@@ -168,7 +173,12 @@ class Analyze(OnModel, OnCorpus, OnNeurons, Controlled):
         return {language: neurons.selected_on(read) for language, neurons in sets.items()}
 
     def _ablated(
-        self, run: Run, inputs: AnalyzeInputs, data: Corpus | Task, sets: Mapping[str, NeuronSet], metric: Metric
+        self,
+        run: Run,
+        inputs: AnalyzeInputs,
+        data: Corpus | Directed | Task,
+        sets: Mapping[str, NeuronSet],
+        metric: Metric,
     ) -> AblationMatrix:
         from neuroglot.experiments.evaluation import ablation_matrix
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.options import FIND, OnDevice, OnLanguages, OnSite
+from neuroglot.recipes.parallel import Directable
 from neuroglot.recipes.reading import note_data
 from neuroglot.recipes.sharing import over_long, prompts_of
 
 if TYPE_CHECKING:
     from neuroglot.activity.recording import Recording
     from neuroglot.activity.sharing import Sharing
-    from neuroglot.corpora import Corpus
+    from neuroglot.corpora import Corpus, Directed
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class _Inputs(NamedTuple):
-    corpus: Corpus
+    corpus: Corpus | Directed
     notes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare(OnDevice, OnLanguages, OnSite):
+class Compare(OnDevice, Directable, OnLanguages, OnSite):
     """Compare how two models share neurons between languages, for example before and after alignment."""
 
     command = "compare"
@@ -50,13 +51,10 @@ class Compare(OnDevice, OnLanguages, OnSite):
     special_tokens: bool = True
 
     def read(self, identity: Identity) -> _Inputs:
-        from neuroglot.models.loading import require_known
-
-        for model in (self.before, self.after):
-            require_known(model, self.revision)  # both, before the first reads the corpus
-        inputs = _Inputs(*prompts_of(self, self.corpus))
-        note_data(identity, inputs.corpus)
-        return inputs
+        family, _ = map(self.family_of, (self.before, self.after))  # both, before the first reads the corpus
+        corpus, notes = prompts_of(self, self.corpus)
+        note_data(identity, corpus)
+        return _Inputs(self.as_read_by(family, corpus, identity), notes)
 
     def compare(self, identity: Identity) -> None:
         for name in ("before", "after"):

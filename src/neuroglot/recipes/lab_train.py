@@ -94,13 +94,13 @@ class LabTrain(Trained, Shaped, Seeded):
     def price(self, inputs: LabConfig) -> Price:
         from neuroglot.lab.training import begin, read_once_packed
         from neuroglot.models.view import view
-        from neuroglot.recipes.steps import same_rows, training_bytes, training_step
+        from neuroglot.recipes.steps import training_bytes, training_step
         from neuroglot.runs.price import price
 
         corpus, tokenizer, model = begin(inputs)
 
         def run(part: Corpus) -> None:
-            read_once_packed(model, tokenizer, same_rows(corpus.train, part), inputs)
+            read_once_packed(model, tokenizer, part, inputs)
 
         text = next(iter(corpus.train.texts.values()))
         tokens = len(tokenizer.encode("\n".join(text[:100]))) / len(text[:100])

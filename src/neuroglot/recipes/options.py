@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from neuroglot.corpora import Corpus, Task
     from neuroglot.corpora.directions import Direction
     from neuroglot.generation.decoding import Decoding
-    from neuroglot.models import ModelView
+    from neuroglot.models import Family, ModelView
     from neuroglot.neurons.masks import DirectionMasks
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.run import Run
@@ -56,6 +56,12 @@ class OnDevice(Placed):
 
     revision: str | None = None
     """Branch, tag or commit of a hub model."""
+
+    def family_of(self, name: str) -> Family:
+        """What kind of model this is, before its weights are read."""
+        from neuroglot.models.loading import require_known
+
+        return require_known(name, self.revision)
 
     def load_model(
         self, identity: Identity, name: str, what: str = "model"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from neuroglot.recipes.options import FIND, CountedOptions, OnCorpus, OnModel, OnNeurons
+from neuroglot.recipes.options import FIND, CountedOptions, OnModel, OnNeurons
+from neuroglot.recipes.parallel import OnParallel
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.activity.recording import Recording
-    from neuroglot.corpora import Corpus
+    from neuroglot.corpora import Corpus, Directed
     from neuroglot.models import ModelView
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 class _Inputs(NamedTuple):
     view: ModelView
     tokenizer: PreTrainedTokenizerBase
-    corpus: Corpus
+    corpus: Corpus | Directed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record(OnModel, OnCorpus, OnNeurons, CountedOptions):
+class Record(OnModel, OnParallel, OnNeurons, CountedOptions):
     """Count how often each neuron fires in each language; killed at any moment, it goes on with --resume.
 
     Started by a launcher such as torchrun, the processes share the rows of the corpus.
@@ -48,7 +49,7 @@ class Record(OnModel, OnCorpus, OnNeurons, CountedOptions):
 
     def read(self, identity: Identity) -> _Inputs:
         self.with_statistics  # noqa: B018 (refuses options that do not fit each other)
-        corpus = self.load_corpus(identity)
+        corpus = self.load_parallel(identity, self.family_of(self.model))
         return _Inputs(*self.load_model(identity, self.model), corpus)
 
     @property

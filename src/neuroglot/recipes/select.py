@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from neuroglot.recipes.options import FIND, OnCorpus, OnModel, OnNeurons, Positive, Share
+from neuroglot.recipes.options import FIND, OnModel, OnNeurons, Positive, Share
+from neuroglot.recipes.parallel import OnParallel
 from neuroglot.runs.recipe import option_types
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from neuroglot.corpora import Corpus
+    from neuroglot.corpora import Corpus, Directed
     from neuroglot.models import ModelView
     from neuroglot.neurons.rules.table import Selector
     from neuroglot.reports import Report
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 class _Inputs(NamedTuple):
     view: ModelView
     tokenizer: PreTrainedTokenizerBase
-    corpus: Corpus
+    corpus: Corpus | Directed
     selector: Selector
     options: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Select(OnModel, OnCorpus, OnNeurons):
+class Select(OnModel, OnParallel, OnNeurons):
     """Select each language's neurons: record what the selector needs, and write one set a language.
 
     `neuroglot selectors` lists the selectors, what they need, which options they take, and where they are from.
@@ -103,7 +104,7 @@ class Select(OnModel, OnCorpus, OnNeurons):
 
         selector = selector_named(self.selector)
         options = selector.with_options(self._options())
-        corpus = self.load_corpus(identity)
+        corpus = self.load_parallel(identity, self.family_of(self.model))
         view, tokenizer = self.load_model(identity, self.model)
         Size.of(view.layout.neuron_count, self.top_share, self.count)  # refuses before anything is recorded
         return _Inputs(view, tokenizer, corpus, selector, options)

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from neuroglot.recipes.options import FIND, Natural, OnLanguages, OnModel, OnSite
-from neuroglot.recipes.reading import note_data
+from neuroglot.recipes.parallel import Directable
+from neuroglot.recipes.reading import Asked, note_data
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.activity.recording import Recording
     from neuroglot.activity.sharing import Sharing as Shared
-    from neuroglot.corpora import Corpus
+    from neuroglot.corpora import Corpus, Directed
     from neuroglot.models import ModelView
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 class _Inputs(NamedTuple):
     view: ModelView
     tokenizer: PreTrainedTokenizerBase
-    corpora: tuple[Corpus, ...]
+    corpora: tuple[Corpus | Directed, ...]
     notes: list[str]
 
 
@@ -38,7 +39,7 @@ class Signed(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sharing(OnModel, OnLanguages, OnSite):
+class Sharing(OnModel, Directable, OnLanguages, OnSite):
     """Sort neurons into all-shared, partial-shared, specific and non-activated, row by row (Sharing Matters).
 
     For each corpus: the last token of each prompt at every threshold, all tokens, and what the model says next. Source:
@@ -66,10 +67,12 @@ class Sharing(OnModel, OnLanguages, OnSite):
     special_tokens: bool = True
 
     def read(self, identity: Identity) -> _Inputs:
+        family = self.family_of(self.model)
         read = [prompts_of(self, source) for source in self.corpus]
-        corpora = tuple(corpus for corpus, _ in read)
-        for number, corpus in enumerate(corpora, 1):
+        for number, (corpus, _) in enumerate(read, 1):
             note_data(identity, corpus, f"data {number}")
+        corpora = tuple(self.as_read_by(family, corpus, identity) for corpus, _ in read)
+        self._require_writing(corpora)
         notes = [note for _, notes in read for note in notes]
         return _Inputs(*self.load_model(identity, self.model), corpora, notes)
 
@@ -96,6 +99,17 @@ class Sharing(OnModel, OnLanguages, OnSite):
         steps = [step for corpus in inputs.corpora for step in self._steps(inputs, corpus)]
         return price(*inputs[:2], steps, (len(self.fires) + 1) * kept, kept + REPORT_BYTES)
 
+    def _require_writing(self, corpora: Sequence[Corpus | Directed]) -> None:
+        from neuroglot.corpora import Directed
+        from neuroglot.errors import ConfigError
+
+        if self.new_tokens and any(isinstance(corpus, Directed) for corpus in corpora):
+            raise ConfigError(
+                f"Got new_tokens={self.new_tokens} for directions of translation.",
+                "Expected 0: what is read of a direction is the source with the translation that the corpus has.",
+                "`neuroglot translate` writes translations.",
+            )
+
     @property
     def _last(self) -> Recording:
         from neuroglot.activity.recording import Recording
@@ -111,7 +125,7 @@ class Sharing(OnModel, OnLanguages, OnSite):
         ]
 
     def _recorded(
-        self, run: Run, inputs: _Inputs, corpus: Corpus, number: int
+        self, run: Run, inputs: _Inputs, corpus: Corpus | Directed, number: int
     ) -> tuple[tuple[Shared, ...], list[Shared]]:
         """At the last token by threshold; and over all tokens and what was generated, at the first threshold."""
         from neuroglot.activity.record import record_several_sharings
@@ -125,20 +139,23 @@ class Sharing(OnModel, OnLanguages, OnSite):
             others.append(self._generated(run, inputs, corpus, number))
         return tuple(by_threshold), others
 
-    def _generated(self, run: Run, inputs: _Inputs, corpus: Corpus, number: int) -> Shared:
+    def _generated(self, run: Run, inputs: _Inputs, corpus: Corpus | Directed, number: int) -> Shared:
         from neuroglot.activity.record import record_generated_sharing
         from neuroglot.activity.sharing import Sharing as Shared
+        from neuroglot.corpora import Corpus
         from neuroglot.generation.decoding import Decoding, generate
 
         def make() -> Shared:
+            assert isinstance(corpus, Corpus)  # directions were refused
             generation = generate(*inputs[:2], corpus, Decoding(max_new_tokens=self.new_tokens))
             (sharing,) = record_generated_sharing(inputs.view, generation, [replace(self._last, tokens="generated")])
             return sharing
 
         return run.once(f"generated-{number}.safetensors", Shared, make)
 
-    def _steps(self, inputs: _Inputs, corpus: Corpus) -> list[PricedStep]:
+    def _steps(self, inputs: _Inputs, corpus: Corpus | Directed) -> list[PricedStep]:
         from neuroglot.activity.record import record_several_sharings
+        from neuroglot.corpora import Corpus
         from neuroglot.recipes.steps import writing
         from neuroglot.runs.price import PricedStep
 
@@ -149,21 +166,30 @@ class Sharing(OnModel, OnLanguages, OnSite):
                 lambda part: record_several_sharings(view, tokenizer, part, self._recordings),
             )
         ]  # fmt: skip
-        if self.new_tokens:
+        if isinstance(corpus, Corpus) and self.new_tokens:
             generated = replace(self._last, tokens="generated")
             steps.append(writing(view, tokenizer, corpus, self.new_tokens, generated))
         return steps
 
 
-def prompts_of(options: OnLanguages, source: str) -> tuple[Corpus, list[str]]:
+class ParallelOptions(Asked, Protocol):
+    """Options that say which languages are read, or which directions."""
+
+    @property
+    def languages(self) -> tuple[str, ...] | None: ...
+    def languages_asked(self, languages: tuple[str, ...] | None) -> tuple[str, ...] | None: ...
+
+
+def prompts_of(options: ParallelOptions, source: str) -> tuple[Corpus, list[str]]:
     """The texts to read and what was left out of them: a task's prompts, or parallel text."""
     from neuroglot.corpora.tasks import is_task
     from neuroglot.recipes.reading import read_corpus, read_task
 
+    languages = options.languages_asked(options.languages)
     if is_task(source):
-        task = read_task(options, source, None, options.languages)
+        task = read_task(options, source, None, languages)
         return task.prompts, [f"{task.name}: {count:,} rows left out: {why}." for why, count in task.dropped.items()]
-    corpus = read_corpus(options, source, options.languages)
+    corpus = read_corpus(options, source, languages)
     notes = [f"{corpus.name}: {corpus.dropped:,} rows left out: a language lacked the text."] if corpus.dropped else []
     return corpus, notes
 

@@ -11,21 +11,18 @@ from neuroglot.recipes.options import USE, CountedOptions, OnCorpus, OnDirection
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from neuroglot.corpora import Corpus
-    from neuroglot.corpora.directions import Direction
+    from neuroglot.corpora import Directed
     from neuroglot.models import ModelView
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price
     from neuroglot.runs.run import Run
-    from neuroglot.tokens.pairs import Pairs
 
 
 class _Inputs(NamedTuple):
     view: ModelView
     tokenizer: PreTrainedTokenizerBase
-    corpus: Corpus
-    directions: tuple[Direction, ...]
+    data: Directed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +41,11 @@ class SpecializeCollect(OnModel, OnCorpus, OnDirections, CountedOptions):
     """Count padding too, as the released code does."""
 
     def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.corpora import Directed
+
         corpus = self.load_corpus(identity)
-        directions = self.directions_in(corpus)
-        return _Inputs(*self.load_model(identity, self.model), corpus, directions)
+        directed = Directed(corpus, self.directions_in(corpus))
+        return _Inputs(*self.load_model(identity, self.model), directed)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.activity.activity import Activity
@@ -56,27 +55,18 @@ class SpecializeCollect(OnModel, OnCorpus, OnDirections, CountedOptions):
         activity = run.once(
             ACTIVITY, Activity,
             lambda: collect(
-                *inputs, like_reference=self.like_reference, token_budget=self.token_budget, kept=self.kept_in(run)
+                *inputs[:2], inputs.data.corpus, inputs.data.directions, like_reference=self.like_reference,
+                token_budget=self.token_budget, kept=self.kept_in(run),
             ),
         )  # fmt: skip
         return Report([activity], title=f"Directions of translation in {activity.signature['model']}")
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.translation import RECORDING, collect
-        from neuroglot.recipes.steps import REPORT_BYTES, activity_bytes, by_direction, same_rows
+        from neuroglot.recipes.steps import REPORT_BYTES, activity_bytes
         from neuroglot.runs.price import PricedStep, price
-        from neuroglot.tokens.pairs import encode_pairs
 
-        view, tokenizer, corpus, directions = inputs
-        both = by_direction(corpus, directions)
-        size = activity_bytes(view, both, RECORDING)
-        step = PricedStep(
-            "counting", both, lambda part: collect(view, tokenizer, same_rows(corpus, part), directions),
-            tokens=lambda part: _tokens(encode_pairs(view, tokenizer, same_rows(corpus, part), directions)),
-        )  # fmt: skip
+        view, tokenizer, data = inputs
+        size = activity_bytes(view, data, RECORDING)
+        step = PricedStep("counting", data, lambda part: collect(view, tokenizer, part.corpus, data.directions))
         return price(view, tokenizer, [step], size, 2 * size + REPORT_BYTES)
-
-
-def _tokens(pairs: Pairs) -> int:
-    """What the encoder and the decoder read, tags and ends included."""
-    return sum(len(pair.token_ids) + len(pair.target_ids) for pair in pairs.pairs)

@@ -117,9 +117,10 @@ class SpecializeCompare(OnCorpus, OnPivot, Trained, Shaped, Writing, Placed):
         return Report([comparison], title="Neuron Specialization, in small")
 
     def price(self, inputs: Corpus | None) -> Price:
+        from neuroglot.corpora import Directed
         from neuroglot.experiments.specialization import SYSTEMS, first_translator
         from neuroglot.interventions.gating import gating
-        from neuroglot.recipes.steps import by_direction, same_rows, training_bytes, training_step
+        from neuroglot.recipes.steps import training_bytes, training_step
         from neuroglot.runs.price import price
         from neuroglot.tokens.pairs import encode_pairs
         from neuroglot.training.gated import collator, numbered
@@ -127,12 +128,12 @@ class SpecializeCompare(OnCorpus, OnPivot, Trained, Shaped, Writing, Placed):
 
         view, tokenizer, train, masks = first_translator(self.config, inputs, self.device)
 
-        def run(part: Corpus) -> None:
-            pairs = encode_pairs(view, tokenizer, same_rows(train, part), masks.directions)
+        def run(part: Directed) -> None:
+            pairs = encode_pairs(view, tokenizer, part.corpus, masks.directions)
             with gating(view, masks):
                 read_once(view.model, numbered(masks, pairs), collator(view, pairs.pad_id), self.batch_size)
 
-        data = by_direction(train, masks.directions)
+        data = Directed(train, masks.directions)
         several, needed = len(masks.directions), self.batch_size * self.steps
         on = self.batch_size * self.continued_steps
         steps = [

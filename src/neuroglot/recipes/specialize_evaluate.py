@@ -94,25 +94,26 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching, Pr
         return Report([section], title=f"Translations of {Path(self.model).name} with and without masks")
 
     def price(self, inputs: _Inputs) -> Price:
-        from neuroglot.recipes.steps import REPORT_BYTES, by_direction
+        from neuroglot.corpora import Directed
+        from neuroglot.recipes.steps import REPORT_BYTES
         from neuroglot.runs.price import price
 
         steps = [self._step(inputs, name) for name in ("with masks", "without masks")]
-        texts = by_direction(inputs.corpus, inputs.directions).texts.values()
-        size = 2 * sum(len(text.encode()) for column in texts for text in column)
+        sides = Directed(inputs.corpus, inputs.directions).sides
+        size = 2 * sum(len(text.encode()) for column in sides for text in column)
         return price(*inputs[:2], steps, size, size + REPORT_BYTES)
 
     def _step(self, inputs: _Inputs, name: str) -> PricedStep:
-        from neuroglot.recipes.steps import by_direction, same_rows
+        from neuroglot.corpora import Directed
         from neuroglot.runs.price import PricedStep
         from neuroglot.storage import NOTHING_KEPT
 
         masks = inputs.masks if name == "with masks" else None
 
-        def translate(part: Corpus) -> object:
-            return self._translated(inputs, same_rows(inputs.corpus, part), masks, NOTHING_KEPT)
+        def translate(part: Directed) -> object:
+            return self._translated(inputs, part.corpus, masks, NOTHING_KEPT)
 
-        data = by_direction(inputs.corpus, inputs.directions)
+        data = Directed(inputs.corpus, inputs.directions)
         return PricedStep(f"translating {name}", data, translate, written=self.max_new_tokens)
 
     def _translated(self, inputs: _Inputs, corpus: Corpus, masks: DirectionMasks | None, kept: Kept) -> Translations:

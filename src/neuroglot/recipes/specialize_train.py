@@ -104,8 +104,9 @@ class SpecializeTrain(OnModel, OnCorpus, OnDirections, OnMasks, Trained, Seeded)
         return Report([LossCurve(losses, made, dropped=pairs.reasons)], title=f"{made['model']}, specialized")
 
     def price(self, inputs: _Inputs) -> Price:
+        from neuroglot.corpora import Directed
         from neuroglot.interventions.gating import gating
-        from neuroglot.recipes.steps import by_direction, same_rows, training_bytes, training_step
+        from neuroglot.recipes.steps import training_bytes, training_step
         from neuroglot.runs.price import price
         from neuroglot.tokens.pairs import encode_pairs
         from neuroglot.training.gated import collator, numbered
@@ -113,18 +114,14 @@ class SpecializeTrain(OnModel, OnCorpus, OnDirections, OnMasks, Trained, Seeded)
 
         view, tokenizer, corpus, directions, masks, _ = inputs
 
-        def encoded(part: Corpus) -> Pairs:
-            return encode_pairs(view, tokenizer, same_rows(corpus, part), directions)
-
-        def run(part: Corpus) -> None:
-            pairs = encoded(part)
+        def run(part: Directed) -> None:
+            pairs = encode_pairs(view, tokenizer, part.corpus, directions)
             with gating(view, masks, semantics=self.semantics):
                 read_once(view.model, numbered(masks, pairs), collator(view, pairs.pad_id), self.batch_size)
 
         step = training_step(
-            "training", by_direction(corpus, directions), run, self.steps * self.batch_size,
+            "training", Directed(corpus, directions), run, self.steps * self.batch_size,
             examples_a_row=len(directions),
-            tokens=lambda part: sum(len(pair.token_ids) + len(pair.target_ids) for pair in encoded(part).pairs),
         )  # fmt: skip
         size = training_bytes(view.model, view)
         return price(view, tokenizer, [step], size, size)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -12,14 +12,17 @@ from neuroglot.activity.record import record_generated_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.tallies import ActivityTally, SharingTally
 from neuroglot.corpora.corpus import Corpus, Task
-from neuroglot.corpora.directions import Direction
+from neuroglot.corpora.directed import Parallel
 from neuroglot.experiments.evaluation import evaluate
 from neuroglot.experiments.scoreboard import _STATISTICS, TEXT_MEANS, gather
 from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
+from neuroglot.models.inputs import EncoderInputs
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.rules.table import Needs
 from neuroglot.runs.price import PricedStep, prompts_or_text
+from neuroglot.tokens.asked import Readable
+from neuroglot.tokens.masking import READINGS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -28,7 +31,11 @@ REPORT_BYTES = 6 * 2**20  # a page with its figures, about
 
 
 def gathering(
-    view: ModelView, tokenizer: PreTrainedTokenizerBase, corpus: Corpus, needs: Collection[Needs], recording: Recording
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Parallel,
+    needs: Collection[Needs],
+    recording: Recording,
 ) -> tuple[list[PricedStep], int]:
     """The passes that `gather` makes, and the bytes that they keep."""
     statistics = tuple(name for name in _STATISTICS if name in needs)
@@ -46,15 +53,17 @@ def gathering(
     return [step(name, some) for name, some in passes.items() if some], kept
 
 
-def scoring(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | Task, times: int) -> PricedStep:
-    """Text or answers scored under so many conditions."""
+def scoring(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Readable, times: int) -> PricedStep:
+    """Text, translations or answers scored under so many conditions; an encoder reads text several times for each."""
     metric = ExactAnswer() if isinstance(data, Task) else NatsPerToken()
     name = f"scoring {data.name}{' with neurons off' if times > 1 else ''}"
 
-    def run(part: Corpus | Task) -> object:
+    def run(part: Readable) -> object:
         return evaluate(view, tokenizer, part, metric)
 
-    return PricedStep(name, data, run, times, read=with_answer if isinstance(data, Task) else prompts_or_text)
+    readings = READINGS if isinstance(view.family.reads, EncoderInputs) else 1
+    read = with_answer if isinstance(data, Task) else prompts_or_text
+    return PricedStep(name, data, run, times * readings, timed=readings, read=read)
 
 
 def writing(
@@ -74,22 +83,7 @@ def writing(
     return PricedStep(f"writing on {corpus.name}", corpus, run, written=new_tokens)
 
 
-def by_direction(corpus: Corpus, directions: Sequence[Direction]) -> Corpus:
-    """Source and target of each direction as one text, whose tokens are those that a translating model reads."""
-    texts = {
-        str(direction): tuple(map(" ".join, zip(corpus.texts[direction.source], corpus.texts[direction.target])))
-        for direction in directions
-    }
-    return replace(corpus, texts=texts)
-
-
-def same_rows(corpus: Corpus, part: Corpus) -> Corpus:
-    """The rows of a corpus whose ids a part has."""
-    rows = {row_id: row for row, row_id in enumerate(corpus.ids)}
-    return corpus.take(rows[row_id] for row_id in part.ids)
-
-
-def conditions(data: Corpus | Task, draws: int) -> int:
+def conditions(data: Readable, draws: int) -> int:
     """No neurons off, each language's, and as many random ones."""
     return 1 + len(data.languages) * (1 + draws)
 
@@ -110,12 +104,12 @@ def weight_bytes(view: ModelView) -> int:
 
 
 def training_step(
-    name: str, data: Corpus, run: Callable[[Corpus], object], examples: int, *,
-    examples_a_row: int = 1, tokens: Callable[[Corpus], int] | None = None, models: int = 1,
+    name: str, data: Parallel, run: Callable[[Any], object], examples: int, *,
+    examples_a_row: int = 1, models: int = 1,
 ) -> PricedStep:  # fmt: skip
     """So many examples learned from, of the first rows or of all rows again and again, by each of the models."""
     rows = -(-examples // examples_a_row)
-    return PricedStep(name, data.head(rows), run, models * max(1, round(rows / len(data))), tokens=tokens)
+    return PricedStep(name, data.head(rows), run, models * max(1, round(rows / len(data))))
 
 
 def training_bytes(model: PreTrainedModel, view: ModelView) -> int:
@@ -124,12 +118,12 @@ def training_bytes(model: PreTrainedModel, view: ModelView) -> int:
     return 2 * 3 * trained + weight_bytes(view) + REPORT_BYTES
 
 
-def activity_bytes(view: ModelView, corpus: Corpus, recording: Recording) -> int:
+def activity_bytes(view: ModelView, corpus: Parallel, recording: Recording) -> int:
     """What an Activity takes in memory."""
     return _bytes(ActivityTally(view.layout, len(corpus.languages), recording, torch.device("meta")))
 
 
-def sharing_bytes(view: ModelView, corpus: Corpus, recording: Recording) -> int:
+def sharing_bytes(view: ModelView, corpus: Parallel, recording: Recording) -> int:
     """What a Sharing takes in memory."""
     return _bytes(SharingTally(view.layout, len(corpus.languages), recording, len(corpus), torch.device("meta")))
 

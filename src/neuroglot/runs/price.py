@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 from rich.filesize import decimal
 
 from neuroglot.activity.passes import LARGEST_BUDGET
-from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.corpora.corpus import Task
+from neuroglot.corpora.directed import Directed, Parallel
 from neuroglot.errors import CorpusError
 from neuroglot.experiments.evaluation import LOGIT_BUDGET
 from neuroglot.models.locating import text_config
 from neuroglot.models.provenance import model_name
 from neuroglot.models.view import ModelView
 from neuroglot.reports.tables import Column, Table
+from neuroglot.tokens.asked import Readable
 from neuroglot.tokens.batches import TOKEN_BUDGET
+from neuroglot.tokens.pairs import encode_pairs
 from neuroglot.tokens.tokenizing import context_limit, nothing_fits
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ ENOUGH_SECONDS = 0.5  # of a timed run that fills a batch: what it costs to begi
 MOST_SECONDS = 5.0  # of one that does not
 
 
-def prompts_or_text(data: Corpus | Task) -> Iterable[Corpus]:
+def prompts_or_text(data: Readable) -> Iterable[Parallel]:
     """What is read of a task without its answers, or of parallel text."""
     return [data.prompts if isinstance(data, Task) else data]
 
@@ -42,17 +45,16 @@ class PricedStep:
     """A part of a job: the model reads the texts that `read` gives of the `data`, so many `times`.
 
     `run` does the same with fewer rows, to be timed, and reads them `timed` times. Where tokens are `written`, so many
-    are generated for each text instead, one after another. `tokens` counts what is read if it is not the texts alone.
+    are generated for each text instead, one after another.
     """
 
     name: str
-    data: Corpus | Task
+    data: Readable
     run: Callable[[Any], object]
     times: int = 1
     timed: int = 1
-    read: Callable[[Any], Iterable[Corpus]] = prompts_or_text
+    read: Callable[[Any], Iterable[Parallel]] = prompts_or_text
     written: int = 0
-    tokens: Callable[[Any], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def price(
 ) -> Price:
     """The price of a job of these steps. Raises `CorpusError` where no row of one fits into the model's context."""
     limit = context_limit(tokenizer, text_config(view.model))
-    lines = tuple(_line(tokenizer, step, limit) for step in steps)
+    lines = tuple(_line(view, tokenizer, step, limit) for step in steps)
     return Price((model_name(view),), view.model.device.type, lines, kept_bytes, _batch_bytes(view), disk_bytes)
 
 
@@ -153,34 +155,38 @@ def together(prices: Sequence[Price]) -> Price:
     )
 
 
-def _line(tokenizer: PreTrainedTokenizerBase, step: PricedStep, limit: int | None) -> _Line:
+def _line(view: ModelView, tokenizer: PreTrainedTokenizerBase, step: PricedStep, limit: int | None) -> _Line:
     rows = len(step.data)
     order = random.Random(0).sample(range(rows), min(rows, SAMPLED_ROWS))  # every beginning of it is a random sample
-    sampled = _tokens(tokenizer, step, step.data.take(order), limit)
+    sampled = _tokens(view, tokenizer, step, step.data.take(order), limit)
     if not sampled:
         raise nothing_fits(step.data.name, limit)
     tokens = round(sampled * rows / len(order))
-    seconds = _seconds_a_token(tokenizer, step, order, limit) * tokens * step.times / step.timed
+    seconds = _seconds_a_token(view, tokenizer, step, order, limit) * tokens * step.times / step.timed
     return _Line(step.name, tokens, len(order) == rows, step.times, seconds)
 
 
-def _tokens(tokenizer: PreTrainedTokenizerBase, step: PricedStep, data: Corpus | Task, limit: int | None) -> int:
+def _tokens(
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, step: PricedStep, data: Readable, limit: int | None
+) -> int:
     """Tokens of the data once, without rows that are longer than the model's context."""
-    if step.tokens is not None:
-        return step.tokens(data)
     if step.written:
         return step.written * len(data) * len(data.languages)
-    return sum(_tokens_of(tokenizer, corpus, limit) for corpus in step.read(data))
+    return sum(_tokens_of(view, tokenizer, corpus, limit) for corpus in step.read(data))
 
 
-def _tokens_of(tokenizer: PreTrainedTokenizerBase, corpus: Corpus, limit: int | None) -> int:
+def _tokens_of(view: ModelView, tokenizer: PreTrainedTokenizerBase, corpus: Parallel, limit: int | None) -> int:
+    """Tokens of the rows that fit; of directions those that encoder and decoder read, or a decoder alone."""
+    if isinstance(corpus, Directed):
+        pairs = encode_pairs(view, tokenizer, corpus.corpus, corpus.directions, corpus.tags).pairs
+        return sum(len(pair.token_ids) + len(pair.target_ids) for pair in pairs)
     columns = [tokenizer(list(column), verbose=False)["input_ids"] for column in corpus.texts.values()]
     rows = [list(map(len, row)) for row in zip(*columns, strict=True)]
     return sum(sum(row) for row in rows if limit is None or max(row) <= limit)
 
 
 def _seconds_a_token(
-    tokenizer: PreTrainedTokenizerBase, step: PricedStep, order: Sequence[int], limit: int | None
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, step: PricedStep, order: Sequence[int], limit: int | None
 ) -> float:  # fmt: skip
     """Run the step on more and more rows, until one run fills a batch or is long; the first only warms up."""
     rows, warm = 1, False
@@ -192,7 +198,7 @@ def _seconds_a_token(
             if rows == len(order):
                 raise
         else:
-            seconds, tokens = perf_counter() - start, _tokens(tokenizer, step, part, limit)
+            seconds, tokens = perf_counter() - start, _tokens(view, tokenizer, step, part, limit)
             full = seconds >= MOST_SECONDS or (seconds >= ENOUGH_SECONDS and tokens >= TOKEN_BUDGET)
             if warm and tokens and (full or rows == len(order)):
                 return seconds / tokens

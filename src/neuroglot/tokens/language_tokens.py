@@ -51,12 +51,20 @@ class Convention:
     """What one translation model reads (`sources`) and is to answer (`targets`), in any direction.
 
     Its decoder begins with the first `begun` tokens of its input. `says_target` is false for a model of one pair.
+    `end` is the token that ends a text, `languages` are those that name one.
     """
 
     sources: Written
     targets: Written
+    end: int
+    languages: frozenset[int] = frozenset()
     begun: int = 1
     says_target: bool = True
+
+    @property
+    def special(self) -> frozenset[int]:
+        """The tokens that stand around a text."""
+        return self.languages | {self.end}
 
     def begin(self, view: ModelView, direction: Direction) -> tuple[int, ...]:
         """What stands in the decoder before the translation: a start token, or the target language's, or both."""
@@ -97,7 +105,8 @@ def language_tokens(tokenizer: Any, tags: Tags) -> Convention:
     if known is None:
         raise _unknown(f"Where a {type(tokenizer).__name__} puts its language tokens", LANGUAGE_TOKENS)
     first = known.first and not getattr(tokenizer, "legacy_behaviour", False)
-    end, token_of = end_token(tokenizer), token_finder(_written(tokenizer, known.pattern), tags)
+    end, written = end_token(tokenizer), _written(tokenizer, known.pattern)
+    token_of = token_finder(written, tags)
 
     def framed(language: str, texts: Sequence[str]) -> TokenIds:
         tag = [token_of(language)]
@@ -107,6 +116,8 @@ def language_tokens(tokenizer: Any, tags: Tags) -> Convention:
     return Convention(
         lambda direction, texts: framed(direction.source, texts),
         lambda direction, texts: framed(direction.target, texts),
+        end,
+        _ids_in(written),
         begun=2 if first else 1,
     )
 
@@ -117,6 +128,7 @@ def with_mark_or_prefix(tokenizer: Any, tags: Tags) -> Convention:
     """
     end, marks = [end_token(tokenizer)], _written(tokenizer, MADLAD_MARK)
     token_of = token_finder(marks, tags) if _codes(marks) else None
+    languages = _ids_in(marks) if token_of is not None else frozenset()
 
     def sources(direction: Direction, texts: Sequence[str]) -> TokenIds:
         if token_of is not None:
@@ -124,7 +136,7 @@ def with_mark_or_prefix(tokenizer: Any, tags: Tags) -> Convention:
         prefix = f"translate {language_name(direction.source)} to {language_name(direction.target)}: "
         return [ids + end for ids in _ids(tokenizer, [prefix + text for text in texts])]
 
-    return Convention(sources, lambda _, texts: [ids + end for ids in _ids(tokenizer, texts)])
+    return Convention(sources, lambda _, texts: [ids + end for ids in _ids(tokenizer, texts)], end[0], languages)
 
 
 def with_mark(tokenizer: Any, tags: Tags) -> Convention:
@@ -144,7 +156,7 @@ def with_mark(tokenizer: Any, tags: Tags) -> Convention:
         answers = tokenizer(text_target=list(texts), add_special_tokens=False, verbose=False)["input_ids"]
         return [ids + end for ids in answers]
 
-    return Convention(sources, targets, says_target=token_of is not None)
+    return Convention(sources, targets, end[0], _ids_in(marks), says_target=token_of is not None)
 
 
 CONVENTIONS: dict[str, Callable[[Any, Tags], Convention]] = {
@@ -213,6 +225,10 @@ def _written(tokenizer: Any, pattern: str) -> dict[str, tuple[str, int]]:
     beside = getattr(tokenizer, "lang_code_to_token", {})
     tokens = {token: tokenizer.get_lang_id(code) for code, token in beside.items()} | tokenizer.get_vocab()
     return {token: (match[1], int(index)) for token, index in tokens.items() if (match := re.fullmatch(pattern, token))}
+
+
+def _ids_in(written: Mapping[str, tuple[str, int]]) -> frozenset[int]:
+    return frozenset(token_id for _, token_id in written.values())
 
 
 def _codes(written: Mapping[str, tuple[str, int]]) -> dict[str, str]:

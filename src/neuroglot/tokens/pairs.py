@@ -1,18 +1,22 @@
-"""Translation pairs of a parallel corpus as tokens, for several directions: rows, padded batches, inputs and labels."""
+"""Pairs of what is read and what is answered, as tokens: rows, padded batches, inputs and labels.
+
+They are translation pairs of a parallel corpus in several directions; `tokens.masking` makes pairs of masked texts too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.corpora.directions import Direction, as_direction
-from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.corpora.directed import Directed
+from neuroglot.corpora.directions import Direction
+from neuroglot.errors import CorpusError
 from neuroglot.models.inputs import TokenBatch
 from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
@@ -28,13 +32,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pair(Text):
-    """A text and its translation; `language` is the direction's place.
+    """A text and its answer; `language` is the direction's place.
 
-    Beside an encoder, `token_ids` is what the encoder reads and `target_ids` what the decoder is to answer. A decoder
-    alone reads both as one text in `token_ids`, whose translation is `scored`, and `target_ids` is empty.
+    Beside an encoder, `token_ids` is what the encoder reads and `target_ids` what is to be answered. `target_special`
+    marks what stands around the translation, and `target_scored` what is asked for: all but tokens that name a
+    language, which the decoder is given, so that the end token is asked for too. A decoder alone reads both as one text
+    in `token_ids`, whose translation is `scored`, and `target_ids` is empty.
     """
 
-    target_ids: tuple[int, ...]
+    target_ids: tuple[int, ...] = ()
+    target_special: tuple[bool, ...] = ()
+    target_scored: tuple[bool, ...] = ()
+
+    @property
+    def asked(self) -> list[int]:
+        """The tokens whose probability is asked for."""
+        answer = [token for token, is_scored in zip(self.target_ids, self.target_scored) if is_scored]
+        return answer or super().asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,19 +68,33 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PairBatch(Batch):
-    """Pairs padded on the right with `pad_id`: what is read `[B, T]`, and what is answered `targets [B, U]`."""
+    """Pairs padded on the right with `pad_id`: what is read `[B, T]`, and what is answered, all `[B, U]`: `targets`,
+    `target_real` (no padding), `target_special` and `target_scored`.
+
+    `count_padding` says that a recording of the batch is to count padding too.
+    """
 
     targets: Tensor
     target_real: Tensor
+    target_special: Tensor
+    target_scored: Tensor
     pad_id: int
+    count_padding: bool = False
+
+    def to(self, device: torch.device) -> PairBatch:
+        names = ("token_ids", "real", "special", "scored", "targets", "target_real", "target_special", "target_scored")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     def halves(self, together: int) -> tuple[PairBatch, PairBatch] | None:
-        """Two batches with the same pairs; None where there is only one."""
-        middle = len(self.texts) // 2
-        return (self._of(self.texts[:middle]), self._of(self.texts[middle:])) if middle else None
+        """Two batches with the same pairs, `together` at a time; None where there is only one such group."""
+        groups = len(self.texts) // together
+        if groups < 2:
+            return None
+        middle = groups // 2 * together
+        return self._of(self.texts[:middle]), self._of(self.texts[middle:])
 
     def _of(self, texts: Sequence[Text]) -> PairBatch:
-        return pad_pairs(texts, self.pad_id)  # type: ignore[arg-type]  # its texts are pairs
+        return pad_pairs(texts, self.pad_id, self.count_padding)  # type: ignore[arg-type]  # its texts are pairs
 
 
 def encode_pairs(
@@ -84,13 +112,11 @@ def encode_pairs(
     be written, and languages without a token; `CorpusError` if a text has no tokens or no row is left;
     `UnsupportedModelError` for models and tokenizers whose conventions are not known.
     """
-    chosen = _checked(directions, corpus)
+    chosen = Directed(corpus, tuple(directions), tags or {}).directions  # type: ignore[arg-type]  # or their texts
     limit = context_limit(tokenizer, text_config(view.model))
     if view.family.predicts_next:
         encoded = _as_one_text(tokenizer, corpus, chosen, limit)
-        pairs = tuple(
-            Pair(text.row, text.language, text.token_ids, text.special, text.scored, 0, ()) for text in encoded.texts
-        )
+        pairs = tuple(Pair(**vars(text)) for text in encoded.texts)
         kept, reasons = encoded.kept, encoded.dropped
     else:
         convention = require_convention(view, tokenizer, tags)
@@ -107,16 +133,6 @@ def encode_pairs(
     return Pairs(chosen, pairs, ids, tuple(corpus.ids[row] for row in sorted(left_out)), pad_id, reasons)
 
 
-def _checked(directions: Sequence[Direction | str], corpus: Corpus) -> tuple[Direction, ...]:
-    chosen = tuple(as_direction(direction) for direction in directions)
-    if not chosen or len(set(chosen)) != len(chosen):
-        raise ConfigError(f"Got the directions {', '.join(map(str, chosen))}.", "Expected one or more, each once.")
-    for direction in chosen:
-        corpus.select([direction.source, direction.target])  # refuses a language that it lacks
-        as_direction(str(direction))  # refuses names that cannot be read back
-    return chosen
-
-
 def _as_two_texts(
     convention: Convention, corpus: Corpus, directions: Sequence[Direction], limit: int | None
 ) -> tuple[tuple[Pair, ...], tuple[int, ...]]:
@@ -128,11 +144,30 @@ def _as_two_texts(
     lengths = [max(len(ids) for column in columns for ids in column[row]) for row in range(len(corpus))]
     kept = tuple(row for row, length in enumerate(lengths) if limit is None or length <= limit)
     pairs = [
-        Pair(number, index, tuple(read), (False,) * len(read), (False,) * len(read), 0, tuple(answer))
-        for index, column in enumerate(columns)
-        for number, (read, answer) in enumerate(column[row] for row in kept)
+        _pair(convention, corpus, direction, (number, index, row), *columns[index][row])
+        for index, direction in enumerate(directions)
+        for number, row in enumerate(kept)
     ]
     return tuple(pairs), kept
+
+
+def _pair(
+    convention: Convention, corpus: Corpus, direction: Direction, place: tuple[int, int, int],
+    read: Sequence[int], answer: Sequence[int],
+) -> Pair:  # fmt: skip
+    """One pair; its place is the number of its row among those kept, its direction's, and its row in the corpus."""
+    number, index, row = place
+    special, answer_special = (tuple(token in convention.special for token in ids) for ids in (read, answer))
+    for language, flags in ((direction.source, special), (direction.target, answer_special)):
+        if all(flags):
+            raise CorpusError(
+                f"The text in {language!r} at row {row + 1} (id {corpus.ids[row]!r}) has no tokens.",
+                "Expected at least one token that does not name a language or an end.",
+            )
+    asked = tuple(token not in convention.languages for token in answer)
+    answer_bytes = len(corpus.texts[direction.target][row].encode())
+    unasked = (False,) * len(read)
+    return Pair(number, index, tuple(read), special, unasked, answer_bytes, tuple(answer), answer_special, asked)
 
 
 def _as_one_text(
@@ -152,42 +187,114 @@ def _as_one_text(
     return examples(tokenizer, items, end="eos", max_tokens=limit, row_size=len(directions))
 
 
-def pad_pairs(pairs: Sequence[Pair], pad_id: int) -> PairBatch:
+def pad_pairs(pairs: Sequence[Pair], pad_id: int, count_padding: bool = False) -> PairBatch:
     """One batch of these pairs, of whatever directions."""
     if not all(pair.token_ids for pair in pairs):
         raise CorpusError("A pair has no tokens.", "Expected at least one in each text.")
     read = pad(pairs)
-    answers = [torch.tensor(pair.target_ids, dtype=torch.int64) for pair in pairs]
-    lengths = torch.tensor([len(answer) for answer in answers])
-    targets = pad_sequence(answers, batch_first=True, padding_value=pad_id)
-    real = torch.arange(targets.shape[1]) < lengths[:, None]
-    token_ids = read.token_ids.masked_fill(~read.real, pad_id)
-    parts = read.texts, token_ids, read.real, read.special, read.scored
-    return PairBatch(*parts, targets=targets, target_real=real, pad_id=pad_id)
+    lengths = torch.tensor([len(pair.target_ids) for pair in pairs])
+    targets = _padded([pair.target_ids for pair in pairs], torch.int64, pad_id)
+    return PairBatch(
+        read.texts, read.token_ids.masked_fill(~read.real, pad_id), read.real, read.special, read.scored,
+        targets=targets,
+        target_real=torch.arange(targets.shape[1]) < lengths[:, None],
+        target_special=_padded([pair.target_special for pair in pairs], torch.bool, False),
+        target_scored=_padded([pair.target_scored for pair in pairs], torch.bool, False),
+        pad_id=pad_id, count_padding=count_padding,
+    )  # fmt: skip
 
 
-def batches_by_direction(pairs: Pairs, token_budget: int = TOKEN_BUDGET) -> Iterator[PairBatch]:
+def _padded(rows: Sequence[Sequence[int]], dtype: torch.dtype, value: int) -> Tensor:
+    return pad_sequence([torch.tensor(row, dtype=dtype) for row in rows], batch_first=True, padding_value=value)
+
+
+def batches_by_direction(
+    pairs: Sequence[Pair], pad_id: int, token_budget: int = TOKEN_BUDGET, count_padding: bool = False
+) -> Iterator[PairBatch]:
     """Batches of one direction each, longest pairs first, of at most so many padded tokens on both sides together."""
-    for place in range(len(pairs.directions)):
-        of_direction = [pair for pair in pairs.pairs if pair.language == place]
-        of_direction.sort(key=lambda pair: (-len(pair.token_ids), -len(pair.target_ids), pair.row))
-        start = 0
-        while start < len(of_direction):
-            end, widest = start, 0
-            for pair in of_direction[start:]:
-                widest = max(widest, len(of_direction[start].token_ids) + len(pair.target_ids))
-                if end > start and (end - start + 1) * widest > token_budget:
-                    break
-                end += 1
-            yield pad_pairs(of_direction[start:end], pairs.pad_id)
-            start = end
+    by_direction: dict[int, list[Pair]] = {}
+    for pair in pairs:
+        by_direction.setdefault(pair.language, []).append(pair)
+    for _, same in sorted(by_direction.items()):
+        same.sort(key=lambda pair: (-len(pair.token_ids), -len(pair.target_ids), pair.row))
+        for part in _cut([[pair] for pair in same], token_budget):
+            yield pad_pairs(part, pad_id, count_padding)
+
+
+def batches_by_pair_row(
+    pairs: Sequence[Pair], pad_id: int, token_budget: int = TOKEN_BUDGET, count_padding: bool = False
+) -> Iterator[PairBatch]:
+    """Batches of whole rows: the pairs of one row stand next to each other, in the order of the directions."""
+    rows: dict[int, list[Pair]] = {}
+    for pair in sorted(pairs, key=lambda pair: (pair.row, pair.language)):
+        rows.setdefault(pair.row, []).append(pair)
+    ordered = sorted(rows.values(), key=lambda row: (-max(len(pair.token_ids) for pair in row), row[0].row))
+    for part in _cut(ordered, token_budget):
+        yield pad_pairs(part, pad_id, count_padding)
+
+
+def _cut(groups: Sequence[list[Pair]], token_budget: int) -> Iterator[list[Pair]]:
+    """Cut groups of pairs, longest first, into batches of at most so many padded tokens, one group at the least."""
+    part: list[Pair] = []
+    longest = answer = 0
+    for group in groups:
+        longer = max(longest, *(len(pair.token_ids) for pair in group))
+        longer_answer = max(answer, *(len(pair.target_ids) for pair in group))
+        if part and (len(part) + len(group)) * (longer + longer_answer) > token_budget:
+            yield part
+            part, longer = [], max(len(pair.token_ids) for pair in group)
+            longer_answer = max(len(pair.target_ids) for pair in group)
+        part, longest, answer = part + group, longer, longer_answer
+    if part:
+        yield part
+
+
+@dataclass(frozen=True)
+class PairReading:
+    """The batches of pairs of a `corpus`: always the same, in the order of a pass.
+
+    `order` is `language` (batches of one direction) or `row` (all directions of a row in one batch).
+    """
+
+    corpus: Directed
+    pairs: Pairs
+    order: Literal["language", "row"]
+    token_budget: int
+    count_padding: bool = False
+
+    @property
+    def texts(self) -> int:
+        return len(self.pairs.pairs)
+
+    @property
+    def together(self) -> int:
+        """How many pairs must stay in one batch."""
+        return len(self.pairs.directions) if self.order == "row" else 1
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        return self.pairs.dropped
+
+    @property
+    def rows(self) -> range:
+        """The rows that are read, as pairs count them."""
+        return range(len(self.pairs.ids))
+
+    def __iter__(self) -> Iterator[Batch]:
+        cut = batches_by_pair_row if self.order == "row" else batches_by_direction
+        yield from cut(self.pairs.pairs, self.pairs.pad_id, self.token_budget, self.count_padding)
 
 
 def translation_inputs(view: ModelView, batch: PairBatch) -> dict[str, Any]:
-    """What the model is given to translate the batch with the right answer before its eyes (teacher forcing)."""
+    """What the model is given to translate the batch with the right answer before its eyes (teacher forcing).
+
+    An encoder alone is given what is read, and answers at its positions.
+    """
     read = {"input_ids": batch.token_ids, "attention_mask": batch.real.long(), "use_cache": False}
     if view.family.predicts_next:
         return read
+    if not view.family.generates:
+        return {name: given for name, given in read.items() if name != "use_cache"}
     answered = TokenBatch(batch.targets, batch.target_real)
     return view.family.reads.forward_kwargs(view.model, answered) | read
 
@@ -197,3 +304,20 @@ def labels(batch: PairBatch) -> Tensor:
     if batch.targets.shape[1]:
         return batch.targets.masked_fill(~batch.target_real, IGNORED)
     return batch.token_ids.masked_fill(~(batch.scored & batch.real), IGNORED)
+
+
+def read_positions(view: ModelView, batch: PairBatch) -> dict[str, tuple[Tensor, Tensor]]:
+    """Which positions each stack reads, and which of them are special: two masks `[B, T]` or `[B, U]` by stack.
+
+    A decoder beside an encoder reads the answer one position later, behind a start token; the last token of a decoder
+    alone is answered only.
+    """
+    stacks = [stack for stack, _ in view.layout.stacks]
+    if view.family.predicts_next:
+        read = torch.zeros_like(batch.real)
+        read[:, :-1] = batch.real[:, 1:]
+        return dict.fromkeys(stacks, (read, batch.special))
+    behind = torch.ones_like(batch.target_special)
+    behind[:, 1:] = batch.target_special[:, :-1]
+    sides = {"encoder": (batch.real, batch.special), "decoder": (batch.target_real, behind)}
+    return {stack: sides["encoder" if stack.startswith("encoder") else "decoder"] for stack in stacks}

@@ -10,14 +10,46 @@ from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directed import Directed, Parallel
+from neuroglot.models.locating import text_config
+from neuroglot.models.view import ModelView
+from neuroglot.signature import Signature
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, by_language, by_row
-from neuroglot.tokens.tokenizing import Text, encode, fits, nothing_fits
+from neuroglot.tokens.pairs import PairReading, encode_pairs
+from neuroglot.tokens.tokenizing import Text, context_limit, encode, fits, nothing_fits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 WINDOW_CHARACTERS = 2**21  # of text that is held as tokens at once: enough to sort by length, little to keep
 MIN_PREFIX = 32  # tokens; shorter beginnings cost more to keep than to compute again
+
+
+Order = Literal["language", "row"]
+
+
+def reading_of(
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Parallel, order: Order = "language",
+    token_budget: int = TOKEN_BUDGET, share_prefixes: bool = False, equal_once: bool = True,
+    count_padding: bool = False,
+) -> Reading | PairReading:  # fmt: skip
+    """The batches of texts, or of translation pairs, in which beginnings and equal texts are read each time."""
+    if isinstance(data, Directed):
+        pairs = encode_pairs(view, tokenizer, data.corpus, data.directions, data.tags)
+        return PairReading(data, pairs, order, token_budget, count_padding)
+    limit = context_limit(tokenizer, text_config(view.model))
+    return Reading(tokenizer, data, limit, order, token_budget, share_prefixes, equal_once)
+
+
+def read_as(data: Parallel, padding: str = "") -> Signature:
+    """What a signature says of how a model reads the data: nothing of plain text; that pairs are translated, what
+    becomes of their `padding` where that is said, and the tokens that name languages.
+    """
+    if not isinstance(data, Directed):
+        return Signature()
+    tags = ",".join(f"{language}={token}" for language, token in sorted(data.tags.items()))
+    said = {"padding": padding} if padding else {}
+    return Signature.of(read="translation", **said, tags=tags or None)
 
 
 @dataclass(eq=False)
@@ -31,7 +63,7 @@ class Reading:
     tokenizer: PreTrainedTokenizerBase
     corpus: Corpus
     max_tokens: int | None
-    order: Literal["language", "row"] = "language"
+    order: Order = "language"
     token_budget: int = TOKEN_BUDGET
     share_prefixes: bool = False
     equal_once: bool = True
@@ -100,7 +132,7 @@ class GivenTexts:
     given: Sequence[Text]
     languages: int
     token_budget: int = TOKEN_BUDGET
-    order: Literal["language", "row"] = "language"
+    order: Order = "language"
 
     @property
     def texts(self) -> int:

@@ -38,6 +38,11 @@ class Text:
         none = (False,) * len(token_ids)
         return cls(row, language, tuple(token_ids), none, none, 0)
 
+    @property
+    def asked(self) -> list[int]:
+        """The tokens whose probability is asked for."""
+        return [token for token, is_scored in zip(self.token_ids, self.scored) if is_scored]
+
     def cut(self, length: int) -> Text:
         """Its first `length` tokens."""
         return replace(
@@ -88,7 +93,7 @@ def unknown_shares(tokenizer: PreTrainedTokenizerBase, tokenized: TokenizedCorpu
     """By language, the share of the tokens that are asked for which is the tokenizer's unknown one."""
     unknown, asked = ([0] * len(tokenized.languages) for _ in range(2))
     for text in tokenized.texts:
-        scored = [token for token, is_scored in zip(text.token_ids, text.scored) if is_scored]
+        scored = text.asked
         asked[text.language] += len(scored)
         unknown[text.language] += scored.count(tokenizer.unk_token_id)
     counts = zip(tokenized.languages, unknown, asked)

@@ -31,7 +31,7 @@ NEEDS: dict[Needs, str] = {
     "histogram": "histograms of activations",
     "responses": "the mean activation on each text",
     "importance": "the mean absolute activation on each text",
-    "gradients": "gradients of the loss (decoders without experts)",
+    "gradients": "gradients of the loss (models without experts)",
 }
 
 
