@@ -1,6 +1,7 @@
 """Every recipe: run again from its run folder with an equal report, priced, and one job however it is given."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -50,6 +51,29 @@ def without_times(report: Any) -> Any:
         for table in section["tables"]:
             table["rows"] = [row for row in table["rows"] if "ms" not in row]
     return report
+
+
+@every_recipe
+def test_what_follows_is_a_command_that_reads_the_run_folder(command: str) -> None:
+    words = example(command).following(Path("first run"))
+    if words:
+        assert any(word.startswith("first run") for word in words)
+        app.parse_args(list(words), exit_on_error=False, print_error=False)
+
+
+def test_what_follows_is_printed_so_that_it_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Selected on a part, the neurons are switched off on the rest; selected on all, on other texts."""
+    options = ["--corpus", "texts", "--selector", "random", "--count", "3", "--device", "cpu"]
+    app(["select", "model", *options, "--part", "selection", "--out", "a b"], result_action="return_value")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "Next: neuroglot ablate model --neurons 'a b' --out 'a b-ablated' --corpus texts --part rest"
+    app([*shlex.split(last)[2:], "--device", "cpu"], result_action="return_value")
+    assert Path("a b-ablated/report.html").is_file()
+    capsys.readouterr()
+    app(["select", "model", *options, "--out", "all"], result_action="return_value")
+    assert capsys.readouterr().out.splitlines()[-1].endswith("--neurons all --out all-ablated --corpus OTHER-TEXTS")
+    app(["select", "model", *options, "--out", "third", "--json"], result_action="return_value")
+    assert "Next:" not in capsys.readouterr().out
 
 
 @every_recipe

@@ -97,7 +97,7 @@ def run_job(job: Recipe, *, out: Path | None, resume: bool, overwrite: bool, dry
             return
         report = job.run(out, resume=resume, overwrite=overwrite)
         if rank() == 0:
-            print_finished(report, out, json)
+            print_finished(report, out, json, () if out is None else job.following(out))
 
 
 def options_in(path: Path, recipe: type[Recipe]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,16 @@ if TYPE_CHECKING:
     from neuroglot.runs.price import Price
 
 
-def print_finished(report: Report, out: Path | None, json: bool) -> None:
-    """The report and its place; as JSON `{"out", "report"}`, the report being what report.json holds."""
+def print_finished(report: Report, out: Path | None, json: bool, following: Sequence[str] = ()) -> None:
+    """The report, its place, and a command to go on with; as JSON `{"out", "report"}`, the latter as in report.json."""
     if json:
         print_json({"out": None if out is None else str(out), "report": report.to_json()})
         return
     report.print()
     if out is not None:
         print(f"\nReport: {out / 'report.html'}")
+        if following:
+            print(f"Next: neuroglot {shlex.join(following)}")
 
 
 def print_json(value: Mapping[str, Any]) -> None:

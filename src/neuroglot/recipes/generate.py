@@ -84,6 +84,10 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
         texts = run.once(GENERATED, GeneratedTexts, lambda: self._generated(run, inputs))
         return Report([texts], title=f"Texts of {texts.signature['model']}")
 
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Tell the languages of the texts."""
+        return ("identify", str(out))
+
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.recipes.steps import REPORT_BYTES, writing
         from neuroglot.runs.price import price

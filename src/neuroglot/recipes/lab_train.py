@@ -11,6 +11,8 @@ from neuroglot.recipes.options import HELP, Positive, Seeded
 from neuroglot.recipes.training_options import Shaped, Trained
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from neuroglot.corpora import Corpus
     from neuroglot.lab import LabConfig
     from neuroglot.reports import Report
@@ -90,6 +92,10 @@ class LabTrain(Trained, Shaped, Seeded):
             steps=made.config.steps, hidden=self.hidden, layers=self.layers, heads=self.heads, ffn=self.ffn,
         )  # fmt: skip
         return Report([LossCurve(made.losses, signature, "nats per weighted token")], title="The lab, trained")
+
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Analyse the new model."""
+        return ("analyze", str(out), "--corpus", "lab", "--out", f"{out}-analyzed")
 
     def price(self, inputs: LabConfig) -> Price:
         from neuroglot.lab.training import begin, read_once_packed

@@ -121,6 +121,13 @@ class Select(OnModel, OnParallel, OnNeurons):
         title = f"Neurons selected by {self.selector} in {Path(self.model).name}"
         return Report([sets], title=title, notes=over_long([evidence]))
 
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Switch the neurons off, on rows that they were not selected on."""
+        words = ("ablate", self.model, "--neurons", str(out), "--out", f"{out}-ablated")
+        if self.part == "selection":
+            return (*words, "--corpus", self.corpus, "--part", "rest")
+        return (*words, "--corpus", "OTHER-TEXTS")
+
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.recipes.steps import gathering
         from neuroglot.runs.price import price

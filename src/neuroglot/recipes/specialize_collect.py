@@ -9,6 +9,8 @@ from neuroglot.recipes.artefacts import ACTIVITY
 from neuroglot.recipes.options import USE, CountedOptions, OnCorpus, OnDirections, OnModel
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.corpora import Directed
@@ -60,6 +62,10 @@ class SpecializeCollect(OnModel, OnCorpus, OnDirections, CountedOptions):
             ),
         )  # fmt: skip
         return Report([activity], title=f"Directions of translation in {activity.signature['model']}")
+
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Select each direction's neurons."""
+        return ("specialize", "select", str(out), "--out", f"{out}-masks")
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.translation import RECORDING, collect

@@ -68,6 +68,10 @@ class SpecializeSelect(OnPivot):
         masks.save(run.files / MASKS)
         return Report([masks], title="Neurons of directions of translation")
 
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Translate with those neurons only, other rows than those that were counted."""
+        return ("specialize", "evaluate", "MODEL", "--masks", str(out), "--corpus", "OTHER-TEXTS")
+
     def price(self, inputs: Activity) -> Price:
         from neuroglot.recipes.steps import REPORT_BYTES
         from neuroglot.runs.price import of_files

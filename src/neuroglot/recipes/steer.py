@@ -131,6 +131,10 @@ class Steer(Recipe):
         steering.save(run.files / STEERING)
         return Report([steering_section(steering)], title=f"Steering: {self.operator}")
 
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Generate under the steering."""
+        return ("generate", "MODEL", "--steer", str(out), "--corpus", "PROMPTS", "--out", f"{out}-texts")
+
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.recipes.steps import REPORT_BYTES
         from neuroglot.runs.price import of_files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -13,6 +14,7 @@ from neuroglot.recipes.training_options import Trained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from transformers import PreTrainedTokenizerBase
 
@@ -169,6 +171,10 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
         self._export(run, inputs.plain)
         return Report([LossCurve(tuned.losses, made, dropped=tuned.dropped)], title=title)
 
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Compare with the model that was tuned."""
+        return ("compare", self.model, str(out), "--corpus", "TEXTS", "--out", f"{out}-compared")
+
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.recipes.steps import training_bytes, training_step
         from neuroglot.runs.price import price
@@ -253,8 +259,6 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
         return task if languages is None else task.select(languages)
 
     def _refuse_corpus(self) -> None:
-        from pathlib import Path
-
         from neuroglot.corpora.tasks import is_task
         from neuroglot.errors import ConfigError
 

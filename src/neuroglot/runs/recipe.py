@@ -60,6 +60,10 @@ class Recipe:
         """What `work` would cost."""
         raise NotImplementedError
 
+    def following(self, out: Path) -> tuple[str, ...]:
+        """The words of a command that goes on with what the run folder `out` holds; none if there is none to name."""
+        return ()
+
     def run(self, out: Path | str | None = None, *, resume: bool = False, overwrite: bool = False) -> Report:
         """Do the job and write the run folder `out`, whole or not at all; without `out` only the report is returned.
 
