@@ -307,6 +307,16 @@ def test_differences_of_right_answers_know_how_many_answers_a_row_gives() -> Non
     assert ends(matrix.effects()[0][0]) == pytest.approx(two_rows_more([float(off[0, row, 0]) for row in range(8)], 1))
 
 
+def test_differences_that_cancel_are_none() -> None:
+    """0.1 + 0.2 − 0.3 is 5.6e-17 in floating point."""
+    by_row = torch.tensor([0.1, 0.2, -0.3, 0.0], dtype=torch.float64)
+    estimate = Estimate(by_row.sum()[None], {"rows": (by_row.sum() - by_row)[:, None]})
+    assert float(estimate.value) != 0
+    (score,) = estimate.share_differences()
+    assert score.value == 0
+    assert score.low < 0 < score.high
+
+
 def test_shares_of_rows_that_are_all_alike_are_of_all_their_answers() -> None:
     """One of two is right in every row: Wilson's interval of 16 answers."""
     matrix = answers_of_two_languages()

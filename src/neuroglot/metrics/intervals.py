@@ -125,7 +125,8 @@ class Estimate:
         half = (by_row + other.squared_half_widths(confidence).nan_to_num() / whole**2).sqrt()
         half = half.masked_fill(~self._defined, torch.nan)
         low, high = (whole * (middle - half)).clamp(min=-whole), (whole * (middle + half)).clamp(max=whole)
-        return _scores(self.value, torch.minimum(low, self.value), torch.maximum(high, self.value))
+        value = self.value.masked_fill(change.abs() < NO_SPREAD, 0.0)  # means of counts that cancel leave 1e-16
+        return _scores(value, torch.minimum(low, value), torch.maximum(high, value))
 
     def ratio_scores(self) -> list[Score]:
         """The first of numbers `[K]` over each of the others, with Fieller's interval (1954): K − 1 ratios of harm.
