@@ -169,6 +169,7 @@ def test_a_token_without_an_embedding_is_named_where_it_is_met(folder: Path) -> 
 
 
 def test_precision_and_revision_reach_all_that_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a model of the hub, whose place a folder takes."""
     tiny_model("llama").save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
     asked: list[str | None] = []
@@ -176,9 +177,9 @@ def test_precision_and_revision_reach_all_that_is_read(tmp_path: Path, monkeypat
     def noting(kind: type, name: str) -> None:
         read = getattr(kind, name).__func__
 
-        def noted(cls, *args, **options):  # type: ignore[no-untyped-def]
+        def noted(cls, source, *args, **options):  # type: ignore[no-untyped-def]
             asked.append(options.pop("revision", None))
-            return read(cls, *args, **options)
+            return read(cls, tmp_path if source == "owner/model" else source, *args, **options)
 
         monkeypatch.setattr(kind, name, classmethod(noted))
 
@@ -187,6 +188,6 @@ def test_precision_and_revision_reach_all_that_is_read(tmp_path: Path, monkeypat
         (transformers.AutoModelForCausalLM, "from_pretrained"),
     ):  # fmt: skip
         noting(kind, name)
-    located, _ = load(str(tmp_path), dtype="bfloat16", revision="other", device="cpu")
+    located, _ = load("owner/model", dtype="bfloat16", revision="other", device="cpu")
     assert located.model.dtype == torch.bfloat16
     assert asked.count("other") >= 3
