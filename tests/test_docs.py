@@ -129,7 +129,7 @@ EVERY_OPTION = set().union(*map(options_of, all_commands(cli.app))) | {"--instal
 
 
 def test_what_is_found() -> None:
-    assert len(PAGES) == 22
+    assert len(PAGES) == 23
     assert sum(len(python_blocks(page)) for page in PAGES) == 33
     assert sum(len(commands(page)) for page in PAGES) == 53
     assert sum(len(mentions(page)) for page in PAGES) == 57
