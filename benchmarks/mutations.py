@@ -605,7 +605,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ('"last" if self.plan.scope == "last" else "all"', '"all"'),
     ),
     *_of(
-        "experiments/evaluation.py", "tests/test_evaluation.py tests/test_provenance.py",
+        "experiments/evaluation.py", "tests/test_evaluation.py",
         ('neurons.signature.get("weights", here) != here', 'neurons.signature.get("weights") != here'),
         ("whole = any(", "whole = all("),
         ("len(groups) - len(numbers)", "len(numbers)"),
@@ -691,10 +691,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("100 * (a - b) for a, b", "100 * (b - a) for a, b"),
     ),
     *_of(
-        "reports/sections/sets.py", "tests/reports/test_report.py tests/reports/test_tree.py tests/recipes/test_pmi.py",
+        "reports/sections/sets.py", "tests/reports/test_report.py tests/reports/test_tree.py",
         ("(name, count, width, count / width)", "(name, width, count, count / width)"),
         ("join.distance, len(join.first + join.second))", "join.distance, len(join.second))"),
-        ("rates[name] = [(rank, count / steps)", "rates[name] = [(rank, float(count))"),
         ("lies in {layer}.", "lies in {layer_labels(layout).full[0]}."),
     ),
     *_of(
