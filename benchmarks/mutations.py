@@ -547,7 +547,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          "for number, (read, answer) in enumerate(column[: len(kept)])"),
     ),
     *_of(
-        "tokens/batches.py", "tests/activity/test_passes.py tests/activity/test_rows.py",
+        "tokens/batches.py", "tests/tokens/test_batches.py",
         ("_common(group[0], group[-1])", "_common(group[0], group[1])"),
         ("yield replace(batch, times=times)", "yield batch"),
         ("middle = groups // 2 * together", "middle = len(self.texts) // 2"),
