@@ -144,3 +144,20 @@ def test_a_model_aligns_equal_texts_in_any_batches() -> None:
     assert found[0].scores["de", "nl"].value == 1
     assert found[0].scores["de", "sw"].value < 1
     assert torch.equal(found[0].aligned, found[1].aligned)
+
+
+@pytest.mark.parametrize("of", ["layers", "pairs"])
+def test_a_score_has_the_interval_of_all_its_outcomes(of: str) -> None:
+    """Every row is aligned in half of its outcomes: 20 rows of n are worth 20 n."""
+    outcomes = torch.zeros(20, 2, 3, dtype=torch.bool)
+    if of == "layers":
+        outcomes[:, 0] = True
+        score, cells = Alignment(LAYOUT, LANGUAGES, outcomes, SIGNED).scores["de", "zh"], 2
+    else:
+        outcomes[:, 0] = outcomes[:, 1, 0] = True
+        outcomes[:, 0, 2] = False
+        score, cells = Alignment(LAYOUT, LANGUAGES, outcomes, SIGNED).mean, 6
+    worth = 1.959964**2 / (20 * cells)
+    half = math.sqrt(worth * 0.25 + worth**2 / 4) / (1 + worth)
+    assert score.value == 0.5
+    assert (score.low, score.high) == (pytest.approx(0.5 - half), pytest.approx(0.5 + half))

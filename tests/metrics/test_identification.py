@@ -1,5 +1,6 @@
 """Identified languages: plain sentences, what cannot be decided, and shares by row."""
 
+import math
 import sys
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from neuroglot import corpora
 from neuroglot.errors import ConfigError, CorpusError, MissingExtraError
-from neuroglot.metrics.identification import UNDECIDED, identify, language_forcing
+from neuroglot.metrics.identification import UNDECIDED, LanguageForcing, identify, language_forcing
 from neuroglot.signature import Signature
 
 pytest.importorskip("lingua", reason="the extra `identification` is not installed")
@@ -120,3 +121,24 @@ def test_chinese_is_told_by_its_characters() -> None:
     assert identify([simplified, traditional], ["zh-Hant", "en"]) == (UNDECIDED, "zh-Hant")
     assert identify([simplified, traditional], ["zh-Hans", "en"]) == ("zh-Hans", UNDECIDED)
     assert identify([simplified, traditional], ["zh", "en"]) == ("zh", "zh")
+
+
+def test_a_mean_over_targets_has_the_interval_of_all_its_answers() -> None:
+    """Every row has one of its two texts right: 20 rows of two answers are worth 40."""
+    says = {"de": ("de", "en") * 10, "en": ("de", "en") * 10}
+    forcing = LanguageForcing(("de", "en"), tuple(map(str, range(20))), ("de", "en"), says, Signature())
+    z = 1.959964
+    worth = z**2 / 40
+    half = math.sqrt(worth * 0.25 + worth**2 / 4) / (1 + worth)
+    assert forcing.mean.value == 0.5
+    assert (forcing.mean.low, forcing.mean.high) == (pytest.approx(0.5 - half), pytest.approx(0.5 + half))
+
+
+def test_chinese_that_either_script_could_be_is_undecided() -> None:
+    assert identify(["你好！"], ["zh-Hans", "en"]) == (UNDECIDED,)
+    assert identify(["你好！"], ["zh", "en"]) == ("zh",)
+
+
+def test_forcing_leaves_close_calls_undecided_too() -> None:
+    found = language_forcing({"hr": ("Ali i ja to znamo.",)}, ("a",), candidates=["hr", "bs"], min_distance=0.9)
+    assert found.identified == {"hr": (UNDECIDED,)}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.paired import PairedTest, mcnemar, over_draws, paired_difference
+from neuroglot.metrics.paired import PairedTest, exchanged, mcnemar, over_draws, paired_difference
 
 
 def p_of(fell: int, rose: int) -> float:
@@ -75,3 +75,9 @@ def test_intervals_of_differences_hold_the_truth_as_often_as_they_say() -> None:
         score = paired_difference(first, second)
         hits += score.low <= truth <= score.high
     assert 0.88 <= hits / trials <= 0.99
+
+
+def test_thirteen_rows_are_exchanged_in_every_way() -> None:
+    """All fall by the same, so that only the two ways that are wholly one-sided differ as much."""
+    first = torch.arange(13, dtype=torch.float64)[:, None]
+    assert exchanged(first, first - 1, lambda sums: sums[..., 0]) == pytest.approx(2 / 2**13, rel=1e-9)

@@ -114,3 +114,21 @@ def test_sign_tests_of_scores_and_of_activation_are_one_family() -> None:
         raw["steps", name] = mcnemar(*(one.firing["steps"].fired[:, 0, 0] for one in (base, result))).p
     assert found.p_values == dict(zip(raw, holm(list(raw.values())), strict=True))
     assert found.activated_differences()["s2"].p == found.p_values["steps", "s2"]
+
+
+def test_shares_are_of_a_layers_own_neurons_and_a_rows_own_tokens() -> None:
+    """Of 12 rows all fire less, though half of them fire more often, because they have more tokens."""
+    layout, one, three = Layout((("decoder", (8, 20)),)), torch.tensor([1, 3] * 6), torch.tensor([3, 1] * 6)
+
+    def setting(tokens: torch.Tensor, fired: tuple[int, int]) -> SettingResult:
+        counts = Counted((tokens[:, None] * torch.tensor(fired))[:, None], tokens[:, None])
+        same = torch.ones(12, 1, 2, dtype=torch.float64)
+        return SettingResult(same, {"steps": counts}, torch.zeros(28), torch.zeros(2), tokens, tokens)
+
+    made = PromptComparison(
+        "m", "d", ("de",), layout, "score", "points", lambda sums: sums[..., 0] / sums[..., 1],
+        {"direct": setting(one, (4, 10)), "pmi-2": setting(three, (2, 6))}, Signature(),
+    )  # fmt: skip
+    by_layer = {name: [score.value for score in scores] for name, scores in made.activated_by_layer().items()}
+    assert by_layer == {"direct": pytest.approx([4 / 8, 10 / 20]), "pmi-2": pytest.approx([2 / 8, 6 / 20])}
+    assert made.p_values == {("score", "pmi-2"): 1.0, ("steps", "pmi-2"): pytest.approx(2 * 2 / 2**12)}

@@ -1,16 +1,25 @@
 """Readings of sharing against plain loops over rows, neurons and choices of languages."""
 
+import math
 from itertools import combinations
+from statistics import mean, stdev
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import t
 
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.sharing import Sharing
 from neuroglot.errors import ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
+from neuroglot.metrics.sharing import (
+    category_ranges,
+    category_shares,
+    change_of_shares,
+    shares_by_number_of_languages,
+)
 from neuroglot.neurons.categories import (
     active_shares_by_row,
     layer_shares_by_row,
@@ -56,8 +65,8 @@ def test_shares_among_fewer_languages_are_the_mean_over_all_choices(languages: i
     torch.testing.assert_close(shares_among(sharing, languages), layer_shares_by_row(sharing))
     for number in range(2, languages + 1):
         choices = list(combinations(range(languages), number))
-        mean = sum(by_loops(active[:, list(choice)]) for choice in choices) / len(choices)
-        torch.testing.assert_close(shares_among(sharing, number), mean)
+        expected = sum(by_loops(active[:, list(choice)]) for choice in choices) / len(choices)
+        torch.testing.assert_close(shares_among(sharing, number), expected)
 
 
 @given(st.integers(2, 4), st.integers(1, 6), st.integers(0, 2**31))
@@ -104,3 +113,48 @@ def test_a_change_pairs_rows_and_refuses_others() -> None:
     fewer, _ = random_sharing(2, 5, 1)
     with pytest.raises(LayoutMismatchError, match="the languages"):
         SharingChange(before, fewer)
+
+
+def overall(active: torch.Tensor) -> list[list[float]]:
+    """Category shares `[R][4]` of all neurons, whatever their layer."""
+    return [[count / active.shape[2] for count in categories(row.tolist()).values()] for row in active]
+
+
+def test_shares_of_all_neurons_are_means_of_counts_not_of_layers() -> None:
+    sharing, active = random_sharing(3, 6, 0)
+    of_all, of_layers = overall(active), by_loops(active)
+    shares, ranges = category_shares(sharing), category_ranges(sharing)
+    for kind in range(4):
+        column = [row[kind] for row in of_all]
+        assert shares.overall[kind].value == pytest.approx(mean(column))
+        least_to_most = ranges.overall[kind]
+        assert [least_to_most.value, least_to_most.low, least_to_most.high] == pytest.approx(
+            [mean(column), min(column), max(column)]
+        )
+        for depth in range(2):
+            of_layer = of_layers[:, depth, kind].tolist()
+            score = ranges.by_layer[kind][depth]
+            assert [score.value, score.low, score.high] == pytest.approx([mean(of_layer), min(of_layer), max(of_layer)])
+
+
+def test_shares_are_given_for_every_number_of_languages_from_two_to_all() -> None:
+    sharing, active = random_sharing(4, 5, 1)
+    found = shares_by_number_of_languages(sharing)
+    assert list(found) == [2, 3, 4]
+    for number, scores in found.items():
+        choices = list(combinations(range(4), number))
+        for kind, score in enumerate(scores):
+            rows = [row[kind] for choice in choices for row in overall(active[:, list(choice)])]
+            assert score.value == pytest.approx(mean(rows))
+
+
+def test_a_change_is_in_points_and_its_interval_is_not_cut_at_one() -> None:
+    before, first = random_sharing(3, 6, 0)
+    after, second = random_sharing(3, 6, 1)
+    found = change_of_shares(SharingChange(before, after))
+    for kind in range(4):
+        points = [100 * (b[kind] - a[kind]) for a, b in zip(overall(first), overall(second), strict=True)]
+        half = float(t.ppf(0.975, 5)) * stdev(points) / math.sqrt(6)
+        score = found.overall[kind]
+        assert score.value == pytest.approx(mean(points))
+        assert [score.low, score.high] == pytest.approx([mean(points) - half, mean(points) + half])

@@ -167,3 +167,11 @@ def check_independence(sharing: Sharing) -> None:
     got = shares_if_independent(sharing)
     for place, layer in enumerate(LAYOUT.layers):
         torch.testing.assert_close(got[place], expected[:, layer.neurons].mean(1))
+
+
+def test_random_controls_have_as_many_neurons_in_every_expert() -> None:
+    layout = Layout((("decoder", ((3, 4), 5)),))
+    neurons = NeuronSet.of(layout, {("decoder", 0): [0, 1, 2, 9], ("decoder", 1): [4]})
+    for seed in range(20):
+        members = at_random_like(neurons, seed).members
+        assert [int(part.sum()) for part in members.split([4, 4, 4, 5])] == [3, 0, 1, 1]

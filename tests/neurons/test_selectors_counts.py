@@ -1,6 +1,7 @@
 """Selectors that read counts and statistics of an Activity, against plain loops."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from neuroglot.errors import ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
 from neuroglot.neurons import NeuronSet, by_entropy
-from neuroglot.neurons.rules.common import ranked
+from neuroglot.neurons.rules.common import element_at, ranked
 from neuroglot.neurons.rules.rates import by_coverage, by_owner_count, by_penalised_entropy, by_percentile
 from neuroglot.neurons.rules.scores import at_random, by_magnitude
 from neuroglot.neurons.rules.table import SELECTORS, describe_selectors
@@ -49,6 +50,7 @@ def test_ranked_takes_the_first_of_equal_scores_and_never_nan(scores: list[list[
 def test_ranked_takes_whole_numbers_and_rounds_half_to_even() -> None:
     assert ranked(torch.tensor([[3, 1, 3, 2]]), count=2).tolist() == [[True, False, True, False]]
     assert int(ranked(torch.rand(1, 10), top_share=0.25).sum()) == 2
+    assert int(ranked(torch.rand(1, 10), top_share=0.35).sum()) == 4
     assert int(ranked(torch.rand(1, 100)).sum()) == 1
 
 
@@ -276,3 +278,49 @@ def test_the_table_describes_every_selector_once() -> None:
     assert len(rows) == len(SELECTORS) == 13
     assert all(list(row) == ["name", "source", "needs", "description"] and all(row.values()) for row in rows)
     assert len({row["description"] for row in rows}) == 13
+
+
+def test_an_element_is_at_the_rounded_rank() -> None:
+    values = torch.arange(1, 11)
+    assert [int(element_at(values, quantile, "q")) for quantile in (0.01, 0.25, 0.35, 0.78, 0.95, 1.0)] == [
+        1, 2, 4, 8, 10, 10,
+    ]  # fmt: skip
+
+
+def test_the_penalty_stays_below_that_at_which_a_neuron_of_all_is_selected() -> None:
+    """One neuron fires at 0.9 in both languages, which own it, another at 0.2 and 0.1, which do not own theirs."""
+    fired = torch.zeros(2, NEURONS).long()
+    fired[:, 3], fired[0, 7], fired[1, 7] = 90, 20, 10
+    sets = by_penalised_entropy(activity_of(fired, torch.tensor([100, 100])), count=1, owner_quantile=0.95)
+    shares, harmonic = (2 / 3, 1 / 3), (1 + 1 / 2) / 2
+    uneven = -sum(share * math.log(share) for share in shares) / math.log(2)
+    crossing = (1 - uneven) / ((0.9 - 0.2) / harmonic)
+    used = dict(sets["l0"].signature.fields)["penalty"]
+    assert crossing - 1e-3 <= used < crossing
+    assert plain(sets) == [set(), set()]
+
+
+def test_coverage_reads_the_threshold_that_is_asked_for() -> None:
+    low, high = torch.ones(2, NEURONS).long() * 9, torch.zeros(2, NEURONS).long()
+    high[:, [4, 15]] = 5
+    single = activity_of(low, torch.tensor([10, 10]))
+    both = replace(single, recording=replace(single.recording, fires=(0.0, 0.5)), fired=torch.stack([low, high]))
+    assert plain(by_coverage(both, coverage=1.0, threshold=0.5)) == [{4, 15}] * 2
+    assert plain(by_coverage(both, coverage=1.0, threshold=0.0)) == [set(range(NEURONS))] * 2
+
+
+def test_candidates_pass_one_quantile_and_owners_another() -> None:
+    """Of 40 rates those above 0.1 make candidates, and above 0.5 owners."""
+    fired = torch.zeros(2, NEURONS).long()
+    fired[0, :5], fired[1, :5] = torch.tensor([90, 80, 30, 10, 60]), torch.tensor([70, 20, 5, 0, 50])
+    activity = activity_of(fired, torch.tensor([100, 100]))
+    sets = by_entropy(activity, top_share=1.0, filter_quantile=33 / 40, owner_quantile=36 / 40)
+    ordered = sorted(fired.flatten().tolist())
+    assert (ordered[32], ordered[35]) == (10, 50)
+    assert plain(sets) == [{0, 1, 4}, {0}]
+
+
+def test_kinds_have_read_what_any_of_the_sets_has() -> None:
+    first, second = (NeuronSet.empty(LAYOUT).selected_on(texts) for texts in ({1, 2}, {2, 5}))
+    for neurons in by_owner_count({"a": first, "b": second}).values():
+        assert neurons.read.tolist() == [1, 2, 5]

@@ -257,3 +257,24 @@ def test_scores_that_do_not_fit_are_refused() -> None:
     for wrong, names in ((scores[:, :4], NAMES[:2]), (scores, NAMES[:3]), (scores[0], NAMES[:2])):
         with pytest.raises(LayoutMismatchError):
             by_scores(wrong, LAYOUT, names)
+
+
+def test_of_an_odd_count_at_both_ends_the_top_has_one_more() -> None:
+    """A neuron's precision falls with its place: the earlier the text it fires most on, the fewer are of language 0."""
+    responses = torch.full((8, NEURONS), 1.0)
+    labels = torch.tensor([0, 0, 1, 1, 1, 1, 1, 1])
+    responses[0] = 0.5
+    for neuron in range(NEURONS):  # the two texts of language 0 stand behind so many others
+        responses[:2, neuron] = 1.0 - neuron / NEURONS
+        responses[2:, neuron] = torch.linspace(0.05, 0.95, 6)
+    sets = by_average_precision(responses, labels, LAYOUT, NAMES[:2], count=3)
+    row = precisions(responses, labels, 2)[0]
+    ordered = sorted(range(NEURONS), key=lambda neuron: (-row[neuron], neuron))
+    lowest = min(row)
+    assert plain(sets)[0] == {*ordered[:2], row.index(lowest)}
+
+
+def test_what_is_left_of_a_set_has_read_what_both_have() -> None:
+    sets = {name: NeuronSet.empty(LAYOUT).selected_on({place, 7}) for place, name in enumerate(NAMES[:2])}
+    for than in ("all", "any"):
+        assert [neurons.read.tolist() for neurons in exclusive(sets, than=than).values()] == [[0, 1, 7]] * 2

@@ -75,3 +75,16 @@ def test_a_row_whose_translation_merges_with_its_prompt_is_left_out_in_every_dir
     pairs = encode_pairs(located("llama"), tokenizer, Corpus("x", corpus.ids, words), ["en-de", "en-fr"])
     assert (pairs.ids, pairs.dropped, pairs.reasons) == (("row0", "row2"), ("row1",), {SHARED: 1})
     assert [(pair.row, pair.language) for pair in pairs.pairs] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+@pytest.mark.parametrize("budget", [20, 33, 60])
+def test_batches_of_a_direction_keep_to_their_budget_of_padded_tokens(budget: int) -> None:
+    pairs = encode_pairs(located("m2m_100"), translation_tokenizer(), texts(12), ["en-de", "fr-en"])
+    batches = list(batches_by_direction(pairs, budget))
+    seen = [(text.language, text.row) for batch in batches for text in batch.texts]
+    assert sorted(seen) == [(language, row) for language in range(2) for row in range(12)]
+    for batch in batches:
+        assert len({text.language for text in batch.texts}) == 1
+        widths = batch.token_ids.shape[1] + batch.targets.shape[1]
+        assert len(batch.texts) == 1 or len(batch.texts) * widths <= budget
+    assert max(len(batch.texts) for batch in batches) > 1

@@ -99,3 +99,17 @@ def test_over_long_questions_are_left_out_and_counted() -> None:
     assert 0 < long < 12
     assert found.dropped == {LONG: long}
     assert found.rows == 12 - long
+
+
+def test_rows_that_are_left_keep_their_own_right_option() -> None:
+    """The first of three rows is left out; then the first of the two that are left."""
+    right = {"de": ("1", *RIGHT["de"][1:]), "sw": RIGHT["sw"]}  # "w1 w2" and "1" make "w21"
+    first = {g: (WRONG[g][0], right[g][1], WRONG[g][2]) for g in PROMPTS}
+    second = {g: (right[g][0], WRONG[g][1], right[g][2]) for g in PROMPTS}
+    questions = read_questions(TOKENIZER, task_of(PROMPTS, right, (first, second)), None)
+    assert (questions.rows, questions.right) == ((1, 2), (0, 1))
+    assert questions.answered().ids == ("b", "c")
+    last = questions.take([1], {"other": 1})
+    assert (last.rows, last.right, last.dropped) == ((2,), (1,), {SHARED: 1, "other": 1})
+    assert [text.row for text in last.prompts] == [0, 0]
+    assert [text.token_ids[-1] for text in last.answered().texts] == [token(12), token(15)]

@@ -209,3 +209,8 @@ def test_an_output_that_shares_a_token_with_its_prompt_is_refused():
     merging.backend_tokenizer.normalizer = normalizers.Replace(" 3", "3")  # joins the answer to the word before it
     with pytest.raises(CorpusError, match="share a token"):
         forced(merging, [prompt], ["3"])
+
+
+def test_an_empty_span_stands_before_the_token_that_begins_there():
+    prompt = Prompt("w1 w2 w3", (Span("answer", 3, 3),))
+    assert token_spans(prompt, tiny_tokenizer()).spans == {Span("answer", 3, 3): range(2, 2)}

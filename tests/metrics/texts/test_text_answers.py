@@ -1,5 +1,7 @@
 """Labels and short answers: exact match and F1 as SQuAD and MLQA normalise; McNemar's test on right and wrong."""
 
+import math
+
 import pytest
 
 from neuroglot.errors import ConfigError
@@ -36,8 +38,8 @@ def test_squad_normalises_english_only() -> None:
 
 
 def test_f1_takes_the_best_reference_and_counts_repeated_words() -> None:
-    rows = [("b b c", "x", "b c c d"), ("", "word"), ("x y", "z")]
-    assert scores("f1", rows) == pytest.approx([100 * 2 * 2 / 7, 0, 0])
+    rows = [("b b c", "x", "b c c d"), ("", "word"), ("x y", "z"), ("b b c", "b b d")]
+    assert scores("f1", rows) == pytest.approx([100 * 2 * 2 / 7, 0, 0, 100 * 2 * 2 / 6])
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,17 @@ def test_right_and_wrong_are_compared_by_mcnemar() -> None:
     assert found.baseline.test == "McNemar, exact"
     assert found.baseline.p == pytest.approx(2 * (1 + 14 + 91) / 2**14)
     assert found.baseline.difference.value == pytest.approx(100 / 3)
+
+
+def test_a_difference_of_right_and_wrong_has_its_own_interval() -> None:
+    """Bonett and Price: as if two rows more changed, one each way."""
+    reference = ("ja",) * 30
+    system = ("ja",) * 20 + ("nein",) * 10
+    other = ("ja",) * 8 + ("nein",) * 20 + ("ja",) * 2
+    (found,) = score_texts(Texts(system, (reference,)), ["accuracy"], baseline=other)
+    assert found.baseline is not None
+    rose, fell, t29 = 12 + 1, 2 + 1, 2.045230
+    middle = (rose - fell) / 32
+    half = t29 * math.sqrt(((rose + fell) / 32 - middle**2) / 32)
+    ends = found.baseline.difference.low, found.baseline.difference.high
+    assert ends == pytest.approx((100 * (middle - half), 100 * (middle + half)))

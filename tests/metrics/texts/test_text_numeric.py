@@ -153,6 +153,7 @@ def test_all_answers_of_mgsm_are_numbers(real_data) -> None:
         ("en", r"\[\boxed{5 + 3 = 8}\]", "8"),
         ("en", "The answer is 5 + 3 = 8.", "8"),
         ("en", "The answer is 5 apples + 3 apples = 8 apples.", "8"),
+        ("en", "The answer is 5 + 3 = 4 + 4 = 8.", "8"),
         ("en", "The answer is 18 (x=2).", "18"),
         ("en", "The answer is **18**.", "18"),
         ("en", "The answer is:\n18\n\nQuestion: A farmer has 20 cows.", "18"),

@@ -136,3 +136,14 @@ def test_text_that_was_not_detokenized_is_noticed(caplog) -> None:
     with caplog.at_level(logging.WARNING, logger="sacrebleu"):
         score_texts(Texts(("ein Satz .",) * 100, (("ein Satz.",) * 100,)), ["bleu"])
     assert "detokenize" in caplog.text
+
+
+def test_a_system_that_is_worse_differs_by_less_than_nothing_and_no_score_passes_its_ends() -> None:
+    reference = tuple(f"wort{row} und satz{row}" for row in range(8))
+    system = tuple(text if row else "x" for row, text in enumerate(reference))
+    (worse,) = score_texts(Texts(system, (reference,)), ["chrf"], baseline=reference)
+    assert worse.baseline is not None
+    change = worse.baseline.difference
+    assert change.value == pytest.approx(worse.score.value - 100)
+    assert -100 <= change.low < change.value < change.high
+    assert worse.score.low < worse.score.value < worse.score.high == 100

@@ -247,8 +247,9 @@ def by_owner_count(sets: Mapping[str, NeuronSet]) -> dict[str, NeuronSet]:
         "agnostic": owners == len(sets),
     }
     provenance = first.signature.without("language")
+    read = torch.cat([neurons.read for neurons in sets.values()]).unique()
     return {
-        category: NeuronSet(first.layout, members, provenance | Signature.of(owners=category), first.read)
+        category: NeuronSet(first.layout, members, provenance | Signature.of(owners=category), read)
         for category, members in categories.items()
     }
 
