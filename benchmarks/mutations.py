@@ -724,7 +724,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "training/gated.py", "tests/specialization/test_training.py",
         ("(pair, indices[pair.language])", "(pair, pair.language)"),
         ("training.steps * training.accumulation, training.batch_size", "training.steps, training.batch_size"),
-        ("pair.target_ids) for pair in pairs.pairs], seed=training.seed", "pair.target_ids) for pair in pairs.pairs], seed=0"),
+        ("pair.target_ids) for pair in pairs.pairs], seed=training.seed",
+         "pair.target_ids) for pair in pairs.pairs], seed=0"),
         ("warmup=max(1, steps // 10)", "warmup=steps // 10"),
     ),
     *_of(
@@ -747,7 +748,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "models/finite.py", "tests/models/test_finite.py tests/test_evaluation.py",
-        ("{layer.stack: layer for layer in layers}.values()", "{layer.stack: layer for layer in reversed(layers)}.values()"),
+        ("{layer.stack: layer for layer in layers}.values()",
+         "{layer.stack: layer for layer in reversed(layers)}.values()"),
         ("counts.most_common())", "counts.items())"),
     ),
 )  # fmt: skip

@@ -140,7 +140,7 @@ def test_what_a_model_cannot_give_is_refused_with_what_to_use_instead() -> None:
         clip_view.require("generated text")
     ng.view(tiny_model("t5")).require("generated text")
     ng.view(tiny_model("llama")).require("next-token predictions")
-    with pytest.raises(UnsupportedModelError, match="Recording, selection and sharing work with every family"):
+    with pytest.raises(UnsupportedModelError, match="switched off by direction of translation"):
         ng.view(tiny_model("t5")).require("next-token predictions")
 
 

@@ -80,7 +80,9 @@ def uneven_sharing(seed: int = 0) -> Sharing:
     histogram = torch.stack([(count == shared).sum(0) for shared in range(4)])
     by_row = torch.stack([(count.view(9, 3, 24) == shared).sum(2) for shared in range(4)], dim=2).int()
     by_language = made.layout.sum_by_layer(active.long()).transpose(1, 2).int()
-    return Sharing(made.layout, LANGUAGES, made.recording, histogram, active.sum(0), by_row, by_language, made.signature)
+    return Sharing(
+        made.layout, LANGUAGES, made.recording, histogram, active.sum(0), by_row, by_language, made.signature
+    )
 
 
 def test_sharing_has_chance_and_constancy_of_the_layer_they_stand_beside() -> None:

@@ -80,7 +80,7 @@ def test_a_row_whose_translation_merges_with_its_prompt_is_left_out_in_every_dir
 @pytest.mark.parametrize("budget", [20, 33, 60])
 def test_batches_of_a_direction_keep_to_their_budget_of_padded_tokens(budget: int) -> None:
     pairs = encode_pairs(located("m2m_100"), translation_tokenizer(), texts(12), ["en-de", "fr-en"])
-    batches = list(batches_by_direction(pairs, budget))
+    batches = list(batches_by_direction(pairs.pairs, pairs.pad_id, budget))
     seen = [(text.language, text.row) for batch in batches for text in batch.texts]
     assert sorted(seen) == [(language, row) for language in range(2) for row in range(12)]
     for batch in batches:
