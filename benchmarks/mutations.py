@@ -205,10 +205,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "experiments/evaluation.py", f"tests/test_evaluation.py {HANDED}",
         ("control_seed(seed, draw, language, rule)),", "control_seed(seed, draw, language)),"),
-        ("own = [sets[language] for language in tokenized.languages]", "own = list(sets.values())"),
+        ("own = [sets[language] for language in languages]", "own = list(sets.values())"),
         ("seen = len(data) if whole else", "seen = 0 if whole else"),
         ('place if random_on == "own" else None', "None"),
-        ("dropped=len(data) - len(tokenized.ids))", "dropped=0)"),
+        ("dropped=len(data) - len(tokens.ids))", "dropped=0)"),
     ),
     *_of(
         "experiments/scoreboard.py", f"tests/recipes/test_scoreboard.py {HANDED}",
@@ -247,7 +247,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("(units.sum(0) - units) / (len(units) - 1)", "(units.sum(0) - units) / len(units)"),
         ('elif level == "draws":', 'elif level == "models":'),
         ("if level in apart and index else level", "if level in apart else level"),
-        ("torch.minimum(low, self.value), torch.maximum(high, self.value)", "low, high"),
+        ("torch.minimum(low, value), torch.maximum(high, value)", "low, high"),
         ("(middle - root) / square if harmful else 0.0", "(middle + root) / square if harmful else 0.0"),
     ),
     *_of(
@@ -541,10 +541,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "tokens/pairs.py", "tests/tokens/test_pairs.py tests/specialization/test_collecting.py",
         ("read.token_ids.masked_fill(~read.real, pad_id)", "read.token_ids"),
-        ("(end - start + 1) * widest", "(end - start) * widest"),
         ("tuple(corpus.ids[row] for row in kept)", "corpus.ids[: len(kept)]"),
-        ("for number, (read, answer) in enumerate(column[row] for row in kept)",
-         "for number, (read, answer) in enumerate(column[: len(kept)])"),
+        ("for number, row in enumerate(kept)", "for row, number in enumerate(kept)"),
     ),
     *_of(
         "tokens/batches.py", "tests/tokens/test_batches.py",
@@ -569,7 +567,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "corpora/corpus.py", "tests/corpora/test_corpus.py tests/corpora/test_tasks.py tests/corpora/test_formats.py",
-        ("sum(any(_text_hash(text) in hashes", "sum(all(_text_hash(text) in hashes"),
         ('tuple(map("\\n".join, zip(prompts, answers, strict=True)))', "tuple(prompts)"),
         ("round(share * len(groups))", "int(share * len(groups))"),
         ("self.take(position[i] for i in first.ids)", "self.take(range(len(first)))"),
@@ -751,6 +748,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("{layer.stack: layer for layer in layers}.values()",
          "{layer.stack: layer for layer in reversed(layers)}.values()"),
         ("counts.most_common())", "counts.items())"),
+    ),
+    *_of(
+        "corpora/seen.py", "tests/corpora/test_corpus.py tests/test_evaluation.py",
+        ("sum(any(_text_hash(text) in hashes", "sum(all(_text_hash(text) in hashes"),
     ),
 )  # fmt: skip
 
