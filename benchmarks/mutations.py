@@ -602,7 +602,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ('"last" if self.plan.scope == "last" else "all"', '"all"'),
     ),
     *_of(
-        "experiments/evaluation.py", "tests/test_evaluation.py",
+        "experiments/evaluation.py", "tests/test_evaluation.py tests/test_unknown_text.py",
         ('neurons.signature.get("weights", here) != here', 'neurons.signature.get("weights") != here'),
         ("whole = any(", "whole = all("),
         ("len(groups) - len(numbers)", "len(numbers)"),
@@ -650,7 +650,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("notes=inputs.notes + over_long(main))", "notes=inputs.notes)"),
     ),
     *_of(
-        "reports/sections/identification.py", "tests/recipes/test_identify.py",
+        "reports/sections/identification.py", "tests/reports/test_columns_of_sections.py",
         ("codes = (*forcing.candidates, UNDECIDED)", "codes = (UNDECIDED, *forcing.candidates)"),
         ("forcing.outcomes[forcing.languages.index(language)]", "forcing.outcomes[0]"),
     ),
@@ -662,7 +662,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("Column(f\"seed {place + 1}\"", "Column(f\"seed {place}\""),
     ),
     *_of(
-        "reports/sections/sharing.py", "tests/recipes/test_sharing.py",
+        "reports/sections/sharing.py", "tests/reports/test_columns_of_sections.py",
         ("(layer, category, *score_cells(observed[depth]), chance[depth])",
          "(layer, category, *score_cells(observed[depth]), chance[0])"),
         ("(layer, category, *score_cells(means[depth]), constant[depth])",
@@ -672,12 +672,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("{percent(chance[0])} would fire in all", "{percent(chance[-1])} would fire in all"),
     ),
     *_of(
-        "reports/sections/scoring.py", "tests/recipes/test_score.py tests/recipes/test_specialize.py",
+        "reports/sections/scoring.py", "tests/reports/test_columns_of_sections.py",
         ("change.value, change.low, change.high, beside.p", "change.value, change.high, change.low, beside.p"),
         ("for p in holm([baseline.p for baseline in compared])", "for p in [baseline.p for baseline in compared]"),
     ),
     *_of(
-        "reports/sections/change.py", "tests/neurons/test_categories.py tests/recipes/test_sharing.py",
+        "reports/sections/change.py", "tests/reports/test_columns_of_sections.py",
         ("{names[1]} has {finding} all-shared neurons than {names[0]}",
          "{names[0]} has {finding} all-shared neurons than {names[1]}"),
         ("(layer, category, *score_cells(line[depth]))", "(layer, category, *score_cells(line[0]))"),
@@ -706,13 +706,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("[str(end) for _, end in", "[str(end) for end, _ in"),
     ),
     *_of(
-        "reports/sections/masks.py", "tests/reports/test_columns_in_place.py tests/specialization/test_masks.py",
+        "reports/sections/masks.py", "tests/reports/test_columns_of_sections.py",
         ("(1 - masks.sparsity()).tolist()", "masks.sparsity().tolist()"),
         ("{percent(min(kept) / total)} to", "{percent(kept[0] / total)} to"),
     ),
     *_of(
         "reports/sections/compaction.py",
-        "tests/reports/test_columns_in_place.py tests/specialization/test_compacting.py",
+        "tests/reports/test_columns_of_sections.py",
         ("values[1] / values[0]))", "values[0] / values[1]))"),
         ("zip(layer_labels(layout).full, widths, compacted.widths, strict=True)",
          "zip(layer_labels(layout).full, compacted.widths, widths, strict=True)"),

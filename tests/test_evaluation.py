@@ -184,3 +184,12 @@ def test_rows_that_are_too_long_are_told_in_the_signature() -> None:
     texts = {g: (*column[:8], " ".join(["w1"] * 90)) for g, column in CORPUS.texts.items()}
     found = evaluate(view(tiny_model("qwen2")), tiny_tokenizer(), Corpus("c", CORPUS.ids, texts), NatsPerToken())
     assert (found.signature["rows"], found.signature["rows_dropped"]) == (8, 1)
+
+
+def test_rows_that_share_a_text_are_one_and_those_too_many_are_told() -> None:
+    located, tokenizer = view(tiny_model("llama")), tiny_tokenizer()
+    corpus = Corpus("r", tuple("abcde"), {"de": ("w1 w2", "w3 w4", "w1 w2", "w1 w2", "w5"), "sw": tuple("vwxyz")})
+    found = evaluate(located, tokenizer, corpus, NatsPerToken())
+    assert (found.repeated, len(found.counts)) == (2, 3)
+    alone = [evaluate(located, tokenizer, corpus.take([row]), NatsPerToken()).counts[0] for row in range(5)]
+    torch.testing.assert_close(found.counts, torch.stack([alone[0] + alone[2] + alone[3], alone[1], alone[4]]))

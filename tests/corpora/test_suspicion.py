@@ -109,3 +109,22 @@ def test_real_text_is_hardly_ever_suspicious(real_data) -> None:
     assert sum(count for column in kinds.values() for count in column.values()) <= 20
     assert {kind for column in kinds.values() for kind in column} <= {"unknown tokens", "broken off", "another script"}
     assert len(SUSPICIONS) == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("abcde абвгд", ()),  # half are in its script
+        ("abcd абвгде", ("another script",)),
+        ("абвгд абвг", ()),  # nine letters say nothing
+        ("абвгд абвгд", ("another script",)),
+    ],
+)
+def test_a_script_is_another_from_ten_letters_on_of_which_more_than_half_are(text: str, kinds: tuple[str, ...]) -> None:
+    assert kinds_of(text, Context("fr")) == kinds
+
+
+def test_what_two_languages_share_is_english_wherever_it_stands() -> None:
+    shared = (ENGLISH,)
+    assert suspicions({"fr": shared, "en": shared}) == {"fr": [("untranslated",)], "en": [()]}
+    assert suspicions({"fr": shared, "de": shared}) == {"fr": [()], "de": [("untranslated",)]}

@@ -25,6 +25,8 @@ from neuroglot.models import view
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.recipes.specialize_compare import SpecializeCompare
 from neuroglot.reports import Report
+from neuroglot.signature import short_hash
+from neuroglot.storage import Kept
 
 SMALL = TranslatorConfig(hidden=16, layers=1, heads=2, ffn=24, vocabulary=300, dropout=0.0)
 
@@ -131,3 +133,34 @@ def test_masks_overlap_in_encoders_by_target_and_in_decoders_by_source() -> None
     kept = torch.tensor([[sign == "1" for sign in "".join(sets[str(direction)])] for direction in directions])
     found = _overlap(DirectionMasks(layout, directions, kept), "en")
     assert found.tolist() == pytest.approx([1 / 3, 1 / 2])  # intersection over union of de-en, fr-en; of en-de, en-fr
+
+
+def test_a_seed_has_batches_and_random_neurons_of_its_own_and_all_rows_are_told(
+    config: ComparisonConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds, drawn = {}, {}
+
+    def trained(model, masks, pairs, training, *, kept, **_) -> tuple[float, ...]:  # type: ignore[no-untyped-def]
+        place = int(kept.folder.parent.name.removeprefix("seed-")), kept.folder.name
+        seeds[place], drawn[place] = training.seed, masks.kept
+        return (1.0,)
+
+    monkeypatch.setattr("neuroglot.experiments.specialization.train_specialized", trained)
+    found = compare_specialization(config, tmp_path / "run", kept=Kept(tmp_path / "kept"))
+    trained_on = [system for system in SYSTEMS if system != "baseline"]
+    for seed in (0, 1):
+        of_seed = {seeds[seed, system] for system in trained_on}
+        assert len(of_seed) == 1
+        assert seeds[seed, "baseline"] not in of_seed
+        masks = DirectionMasks.load(tmp_path / "run" / f"seed-{seed}" / "masks.safetensors")
+        assert torch.equal(drawn[seed, "specialized"], masks.kept)
+        assert torch.equal(drawn[seed, "random"], _random_like(masks, seed).kept)
+    assert seeds[0, "continued"] != seeds[1, "continued"]
+    hashes = [part.hash for seed in (0, 1) for part in parts_of(config, seed)]
+    assert found.signature["corpus_hash"] == short_hash(*hashes)
+    kept = [
+        DirectionMasks.load(tmp_path / "run" / f"seed-{seed}" / "masks.safetensors").kept.reshape(4, 2, 24)
+        for seed in (0, 1)
+    ]
+    removed = [[float((~part[:, layer]).double().mean()) for layer in range(2)] for part in kept]
+    assert found.removed.tolist() == [pytest.approx(row) for row in removed]

@@ -1,5 +1,7 @@
 """Translations by direction against one text after another by a model masked by hand."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import PreTrainedModel
@@ -10,6 +12,7 @@ from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.experiments.translations import Translations, score_translations, translate_directions
 from neuroglot.generation.decoding import Decoding
 from neuroglot.prompting.translating import translation_prompts
+from neuroglot.storage import Kept
 from tests.families import START
 from tests.specialization.making import located, random_masks, row_masked, texts, translation_tokenizer
 
@@ -94,3 +97,21 @@ def test_a_baseline_is_compared_row_by_row() -> None:
         score_translations(other, corpus, ["exact-match"], best)
     with pytest.raises(CorpusError, match="'row2'"):
         score_translations(best, corpus.take([0, 1]), ["exact-match"])
+
+
+def test_texts_of_two_sources_are_kept_apart(tmp_path: Path) -> None:
+    view, corpus, options = located("m2m_100"), texts(3), {"decoding": Decoding(4)}
+    directions = ["en-de", "fr-de"]
+    plain = translate_directions(view, translation_tokenizer(), corpus, directions, **options)
+    for _ in range(2):  # made, and taken from there
+        kept = translate_directions(view, translation_tokenizer(), corpus, directions, kept=Kept(tmp_path), **options)
+        assert kept.texts == plain.texts
+
+
+def test_translations_are_scored_in_the_language_that_they_are_in() -> None:
+    direction = Direction("en", "de")
+    corpus = Corpus("numbers", ("a", "b"), {"en": ("one", "two"), "de": ("1234.5", "2")})
+    told = Translations(corpus.ids, {direction: ("1.234,5", "2")}, {})
+    (score,) = score_translations(told, corpus, ["numeric"])[direction]
+    assert score.score.value == 100
+    assert score.signature["numbers"] == "de"

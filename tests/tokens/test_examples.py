@@ -3,6 +3,7 @@ cut, and nothing unfit passes.
 """
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -113,3 +114,10 @@ def test_what_is_unfit_is_what_the_rule_says(ends: str, items: list[tuple[str, s
         prompt, answer = items[2 * encoded.kept[text.row] + text.language]
         assert list(text.token_ids) == front + known(prompt + answer, add_special_tokens=False)["input_ids"]
         assert sum(text.scored) == len(known(answer, add_special_tokens=False)["input_ids"])
+
+
+def test_the_example_that_is_named_is_the_first_of_its_row() -> None:
+    items = [Example(f"w{place + 1}", " w9", "direct", f"item {place}") for place in range(6)]
+    items[5] = replace(items[5], completion="9")  # of the third row of two
+    with pytest.raises(CorpusError, match=r"Of 3 examples 1 have .*\(first 'item 4'\)"):
+        examples(tiny_tokenizer(), items, row_size=2, unfit="refuse")
