@@ -2,7 +2,8 @@
 
 import pytest
 
-from neuroglot.corpora.corpus import Corpus, Task, rows_with, text_hashes
+from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.corpora.seen import rows_with, text_hashes
 from neuroglot.errors import ConfigError
 from tests.attribution.making_tasks import tiny_task
 from tests.tiny import tiny_corpus
