@@ -9,3 +9,4 @@ from neuroglot.metrics.texts.scoring import Definition as Definition
 from neuroglot.metrics.texts.scoring import TextScore as TextScore
 from neuroglot.metrics.texts.scoring import choose_metrics as choose_metrics
 from neuroglot.metrics.texts.scoring import score_texts as score_texts
+from neuroglot.metrics.texts.scoring import told_from_none as told_from_none

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.intervals import Estimate, Score, by_rows
+from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, by_rows, holm
 from neuroglot.metrics.paired import exchanged, mcnemar
 from neuroglot.metrics.texts.answers import accuracy, exact_match, f1
 from neuroglot.metrics.texts.comet import comet
@@ -134,6 +134,11 @@ class TextScore:
             numbers = {"score": self.baseline.score, "difference": change.value, "low": change.low, "high": change.high}
             found["baseline"] = {**_finite({**numbers, "p": self.baseline.p}), "test": self.baseline.test}
         return found
+
+
+def told_from_none(comparisons: Sequence[Comparison]) -> int:
+    """How many differences are there by their tests, with Holm's correction over all of them."""
+    return sum(p <= 1 - CONFIDENCE for p in holm([comparison.p for comparison in comparisons]))
 
 
 def score_texts(

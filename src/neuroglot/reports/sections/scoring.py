@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from neuroglot.metrics.intervals import CONFIDENCE, holm
-from neuroglot.metrics.texts import TEXT_METRICS, TextScore
+from neuroglot.metrics.texts import TEXT_METRICS, TextScore, told_from_none
 from neuroglot.reports.parts import INTERVALS, Section
 from neuroglot.reports.tables import Cell, Column, Table
 from neuroglot.reports.wording import bracketed, number, plural
@@ -40,8 +39,8 @@ def scores_section(
 
 
 DECIDES = (
-    "The test, which exchanges the two systems row by row, decides whether there is a difference; the interval says "
-    "how large it is, and may hold 0 where p is just below 0.05, or not where it is just above."
+    "The test that the table names decides whether there is a difference; the interval says how large it is, and may "
+    "hold 0 where p is just below 0.05, or not where it is just above."
 )
 
 
@@ -51,10 +50,10 @@ def _beside(scores: Mapping[str, Sequence[TextScore]], name: str) -> str:
     if len(compared) < len(scores):
         return ""
     mean = sum(baseline.score for baseline in compared) / len(compared)
-    told = sum(p <= 1 - CONFIDENCE for p in holm([baseline.p for baseline in compared]))
     if len(compared) == 1:
         return f"; that {name} is {number(mean)} (p = {compared[0].p:.2g})"
-    return f"; that {name} is {number(mean)}, and {told} of {len(compared)} differences are told from none (Holm)"
+    told = f"{told_from_none(compared)} of {len(compared)} differences are told from none (Holm)"
+    return f"; that {name} is {number(mean)}, and {told}"
 
 
 def _table(scores: Mapping[str, Sequence[TextScore]], by: str) -> Table:
