@@ -86,7 +86,7 @@ def test_masks_are_not_judged_on_the_rows_that_they_were_counted_on(run) -> None
     run("select", "counts", "--out", "masks")
     judged = ("evaluate", *MODEL, "--masks", "masks", "--corpus", "texts", *directions, "--beams", "1",
               "--max-new-tokens", "3", "--metrics", "chrf++", "--json")  # fmt: skip
-    with pytest.raises(CorpusError, match="are those that the masks were counted on"):
+    with pytest.raises(CorpusError, match="5 of the 5 rows of .* the neurons were selected on"):
         run(*judged)
     (section,) = json.loads(run(*judged, "--same-rows", "allow"))["report"]["sections"]
     (table,) = section["tables"]
@@ -95,6 +95,7 @@ def test_masks_are_not_judged_on_the_rows_that_they_were_counted_on(run) -> None
         f"is {number(of_masks)}, on the mean over 2 directions; that without masks is {number(without)}, and "
         in (section["sentence"])
     )
+    assert section["sentence"].startswith("Not a proof: the neurons were selected on 5 rows of these")
     assert " of 2 differences are told from none (Holm)." in section["sentence"]
     assert rows(run(*judged, "--limit", "4"), "scores-of-texts")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +32,7 @@ class _Inputs(NamedTuple):
     corpus: Corpus
     directions: tuple[Direction, ...]
     masks: DirectionMasks
+    seen: int  # rows that the masks were counted on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,33 +58,24 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching, Pr
     """Positions a batch, read and written, beams and all."""
 
     def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.experiments.evaluation import rows_selected_on
         from neuroglot.metrics.texts import TextOptions, choose_metrics
 
         choose_metrics(self.metrics, TextOptions(language=self.pivot))  # refuses, before anything is translated
         masks, corpus = self.load_masks(identity), self.load_corpus(identity)
-        self._refuse_same_rows(masks, corpus)
         directions = self.directions_in(corpus)
         for direction in directions:
             masks.place(direction)
+        seen = rows_selected_on(corpus, {str(direction): masks[direction] for direction in directions}, self.same_rows)
         view, tokenizer = self.load_model(identity, self.model)
         view.layout.require_same(masks.layout, "The masks")
-        return _Inputs(view, tokenizer, corpus, directions, masks)
-
-    def _refuse_same_rows(self, masks: DirectionMasks, corpus: Corpus) -> None:
-        from neuroglot.errors import CorpusError
-
-        if self.same_rows == "refuse" and masks.signature.get("corpus_hash") == corpus.hash:
-            raise CorpusError(
-                f"The {len(corpus)} rows of {corpus.name!r} are those that the masks were counted on.",
-                "Expected other rows, because neurons look better on rows for which they were chosen.",
-                "Count on one part and translate the other (--part selection, then --part rest), or say that they may "
-                "be the same (--same-rows allow).",
-            )
+        return _Inputs(view, tokenizer, corpus, directions, masks, seen)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.experiments.translations import score_translations
         from neuroglot.reports import Report
         from neuroglot.reports.sections.scoring import scores_section
+        from neuroglot.reports.wording import seen_rows
 
         masked = self._translated(inputs, inputs.corpus, inputs.masks, run.kept("masked"))
         plain = self._translated(inputs, inputs.corpus, None, run.kept("plain"))
@@ -91,6 +83,7 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching, Pr
         scores = score_translations(masked, inputs.corpus, self.metrics, baseline=plain)
         by_direction = {str(direction): column for direction, column in scores.items()}
         section = scores_section(by_direction, self._signature(inputs, masked), "direction", "without masks")
+        section = replace(section, sentence=seen_rows(inputs.seen) + section.sentence)
         return Report([section], title=f"Translations of {Path(self.model).name} with and without masks")
 
     def price(self, inputs: _Inputs) -> Price:
