@@ -176,7 +176,7 @@ def test_sets_of_another_model_are_told() -> None:
     ):  # fmt: skip
         matrix = ablation_matrix(located, tokenizer, CORPUS, sets, NatsPerToken(), draws=1)
         assert matrix.signature.get("selected_in") == expected
-        said = any("selected in another model: elsewhere" in remark for remark in section_of(matrix).remarks)
+        said = any("selected in a model of other weights: elsewhere" in remark for remark in section_of(matrix).remarks)
         assert said == (expected is not None)
 
 

@@ -97,9 +97,9 @@ def _loss_section(matrix: AblationMatrix) -> Section:
 
 
 def _elsewhere(matrix: AblationMatrix) -> tuple[str, ...]:
-    """A remark on neurons that were selected in another model."""
+    """A remark on neurons that were selected in another model, or in another precision of this one."""
     other = matrix.signature.get("selected_in")
-    return () if other is None else (f"The neurons were selected in another model: {other}.",)
+    return () if other is None else (f"The neurons were selected in a model of other weights: {other}.",)
 
 
 def _task_section(matrix: AblationMatrix) -> Section:
