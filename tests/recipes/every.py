@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.translation import collect
@@ -105,6 +107,13 @@ def write_inputs(folder: Path) -> None:
     GeneratedTexts(("0",), texts, {}, Signature()).save(folder / "written" / "generated.jsonl")
     (folder / "first.yaml").write_text("recipe: select\nmodel: model\ncorpus: texts\nselector: random\ncount: 3\n")
     (folder / "second.yaml").write_text("recipe: steer\noperator: set\nneurons: sets/de.safetensors\nvalue: 0.0\n")
+
+
+def stand_in(workshop: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder that shows what the workshop holds."""
+    monkeypatch.chdir(folder)
+    for path in workshop.iterdir():
+        Path(path.name).symlink_to(path)
 
 
 def _words() -> Any:

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -15,7 +16,7 @@ from neuroglot.recipes.analyze import Analyze
 from neuroglot.recipes.demo import Demo
 from neuroglot.runs.files import load_recipe
 from neuroglot.runs.recipe import Recipe, option_types
-from tests.recipes.every import EXAMPLES, write_inputs
+from tests.recipes.every import EXAMPLES, stand_in, write_inputs
 
 every_recipe = pytest.mark.parametrize("command", all_recipes())
 
@@ -34,9 +35,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _here(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that holds the inputs of the examples; the demo analyses less than it would."""
-    monkeypatch.chdir(tmp_path)
-    for path in workshop.iterdir():
-        Path(path.name).symlink_to(path)
+    stand_in(workshop, tmp_path, monkeypatch)
     monkeypatch.setattr("neuroglot.runs.price.ENOUGH_SECONDS", 0.0)
     monkeypatch.setattr(Demo, "job", property(lambda self: Analyze(**EXAMPLES["analyze"])))
 
@@ -57,8 +56,13 @@ def without_times(report: Any) -> Any:
 def test_what_follows_is_a_command_that_reads_the_run_folder(command: str) -> None:
     words = example(command).following(Path("first run"))
     if words:
-        assert any(word.startswith("first run") for word in words)
+        assert "first run" in words
         app.parse_args(list(words), exit_on_error=False, print_error=False)
+        name = next(name for name in (" ".join(words[:2]), words[0]) if name in all_recipes())
+        follower = all_recipes()[name]
+        needed = [field.name for field in fields(follower) if field.default is MISSING]
+        flags = [f"--{field.replace('_', '-')}" for field in needed if field not in follower.positional]
+        assert set(flags) <= set(words), f"{words} lacks one of {flags}"
 
 
 def test_what_follows_is_printed_so_that_it_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ from neuroglot.recipes.select import Select
 from neuroglot.recipes.sharing import Sharing
 from neuroglot.recipes.steer import Steer
 from tests.families import tiny_model
+from tests.recipes.every import stand_in
 from tests.specialization import making
 from tests.tiny import masking_tokenizer, tiny_corpus
 
@@ -53,9 +54,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _here(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for path in workshop.iterdir():
-        Path(path.name).symlink_to(path)
+    stand_in(workshop, tmp_path, monkeypatch)
 
 
 def counts(sets: dict[str, NeuronSet]) -> dict[str, list[int]]:

@@ -9,8 +9,6 @@ from neuroglot.recipes.options import FIND, CountedOptions, OnModel, OnNeurons
 from neuroglot.recipes.parallel import OnParallel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.activity.recording import Recording
@@ -72,10 +70,6 @@ class Record(OnModel, OnParallel, OnNeurons, CountedOptions):
             lambda: record(*inputs, self.with_statistics, token_budget=self.token_budget, kept=self.kept_in(run)),
         )  # fmt: skip
         return Report([activity], title=f"Activity of {activity.signature['model']}", notes=over_long([activity]))
-
-    def following(self, out: Path) -> tuple[str, ...]:
-        """Select neurons on the same texts."""
-        return ("select", self.model, "--corpus", self.corpus, "--part", "selection", "--out", f"{out}-selected")
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.record import record
