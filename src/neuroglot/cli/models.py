@@ -34,7 +34,7 @@ def models(
     Parameters
     ----------
     model:
-        `lab`, a folder in the hub's layout, or a model id of the hub; without it, all known architectures are listed.
+        `lab`, a folder in the hub's layout, a GGUF file, or a hub id; without it, all known architectures are listed.
     revision:
         Branch, tag or commit of a hub model.
     """

@@ -18,6 +18,7 @@ from neuroglot.models.locating import require_family
 from neuroglot.models.view import ModelView, view
 
 MOST_LAYERS = 10_000  # a config that asks for more is damaged, and would be built for hours
+LOADABLE = "Expected 'lab', a folder with config.json, tokenizer and safetensors, a GGUF file, or a hub id."
 _LONGEST_SAID = 300  # characters of what a library says
 
 
@@ -162,7 +163,7 @@ def _require_there(name: str) -> None:
     if name.startswith((".", "/")) and not Path(name).is_dir() and not is_gguf(name):
         raise UnsupportedModelError(
             f"The model {name!r} cannot be loaded: there is no such folder.",
-            "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
+            LOADABLE,
         )
 
 
@@ -176,7 +177,7 @@ def _require_sentencepiece(error: Exception) -> None:
 def _cannot_be_loaded(name: str, error: Exception) -> UnsupportedModelError:
     return UnsupportedModelError(
         f"The model {name!r} cannot be loaded: {_in_one_line(error)}",
-        "Expected 'lab', a folder with config.json, tokenizer and safetensors, or a model id of the hub.",
+        LOADABLE,
         "Check the spelling; a hub id needs a network or a filled cache.",
     )
 

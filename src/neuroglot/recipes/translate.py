@@ -51,7 +51,7 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
     """Languages to translate into, by code."""
 
     model: str | None = None
-    """`lab`, a folder in the hub's layout, or a model id of the hub: a translation model, or any that is asked."""
+    """`lab`, a folder in the hub's layout, a GGUF file, or a hub id: a translation model, or any that is asked."""
 
     source: str | None = None
     """Language to translate from; the corpus's only one by default."""
