@@ -56,7 +56,7 @@ class Analyze(OnModel, OnParallel, OnNeurons, Controlled):
     positional = ("model",)
 
     top_share: Share = 0.05
-    """Share of all neurons to select as language-specific, those of lowest entropy."""
+    """Share of all neurons to select as language-specific, of all languages together: those of lowest entropy."""
 
     filter_quantile: float = 0.95
     """Quantile of all firing rates that a neuron must pass in some language to be selected."""

@@ -50,10 +50,11 @@ class Select(OnModel, OnParallel, OnNeurons):
     """The rule by which neurons are selected."""
 
     top_share: Share | None = None
-    """Share of all neurons to select; 1 %, or what the selector's source has, by default."""
+    """Share of all neurons to select, for each language, or for all languages together where the selector's source
+    takes it so (entropy, penalised-entropy); 1 %, or what the source has, by default."""
 
     count: Positive | None = None
-    """Number of neurons to select, instead of a share."""
+    """Number of neurons to select for each language, instead of a share."""
 
     equal: bool = False
     """Give every language as many, or refuse."""

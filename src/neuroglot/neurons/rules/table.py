@@ -14,7 +14,7 @@ from neuroglot.activity.activity import Activity
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.neurons.rules.common import require_share
+from neuroglot.neurons.rules.common import EACH, TOGETHER, require_share
 from neuroglot.neurons.rules.rates import by_coverage, by_entropy, by_penalised_entropy, by_percentile
 from neuroglot.neurons.rules.responses import by_average_precision, by_overlap, by_probe
 from neuroglot.neurons.rules.scores import at_random, by_magnitude, by_mean_difference, by_scores
@@ -62,6 +62,7 @@ class Selector:
     needs: Needs
     source: str
     description: str
+    share_for: str = EACH  # for whom a `top_share` is; a `count` is for each language
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -135,10 +136,12 @@ SELECTORS: dict[str, Selector] = {
         Selector(
             "entropy", by_entropy, "counts", "LAPE, Tang et al. 2024 (2402.16438), §2.2",
             "Lowest entropy of firing rates over languages; each neuron for all languages in which it fires often.",
+            TOGETHER,
         ),
         Selector(
             "penalised-entropy", by_penalised_entropy, "counts", "Zhang et al. 2025 (2505.21505)",
             "Low entropy less a penalty on strong firing, as large as leaves no neuron to all languages.",
+            TOGETHER,
         ),
         Selector(
             "percentile", by_percentile, "histogram", "act-prob-90p, Mondal et al. 2025 (2503.17456)",
@@ -208,12 +211,13 @@ def selector_named(name: str) -> Selector:
 
 
 def describe_selectors() -> list[dict[str, str]]:
-    """The table as plain text, a row a selector: name, source, needs, description."""
+    """The table as plain text, a row a selector: name, source, needs, for whom a share is, description."""
     return [
         {
             "name": selector.name,
             "source": selector.source,
             "needs": NEEDS[selector.needs],
+            "share": f"for {selector.share_for}" if "top_share" in selector.options else "none",
             "description": selector.description,
         }
         for selector in SELECTORS.values()
