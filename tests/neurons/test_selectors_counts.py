@@ -298,7 +298,8 @@ def test_random_sets_differ_by_seed_and_language_and_reach_every_neuron() -> Non
 def test_the_table_describes_every_selector_once() -> None:
     rows = describe_selectors()
     assert len(rows) == len(SELECTORS) == 13
-    assert all(list(row) == ["name", "source", "needs", "share", "description"] and all(row.values()) for row in rows)
+    columns = ["name", "source", "needs", "activity", "share", "description"]
+    assert all(list(row) == columns and all(row.values()) for row in rows)
     assert len({row["description"] for row in rows}) == 13
 
 
@@ -313,7 +314,8 @@ def test_the_penalty_stays_below_that_at_which_a_neuron_of_all_is_selected() -> 
     """One neuron fires at 0.9 in both languages, which own it, another at 0.2 and 0.1, which do not own theirs."""
     fired = torch.zeros(2, NEURONS).long()
     fired[:, 3], fired[0, 7], fired[1, 7] = 90, 20, 10
-    sets = by_penalised_entropy(activity_of(fired, torch.tensor([100, 100])), count=1, owner_quantile=0.95)
+    activity = activity_of(fired, torch.tensor([100, 100]))
+    sets = by_penalised_entropy(activity, top_share=1 / NEURONS, owner_quantile=0.95)
     shares, harmonic = (2 / 3, 1 / 3), (1 + 1 / 2) / 2
     uneven = -sum(share * math.log(share) for share in shares) / math.log(2)
     crossing = (1 - uneven) / ((0.9 - 0.2) / harmonic)

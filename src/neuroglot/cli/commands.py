@@ -143,7 +143,7 @@ def _parameter(
     Defaults are shown as one would type them.
     """
     habits: dict[str, Any] = {} if default is True else {"negative": ""}
-    if isinstance(default, bool) or default in (None, ()):
+    if isinstance(default, bool) or default in (None, (), ""):
         habits["show_default"] = default is True
     elif isinstance(default, tuple):
         habits["show_default"] = _joined

@@ -74,8 +74,8 @@ class Record(OnModel, OnParallel, OnNeurons, CountedOptions):
         return Report([activity], title=f"Activity of {activity.signature['model']}", notes=over_long([activity]))
 
     def following(self, out: Path) -> tuple[str, ...]:
-        """Select neurons on the same texts."""
-        return ("select", self.model, "--corpus", self.corpus, "--part", "selection", "--out", f"{out}-selected")
+        """Select neurons from these counts."""
+        return ("select", "--activity", str(out), "--selector", "entropy", "--out", f"{out}-selected")
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.record import record
