@@ -102,7 +102,7 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
 
     def following(self, out: Path) -> tuple[str, ...]:
         """Tell the languages of the texts."""
-        return ("identify", str(out))
+        return ("identify", str(out), "--candidates", *(self.languages or ("LANGUAGES",)))
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.recipes.steps import REPORT_BYTES, writing

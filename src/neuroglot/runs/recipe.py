@@ -139,6 +139,15 @@ def option_types(recipe: type[Recipe]) -> dict[str, Any]:
     return _types[recipe]
 
 
+def help_of(recipe: type[Recipe]) -> dict[str, str]:
+    """The docstrings below the fields, each from the class that has the last word."""
+    from docstring_parser import parse_from_object
+
+    owners = [owner for owner in reversed(recipe.__mro__) if issubclass(owner, Recipe)]
+    documented = [part for owner in owners for part in parse_from_object(owner).params]
+    return {part.arg_name: " ".join((part.description or "").split()) for part in documented}
+
+
 def _adapter(recipe: type[Recipe], name: str) -> Any:
     from pydantic import ConfigDict, TypeAdapter
 
