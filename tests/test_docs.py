@@ -132,7 +132,7 @@ def test_what_is_found() -> None:
     assert len(PAGES) == 23
     assert sum(len(python_blocks(page)) for page in PAGES) == 33
     assert sum(len(commands(page)) for page in PAGES) == 53
-    assert sum(len(mentions(page)) for page in PAGES) == 58
+    assert sum(len(mentions(page)) for page in PAGES) == 63
 
 
 # ---- what the examples start from

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import torch
 from pydantic import AfterValidator, ConfigDict, NonNegativeInt, PlainSerializer, PlainValidator, TypeAdapter
 from pydantic import ValidationError as PydanticError
 from torch import Tensor
@@ -71,3 +72,17 @@ def from_json(stored: Any, form: type[Header], what: str) -> Header:
         raise ArtifactError(
             f"{what} has {field} = {str(fault['input'])[:SHOWN]!r}.", f"{fault['msg'].removeprefix('Value error, ')}."
         ) from error
+
+
+NOTHING_READ = torch.empty(0, dtype=torch.int64)  # hashes of no texts
+
+
+def hashes_of(tensors: dict[str, Tensor], path: Path | str) -> Tensor:
+    """The hashes of the texts that an artefact depends on, taken out of its tensors; none if it does not know them.
+
+    Raises `ArtifactError` if they are none.
+    """
+    hashes = tensors.pop("read", NOTHING_READ)
+    if hashes.dtype != torch.int64 or hashes.dim() != 1:
+        raise ArtifactError(f"{path} has hashes {hashes.dtype} {list(hashes.shape)}.", "Expected int64 [n].")
+    return hashes

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroglot.errors import ConfigError
-from neuroglot.generation.backend import FAILURES, Completion, check_prompts, check_stop, cut, judged
+from neuroglot.generation.backend import FAILURES, Completion, check_prompts, judged
 from neuroglot.generation.endpoint import Retrying, seconds_told
 from neuroglot.generation.protocol import Answer, parse, says_over_length
+from neuroglot.generation.stopping import check_stop, cut
 from tests.inference.server import said
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()

@@ -68,14 +68,14 @@ def entropy(column: list[float]) -> float:
     return -sum(rate / sum(column) * math.log(rate / sum(column)) for rate in column if rate > 0)
 
 
-def lowest_owned(cost: list[float], owned: list[set[int]], wanted: int, equal: bool) -> list[set[int]]:
-    if equal:
+def lowest_owned(cost: list[float], owned: list[set[int]], wanted: int, each: bool) -> list[set[int]]:
+    if each:
         return [top([-c if n in own else math.nan for n, c in enumerate(cost)], wanted) for own in owned]
     chosen = top([-c for c in cost], wanted)
     return [chosen & own for own in owned]
 
 
-def penalised(rates: Rows, wanted: int, quantile: float, penalty: float, equal: bool = False) -> list[set[int]]:
+def penalised(rates: Rows, wanted: int, quantile: float, penalty: float, each: bool = False) -> list[set[int]]:
     languages = len(rates)
     harmonic = sum(1 / j for j in range(1, languages + 1)) / languages
     cost = []
@@ -83,7 +83,7 @@ def penalised(rates: Rows, wanted: int, quantile: float, penalty: float, equal: 
         column = [row[neuron] for row in rates]
         cost.append(entropy(column) / math.log(languages) - penalty * max(column) / harmonic)
     owned = [{n for n in range(NEURONS) if row[n] > bar(rates, quantile)} for row in rates]
-    return lowest_owned(cost, owned, wanted, equal)
+    return lowest_owned(cost, owned, wanted, each)
 
 
 def coverage(counts: list[list[int]], share: float, groups) -> list[set[int]]:

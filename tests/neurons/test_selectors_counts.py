@@ -125,16 +125,37 @@ def test_entropy_with_equal_sizes_equals_the_loops(seed: int, languages: int, co
 def test_entropy_takes_the_first_of_equal_neurons_and_keeps_an_empty_last_language() -> None:
     fired = torch.zeros(3, NEURONS).long()
     fired[0, [3, 9, 15]] = 80
-    sets = by_entropy(activity_of(fired, torch.tensor([100, 100, 100])), count=2, filter_quantile=0.5)
-    assert plain(sets) == [{3, 9}, set(), set()]
+    for amount in ({"count": 2}, {"top_share": 2 / NEURONS}):
+        sets = by_entropy(activity_of(fired, torch.tensor([100, 100, 100])), filter_quantile=0.5, **amount)
+        assert plain(sets) == [{3, 9}, set(), set()]
+
+
+@quick
+@given(SEEDS, st.integers(2, 4), st.integers(1, 9), st.sampled_from([0.3, 0.6, 0.9]))
+def test_a_count_is_for_each_language_and_a_share_for_all_of_them_by_entropy(
+    seed: int, languages: int, wanted: int, quantile: float
+) -> None:
+    activity = random_activity(languages, seed)
+    rates = activity.rates().tolist()
+    owned = [{n for n in range(NEURONS) if row[n] > bar(rates, quantile)} for row in rates]
+    candidates = set().union(*owned)
+    cost = [entropy([row[n] for row in rates]) if n in candidates else math.nan for n in range(NEURONS)]
+    options = {"filter_quantile": quantile, "owner_quantile": quantile}
+    for amount, each in (({"count": wanted}, True), ({"top_share": wanted / NEURONS}, False)):
+        sets = by_entropy(activity, **amount, **options)
+        assert plain(sets) == lowest_owned(cost, owned, wanted, each)
+        asked = {True: "each language", False: "all languages together"}[each]
+        signature = sets["l0"].signature
+        assert (signature["asked"], signature["asked_for"]) == (wanted, asked)
 
 
 @quick
 @given(SEEDS, st.integers(2, 4), COUNTS, st.sampled_from([0.3, 0.8, 0.95]), st.sampled_from([0.0, 0.07, 0.5]))
 def test_penalised_entropy_equals_the_loops(seed, languages: int, count: int, quantile: float, penalty: float) -> None:
     activity = random_activity(languages, seed)
-    sets = by_penalised_entropy(activity, count=count, owner_quantile=quantile, penalty=penalty)
-    assert plain(sets) == penalised(activity.rates().tolist(), count, quantile, penalty)
+    for amount, each in (({"count": count}, True), ({"top_share": count / NEURONS}, False)):
+        sets = by_penalised_entropy(activity, owner_quantile=quantile, penalty=penalty, **amount)
+        assert plain(sets) == penalised(activity.rates().tolist(), count, quantile, penalty, each)
 
 
 @quick
@@ -149,9 +170,9 @@ def test_the_penalty_is_the_largest_that_leaves_no_neuron_to_all(seed, languages
     low, high = 0.0, 0.2
     if agnostic(low) and agnostic(high):
         with pytest.raises(ConfigError, match="belongs to all languages"):
-            by_penalised_entropy(activity, count=count, owner_quantile=quantile)
+            by_penalised_entropy(activity, top_share=count / NEURONS, owner_quantile=quantile)
         return
-    sets = by_penalised_entropy(activity, count=count, owner_quantile=quantile)
+    sets = by_penalised_entropy(activity, top_share=count / NEURONS, owner_quantile=quantile)
     while agnostic(high) and high - low > 1e-3:
         middle = (low + high) / 2
         low, high = (low, middle) if agnostic(middle) else (middle, high)
@@ -164,7 +185,8 @@ def test_the_penalty_is_the_largest_that_leaves_no_neuron_to_all(seed, languages
 @quick
 @given(SEEDS, st.integers(2, 4))
 def test_kinds_are_numbers_of_owners(seed: int, languages: int) -> None:
-    sets = by_penalised_entropy(random_activity(languages, seed), count=12, owner_quantile=0.3, penalty=0.1)
+    options = {"top_share": 12 / NEURONS, "owner_quantile": 0.3, "penalty": 0.1}
+    sets = by_penalised_entropy(random_activity(languages, seed), **options)
     owners = [sum(n in members for members in plain(sets)) for n in range(NEURONS)]
     kinds = by_owner_count(sets)
     assert plain(kinds) == [
@@ -276,7 +298,8 @@ def test_random_sets_differ_by_seed_and_language_and_reach_every_neuron() -> Non
 def test_the_table_describes_every_selector_once() -> None:
     rows = describe_selectors()
     assert len(rows) == len(SELECTORS) == 13
-    assert all(list(row) == ["name", "source", "needs", "description"] and all(row.values()) for row in rows)
+    columns = ["name", "source", "needs", "activity", "share", "description"]
+    assert all(list(row) == columns and all(row.values()) for row in rows)
     assert len({row["description"] for row in rows}) == 13
 
 
@@ -291,7 +314,8 @@ def test_the_penalty_stays_below_that_at_which_a_neuron_of_all_is_selected() -> 
     """One neuron fires at 0.9 in both languages, which own it, another at 0.2 and 0.1, which do not own theirs."""
     fired = torch.zeros(2, NEURONS).long()
     fired[:, 3], fired[0, 7], fired[1, 7] = 90, 20, 10
-    sets = by_penalised_entropy(activity_of(fired, torch.tensor([100, 100])), count=1, owner_quantile=0.95)
+    activity = activity_of(fired, torch.tensor([100, 100]))
+    sets = by_penalised_entropy(activity, top_share=1 / NEURONS, owner_quantile=0.95)
     shares, harmonic = (2 / 3, 1 / 3), (1 + 1 / 2) / 2
     uneven = -sum(share * math.log(share) for share in shares) / math.log(2)
     crossing = (1 - uneven) / ((0.9 - 0.2) / harmonic)

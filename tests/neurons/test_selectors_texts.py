@@ -240,13 +240,36 @@ def test_scores_equal_the_loops(seed: int, languages: int, count: int, values: i
     tops = [top(row, count) for row in rows]
     assert plain(by_scores(scores, LAYOUT, names, count=count, contrast="none")) == tops
     others = [set().union(*(tops[k] for k in range(languages) if k != g)) for g in range(languages)]
-    assert plain(by_scores(scores, LAYOUT, names, count=count)) == [a - b for a, b in zip(tops, others, strict=True)]
+    apart = [a - b for a, b in zip(tops, others, strict=True)]
+    assert plain(by_scores(scores, LAYOUT, names, top_share=count / NEURONS)) == apart
     margins = []
     for g in range(languages):
         margins.append([rows[g][n] - max(rows[k][n] for k in range(languages) if k != g) for n in range(NEURONS)])
         margins[g][5] = math.nan
     got = by_scores(scores, LAYOUT, names, count=count, contrast="margin")
     assert plain(got) == [top(row, count) for row in margins]
+
+
+@quick
+@given(SEEDS, st.integers(2, 4), st.integers(1, 8), st.sampled_from([3, 10**6]))
+def test_differences_of_sets_grow_until_each_language_has_the_count(
+    seed: int, languages: int, count: int, values: int
+) -> None:
+    scores = torch.randint(0, values, (languages, NEURONS), generator=torch.Generator().manual_seed(seed)).double()
+    scores[0, 5] = math.nan
+    rows = scores.tolist()
+    expected = []
+    for g in range(languages):
+        others = [row for k, row in enumerate(rows) if k != g]
+        depths = range(NEURONS + 1)
+        apart = [top(rows[g], depth) - set().union(*(top(row, depth) for row in others)) for depth in depths]
+        wanted = min(count, max(map(len, apart)))
+        expected.append(next(found for found in apart if len(found) >= wanted))
+    sets = by_scores(scores, LAYOUT, NAMES[:languages], count=count)
+    assert plain(sets) == expected
+    assert max(map(len, expected)) <= count
+    if {len(found) for found in expected} == {count}:
+        assert plain(by_scores(scores, LAYOUT, NAMES[:languages], count=count, equal=True)) == expected
 
 
 def test_scores_that_do_not_fit_are_refused() -> None:

@@ -15,7 +15,7 @@ from neuroglot.recipes import all_recipes
 from neuroglot.recipes.analyze import Analyze
 from neuroglot.recipes.demo import Demo
 from neuroglot.runs.files import load_recipe
-from neuroglot.runs.recipe import Recipe, option_types
+from neuroglot.runs.recipe import Recipe, help_of, option_types
 from tests.recipes.every import EXAMPLES, stand_in, write_inputs
 
 every_recipe = pytest.mark.parametrize("command", all_recipes())
@@ -163,7 +163,7 @@ def _takes_no_mapping(kind: Any) -> bool:
 def test_no_description_is_typed_twice() -> None:
     typed: dict[str, set[type]] = {}
     for recipe in all_recipes().values():
-        for name, text in commands.help_of(recipe).items():
+        for name, text in help_of(recipe).items():
             owners = [owner for owner in recipe.__mro__ if name in vars(owner).get("__annotations__", {})]
             typed.setdefault(f"{name}: {text}", set()).add(owners[-1])
     assert {text for text, owners in typed.items() if len(owners) > 1} == set()

@@ -13,7 +13,16 @@ from torch import Tensor
 from neuroglot.activity.recording import HISTOGRAM_EDGES, Recording, Statistic
 from neuroglot.activity.tallies import MEASURES, Measure
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
-from neuroglot.headers import STRICT, Names, StoredLayout, StoredSignature, load_artefact, save_artefact
+from neuroglot.headers import (
+    NOTHING_READ,
+    STRICT,
+    Names,
+    StoredLayout,
+    StoredSignature,
+    hashes_of,
+    load_artefact,
+    save_artefact,
+)
 from neuroglot.layout import Layout
 from neuroglot.showing import Shown, known_facts, scores_in_short
 from neuroglot.signature import Signature
@@ -45,6 +54,8 @@ class Activity(Shown):
       routed to it for an expert, and one a text fewer in a decoder that holds the text behind a start token.
     * `statistics`: tensors of the recording's other statistics, `[G, N]` or `[G, N, bins]`, which `mean`, `variance`,
       `mean_magnitude`, `maximum` and `quantile` read.
+    * `read`: a hash of each text that was read, int64 in ascending order, so that neurons that are selected from the
+      counts are not proved on the same rows; empty if they are not known.
     """
 
     layout: Layout
@@ -55,6 +66,7 @@ class Activity(Shown):
     reached: Tensor
     signature: Signature
     statistics: Mapping[str, Tensor] = field(default_factory=dict)
+    read: Tensor = NOTHING_READ
 
     def __post_init__(self) -> None:
         languages, networks = len(self.languages), len(self.layout.network_widths)
@@ -190,20 +202,23 @@ class Activity(Shown):
             self.reached + other.reached,
             _merged(self.signature, other.signature, varying),
             {measure.name: _combined(measure, self, other) for measure in _measures(self.recording)},
+            torch.cat([self.read, other.read]).unique() if len(self.read) and len(other.read) else NOTHING_READ,
         )
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header."""
         header = RecordedHeader(self.layout, self.languages, self.recording, self.signature)
         counts = {name: getattr(self, name) for name in _COUNTS}
-        return save_artefact(path, "activity", counts | dict(self.statistics), header)
+        known = {"read": self.read} if len(self.read) else {}
+        return save_artefact(path, "activity", counts | dict(self.statistics) | known, header)
 
     @classmethod
     def load(cls, path: Path | str) -> Activity:
         """The activity in a file; raises `ArtifactError` where the file is anything else."""
         tensors, header = load_artefact(path, "activity", RecordedHeader, needed=_COUNTS)
         counts = {name: tensors.pop(name) for name in _COUNTS}
-        return cls(**vars(header) | counts, statistics=tensors)
+        read = hashes_of(tensors, path)
+        return cls(**vars(header) | counts, statistics=tensors, read=read)
 
 
 def _measures(recording: Recording) -> list[Measure]:

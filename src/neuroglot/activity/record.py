@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+import torch
+
 from neuroglot.activity.activity import Activity
 from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.activity.generated import read_again
@@ -16,6 +18,7 @@ from neuroglot.activity.recording import Recording
 from neuroglot.activity.sharing import Sharing
 from neuroglot.activity.tallies import ActivityTally, SharingTally, Tally
 from neuroglot.corpora.directed import Parallel
+from neuroglot.corpora.seen import text_hashes
 from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Generation
 from neuroglot.models.provenance import made_with
@@ -95,6 +98,7 @@ def record_several(
             **{name: total.cpu() for name, total in tally.totals.items() if name in ("fired", "tokens", "reached")},
             signature=made | tally.recording.signature | told,
             statistics={measure.name: tally.totals[measure.name].cpu() for measure in tally.measures},
+            read=torch.tensor(sorted(text_hashes(corpus)), dtype=torch.int64),
         )
         for tally in tallies
     )

@@ -5,9 +5,10 @@ import sys
 
 from cyclopts import App, Group
 
-from neuroglot.cli.commands import summary_of, usage_of
+from neuroglot.cli.commands import pasteable, summary_of, usage_of
 from neuroglot.cli.doctor import DOCTOR_EXAMPLES, doctor
 from neuroglot.cli.harness import HARNESS_EXAMPLES, harness
+from neuroglot.cli.init import INIT_EXAMPLES, init
 from neuroglot.cli.lazy import attribute_of
 from neuroglot.cli.models import MODELS_EXAMPLES, SELECTORS_EXAMPLES, models, selectors
 from neuroglot.cli.reporting import REPORT_EXAMPLES, report
@@ -46,14 +47,15 @@ for _command, _recipe in all_recipes().items():
         help=summary_of(_recipe),
         group=None if _second else GROUPS[_recipe.group],
         usage=usage_of(_recipe),
-        help_epilogue=f"Examples:\n{_recipe.examples}",
+        help_epilogue=pasteable(f"Examples:\n{_recipe.examples}"),
     )
-app.command(run, group=GROUPS[USE], help_epilogue=RUN_EXAMPLES)
-app.command(harness, group=GROUPS[USE], help_epilogue=HARNESS_EXAMPLES)
-app.command(models, group=GROUPS[HELP], help_epilogue=MODELS_EXAMPLES)
-app.command(selectors, group=GROUPS[HELP], help_epilogue=SELECTORS_EXAMPLES)
-app.command(report, group=GROUPS[HELP], help_epilogue=REPORT_EXAMPLES)
-app.command(doctor, group=GROUPS[HELP], help_epilogue=DOCTOR_EXAMPLES)
+app.command(run, group=GROUPS[USE], help_epilogue=pasteable(RUN_EXAMPLES))
+app.command(init, group=GROUPS[FIND], help_epilogue=pasteable(INIT_EXAMPLES))
+app.command(harness, group=GROUPS[USE], help_epilogue=pasteable(HARNESS_EXAMPLES))
+app.command(models, group=GROUPS[HELP], help_epilogue=pasteable(MODELS_EXAMPLES))
+app.command(selectors, group=GROUPS[HELP], help_epilogue=pasteable(SELECTORS_EXAMPLES))
+app.command(report, group=GROUPS[HELP], help_epilogue=pasteable(REPORT_EXAMPLES))
+app.command(doctor, group=GROUPS[HELP], help_epilogue=pasteable(DOCTOR_EXAMPLES))
 app.register_install_completion_command(help="Install shell completion for bash, zsh or fish.")
 for _name in ("--help", "--version", "--install-completion"):
     app[_name].group = GROUPS[HELP]

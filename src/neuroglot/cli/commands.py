@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -10,8 +12,9 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from cyclopts import Group, Parameter
 
-from neuroglot.runs.recipe import Recipe
+from neuroglot.runs.recipe import Recipe, help_of
 
+INDENT = " " * 4
 HEADINGS = ("Texts", "Model", "Neurons")  # groups of flags that several commands share, below their own
 OUTPUT = Group("Output", sort_key=99)
 
@@ -67,12 +70,32 @@ def summary_of(recipe: type[Recipe]) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
+def pasteable(examples: str, width: int = 0) -> str:
+    """Examples whose lines fit a terminal of this width, or of this one's: longer commands go on behind a backslash, so
+    that they can be pasted as they are shown.
+    """
+    width = width or shutil.get_terminal_size().columns
+    commands = re.sub(r" *\\\n *", " ", examples).splitlines()
+    return "\n".join(_broken(command, width) if command.startswith(INDENT) else command for command in commands)
+
+
+def _broken(command: str, width: int) -> str:
+    """One command in lines that fit, broken between its words."""
+    lines = [INDENT[:-1]]
+    for word in re.findall(r"""(?:"[^"]*"|'[^']*'|\S)+""", command):
+        if len(lines[-1]) + len(word) + 3 > width and lines[-1].strip():  # a space, and room for ` \`
+            lines.append(f"{INDENT}   ")
+        lines[-1] += f" {word}"
+    return " \\\n".join(lines)
+
+
 def usage_of(recipe: type[Recipe]) -> str:
     """The line above a command's help: what it needs, in the order in which people write it."""
     needed = [field.name for field in fields(recipe) if field.default is MISSING]
-    words = [name.upper() for name in recipe.positional]
+    words = [name.upper() if name in needed else f"[{name.upper()}]" for name in recipe.positional]
     words += [f"--{name.replace('_', '-')} {name.upper()}" for name in needed if name not in recipe.positional]
-    words += ["--out FOLDER"] if recipe.keeping == "folder" and recipe.default_out is None else []
+    if recipe.default_out is None:
+        words.append("--out FOLDER" if recipe.keeping == "folder" else "[--out FOLDER]")
     return " ".join(("Usage: neuroglot", recipe.command, *words, "[OPTIONS]"))
 
 
@@ -143,7 +166,7 @@ def _parameter(
     Defaults are shown as one would type them.
     """
     habits: dict[str, Any] = {} if default is True else {"negative": ""}
-    if isinstance(default, bool) or default in (None, ()):
+    if isinstance(default, bool) or default in (None, (), ""):
         habits["show_default"] = default is True
     elif isinstance(default, tuple):
         habits["show_default"] = _joined
@@ -166,15 +189,6 @@ def _heading_of(recipe: type[Recipe], name: str) -> dict[str, Any]:
     if heading is None:
         return {}
     return {"group": Group(heading, sort_key=10 + (HEADINGS.index(heading) if heading in HEADINGS else len(HEADINGS)))}
-
-
-def help_of(recipe: type[Recipe]) -> dict[str, str]:
-    """The docstrings below the fields, each from the class that has the last word."""
-    from docstring_parser import parse_from_object
-
-    owners = [owner for owner in reversed(recipe.__mro__) if issubclass(owner, Recipe)]
-    documented = [part for owner in owners for part in parse_from_object(owner).params]
-    return {part.arg_name: " ".join((part.description or "").split()) for part in documented}
 
 
 def _is_several(annotation: Any) -> bool:

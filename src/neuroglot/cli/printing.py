@@ -21,8 +21,13 @@ def print_finished(report: Report, out: Path | None, json: bool, following: Sequ
     report.print()
     if out is not None:
         print(f"\nReport: {out / 'report.html'}")
-        if following:
-            print(f"Next: neuroglot {shlex.join(following)}")
+        print_next(following)
+
+
+def print_next(words: Sequence[str]) -> None:
+    """A command that can be pasted; nothing for no words."""
+    if words:
+        print(f"Next: neuroglot {shlex.join(words)}")
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -134,12 +134,6 @@ def check_prompts(prompts: Sequence[Request]) -> None:
             )
 
 
-def check_stop(stop: Sequence[str]) -> None:
-    """Raise `ConfigError` for an empty stop string, or a text instead of a list."""
-    if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
-        raise ConfigError(f"stop={stop!r} was given.", "Expected is a list of texts that are not empty.")
-
-
 def _are_messages(prompt: object) -> bool:
     return (
         isinstance(prompt, Sequence)
@@ -152,9 +146,3 @@ def _are_messages(prompt: object) -> bool:
             for message in prompt
         )
     )
-
-
-def cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:
-    """The text before the first stop string in it, and whether there was one."""
-    places = [place for end in stop if (place := text.find(end)) >= 0]
-    return (text[: min(places)], True) if places else (text, False)

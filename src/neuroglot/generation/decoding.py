@@ -18,6 +18,7 @@ from transformers import GenerationConfig, LogitsProcessorList
 
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ConfigError
+from neuroglot.generation.stopping import check_stop, cut, stopping
 from neuroglot.models.finite import not_finite
 from neuroglot.models.locating import text_config
 from neuroglot.models.provenance import generation_signature, made_with
@@ -89,6 +90,8 @@ def generate(
     prompts: Corpus,
     decoding: Decoding | None = None,
     *,
+    stop: Sequence[str] = (),
+    chats: bool = False,
     token_budget: int = TOKEN_BUDGET,
     around: Callable[[Batch, Callable[[], Tensor]], Tensor] = lambda batch, run: run(),
     kept: Kept = NOTHING_KEPT,
@@ -96,11 +99,13 @@ def generate(
     """Continue every prompt; an intervention that is active around the call is in force.
 
     Prompts are padded on the left, which changes no text. Special tokens that the tokenizer puts behind a text are left
-    off, and rows in which a prompt leaves no room for `max_new_tokens` are dropped. `around(batch, run)` calls `run`
-    for each batch, and may watch the model meanwhile. A batch that is in `kept` is not generated again. Raises
+    off, and rows in which a prompt leaves no room for `max_new_tokens` are dropped. A text ends before the first of the
+    strings `stop`. `chats` are prompts that a chat template wrote, special tokens and all. `around(batch, run)` calls
+    `run` for each batch, and may watch the model meanwhile. A batch that is in `kept` is not generated again. Raises
     `UnsupportedModelError` for a model that is no decoder, or cannot generate.
     """
     decoding = decoding or Decoding()
+    check_stop(stop)
     view.require("next-token predictions")
     view.require("generated text")
     limit = context_limit(tokenizer, text_config(view.model))
@@ -110,7 +115,7 @@ def generate(
             f"max_new_tokens={decoding.max_new_tokens} was asked for.",
             f"Expected at most {limit - 1}, because the model's context has {limit} tokens.",  # type: ignore[operator]
         )
-    tokenized = tokenize(tokenizer, prompts, room, to_continue=True)
+    tokenized = tokenize(tokenizer, prompts, room, to_continue=True, special_tokens=not chats)
     unscored = tuple(replace(text, scored=(False,) * len(text.token_ids)) for text in tokenized.texts)
     tokenized = replace(tokenized, texts=unscored)  # scored are, from here on, the generated tokens
     config = generation_config(view, tokenizer, decoding)
@@ -119,11 +124,12 @@ def generate(
     torch.manual_seed(decoding.seed)
     with view.evaluating():
         for number, batch in enumerate(track(batches, "generating", len(batches))):
-            run = partial(around, batch, partial(continued, view, batch, config))
+            ends = stopping(tokenizer, batch.token_ids.shape[1], stop) if stop else None
+            run = partial(around, batch, partial(continued, view, batch, config, stopped=ends))
             sequences = _once(kept, f"batch-{number:06d}", run, view.model.device)
             for text, sequence in zip(batch.texts, sequences.tolist(), strict=True):
                 generated[text.language, text.row] = until_end(sequence, config.eos_token_id)
-    return _generation(view, tokenizer, prompts, tokenized, generated, decoding, token_budget)
+    return _generation(view, tokenizer, prompts, tokenized, generated, decoding, token_budget, stop)
 
 
 def drawn_with(decoding: Decoding, token_budget: int) -> Signature:
@@ -218,7 +224,7 @@ def continued(
     batch: Batch,
     config: GenerationConfig,
     begin: Sequence[int] = (),
-    stopping: Callable[..., Tensor] | None = None,
+    stopped: Callable[..., Tensor] | None = None,
 ) -> Tensor:
     """The generated part of each sequence, `[B, new tokens]`: behind the prompts of a decoder, which are padded on the
     left, or of a decoder beside an encoder, which begins with `begin`, or with its own start token.
@@ -231,7 +237,7 @@ def continued(
         config = copy.copy(config)
         config.decoder_start_token_id = begin[0]  # else another start token is put before
     model: Any = view.model
-    criteria = [stopping] if stopping else None
+    criteria = [stopped] if stopped else None
     checks = LogitsProcessorList([_finite_scores(model)])
     sequences: Tensor = model.generate(
         **given, generation_config=config, stopping_criteria=criteria, logits_processor=checks
@@ -259,17 +265,19 @@ def _generation(
     generated: Mapping[tuple[int, int], tuple[int, ...]],
     decoding: Decoding,
     token_budget: int,
+    stop: Sequence[str],
 ) -> Generation:
     rows = range(len(tokenized.ids))
     token_ids = {
         language: tuple(generated[place, row] for row in rows) for place, language in enumerate(tokenized.languages)
     }
     texts = {
-        language: tuple(str(tokenizer.decode(list(ids), skip_special_tokens=True)) for ids in column)
+        language: tuple(cut(str(tokenizer.decode(list(ids), skip_special_tokens=True)), stop)[0] for ids in column)
         for language, column in token_ids.items()
     }
     made = made_with(view, tokenizer, prompts, rows=len(tokenized.ids), dropped=len(tokenized.dropped))
     signature = made | decoding.signature | generation_signature(view.model) | drawn_with(decoding, token_budget)
+    signature |= Signature.of(stop=repr(tuple(stop))) if stop else Signature()
     read = tuple(_read(text, generated[text.language, text.row]) for text in tokenized.texts)
     return Generation(tokenized.languages, tokenized.ids, texts, token_ids, read, signature)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from neuroglot import extras
 from neuroglot.errors import ConfigError, EndpointError
-from neuroglot.generation.backend import Completion, Request, check_prompts, check_stop, judged
+from neuroglot.generation.backend import Completion, Request, check_prompts, judged
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.protocol import (
     PATHS,
@@ -31,6 +31,7 @@ from neuroglot.generation.protocol import (
     says_over_length,
     secret,
 )
+from neuroglot.generation.stopping import check_stop
 from neuroglot.models.provenance import made_with
 from neuroglot.progress import advancing
 from neuroglot.signature import Signature

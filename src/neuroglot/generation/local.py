@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError
-from neuroglot.generation.backend import ChatWriter, Completion, Request, check_prompts, check_stop, cut, judged
+from neuroglot.generation.backend import ChatWriter, Completion, Request, check_prompts, judged
 from neuroglot.generation.decoding import (
     Decoding,
     continued,
@@ -25,6 +25,7 @@ from neuroglot.generation.decoding import (
     padding_token,
     until_end,
 )
+from neuroglot.generation.stopping import check_stop, cut, stopping
 from neuroglot.models.locating import text_config
 from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import ModelView
@@ -36,8 +37,6 @@ from neuroglot.tokens.tokenizing import Text, context_limit, prompt_ids
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-STOP_TOKENS = 32  # the last ones, in which a stop string is looked for at each step
 
 
 @dataclass(frozen=True)
@@ -162,16 +161,7 @@ class LocalBackend:
         begin = self.told.begin if self.told else ()
         start = batch.token_ids.shape[1] if self._is_decoder else max(1, len(begin))
         config = generation_config(self.view, self.tokenizer, decoding)
-        return continued(self.view, batch, config, begin, self._stopping(start, stop) if stop else None)
-
-    def _stopping(self, start: int, stop: Sequence[str]) -> Callable[..., Tensor]:
-        """Which rows have just written a stop string; transformers' own criterion fails on some tokenizers."""
-
-        def stopped(sequences: Tensor, _: object, **__: object) -> Tensor:
-            ends = [cut(str(self.tokenizer.decode(row)), stop)[1] for row in sequences[:, start:][:, -STOP_TOKENS:]]
-            return torch.tensor(ends, device=sequences.device)
-
-        return stopped
+        return continued(self.view, batch, config, begin, stopping(self.tokenizer, start, stop) if stop else None)
 
     def _completion(self, prompt_tokens: int, sequence: list[int], stop: Sequence[str]) -> Completion:
         ends, padding = end_tokens(self.view, self.tokenizer), padding_token(self.view, self.tokenizer)

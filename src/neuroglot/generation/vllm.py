@@ -9,8 +9,9 @@ from typing import Any
 
 from neuroglot import extras
 from neuroglot.errors import ConfigError
-from neuroglot.generation.backend import ChatWriter, Completion, Request, check_prompts, check_stop, judged
+from neuroglot.generation.backend import ChatWriter, Completion, Request, check_prompts, judged
 from neuroglot.generation.decoding import Decoding
+from neuroglot.generation.stopping import check_stop
 from neuroglot.models.provenance import made_with
 from neuroglot.signature import Signature
 from neuroglot.tokens.tokenizing import prompt_ids

@@ -12,13 +12,20 @@ import torch
 from torch import Tensor
 
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
-from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
+from neuroglot.headers import (
+    NOTHING_READ,
+    STRICT,
+    StoredLayout,
+    StoredSignature,
+    hashes_of,
+    load_artefact,
+    save_artefact,
+)
 from neuroglot.layout import Layout
 from neuroglot.showing import Shown
 from neuroglot.signature import Signature, merged, short_hash
 
 NO_PROVENANCE = Signature()
-NOTHING_READ = torch.empty(0, dtype=torch.int64)
 
 
 def selection_of(signature: Signature) -> Signature:
@@ -188,10 +195,7 @@ class NeuronSet(Shown):
             raise ArtifactError(f"{path} lists neurons out of range or order.", f"Expected 0–{neurons - 1}.")
         members = torch.zeros(neurons, dtype=torch.bool)
         members[tensors["indices"]] = True
-        read = tensors.get("read", NOTHING_READ)
-        if read.dtype != torch.int64 or read.dim() != 1:
-            raise ArtifactError(f"{path} has hashes {read.dtype} {list(read.shape)}.", "Expected int64 [n].")
-        return cls(header.layout, members, header.signature, read)
+        return cls(header.layout, members, header.signature, hashes_of(tensors, path))
 
 
 def _ascending(indices: Tensor, end: int) -> bool:

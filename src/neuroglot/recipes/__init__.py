@@ -11,7 +11,7 @@ from typing import Any
 
 from neuroglot.runs.recipe import Recipe
 
-HELPERS = {"artefacts", "options", "steps", "training_options"}  # modules that hold no recipe
+HELPERS = {"artefacts", "options", "starting", "steps", "training_options"}  # modules that hold no recipe
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroglot.recipes.options import FIND, Controlled, Natural, OnModel, OnNeurons, Positive, Share
@@ -56,7 +57,7 @@ class Analyze(OnModel, OnParallel, OnNeurons, Controlled):
     positional = ("model",)
 
     top_share: Share = 0.05
-    """Share of all neurons to select as language-specific, those of lowest entropy."""
+    """Share of all neurons to select as language-specific, of all languages together: those of lowest entropy."""
 
     filter_quantile: float = 0.95
     """Quantile of all firing rates that a neuron must pass in some language to be selected."""
@@ -117,6 +118,10 @@ class Analyze(OnModel, OnParallel, OnNeurons, Controlled):
             notes=self._notes(inputs, activity, on_tasks=len(results) > 1),
             texts=self._texts(run, inputs, sets),
         )
+
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Read the report in a browser."""
+        return ("report", str(out), "--serve")
 
     def price(self, inputs: AnalyzeInputs) -> Price:
         """Two readings of the rows to select on, an ablation on others, and tasks, on some of them an ablation."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from neuroglot.errors import ArtifactError, ConfigError
+
+if TYPE_CHECKING:
+    from neuroglot.runs.recipe import Recipe
 
 ACTIVITY, MASKS, STEERING = "activity.safetensors", "masks.safetensors", "steering.safetensors"
 GENERATED, CORPUS, TRANSLATIONS = "generated.jsonl", "corpus.jsonl", "translations.jsonl"
@@ -22,6 +26,19 @@ def artefact(path: Path, name: str) -> Path:
             "Masks of directions come from `neuroglot specialize select`." if is_sets else "",
         )
     return path / name
+
+
+def job_of(path: Path) -> Recipe | None:
+    """The job that wrote the run folder that was named, or the file in it; None if it is none."""
+    from neuroglot.errors import NeuroglotError
+    from neuroglot.recipes import all_recipes
+    from neuroglot.runs.files import FILE, load_recipe
+
+    folder = path if path.is_dir() else path.parent
+    try:
+        return load_recipe(folder, all_recipes()) if (folder / FILE).is_file() else None
+    except NeuroglotError:
+        return None  # of another version: only a hint is lost
 
 
 def neuron_files(folder: Path) -> dict[str, Path]:

@@ -45,5 +45,9 @@ class Demo(Recipe):
     def work(self, run: Run, inputs: AnalyzeInputs) -> Report:
         return self.job.work(run, inputs)
 
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Read the report in a browser."""
+        return ("report", str(out), "--serve")
+
     def price(self, inputs: AnalyzeInputs) -> Price:
         return self.job.price(inputs)

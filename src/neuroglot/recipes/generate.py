@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import GENERATED, STEERING, artefact, neuron_file
-from neuroglot.recipes.options import USE, Decoded, OnColumn, OnLanguages, OnModel
+from neuroglot.recipes.options import USE, Decoded, OnColumn, OnLanguages, OnModel, Positive
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price
     from neuroglot.runs.run import Run
+    from neuroglot.signature import Signature
 
 
 class _Inputs(NamedTuple):
     view: ModelView
     tokenizer: PreTrainedTokenizerBase
     prompts: Corpus
+    asked: Corpus  # the prompts as the model reads them
     steering: Steering | None
     off: NeuronSet | None
 
@@ -42,7 +44,9 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
     neuroglot generate lab --prompt "Der Preis ist" --max-new-tokens 20
     neuroglot generate lab --corpus prompts.tsv \\
         --ablate selected/de.safetensors --out without-german
-    neuroglot generate ./my-model --corpus prompts/ --steer to-german --json"""
+    neuroglot generate ./my-model --corpus prompts/ --steer to-german --json
+    neuroglot generate ./my-chat-model --prompt "Was kostet das?" \\
+        --chat --system "Answer in one sentence." --stop ". " """
     positional = ("model",)
     keeping = "optional"
 
@@ -59,11 +63,23 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
     """File of a neuron set, or a run folder with one: these neurons are off at all tokens, whatever the steering makes
     of them."""
 
+    chat: bool = False
+    """Ask in the tokenizer's chat template, each prompt as a user's turn."""
+
+    system: str | None = None
+    """What the system's turn says before; needs --chat."""
+
+    stop: tuple[str, ...] = ()
+    """Texts before the first of which an answer ends, beside the model's own end."""
+
+    token_budget: Positive = 4096
+    """Positions a batch, read and written, beams and all; fewer need less memory."""
+
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.interventions.steering import Steering
         from neuroglot.neurons import NeuronSet
 
-        self.decoding  # noqa: B018 (refuses options that contradict each other)
+        self._require_fitting()
         prompts = self._prompts(identity)
         steering = off = None
         if self.steer is not None:
@@ -75,7 +91,7 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
             steering.require_layout(view.layout)
         if off is not None:
             view.layout.require_same(off.layout, "The neuron set")
-        return _Inputs(view, tokenizer, prompts, steering, off)
+        return _Inputs(view, tokenizer, prompts, self._asked(identity, tokenizer, prompts), steering, off)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.generation.texts import GeneratedTexts
@@ -92,9 +108,42 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
         from neuroglot.recipes.steps import REPORT_BYTES, writing
         from neuroglot.runs.price import price
 
-        step = writing(*inputs[:3], self.max_new_tokens)
+        step = writing(inputs.view, inputs.tokenizer, inputs.asked, self.max_new_tokens)
         size = 4 * self.max_new_tokens * len(inputs.prompts) * len(inputs.prompts.languages)  # bytes of a token, about
         return price(*inputs[:2], [step], 2 * size, size + REPORT_BYTES)
+
+    def _require_fitting(self) -> None:
+        from neuroglot.errors import ConfigError
+        from neuroglot.generation.stopping import check_stop
+
+        self.decoding  # noqa: B018 (refuses options that contradict each other)
+        check_stop(self.stop)
+        if self.system is not None and not self.chat:
+            raise ConfigError("A system's turn was given without a chat.", "Expected chat (--chat) with it.")
+
+    def _asked(self, identity: Identity, tokenizer: PreTrainedTokenizerBase, prompts: Corpus) -> Corpus:
+        """The prompts as the model reads them: as they are, or written by the chat template, which is noted."""
+        if not self.chat:
+            return prompts
+        from dataclasses import replace
+
+        from neuroglot.generation.backend import ChatWriter
+        from neuroglot.models.provenance import prompts_signature
+
+        system = [{"role": "system", "content": self.system}] if self.system is not None else []
+        writer = ChatWriter(tokenizer)
+        texts = {
+            language: tuple(writer.write([*system, {"role": "user", "content": text}]) for text in column)
+            for language, column in prompts.texts.items()
+        }
+        identity.note("chats", prompts_signature(tokenizer, (text for column in texts.values() for text in column)))
+        return replace(prompts, texts=texts)
+
+    @property
+    def _chat_signature(self) -> Signature:
+        from neuroglot.signature import Signature
+
+        return Signature.of(chat=True, system=self.system) if self.chat else Signature()
 
     def _prompts(self, identity: Identity) -> Corpus:
         from neuroglot.corpora import Corpus
@@ -116,13 +165,16 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
         from neuroglot.interventions.steering import steering
         from neuroglot.interventions.switching import switch_off
 
-        view, tokenizer, prompts = inputs[:3]
+        view, tokenizer, prompts, asked = inputs[:4]
         with ExitStack() as changes:  # applied in order; the later one wins
             if inputs.steering is not None:
                 changes.enter_context(steering(view, inputs.steering))
             if inputs.off is not None:
                 changes.enter_context(switch_off(view, inputs.off))
-            generation = generate(view, tokenizer, prompts, self.decoding, kept=run.kept("batches"))
+            generation = generate(
+                view, tokenizer, asked, self.decoding, stop=self.stop, chats=self.chat, token_budget=self.token_budget,
+                kept=run.kept("batches"),
+            )  # fmt: skip
         rows = {row_id: row for row, row_id in enumerate(prompts.ids)}
         answered = prompts.take(rows[row_id] for row_id in generation.ids).texts
-        return GeneratedTexts(generation.ids, generation.texts, answered, generation.signature)
+        return GeneratedTexts(generation.ids, generation.texts, answered, generation.signature | self._chat_signature)

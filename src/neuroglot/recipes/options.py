@@ -152,6 +152,10 @@ class OnCorpus(OnTexts, OnLanguages):
 
     heading: ClassVar[str] = "Texts"
 
+    def same_texts(self) -> list[str]:
+        """The options that say from which texts the rows are, as they are written on the command line."""
+        return self.flags("corpus", "column", "on_missing", "suspicious", "split")
+
     def load_corpus(self, identity: Identity, languages: tuple[str, ...] | None = None) -> Corpus:
         """The corpus in the languages that are asked for, noted."""
         rows = read_corpus(self, self.corpus, languages or self.languages, self.column)

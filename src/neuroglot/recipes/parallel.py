@@ -71,6 +71,9 @@ class OnParallel(Directable, OnCorpus):
 
     heading: ClassVar[str] = "Texts"
 
+    def same_texts(self) -> list[str]:
+        return [*super().same_texts(), *self.flags("directions", "pivot", "tags")]
+
     def load_parallel(
         self, identity: Identity, family: Family, languages: tuple[str, ...] | None = None
     ) -> Corpus | Directed:

@@ -9,6 +9,8 @@ from neuroglot.recipes.options import FIND, CountedOptions, OnModel, OnNeurons
 from neuroglot.recipes.parallel import OnParallel
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.activity.recording import Recording
@@ -70,6 +72,10 @@ class Record(OnModel, OnParallel, OnNeurons, CountedOptions):
             lambda: record(*inputs, self.with_statistics, token_budget=self.token_budget, kept=self.kept_in(run)),
         )  # fmt: skip
         return Report([activity], title=f"Activity of {activity.signature['model']}", notes=over_long([activity]))
+
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Select neurons from these counts."""
+        return ("select", "--activity", str(out), "--selector", "entropy", "--out", f"{out}-selected")
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.record import record

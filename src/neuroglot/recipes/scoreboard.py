@@ -40,10 +40,10 @@ class Scoreboard(OnDevice, Directable, OnLanguages, OnColumn, OnNeurons, Control
     """Parallel text, as for `analyze`; one corpus for all models, or one a model."""
 
     count: Positive | None = None
-    """Number of neurons a language."""
+    """Number of neurons for each language."""
 
     top_share: Share | None = None
-    """The same as a share of all neurons; 1 % by default."""
+    """The same as a share of all neurons, for each language; 1 % by default."""
 
     selectors: tuple[str, ...] | None = None
     """Names of `neuroglot selectors`; all that take a number of neurons by default."""

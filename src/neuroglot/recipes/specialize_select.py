@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
 
-from neuroglot.recipes.artefacts import ACTIVITY, MASKS, artefact
-from neuroglot.recipes.options import USE, OnPivot
+from neuroglot.recipes.artefacts import ACTIVITY, MASKS, artefact, job_of
+from neuroglot.recipes.options import USE, OnModel, OnPivot
 
 if TYPE_CHECKING:
     from neuroglot.activity.activity import Activity
@@ -70,7 +70,10 @@ class SpecializeSelect(OnPivot):
 
     def following(self, out: Path) -> tuple[str, ...]:
         """Translate with those neurons only, other rows than those that were counted."""
-        return ("specialize", "evaluate", "MODEL", "--masks", str(out), "--corpus", "OTHER-TEXTS")
+        collected = job_of(self.activity)
+        model = collected.model if isinstance(collected, OnModel) else "MODEL"
+        texts = ("--corpus", "OTHER-TEXTS", *self.flags("pivot"))
+        return ("specialize", "evaluate", model, "--masks", str(out), *texts, "--out", f"{out}-evaluated")
 
     def price(self, inputs: Activity) -> Price:
         from neuroglot.recipes.steps import REPORT_BYTES

@@ -49,6 +49,10 @@ class Stages(Recipe):
         sections: list[Section] = [section for part in parts for section in part.sections]
         return Report(sections, title=f"{' → '.join(folders)}", notes=[note for part in parts for note in part.notes])
 
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Read the report in a browser."""
+        return ("report", str(out), "--serve")
+
     def price(self, inputs: dict[str, Recipe]) -> Price:
         from neuroglot.runs.identity import Identity
         from neuroglot.runs.price import together

@@ -97,6 +97,10 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
         section = translated_section(translated, len(corpus))
         return Report([section], title=f"{corpus.name} in {', '.join(corpus.languages)}")
 
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Analyse the model on the translations, which are a corpus."""
+        return ("analyze", self.model or "MODEL", "--corpus", str(out), "--out", f"{out}-analyzed")
+
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.generation.local import LocalBackend
         from neuroglot.recipes.steps import REPORT_BYTES

@@ -64,6 +64,17 @@ class Recipe:
         """The words of a command that goes on with what the run folder `out` holds; none if there is none to name."""
         return ()
 
+    def flags(self, *names: str) -> list[str]:
+        """These options as they are written on the command line, without those that have their default."""
+        defaults = {field.name: field.default for field in fields(self)}
+        words: list[str] = []
+        for name in names:
+            value = getattr(self, name)
+            if value != defaults[name]:
+                given = [] if value is True else value if isinstance(value, tuple) else [value]
+                words += [f"--{name.replace('_', '-')}", *map(str, given)]
+        return words
+
     def run(self, out: Path | str | None = None, *, resume: bool = False, overwrite: bool = False) -> Report:
         """Do the job and write the run folder `out`, whole or not at all; without `out` only the report is returned.
 
@@ -126,6 +137,15 @@ def option_types(recipe: type[Recipe]) -> dict[str, Any]:
         hints = get_type_hints(recipe, include_extras=True)
         _types[recipe] = {field.name: hints[field.name] for field in fields(recipe)}
     return _types[recipe]
+
+
+def help_of(recipe: type[Recipe]) -> dict[str, str]:
+    """The docstrings below the fields, each from the class that has the last word."""
+    from docstring_parser import parse_from_object
+
+    owners = [owner for owner in reversed(recipe.__mro__) if issubclass(owner, Recipe)]
+    documented = [part for owner in owners for part in parse_from_object(owner).params]
+    return {part.arg_name: " ".join((part.description or "").split()) for part in documented}
 
 
 def _adapter(recipe: type[Recipe], name: str) -> Any:

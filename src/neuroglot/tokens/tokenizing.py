@@ -65,16 +65,21 @@ class TokenizedCorpus:
 
 
 def tokenize(
-    tokenizer: PreTrainedTokenizerBase, corpus: Corpus, max_tokens: int | None = None, *, to_continue: bool = False
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    max_tokens: int | None = None,
+    *,
+    to_continue: bool = False,
+    special_tokens: bool = True,
 ) -> TokenizedCorpus:
     """Tokenise a corpus as the model expects it (special tokens added), dropping whole rows with an over-long text.
 
     A text cut in one language but not in another would no longer be parallel. Asked for are all tokens but the first
     (which nothing predicts) and special ones. `to_continue` leaves out special tokens behind the texts: a prompt that
-    ends with `</s>` goes on after the end of the text. Raises `CorpusError` if a text has no tokens or no row fits
-    `max_tokens`.
+    ends with `</s>` goes on after the end of the text. Without `special_tokens` none are added, as to what a chat
+    template wrote with its own. Raises `CorpusError` if a text has no tokens or no row fits `max_tokens`.
     """
-    columns = [encode(tokenizer, corpus, language) for language in corpus.languages]
+    columns = [encode(tokenizer, corpus, language, special_tokens=special_tokens) for language in corpus.languages]
     if to_continue:
         columns = [[text.open_ended() for text in column] for column in columns]
     rows = [
@@ -135,12 +140,17 @@ def context_limit(tokenizer: PreTrainedTokenizerBase, config: object) -> int | N
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, corpus: Corpus, language: str, first_row: int = 0, to_score: bool = True
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    language: str,
+    first_row: int = 0,
+    to_score: bool = True,
+    special_tokens: bool = True,
 ) -> list[Text]:
     """One language's texts, their rows counted from `first_row`; without `to_score` nothing is asked for, which is
     faster. Raises `CorpusError` if a text has no tokens of its own.
     """
-    encoding = token_ids_of(tokenizer, corpus.texts[language], offsets=to_score)
+    encoding = token_ids_of(tokenizer, corpus.texts[language], special_tokens=special_tokens, offsets=to_score)
     offsets = encoding.get("offset_mapping") or [None] * len(corpus)
     columns = zip(corpus.texts[language], encoding["input_ids"], encoding["special_tokens_mask"], offsets, strict=True)
     texts = []

@@ -20,6 +20,7 @@ from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.signature import Signature
 
 ONE_PERCENT = 0.01
+EACH, TOGETHER = "each language", "all languages together"  # for whom a number of neurons is
 Equal = bool | Literal["at most"]  # every language gets as many, or is refused; or gets at most as many
 
 
@@ -49,14 +50,16 @@ def descending(scores: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Size:
-    """How many neurons are selected: the number, whether every language must get it, and both as a signature.
+    """How many neurons are selected: the number, for whom it is, whether every language must get it, and a signature.
 
-    With `equal`, every language gets the number or the selection is refused; with "at most", it gets fewer where it has
-    fewer candidates.
+    A count is for each language, by every rule. A share of all neurons is for each language too, unless the rule's
+    source takes it of all languages `together`. With `equal` the number is for each language, and one with fewer
+    candidates is refused; with "at most", it gets fewer.
     """
 
     wanted: int
     equal: Equal
+    together: bool
     signature: Signature
 
     @classmethod
@@ -67,28 +70,32 @@ class Size:
         count: int | None,
         equal: Equal = False,
         default: float = ONE_PERCENT,
+        together: bool = False,
     ) -> Size:
         """A share of so many neurons, rounded half to even, or a count; raises `ConfigError` as `ranked` does."""
         if top_share is not None and count is not None:
             raise ConfigError(f"Got top_share={top_share} and count={count}.", "Expected one of them.")
-        equally = Signature.of(equal=equal) if equal else Signature()
+        together = together and count is None and not equal
+        asked = Signature.of(asked_for=TOGETHER if together else EACH, **({"equal": equal} if equal else {}))
         if count is None:
             share = default if top_share is None else top_share
             require_share("top_share", share)
-            return cls(round(share * neurons), equal, Signature.of(top_share=share) | equally)
+            wanted = round(share * neurons)
+            return cls(wanted, equal, together, Signature.of(top_share=share, asked=wanted) | asked)
         if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= neurons:
             raise ConfigError(f"Got count={count!r}.", f"Expected a whole number from 1 to the {neurons} neurons.")
-        return cls(count, equal, Signature.of(count=count) | equally)
+        return cls(count, equal, together, Signature.of(count=count, asked=count) | asked)
 
 
 def lowest_owned(cost: Tensor, owned: Tensor, size: Size) -> Tensor:
     """Members `[G, N]` of languages that own neurons `[G, N]` of low `cost [N]`, NaN being no candidate.
 
-    The wanted neurons of lowest cost, each for all its owners; or, where equal, as many of each language's own.
+    Of all languages together the wanted neurons of lowest cost, each for all its owners; else as many of each
+    language's own.
     """
-    if size.equal:
-        return highest((-cost).masked_fill(~owned, torch.nan), size.wanted)
-    return highest(-cost[None], size.wanted) & owned
+    if size.together:
+        return highest(-cost[None], size.wanted) & owned
+    return highest((-cost).masked_fill(~owned, torch.nan), size.wanted)
 
 
 def as_sets(

@@ -53,20 +53,22 @@ def by_entropy(
     """Language-specific neurons of each language by activation-probability entropy (LAPE, Tang et al. 2024, §2.2).
 
     1. A neuron is a candidate where its rate in some language is above the `filter_quantile` of all G·N rates.
-    2. The `top_share` of all N neurons (1 % by default), or the `count`, with the lowest entropy among candidates are
-       selected (fewer where there are fewer candidates; of equal entropies the neuron that comes first in the layout).
+    2. The `top_share` of all N neurons (1 % by default) with the lowest entropy among candidates are selected, for all
+       languages together (fewer where there are fewer candidates; of equal entropies the first in the layout).
     3. A selected neuron belongs to every language in which its rate is above the `owner_quantile` of all G·N rates, so
        that it may have several owners.
 
-    With `equal`, every language gets that many of the candidates that belong to it, those of lowest entropy; a language
-    with fewer is refused. Quantiles are elements, without interpolation, at the rank `round(quantile·G·N)`, and "above"
-    is strict, as in the reference (`filter_rate`, `top_rate` and `activation_bar_ratio` there). Where we differ: a
-    language without neurons gets an empty set rather than being left out, and never more than the candidates are
-    selected. Raises `ConfigError` for one language, shares outside (0, 1], or a language without tokens.
+    With a `count` instead, each language gets that many of the candidates that belong to it, those of lowest entropy,
+    or all it has; with `equal` it gets as many as the count or share says, or is refused.
+
+    Quantiles are elements, without interpolation, at the rank `round(quantile·G·N)`, and "above" is strict, as in the
+    reference (`filter_rate`, `top_rate` and `activation_bar_ratio` there). Where we differ: a language without neurons
+    gets an empty set rather than being left out, and never more than the candidates are selected. Raises `ConfigError`
+    for one language, shares outside (0, 1], or a language without tokens.
     """
     require_comparable(activity)
     rates = activity.rates(threshold)
-    size = Size.of(rates.shape[1], top_share, count, equal)
+    size = Size.of(rates.shape[1], top_share, count, equal, together=True)
     candidates = (rates > element_at(rates, filter_quantile, "filter_quantile")).any(0)
     owned = rates > element_at(rates, owner_quantile, "owner_quantile")
     members = lowest_owned(language_entropy(rates).masked_fill(~candidates, torch.nan), owned, size)
@@ -210,10 +212,11 @@ def by_penalised_entropy(
 ) -> dict[str, NeuronSet]:
     """Neurons of low entropy that also fire often, each for all languages that own it (Zhang et al. 2025, 2505.21505).
 
-    s = H(Q)/ln K − λ·max_k p_k / h; the lowest 1 % (or `top_share`, or `count`) are selected, without a filter, and
-    belong to every language with a rate above the `owner_quantile` of all. λ is the `penalty`; without one, the largest
-    in [0, 0.2], by bisection to 0.001, at which no selected neuron belongs to all K languages. `by_owner_count` sorts
-    the sets into language-specific, -related and -agnostic neurons; `equal` is as in `by_entropy`.
+    s = H(Q)/ln K − λ·max_k p_k / h; the lowest 1 % (or `top_share`) are selected for all languages together, without a
+    filter, and belong to every language with a rate above the `owner_quantile` of all. λ is the `penalty`; without one,
+    the largest in [0, 0.2], by bisection to 0.001, at which no selected neuron belongs to all K languages.
+    `by_owner_count` sorts the sets into language-specific, -related and -agnostic neurons; `count` and `equal` are
+    as in `by_entropy`.
 
     Where we differ: the end 0.2 is tried first, and where even λ = 0 leaves a neuron to all languages we refuse. A
     neuron that never fires is no candidate (there it has the entropy 0, and may take a place without an owner). The
@@ -221,7 +224,7 @@ def by_penalised_entropy(
     """
     require_comparable(activity)
     rates = activity.rates(threshold)
-    size = Size.of(rates.shape[1], top_share, count, equal)
+    size = Size.of(rates.shape[1], top_share, count, equal, together=True)
     owned = rates > element_at(rates, owner_quantile, "owner_quantile")
     used = _largest_penalty(rates, owned, size) if penalty is None else _valid(penalty)
     members = lowest_owned(penalised_entropy(rates, used), owned, size)

@@ -173,14 +173,15 @@ def by_overlap(
 
     S_kk' = Σ_b min(P_kb, P_k'b) is the overlap of two languages; the cost of parting them is the largest overlap across
     the two groups, and the best parting has the lowest cost, which single linkage finds. Selected are neurons with a
-    cost at or below τ, the `quantile` (1 %) of all overlaps of pairs, or a `top_share` or `count` of lowest cost. They
-    belong to the languages of the smaller group: one language (single-language neurons) or more (multi-language).
+    cost at or below τ, the `quantile` (1 %) of all overlaps of pairs, or for each language a `top_share` or `count` of
+    lowest cost. They belong to the languages of the smaller group: one language (single-language neurons) or more
+    (multi-language).
 
     Where we differ: the source has 400 bins of gated activations; the statistic `histogram` has fixed bins, each twice
     as wide as the one before, of sampled tokens at the recording's site, so that overlaps are coarser and larger. Two
-    groups of equal size both own the neuron, with two languages always. `equal` is as in `by_entropy`. A neuron without
-    samples in some language is no candidate. Raises `ConfigError` for one language, a language without tokens, a
-    histogram that was not recorded or is empty, or `equal` without an amount.
+    groups of equal size both own the neuron, with two languages always. A neuron without samples in some
+    language is no candidate. Raises `ConfigError` for one language, a language without tokens, a histogram that was not
+    recorded or is empty, or `equal` without an amount.
     """
     require_comparable(activity)
     overlaps, cost, side = partings(histogram_of(activity))

@@ -13,9 +13,11 @@ from neuroglot.errors import ConfigError, LayoutMismatchError
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
 from neuroglot.neurons.rules.common import (
+    EACH,
     Equal,
     Size,
     as_sets,
+    descending,
     highest,
     require_comparable,
     require_languages,
@@ -144,31 +146,59 @@ def by_scores(
 ) -> dict[str, NeuronSet]:
     """Neurons that score high for one language and not for the others, from `[G, N]` (as in CRANE, 2026, 2601.04664).
 
-    * `sets`, as there: top_ℓ − ∪_{k≠ℓ} top_k, top_ℓ being the `top_share` (1 % by default) or `count` of highest score.
-      The differences are smaller than that, and of different sizes.
-    * `margin`: the same number of highest score_ℓ − max_{k≠ℓ} score_k, which is ours; sets of equal size.
+    * `sets`, as there: top_ℓ − ∪_{k≠ℓ} top_k, top_ℓ being the `top_share` (1 % by default) of highest score. The
+      differences are smaller than that, and of different sizes. With a `count`, the top of a language and of the others
+      grows until the difference holds so many, or, if it never does, to where it holds most.
+    * `margin`: that number of highest score_ℓ − max_{k≠ℓ} score_k, which is ours; sets of equal size.
     * `none`: top_ℓ.
 
     Scores may be any, the source's are layer-wise relevance; NaN is no candidate, in a margin for all languages. Where
     we differ: the release states the difference of sets for a target against other languages; we take all others.
-    Raises `ConfigError` for one language, another contrast, or `sets` with `equal`; `LayoutMismatchError` for other
-    shapes.
+    Raises `ConfigError` for one language, another contrast, or `sets` of a share with `equal`; `LayoutMismatchError`
+    for other shapes.
     """
     require_languages(languages)
     require_neurons(scores, layout, "scores")
     if len(scores) != len(languages):
         raise LayoutMismatchError(f"Got scores of {len(scores)} languages.", f"Expected {len(languages)}.")
-    if contrast not in get_args(Contrast) or (contrast == "sets" and equal is True):
+    if contrast not in get_args(Contrast) or (contrast == "sets" and equal is True and count is None):
         raise ConfigError(
             f"Got contrast={contrast!r} with equal={equal}.",
-            f"Expected one of {', '.join(get_args(Contrast))}; differences of sets are not of equal size.",
+            f"Expected one of {', '.join(get_args(Contrast))}; differences of sets are of equal size by a count only.",
         )
     size = Size.of(layout.neuron_count, top_share, count, equal)
-    members = highest(margins(scores) if contrast == "margin" else scores, size.wanted)
-    if contrast == "sets":
-        members &= members.sum(0) == 1
-    rule = Signature.of(rule="scores", contrast=contrast)
-    return as_sets(members, languages, layout, signature | rule | size.signature, size)
+    if contrast == "sets" and count is not None:
+        members = grown_differences(scores, size.wanted)
+    else:
+        members = highest(margins(scores) if contrast == "margin" else scores, size.wanted)
+        members &= (members.sum(0) == 1) | torch.tensor(contrast != "sets")
+    rule = Signature.of(rule="scores", contrast=contrast) | size.signature
+    if contrast == "sets" and count is None:
+        rule |= Signature.of(asked_for=f"{EACH}, of which others' are left out")
+    return as_sets(members, languages, layout, signature | rule, size)
+
+
+def grown_differences(scores: Tensor, wanted: int) -> Tensor:
+    """For each language top_ℓ(K) − ∪_{k≠ℓ} top_k(K), at the least K at which it has `wanted` neurons, or else most:
+    `[G, N]` → bool `[G, N]`.
+
+    With ranks r from 0, neuron n is in the difference if r_ℓ(n) < K ≤ r_k(n) for all other k; NaN has no rank. As K
+    grows by 1, one neuron enters at most, so that the number is met exactly.
+    """
+    neurons = scores.shape[1]
+    places = torch.arange(neurons).expand(scores.shape)
+    ranks = torch.empty_like(places).scatter_(1, descending(scores), places).masked_fill(scores.isnan(), neurons)
+    members = torch.zeros_like(ranks, dtype=torch.bool)
+    for language, own in enumerate(ranks):
+        others = torch.cat([ranks[:language], ranks[language + 1 :]]).amin(0)
+        enters = own < others
+        steps = torch.zeros(neurons + 2, dtype=torch.int64)
+        steps.index_add_(0, own[enters] + 1, torch.ones_like(own[enters]))
+        steps.index_add_(0, others[enters] + 1, -torch.ones_like(own[enters]))
+        sizes = steps.cumsum(0)[: neurons + 1]
+        depth = int((sizes >= min(wanted, int(sizes.max()))).long().argmax())
+        members[language] = (own < depth) & (others >= depth)
+    return members
 
 
 def margins(scores: Tensor) -> Tensor:

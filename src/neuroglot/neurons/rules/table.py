@@ -14,7 +14,7 @@ from neuroglot.activity.activity import Activity
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NeuronSet
-from neuroglot.neurons.rules.common import require_share
+from neuroglot.neurons.rules.common import EACH, TOGETHER, require_share
 from neuroglot.neurons.rules.rates import by_coverage, by_entropy, by_penalised_entropy, by_percentile
 from neuroglot.neurons.rules.responses import by_average_precision, by_overlap, by_probe
 from neuroglot.neurons.rules.scores import at_random, by_magnitude, by_mean_difference, by_scores
@@ -24,6 +24,7 @@ from neuroglot.signature import Signature
 Needs = Literal["counts", "moments", "magnitude", "histogram", "responses", "importance", "gradients"]
 
 SHARES = {"top_share", "filter_quantile", "owner_quantile", "percentile", "quantile", "coverage"}
+RECORDED: tuple[Needs, ...] = ("counts", "moments", "magnitude", "histogram")  # what an activity may hold
 NEEDS: dict[Needs, str] = {
     "counts": "how often neurons fire",
     "moments": "means and variances of activations",
@@ -52,6 +53,12 @@ class Evidence:
     gradients: Tensor | None = None
     read: frozenset[int] = frozenset()
 
+    @classmethod
+    def recorded(cls, activity: Activity) -> Evidence:
+        """The evidence that an activity is, for the selectors that need no more."""
+        read = frozenset(activity.read.tolist())
+        return cls(activity.layout, activity.languages, activity.signature, activity=activity, read=read)
+
 
 @dataclass(frozen=True)
 class Selector:
@@ -62,6 +69,7 @@ class Selector:
     needs: Needs
     source: str
     description: str
+    share_for: str = EACH  # for whom a `top_share` is; a `count` is for each language
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -69,6 +77,24 @@ class Selector:
         parameters = inspect.signature(self.select).parameters.values()
         keywords = [one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY]
         return tuple(name for name in keywords if name != "signature")
+
+    @property
+    def recording(self) -> str:
+        """Which recorded activity it selects from: `any`, one with a statistic, or `none`."""
+        if self.needs not in RECORDED:
+            return "none"
+        return "any" if self.needs == "counts" else f"--statistics {self.needs}"
+
+    def require_recorded(self, activity: Activity) -> None:
+        """Raise `ConfigError` if it needs more than the activity holds."""
+        if self.needs in ("counts", *activity.recording.statistics):
+            return
+        if self.needs in RECORDED:
+            expected = "Expected an activity with them.", f"Record it with {self.recording}."
+        else:
+            others = ", ".join(name for name, selector in SELECTORS.items() if selector.needs in RECORDED)
+            expected = f"An activity is enough for {others}.", "Give the model and a corpus instead."
+        raise ConfigError(f"The selector {self.name!r} needs {NEEDS[self.needs]}.", *expected)
 
     def sets(self, evidence: Evidence, **options: Any) -> dict[str, NeuronSet]:
         """Each language's set by this selector; raises `ConfigError` where the evidence lacks what it needs."""
@@ -135,10 +161,12 @@ SELECTORS: dict[str, Selector] = {
         Selector(
             "entropy", by_entropy, "counts", "LAPE, Tang et al. 2024 (2402.16438), §2.2",
             "Lowest entropy of firing rates over languages; each neuron for all languages in which it fires often.",
+            TOGETHER,
         ),
         Selector(
             "penalised-entropy", by_penalised_entropy, "counts", "Zhang et al. 2025 (2505.21505)",
             "Low entropy less a penalty on strong firing, as large as leaves no neuron to all languages.",
+            TOGETHER,
         ),
         Selector(
             "percentile", by_percentile, "histogram", "act-prob-90p, Mondal et al. 2025 (2503.17456)",
@@ -208,12 +236,15 @@ def selector_named(name: str) -> Selector:
 
 
 def describe_selectors() -> list[dict[str, str]]:
-    """The table as plain text, a row a selector: name, source, needs, description."""
+    """The table as plain text, a row a selector: name, source, needs, from which recorded
+    activity it selects, for whom a share is, description."""
     return [
         {
             "name": selector.name,
             "source": selector.source,
             "needs": NEEDS[selector.needs],
+            "activity": selector.recording,
+            "share": f"for {selector.share_for}" if "top_share" in selector.options else "none",
             "description": selector.description,
         }
         for selector in SELECTORS.values()

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
+import torch
 
 from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.prompts import PromptComparison
 from neuroglot.neurons.comparing import Join, average_linkage, find_peaks, overlap_matrix, thinned_ranks
 from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.neurons.rules.common import TOGETHER
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import WRITTEN_IN_CELLS, Panel, heat_maps
@@ -31,6 +33,7 @@ from neuroglot.reports.wording import (
     plural,
 )
 
+MOST_ADDED = 6  # sizes that are written out
 SHARE = "share of the layer's neurons"
 
 
@@ -41,7 +44,8 @@ def _(sets: Mapping[str, NeuronSet]) -> Section:
         raise refusal(f"a {type(sets).__name__} of {type(next(iter(sets.values()), None)).__name__}")
     overlap = overlap_matrix(sets).tolist()
     tree = tree_figure(tuple(sets), overlap)
-    parts = (_sizes_sentence(sets), _overlap_sentence(tuple(sets), overlap), _layer_sentence(sets))
+    sizes = _sizes_sentence(sets), _asked_sentence(sets)
+    parts = (*sizes, _overlap_sentence(tuple(sets), overlap), _layer_sentence(sets))
     return Section(
         key="neuron-sets",
         title="Each language's own neurons",
@@ -83,6 +87,23 @@ def _sizes_sentence(sets: Mapping[str, NeuronSet]) -> str:
     if sizes[most]:
         text += f"; the largest belongs to {language_label(most)} ({percent(sizes[most] / total)})"
     return f"{text}. {_empty(empty)}".strip()
+
+
+def _asked_sentence(sets: Mapping[str, NeuronSet]) -> str:
+    """How many neurons were asked for, for whom, and how many these are: `3 + 8 + 1 neurons: 12 in all, as asked`."""
+    first = next(iter(sets.values()))
+    asked, asked_for = first.signature.get("asked"), first.signature.get("asked_for")
+    sizes = [len(neurons) for neurons in sets.values()]
+    if not isinstance(asked, int) or any(neurons.signature.get("asked") != asked for neurons in sets.values()):
+        return ""
+    if asked_for != TOGETHER:
+        is_met = set(sizes) == {asked}
+        return f"{asked:,} for {asked_for}, as asked." if is_met else f"Asked for were {asked:,} for {asked_for}."
+    different = int(torch.stack([neurons.members for neurons in sets.values()]).any(0).sum())
+    added = f"{' + '.join(f'{size:,}' for size in sizes)} neurons: " if len(sizes) <= MOST_ADDED else ""
+    shared = "different ones " if sum(sizes) != different else ""
+    met = ", as asked" if different == asked else f", of {asked:,} asked"
+    return f"{added}{different:,} {shared}in all{met} for {asked_for}."
 
 
 def _empty(languages: list[str]) -> str:
