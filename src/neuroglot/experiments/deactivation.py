@@ -25,7 +25,7 @@ from neuroglot.experiments.deactivation_scoring import (
     of_equal_size,
     random_masks,
 )
-from neuroglot.experiments.evaluation import LOGIT_BUDGET
+from neuroglot.experiments.scoring import LOGIT_BUDGET
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.models.locating import text_config
 from neuroglot.models.provenance import generation_signature, made_with

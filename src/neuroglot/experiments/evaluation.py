@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -13,20 +12,16 @@ from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.directed import Directed
 from neuroglot.corpora.seen import rows_with
 from neuroglot.errors import ConfigError, CorpusError
-from neuroglot.interventions.switching import switch_off
+from neuroglot.experiments.scoring import Condition, counts_of
 from neuroglot.metrics.ablation import AblationMatrix
-from neuroglot.metrics.metrics import Evaluation, Metric, Predictions
-from neuroglot.models.finite import not_finite
-from neuroglot.models.locating import text_config
+from neuroglot.metrics.metrics import Evaluation, Metric
 from neuroglot.models.provenance import made_with, model_signature
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet, described_sets
 from neuroglot.neurons.rules.rates import at_random_like
-from neuroglot.progress import track
 from neuroglot.signature import Signature, seed_of
 from neuroglot.storage import NOTHING_KEPT, Kept
-from neuroglot.tokens.asked import AskedTokens, Readable, answered, asked_tokens
-from neuroglot.tokens.batches import TOKEN_BUDGET, Batch
+from neuroglot.tokens.asked import AskedTokens, Readable, asked_tokens
 from neuroglot.tokens.examples import Unfit
 from neuroglot.tokens.masking import READINGS
 from neuroglot.tokens.reading import read_as
@@ -36,7 +31,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SameRows = Literal["refuse", "allow"]
-LOGIT_BUDGET = 2**25  # padded tokens × vocabulary a batch: 128 MiB of float32
 
 
 def evaluate(
@@ -61,7 +55,7 @@ def evaluate(
     if none is left.
     """
     asked = _asked(view, tokenizer, data, metric, unfit)
-    counts = kept.once("counts", lambda: {"counts": _counts(view, asked, metric)})["counts"]
+    (counts,) = counts_of(view, asked, metric, [Condition(NeuronSet.empty(view.layout))], kept=kept)
     signature = _made_with(view, tokenizer, data, asked, metric)
     groups, repeated = _independent(data, asked)
     return Evaluation(
@@ -88,7 +82,7 @@ def ablation_matrix(
 
     Random sets have as many neurons in every layer, or expert, as the set they stand beside, and are scored on `all`
     languages, or on the set's `own` only, which is all that the headline needs. They differ by seed, draw, language and
-    the `rule` that they are a control of. What each condition gave is kept in `kept`; `unfit` rows are as in
+    the `rule` that they are a control of. What each batch gave is kept in `kept`; `unfit` rows are as in
     `evaluate`. Rows that the sets were selected on are refused, because neurons that were chosen for what they do there
     look better than they are; with `same_rows="allow"` the result says how many there are. Rows that share a text count
     as one. Raises `ConfigError` unless `sets` has exactly the languages of `data`, in any order, and `CorpusError` for
@@ -99,25 +93,18 @@ def ablation_matrix(
     languages = asked.tokens.languages
     _require_languages(languages, sets, draws)
     own = [sets[language] for language in languages]
+    for neurons in own:
+        view.layout.require_same(neurons.layout, "The neuron set")
     random = [
         (at_random_like(neurons, control_seed(seed, draw, language, rule)), index)
         for draw in range(draws)
         for index, (language, neurons) in enumerate(zip(languages, own, strict=True))
     ]
-    conditions: list[tuple[NeuronSet, int | None]] = [(NeuronSet.empty(view.layout), None)]
-    conditions += [(neurons, None) for neurons in own]
-    conditions += [(neurons, place if random_on == "own" else None) for neurons, place in random]
-
-    def scored(neurons: NeuronSet, only: int | None) -> dict[str, Tensor]:
-        with switch_off(view, neurons):
-            return {"counts": _counts(view, asked, metric, only)}
-
+    conditions = [Condition(neurons) for neurons in (NeuronSet.empty(view.layout), *own)]
+    conditions += [Condition(neurons, index if random_on == "own" else None) for neurons, index in random]
     groups, repeated = _independent(data, asked)
-    counts = [
-        kept.once(f"condition-{number}", partial(scored, *condition))["counts"]
-        for number, condition in track(enumerate(conditions), f"switching off on {data.name}", len(conditions))
-    ]
-    counts = [_together(part, groups) for part in counts]
+    by_condition = counts_of(view, asked, metric, conditions, f"switching off on {data.name}", kept)
+    counts = [_together(part, groups) for part in by_condition]
     shape = (draws, len(own), *counts[0].shape)
     options = Signature.of(value=0, random_draws=draws, random_on=random_on, seed=seed, same_rows=seen or None)
     made = _made_with(view, tokenizer, data, asked, metric) | _selected_elsewhere(view, sets)
@@ -198,42 +185,6 @@ def _asked(
     asked = asked_tokens(view, tokenizer, data, unfit)
     refuse_unknown(tokenizer, asked.tokens)
     return asked
-
-
-def _token_budget(view: ModelView) -> int:
-    return max(1, min(TOKEN_BUDGET, LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
-
-
-def _counts(view: ModelView, asked: AskedTokens, metric: Metric, only: int | None = None) -> Tensor:
-    """The metric's counts by row and language: `[R, G, C]`, float64; NaN for languages other than the `only` one."""
-    counts: Tensor | None = None
-    languages, batches = asked.tokens.languages, asked.batches(_token_budget(view), only)
-    others = [] if only is None else [index for index in range(len(languages)) if index != only]
-    with view.evaluating():
-        for batch in track(batches, "scoring", len(batches)):
-            batch_counts = metric.counts(_predictions(view, batch.to(view.model.device), languages)).cpu()
-            if counts is None:
-                shape = len(asked.tokens.ids), len(languages), batch_counts.shape[1]
-                counts = torch.zeros(shape, dtype=torch.float64)
-                counts[:, others] = torch.nan
-            rows = torch.tensor([text.row for text in batch.texts])
-            texts = rows, torch.tensor([text.language for text in batch.texts])
-            counts.index_put_(texts, batch_counts, accumulate=True)  # a masked text is read several times
-    if counts is None:
-        raise ConfigError("There is nothing to score.", "Expected at least one text.")
-    return counts
-
-
-def _predictions(view: ModelView, batch: Batch, languages: tuple[str, ...]) -> Predictions:
-    """One forward; only logits of tokens that are asked for are kept. Refuses those that are no numbers."""
-    logits, targets, scored = answered(view, batch)
-    best = logits.amax(-1).masked_fill(~scored, 0.0)  # NaN where one is; −∞ elsewhere means "never"
-    if not bool(best.isfinite().all()):
-        broken = dict(enumerate((~best.isfinite()).sum(1).tolist()))
-        tokens = {index: count for index, count in broken.items() if count}
-        raise not_finite(view.model, "Scores of tokens are", dict(enumerate(batch.texts)), tokens, languages)
-    text_bytes = torch.tensor([text.scored_bytes for text in batch.texts], device=logits.device)
-    return Predictions(logits[scored].float(), targets[scored], scored, text_bytes)
 
 
 def _require_languages(languages: tuple[str, ...], sets: Mapping[str, NeuronSet], draws: int) -> None:

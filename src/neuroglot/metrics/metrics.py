@@ -5,8 +5,9 @@ free.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -24,26 +25,32 @@ SHARE_RIGHT = "share right"  # the unit of answers that are right or wrong
 class Predictions:
     """What a model said of a batch, computed when it is asked for: a metric pays for what it reads.
 
-    `logits [M, V]` and `targets [M]` of the M tokens that `scored [B, T]` marks, and how many bytes of UTF-8 they
-    make up in each text, `text_bytes [B]`.
+    `logits()` gives those of the M tokens that `scored [B, T]` marks, some tokens at a time, `[tokens, V]`; `targets
+    [M]` are the right ones, and `text_bytes [B]` how many bytes of UTF-8 they make up in each text.
     """
 
-    logits: Tensor
+    logits: Callable[[], Iterable[Tensor]]
     targets: Tensor
     scored: Tensor
     text_bytes: Tensor
 
     def losses(self) -> Tensor:
         """Negative natural log probability of each scored token, 0 elsewhere: `[B, T]`."""
-        losses = torch.zeros(self.scored.shape, device=self.logits.device)
-        losses[self.scored] = torch.nn.functional.cross_entropy(self.logits, self.targets, reduction="none")
-        return losses
+        losses = torch.zeros(self.scored.shape, device=self.targets.device)
+        return self._filled(losses, partial(torch.nn.functional.cross_entropy, reduction="none"))
 
     def ranked_first(self) -> Tensor:
         """Whether greedy decoding would write this token, for scored tokens; True elsewhere: `[B, T]`."""
-        first = torch.ones_like(self.scored)
-        first[self.scored] = self.logits.argmax(-1) == self.targets
-        return first
+        return self._filled(torch.ones_like(self.scored), lambda logits, targets: logits.argmax(-1) == targets)
+
+    def _filled(self, values: Tensor, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """The values with those of scored tokens computed from logits and targets."""
+        parts, start = [], 0
+        for logits in self.logits():
+            parts.append(of(logits, self.targets[start : start + len(logits)]))
+            start += len(logits)
+        values[self.scored] = torch.cat(parts)
+        return values
 
 
 class Metric(Protocol):

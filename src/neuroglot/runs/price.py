@@ -16,7 +16,7 @@ from neuroglot.activity.passes import LARGEST_BUDGET
 from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.directed import Directed, Parallel
 from neuroglot.errors import CorpusError
-from neuroglot.experiments.evaluation import LOGIT_BUDGET
+from neuroglot.experiments.scoring import LOGIT_BUDGET
 from neuroglot.models.locating import text_config
 from neuroglot.models.provenance import model_name
 from neuroglot.models.view import ModelView

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
@@ -90,15 +90,24 @@ def asked_tokens(
     return asked
 
 
+def asked_inputs(view: ModelView, batch: Batch) -> dict[str, Any]:
+    """What the whole model is given to be asked about a batch on its device."""
+    if isinstance(batch, PairBatch):
+        return translation_inputs(view, batch)
+    return {"input_ids": batch.token_ids, "attention_mask": batch.real.long(), "use_cache": False}
+
+
+def asked_positions(view: ModelView, batch: Batch) -> tuple[slice, Tensor, Tensor]:
+    """At which positions a model answers, and for each of them the target and whether it may be scored: `[B, T]`."""
+    if isinstance(batch, PairBatch) and not view.family.predicts_next:
+        return slice(None), batch.targets, batch.target_scored
+    return slice(-1), batch.token_ids[:, 1:], batch.scored[:, 1:]
+
+
 def answered(view: ModelView, batch: Batch) -> Answered:
     """One forward of the whole model over a batch on its device."""
-    if not isinstance(batch, PairBatch):
-        inputs = {"input_ids": batch.token_ids, "attention_mask": batch.real.long(), "use_cache": False}
-        return Answered(view.model(**inputs).logits[:, :-1], batch.token_ids[:, 1:], batch.scored[:, 1:])
-    logits = view.model(**translation_inputs(view, batch)).logits
-    if view.family.predicts_next:
-        return Answered(logits[:, :-1], batch.token_ids[:, 1:], batch.scored[:, 1:])
-    return Answered(logits, batch.targets, batch.target_scored)
+    positions, targets, scored = asked_positions(view, batch)
+    return Answered(view.model(**asked_inputs(view, batch)).logits[:, positions], targets, scored)
 
 
 def require_askable(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Readable) -> None:

@@ -5,9 +5,10 @@ Beginnings that texts share and texts that come again are computed once, where a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -42,9 +43,18 @@ class Batch:
     def prefix_length(self) -> int:
         return 0 if self.prefix is None else self.prefix.token_ids.shape[1]
 
-    def to(self, device: torch.device) -> Batch:
-        moved = {name: getattr(self, name).to(device) for name in ("token_ids", "real", "special", "scored")}
-        return replace(self, **moved)
+    def to(self, device: torch.device) -> Self:
+        return self._with(lambda tensor: tensor.to(device))
+
+    def of(self, rows: Sequence[int]) -> Self:
+        """Some of its texts, by number, padded as they are."""
+        return replace(self._with(lambda tensor: tensor[list(rows)]), texts=tuple(self.texts[row] for row in rows))
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The batch with each of its tensors changed."""
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        changed: dict[str, Any] = {name: change(tensor) for name, tensor in tensors.items()}
+        return replace(self, **changed)
 
     def halves(self, together: int) -> tuple[Batch, Batch] | None:
         """Two batches with the same texts, `together` at a time; None where there is only one such group."""

@@ -6,7 +6,7 @@ They are translation pairs of a parallel corpus in several directions; `tokens.m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -80,10 +80,6 @@ class PairBatch(Batch):
     target_scored: Tensor
     pad_id: int
     count_padding: bool = False
-
-    def to(self, device: torch.device) -> PairBatch:
-        names = ("token_ids", "real", "special", "scored", "targets", "target_real", "target_special", "target_scored")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     def halves(self, together: int) -> tuple[PairBatch, PairBatch] | None:
         """Two batches with the same pairs, `together` at a time; None where there is only one such group."""

@@ -1,0 +1,150 @@
+"""The loop over batches: a model's answers reduced to counts, with the model as it is or with neurons off.
+
+All conditions of a batch are scored one after another, so that they share what they have in common: the layers before
+the first that differs. Logits are computed for tokens that are asked for only, a few at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from neuroglot.errors import ConfigError
+from neuroglot.interventions.switching import switch_off
+from neuroglot.metrics.metrics import Metric, Predictions
+from neuroglot.models.finite import not_finite
+from neuroglot.models.locating import text_config
+from neuroglot.models.trunk import Blocks, Trunk, head_lies_apart, layers_can_be_known
+from neuroglot.models.view import ModelView
+from neuroglot.neurons.neuronset import NeuronSet
+from neuroglot.progress import track
+from neuroglot.storage import NOTHING_KEPT, Kept
+from neuroglot.tokens.asked import AskedTokens, asked_inputs, asked_positions
+from neuroglot.tokens.batches import TOKEN_BUDGET, Batch
+
+LOGIT_BUDGET = 2**25  # tokens × vocabulary at a time: 128 MiB of float32
+STATE_BUDGET = 2**27  # tokens × width × known layers of a batch: 512 MiB of float32
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """Neurons that are off, and the only language, by its number, of which texts are scored; None for all."""
+
+    neurons: NeuronSet
+    only: int | None = None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How a batch is run: whether the head lies `apart`, and from which layer on each condition is computed."""
+
+    apart: bool
+    firsts: tuple[int, ...]
+    token_budget: int
+
+
+def counts_of(
+    view: ModelView,
+    asked: AskedTokens,
+    metric: Metric,
+    conditions: Sequence[Condition],
+    description: str = "scoring",
+    kept: Kept = NOTHING_KEPT,
+) -> Tensor:
+    """The metric's counts by condition, row and language: `[C, R, G, K]`, float64; NaN for languages that a condition
+    leaves out. What each batch gave is kept.
+    """
+    languages = asked.tokens.languages
+    if not asked.tokens.texts:
+        raise ConfigError("There is nothing to score.", "Expected at least one text.")
+    with view.evaluating():
+        plan = _plan(view, asked, conditions)
+        batches = asked.batches(plan.token_budget)
+
+        def scored(batch: Batch) -> dict[str, Tensor]:
+            return {"counts": _by_condition(view, plan, batch.to(view.model.device), languages, metric, conditions)}
+
+        counts: Tensor | None = None
+        for number, batch in track(enumerate(batches), description, len(batches)):
+            part = kept.once(f"batch-{number}-of-{plan.token_budget}-tokens", partial(scored, batch))["counts"]
+            if counts is None:
+                shape = len(conditions), len(asked.tokens.ids), len(languages), part.shape[-1]
+                counts = torch.zeros(shape, dtype=torch.float64)
+            rows = torch.tensor([text.row for text in batch.texts])
+            texts = rows, torch.tensor([text.language for text in batch.texts])
+            for of_condition, of_batch in zip(counts, part, strict=True):
+                of_condition.index_put_(texts, of_batch, accumulate=True)  # a masked text is read several times
+    assert counts is not None
+    return counts
+
+
+def _plan(view: ModelView, asked: AskedTokens, conditions: Sequence[Condition]) -> _Plan:
+    """Tries on the shortest text what the model allows."""
+    vocabulary, width = (int(getattr(text_config(view.model), name)) for name in ("vocab_size", "hidden_size"))
+    blocks = Blocks.of(view)
+    firsts = [
+        blocks.first_of(view, condition.neurons.members) if condition.neurons or condition.only is not None else 0
+        for condition in conditions
+    ]
+    shortest = min(asked.tokens.texts, key=lambda text: len(text.token_ids))
+    (batch,) = replace(asked, tokens=replace(asked.tokens, texts=(shortest,))).batches(1)
+    inputs = asked_inputs(view, batch.to(view.model.device))
+    apart = head_lies_apart(view, inputs)
+    shared = layers_can_be_known(view, inputs, apart, set(firsts))
+    known = len(blocks.needed(firsts)) if shared else 1
+    widest = width * max(known, 1) if apart else vocabulary
+    budget = (STATE_BUDGET if apart else LOGIT_BUDGET) // widest
+    return _Plan(apart, tuple(firsts) if shared else (0,) * len(firsts), max(1, min(TOKEN_BUDGET, budget)))
+
+
+def _by_condition(
+    view: ModelView, plan: _Plan, batch: Batch, languages: tuple[str, ...], metric: Metric,
+    conditions: Sequence[Condition],
+) -> Tensor:  # fmt: skip
+    """The counts of one batch: `[C, B, K]`."""
+    whole = Trunk.of(view, asked_inputs(view, batch), plan.apart, set(plan.firsts))
+    counts: list[Tensor] = []
+    for condition, first in zip(conditions, plan.firsts, strict=True):
+        rows = [number for number, text in enumerate(batch.texts) if condition.only in (None, text.language)]
+        part = batch if len(rows) == len(batch.texts) else batch.of(rows)
+        of_texts = counts[0].new_full(counts[0].shape, torch.nan) if counts else None
+        if rows:
+            trunk = _changed(view, whole, condition.neurons, first, None if part is batch else rows)
+            of_part = metric.counts(_predictions(view, trunk, part, languages)).cpu()
+            of_texts = of_part.new_full((len(batch.texts), of_part.shape[1]), torch.nan)
+            of_texts[rows] = of_part
+        assert of_texts is not None
+        counts.append(of_texts)
+    return torch.stack(counts)
+
+
+def _changed(view: ModelView, whole: Trunk, neurons: NeuronSet, first: int, rows: Sequence[int] | None) -> Trunk:
+    if not neurons and rows is None:
+        return whole
+    with switch_off(view, neurons):
+        return whole.behind(first, rows)
+
+
+def _predictions(view: ModelView, trunk: Trunk, batch: Batch, languages: tuple[str, ...]) -> Predictions:
+    """What the model says of the tokens that are asked for; raises for scores that are no numbers."""
+    positions, targets, scored = asked_positions(view, batch)
+    states = trunk.states[:, positions][scored]
+    text_of = scored.nonzero()[:, 0]
+    together = max(1, LOGIT_BUDGET // int(text_config(view.model).vocab_size))
+
+    def logits() -> Iterator[Tensor]:
+        for part, texts in zip(states.split(together), text_of.split(together), strict=True):
+            answer = trunk.logits(part).float()
+            finite = answer.amax(-1).isfinite()  # NaN where one is; −∞ elsewhere means "never"
+            if not bool(finite.all()):
+                broken = dict(Counter(texts[~finite].tolist()))
+                raise not_finite(view.model, "Scores of tokens are", dict(enumerate(batch.texts)), broken, languages)
+            yield answer
+
+    text_bytes = torch.tensor([text.scored_bytes for text in batch.texts], device=states.device)
+    return Predictions(logits, targets[scored], scored, text_bytes)
