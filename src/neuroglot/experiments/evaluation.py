@@ -14,7 +14,7 @@ from neuroglot.corpora.seen import rows_with
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.experiments.scoring import Condition, counts_of
 from neuroglot.metrics.ablation import AblationMatrix
-from neuroglot.metrics.metrics import Evaluation, Metric
+from neuroglot.metrics.metrics import Evaluation, Metric, Valued
 from neuroglot.models.provenance import made_with, model_signature
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet, described_sets
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SameRows = Literal["refuse", "allow"]
+RandomOn = Literal["all", "own"]
 
 
 def evaluate(
@@ -57,7 +58,7 @@ def evaluate(
     asked = _asked(view, tokenizer, data, metric, unfit)
     (counts,) = counts_of(view, asked, metric, [Condition(NeuronSet.empty(view.layout))], kept=kept)
     signature = _made_with(view, tokenizer, data, asked, metric)
-    groups, repeated = _independent(data, asked)
+    groups, repeated = independent_rows(data, asked.tokens.ids)
     return Evaluation(
         data.name, asked.tokens.languages, metric, _together(counts, groups), signature, asked.dropped, repeated
     )
@@ -72,7 +73,7 @@ def ablation_matrix(
     *,
     draws: int = 5,
     seed: int = 0,
-    random_on: Literal["all", "own"] = "all",
+    random_on: RandomOn = "all",
     rule: str = "",
     same_rows: SameRows = "refuse",
     unfit: Unfit = "drop",
@@ -91,34 +92,58 @@ def ablation_matrix(
     seen = rows_selected_on(data, sets, same_rows)
     asked = _asked(view, tokenizer, data, metric, unfit)
     languages = asked.tokens.languages
-    _require_languages(languages, sets, draws)
+    conditions = ablation_conditions(view, languages, sets, draws, seed, rule, random_on)
+    groups, repeated = independent_rows(data, asked.tokens.ids)
+    counts = counts_of(view, asked, metric, conditions, f"switching off on {data.name}", kept)
+    made = _made_with(view, tokenizer, data, asked, metric) | selected_elsewhere(view, sets)
+    return matrix_of(
+        data.name, languages, sets, metric, counts, groups, signature=made, draws=draws, seed=seed,
+        random_on=random_on, dropped=asked.dropped, repeated=repeated, seen=seen,
+    )  # fmt: skip
+
+
+def ablation_conditions(
+    view: ModelView, languages: Sequence[str], sets: Mapping[str, NeuronSet], draws: int, seed: int, rule: str = "",
+    random_on: RandomOn = "all",
+) -> list[Condition]:  # fmt: skip
+    """No neurons off, each language's, and `draws` random sets as large; raises for sets that do not fit."""
+    if set(languages) != set(sets) or draws < 1:
+        raise ConfigError(
+            f"Neuron sets of {', '.join(sets)} and {draws} random draws were given.",
+            f"Expected one set for each of {', '.join(languages)}, and one draw or more.",
+        )
     own = [sets[language] for language in languages]
     for neurons in own:
         view.layout.require_same(neurons.layout, "The neuron set")
     random = [
-        (at_random_like(neurons, control_seed(seed, draw, language, rule)), index)
+        Condition(
+            at_random_like(neurons, control_seed(seed, draw, language, rule)), index if random_on == "own" else None
+        )
         for draw in range(draws)
         for index, (language, neurons) in enumerate(zip(languages, own, strict=True))
     ]
-    conditions = [Condition(neurons) for neurons in (NeuronSet.empty(view.layout), *own)]
-    conditions += [Condition(neurons, index if random_on == "own" else None) for neurons, index in random]
-    groups, repeated = _independent(data, asked)
-    by_condition = counts_of(view, asked, metric, conditions, f"switching off on {data.name}", kept)
-    counts = [_together(part, groups) for part in by_condition]
-    shape = (draws, len(own), *counts[0].shape)
+    return [Condition(neurons) for neurons in (NeuronSet.empty(view.layout), *own)] + random
+
+
+def matrix_of(
+    name: str, languages: tuple[str, ...], sets: Mapping[str, NeuronSet], metric: Valued, counts: Tensor,
+    groups: Sequence[int], *, signature: Signature, draws: int, seed: int, random_on: RandomOn,
+    dropped: Mapping[str, int], repeated: int, seen: int,
+) -> AblationMatrix:  # fmt: skip
+    """The matrix of counts `[C, R, G, K]` under `ablation_conditions`, with rows of one group summed."""
+    summed = [_together(part, groups) for part in counts]
+    width = len(languages)
     options = Signature.of(value=0, random_draws=draws, random_on=random_on, seed=seed, same_rows=seen or None)
-    made = _made_with(view, tokenizer, data, asked, metric) | _selected_elsewhere(view, sets)
-    signature = made | described_sets(sets) | options
     return AblationMatrix(
-        data.name,
+        name,
         languages,
-        tuple(map(len, own)),
+        tuple(len(sets[language]) for language in languages),
         metric,
-        counts[0],
-        torch.stack(counts[1 : len(own) + 1]),
-        torch.stack(counts[len(own) + 1 :]).reshape(shape),
-        signature,
-        asked.dropped,
+        summed[0],
+        torch.stack(summed[1 : width + 1]),
+        torch.stack(summed[width + 1 :]).reshape(draws, width, *summed[0].shape),
+        signature | described_sets(sets) | options,
+        dropped,
         repeated,
         seen,
     )
@@ -142,7 +167,7 @@ def rows_selected_on(data: Readable, sets: Mapping[str, NeuronSet], same_rows: S
     return seen
 
 
-def _selected_elsewhere(view: ModelView, sets: Mapping[str, NeuronSet]) -> Signature:
+def selected_elsewhere(view: ModelView, sets: Mapping[str, NeuronSet]) -> Signature:
     """Which other models the sets were selected in, as far as they know; nothing where it was this model."""
     here = model_signature(view)["weights"]
     others = [neurons.signature for neurons in sets.values() if neurons.signature.get("weights", here) != here]
@@ -150,11 +175,11 @@ def _selected_elsewhere(view: ModelView, sets: Mapping[str, NeuronSet]) -> Signa
     return Signature.of(selected_in=" + ".join(names)) if names else Signature()
 
 
-def _independent(data: Readable, asked: AskedTokens) -> tuple[list[int], int]:
-    """For each row that is scored the number of its group of rows with a text in common, and how many rows repeat."""
+def independent_rows(data: Readable, ids: Sequence[str]) -> tuple[list[int], int]:
+    """For each of these rows the number of its group of rows with a text in common, and how many rows repeat."""
     group_of = dict(zip(data.ids, data.distinct, strict=True))
     numbers: dict[int, int] = {}
-    groups = [numbers.setdefault(group_of[row_id], len(numbers)) for row_id in asked.tokens.ids]
+    groups = [numbers.setdefault(group_of[row_id], len(numbers)) for row_id in ids]
     return groups, len(groups) - len(numbers)
 
 
@@ -185,14 +210,6 @@ def _asked(
     asked = asked_tokens(view, tokenizer, data, unfit)
     refuse_unknown(tokenizer, asked.tokens)
     return asked
-
-
-def _require_languages(languages: tuple[str, ...], sets: Mapping[str, NeuronSet], draws: int) -> None:
-    if set(languages) != set(sets) or draws < 1:
-        raise ConfigError(
-            f"Neuron sets of {', '.join(sets)} and {draws} random draws were given.",
-            f"Expected one set for each of {', '.join(languages)}, and one draw or more.",
-        )
 
 
 def _made_with(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, by_rows, combined, over
-from neuroglot.metrics.metrics import SHARE_RIGHT, Metric
+from neuroglot.metrics.metrics import SHARE_RIGHT, Valued
 from neuroglot.showing import Shown, counted, languages_in_short, scores_in_short
 from neuroglot.signature import Signature
 
@@ -48,7 +48,7 @@ class AblationMatrix(Shown):
     data: str
     languages: tuple[str, ...]
     set_sizes: tuple[int, ...]
-    metric: Metric
+    metric: Valued
     baseline: Tensor
     ablated: Tensor
     random: Tensor

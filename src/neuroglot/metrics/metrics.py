@@ -53,8 +53,8 @@ class Predictions:
         return values
 
 
-class Metric(Protocol):
-    """A number about texts that is computed from summed counts."""
+class Valued(Protocol):
+    """A number that is computed from summed counts."""
 
     @property
     def name(self) -> str: ...
@@ -62,6 +62,14 @@ class Metric(Protocol):
     def unit(self) -> str: ...
     @property
     def higher_is_better(self) -> bool: ...
+    def value(self, counts: Tensor) -> Tensor:
+        """The number from summed counts: `[..., C]` → `[...]`; NaN where nothing was counted."""
+        ...
+
+
+class Metric(Valued, Protocol):
+    """A number about what a model predicts, from counts of each text."""
+
     @property
     def reads(self) -> type[Corpus] | type[Task]:
         """What the metric is computed on."""
@@ -69,10 +77,6 @@ class Metric(Protocol):
 
     def counts(self, predictions: Predictions) -> Tensor:
         """Counts of each text: `[B, C]`, float64."""
-        ...
-
-    def value(self, counts: Tensor) -> Tensor:
-        """The number from summed counts: `[..., C]` → `[...]`; NaN where nothing was counted."""
         ...
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from neuroglot.recipes.options import PROVE, Controlled, OnModel, OnTask, Proving
+from neuroglot.recipes.options import PROVE, Controlled, OnModel, OnTask, Proving, Searching
 from neuroglot.recipes.parallel import OnParallel
 
 if TYPE_CHECKING:
@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.corpora import Corpus, Directed, Task
-    from neuroglot.metrics import Metric
+    from neuroglot.metrics import AblationMatrix, Metric
     from neuroglot.models import Family, ModelView
     from neuroglot.neurons import NeuronSet
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price
     from neuroglot.runs.run import Run
+
+
+QualityName = Literal["chrf++", "chrf", "bleu", "spbleu", "comet"]
 
 
 class _Inputs(NamedTuple):
@@ -33,7 +36,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ablate(OnModel, OnParallel, OnTask, Controlled, Proving):
+class Ablate(OnModel, OnParallel, OnTask, Controlled, Searching, Proving):
     """Switch off each language's neurons and score every language, beside random neurons: the ablation matrix."""
 
     command = "ablate"
@@ -41,7 +44,8 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Proving):
     examples = """
     neuroglot ablate lab --corpus lab --part rest --neurons selected --out run
     neuroglot ablate lab --corpus lab --task iso_date --neurons selected --out run
-    neuroglot ablate ./my-model --corpus held-out.tsv --neurons selected --limit 100 --out run"""
+    neuroglot ablate ./my-model --corpus held-out.tsv --neurons selected --limit 100 --out run
+    neuroglot ablate ./my-translator --corpus flores.tsv --neurons selected --quality chrf++ bleu --out run"""
     positional = ("model",)
 
     corpus: str
@@ -52,6 +56,10 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Proving):
     """Run folder of `neuroglot select` or `neuroglot analyze`, or any folder with a neuron set a language,
     `xx.safetensors`, or a direction, `xx-yy.safetensors`."""
 
+    quality: tuple[QualityName, ...] = ()
+    """Beside the loss of translations, translate under every condition, and score what was written by `chrf++`, `chrf`,
+    `bleu`, `spbleu` or `comet`. It takes far longer."""
+
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.tokens.asked import require_askable
 
@@ -60,6 +68,7 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Proving):
         data, metric = self._scored(identity, family, tuple(sets))
         view, tokenizer = self.load_model(identity, self.model)
         require_askable(view, tokenizer, data)
+        self._require_directions(data)
         return _Inputs(view, tokenizer, data, metric, sets)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
@@ -71,14 +80,52 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Proving):
             kept=run.kept("conditions"),
         )  # fmt: skip
         title = f"Neurons switched off in {matrix.signature['model']}"
-        return Report([matrix, dict(inputs.sets)], title=title)
+        return Report([matrix, *self._qualities(run, inputs), dict(inputs.sets)], title=title)
+
+    def _qualities(self, run: Run, inputs: _Inputs) -> tuple[AblationMatrix, ...]:
+        """What switching off does to whole translations, if that was asked for."""
+        from neuroglot.corpora import Directed
+        from neuroglot.experiments.quality import quality_matrices
+        from neuroglot.generation.decoding import Decoding
+
+        if not self.quality or not isinstance(inputs.data, Directed):
+            return ()
+        return quality_matrices(
+            inputs.view, inputs.tokenizer, inputs.data, inputs.sets, self.quality, draws=self.random_draws,
+            seed=self.seed, same_rows=self.same_rows, decoding=Decoding(self.max_new_tokens, beams=self.beams),
+            kept=run.kept("translations"),
+        )  # fmt: skip
 
     def price(self, inputs: _Inputs) -> Price:
-        from neuroglot.recipes.steps import REPORT_BYTES, conditions, scoring
+        from neuroglot.recipes.steps import REPORT_BYTES, conditions, scoring, translating
         from neuroglot.runs.price import price
 
-        step = scoring(*inputs[:3], conditions(inputs.data, self.random_draws))
-        return price(*inputs[:2], [step], 0, REPORT_BYTES)
+        steps = [scoring(*inputs[:3], conditions(inputs.data, self.random_draws))]
+        if self.quality:
+            times = 1 + len(inputs.sets) + self.random_draws  # random sets translate their own direction only
+            steps.append(translating(*inputs[:3], self.max_new_tokens, self.beams, times))
+        return price(*inputs[:2], steps, 0, REPORT_BYTES)
+
+    def _require_directions(self, data: Corpus | Directed | Task) -> None:
+        """Raise `ConfigError` for quality of what is not translated, and decoding of nothing."""
+        from neuroglot.corpora import Directed
+        from neuroglot.errors import ConfigError
+        from neuroglot.metrics.texts import TextOptions, choose_metrics
+
+        if not self.quality:
+            if (self.beams, self.max_new_tokens) != (Searching.beams, Searching.max_new_tokens):
+                raise ConfigError(
+                    "Beams or a longest text were given, and nothing is translated.",
+                    "Expected --quality beside them, such as --quality chrf++.",
+                )
+            return
+        if not isinstance(data, Directed):
+            raise ConfigError(
+                f"Translation quality was asked for, and {data.name!r} is not read in directions.",
+                "Expected a translation model, or a decoder with --directions en-de de-en.",
+            )
+        for direction in data.directions:
+            choose_metrics(self.quality, TextOptions(language=direction.target))
 
     def _sets(self, identity: Identity, is_directed: bool) -> dict[str, NeuronSet]:
         """The sets of the languages, or directions, that are asked for: of all directions between the languages."""

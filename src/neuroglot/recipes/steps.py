@@ -12,9 +12,10 @@ from neuroglot.activity.record import record_generated_sharing
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.tallies import ActivityTally, SharingTally
 from neuroglot.corpora.corpus import Corpus, Task
-from neuroglot.corpora.directed import Parallel
+from neuroglot.corpora.directed import Directed, Parallel
 from neuroglot.experiments.evaluation import evaluate
 from neuroglot.experiments.scoreboard import _STATISTICS, TEXT_MEANS, gather
+from neuroglot.experiments.translations import translate_directions
 from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
 from neuroglot.models.inputs import EncoderInputs
@@ -81,6 +82,18 @@ def writing(
             record_generated_sharing(view, generation, [recording])
 
     return PricedStep(f"writing on {corpus.name}", corpus, run, written=new_tokens)
+
+
+def translating(
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Readable, new_tokens: int, beams: int, times: int
+) -> PricedStep:
+    """Whole translations under so many conditions."""
+
+    def run(part: Directed) -> object:
+        how = Decoding(new_tokens, beams=beams)
+        return translate_directions(view, tokenizer, part.corpus, part.directions, decoding=how, tags=part.tags)
+
+    return PricedStep(f"translating {data.name} with neurons off", data, run, times, written=new_tokens)
 
 
 def conditions(data: Readable, draws: int) -> int:

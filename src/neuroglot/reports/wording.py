@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from neuroglot.layout import Layout
     from neuroglot.metrics.ablation import Headline
     from neuroglot.metrics.intervals import Score
-    from neuroglot.metrics.metrics import Metric
+    from neuroglot.metrics.metrics import Valued
 
 
 def filterable(results: Iterable[Any]) -> dict[str, list[tuple[str, str]]]:
@@ -236,7 +236,7 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def harm_sentence(headline: Headline, metric: Metric, data: str, languages: int) -> str:
+def harm_sentence(headline: Headline, metric: Valued, data: str, languages: int) -> str:
     """What switching off a language's own neurons does to it, and how that compares with the two controls.
 
     The comparison is made only where harm was done: a ratio to no harm at all says nothing.
@@ -254,13 +254,13 @@ def harm_sentence(headline: Headline, metric: Metric, data: str, languages: int)
     return f"{finding}: {', and '.join(compared)}." if compared else f"{finding}."
 
 
-def in_unit(score: Score, metric: Metric) -> str:
+def in_unit(score: Score, metric: Valued) -> str:
     """A score with unit and interval; shares as percentage points."""
     scale, unit = (100.0, "percentage points") if metric.unit == "share right" else (1.0, metric.unit)
     return f"{number(scale * score.value)} {unit} {bracketed(score, lambda end: number(scale * end))}"
 
 
-def _effect(own: Score, metric: Metric) -> str:
+def _effect(own: Score, metric: Valued) -> str:
     """The verb and the amount; an interval that holds 0 is no effect, whatever its middle."""
     worse, better = ("lowers", "raises") if metric.higher_is_better else ("raises", "lowers")
     if math.isnan(own.value):
@@ -273,14 +273,14 @@ def _effect(own: Score, metric: Metric) -> str:
     return f"has no effect on its {metric.name} that can be told from zero: {in_unit(own, metric)}"
 
 
-def _without_harm(headline: Headline, metric: Metric) -> str:
+def _without_harm(headline: Headline, metric: Valued) -> str:
     """The controls beside an effect that is absent or negative: amounts, no ratios."""
     controls = ((OTHER, headline.off_diagonal), (RANDOM, headline.random))
     amounts = [f"{in_unit(score, metric)} with {name} off" for name, score in controls if not math.isnan(score.value)]
     return f" (effect {joined(amounts)})" if amounts else ""
 
 
-def _comparison(ratio: Score, reference: Score, name: str, metric: Metric) -> str:
+def _comparison(ratio: Score, reference: Score, name: str, metric: Valued) -> str:
     """One clause on how many times the reference's effect was reached; empty where there is no reference."""
     if math.isnan(reference.value) or math.isnan(ratio.value):
         return ""

@@ -11,7 +11,7 @@ from typing import Any
 
 from neuroglot.metrics.ablation import AblationMatrix, Headline
 from neuroglot.metrics.intervals import Score
-from neuroglot.metrics.metrics import BitsPerByte, NatsPerToken
+from neuroglot.metrics.metrics import SHARE_RIGHT, BitsPerByte, NatsPerToken
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.heatmaps import Panel, heat_maps
@@ -68,7 +68,12 @@ class View:
 
 @section_of.register
 def _(matrix: AblationMatrix) -> Section:
-    return _task_section(matrix) if matrix.metric.higher_is_better else _loss_section(matrix)
+    if not matrix.metric.higher_is_better:
+        return _loss_section(matrix)
+    if matrix.metric.unit != SHARE_RIGHT:
+        key = f"quality-{_slug(matrix.metric.name)}"
+        return _levels_section(matrix, key, f"Translations: {matrix.metric.name}", "the worse the translations")
+    return _levels_section(matrix, "task", f"Task: {matrix.data}", "the fewer answers are right")
 
 
 def _loss_section(matrix: AblationMatrix) -> Section:
@@ -102,31 +107,26 @@ def _elsewhere(matrix: AblationMatrix) -> tuple[str, ...]:
     return () if other is None else (f"The neurons were selected in a model of other weights: {other}.",)
 
 
-def _task_section(matrix: AblationMatrix) -> Section:
-    """A task whose answers are right or wrong: the share right under each condition."""
+def _levels_section(matrix: AblationMatrix, key: str, title: str, leftward: str) -> Section:
+    """A metric that is the better the higher, such as the share of right answers: its value under each condition."""
     view = View(matrix)
-    first = _accuracy_sentence(matrix)
+    first = _level_sentence(matrix)
     harm = harm_sentence(view.headline, matrix.metric, matrix.data, len(matrix.languages))
     caption = (
-        "How to read it: each row is a language, each mark a condition; the further left a mark, the fewer answers are "
-        f"right. Lines are intervals. {_controls(matrix)}"
+        f"How to read it: each row is a language, each mark a condition; the further left a mark, {leftward}. "
+        f"Lines are intervals. {_controls(matrix)}"
     )
-    table = _language_table("task-conditions", f"{matrix.data} by language", view, view.by_language)
-    series = [Series(text, name, view.by_language[name]) for name, text in CONDITION_LABELS.items()]
+    name = f"{matrix.data}: {matrix.metric.name} by language"
+    table = _language_table(f"{key}-conditions", name, view, view.by_language)
+    series = [Series(text, role, view.by_language[role]) for role, text in CONDITION_LABELS.items()]
     spec = figures.dots(series, language_labels(matrix.languages), unit=view.unit, zero=False)
-    title = f"{matrix.data}: {matrix.metric.name} by language"
-    figure = Figure("task-conditions", title, caption, f"Dot plot. {first} {harm}", (Plot(spec, table),))
-    return Section(
-        "task",
-        f"Task: {matrix.data}",
-        f"{seen_rows(matrix.seen)}{first} {harm}",
-        matrix.signature,
-        (*_elsewhere(matrix), *_rows(matrix), INTERVALS),
-        (figure,),
-    )
+    figure = Figure(f"{key}-conditions", name, caption, f"Dot plot. {first} {harm}", (Plot(spec, table),))
+    sentence = f"{seen_rows(matrix.seen)}{first} {harm}"
+    remarks = *_elsewhere(matrix), *_rows(matrix), INTERVALS
+    return Section(key, title, sentence, matrix.signature, remarks, (figure,))
 
 
-def _accuracy_sentence(matrix: AblationMatrix) -> str:
+def _level_sentence(matrix: AblationMatrix) -> str:
     """The mean over languages with all neurons on; one sentence."""
     mean = matrix.mean_of_baseline()
     return f"With all neurons on, the mean {matrix.metric.name} is {number(mean.value)} {bracketed(mean)}."
