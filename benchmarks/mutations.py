@@ -190,7 +190,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "recipes/select.py", f"{HANDED} tests/recipes/test_select.py",
-        ("(inputs.selector.needs,), self.recording, kept=run", "(inputs.selector.needs,), kept=run"),
+        ("needed, self.recording, kept=run", "needed, kept=run"),
     ),
     *_of(
         "recipes/sharing.py", f"{HANDED} tests/recipes/test_sharing.py",
@@ -453,6 +453,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("difference.within(ends[0] - ends[1], ends[1] - ends[0])", "difference.within(*ends)"),
         ("change.share_differences(whole=100)", "change.scores()"),
         ("score.within(*TEXT_METRICS[name].ends)", "score"),
+        ("holm([comparison.p for comparison in comparisons])", "(comparison.p for comparison in comparisons)"),
     ),
     *_of(
         "metrics/texts/overlap.py", "tests/metrics/texts/test_text_overlap.py tests/metrics/texts/test_text_sari.py",
@@ -517,7 +518,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "tests/neurons/test_selectors_counts.py tests/neurons/test_selecting.py"
         " tests/neurons/test_selectors_distributions.py",
         ("round(quantile * values.numel())", "int(quantile * values.numel())"),
-        ("cls(round(share * neurons),", "cls(int(share * neurons),"),
+        ("wanted = round(share * neurons)", "wanted = int(share * neurons)"),
     ),
     *_of(
         "tokens/mixtures.py", "tests/tokens/test_mixtures.py",
@@ -605,12 +606,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         "experiments/evaluation.py", "tests/test_evaluation.py tests/test_unknown_text.py",
         ('neurons.signature.get("weights", here) != here', 'neurons.signature.get("weights") != here'),
         ("whole = any(", "whole = all("),
+        ('neurons.signature.get("corpus_hash") == data.hash', 'neurons.signature.get("corpus") == data.name'),
         ("len(groups) - len(numbers)", "len(numbers)"),
         ("{code}:{share:.3f}", "{code}"),
     ),
     *_of(
         "recipes/specialize_evaluate.py", "tests/recipes/test_specialize.py",
-        ('masks.signature.get("corpus_hash") == corpus.hash', 'masks.signature.get("corpus") == corpus.name'),
+        ("for direction in directions}, self.same_rows)", 'for direction in directions}, "allow")'),
         ("for row, row_id in enumerate(corpus.ids)}", "for row, row_id in enumerate(masked.ids)}"),
         ("sum(translations.dropped.values())", "len(translations.dropped)"),
     ),
@@ -674,7 +676,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "reports/sections/scoring.py", "tests/reports/test_columns_of_sections.py",
         ("change.value, change.low, change.high, beside.p", "change.value, change.high, change.low, beside.p"),
-        ("for p in holm([baseline.p for baseline in compared])", "for p in [baseline.p for baseline in compared]"),
+        ("told_from_none(compared)} of", "len(compared)} of"),
     ),
     *_of(
         "reports/sections/change.py", "tests/reports/test_columns_of_sections.py",
