@@ -205,3 +205,28 @@ def test_options_that_do_not_fit_are_refused(files, words: list[str]) -> None:
     with pytest.raises(ConfigError, match="Expected"):
         command(*words, "--out", "x")
     assert not Path("x").exists()
+
+
+def test_each_of_two_sets_is_changed_as_the_operator_says(files) -> None:
+    """Arithmetic fills the language to leave and adds to the target; of two sets one is strengthened, one weakened."""
+    target, other = (NeuronSet.load(f"{name}.safetensors") for name in ("a", "b"))
+    command(
+        "steer", "arithmetic", "--neurons", "a.safetensors", "--filled", "b.safetensors", "--value", "2",
+        "--out", "arithmetic",
+    )  # fmt: skip
+    filled, added = Steering.load("arithmetic/steering.safetensors").steps
+    assert (filled.operator, filled.neurons, added.operator, added.neurons) == ("set", other, "add", target)
+    assert [step.site for step in (filled, added)] == ["post_act"] * 2  # of a number too
+    command(
+        "steer", "two-sets", "--neurons", "a.safetensors", "--weakened", "b.safetensors", "--beta", "0.5",
+        "--gamma", "0.25", "--out", "two",
+    )  # fmt: skip
+    (scaled,) = Steering.load("two/steering.safetensors").steps
+    factors = torch.as_tensor(scaled.values)
+    for members, factor in (
+        (target.members & ~other.members, 1.5),
+        (other.members & ~target.members, 0.75),
+        (target.members & other.members, 1.125),
+    ):
+        assert members.any()
+        assert factors[members].tolist() == pytest.approx([factor] * int(members.sum()))

@@ -156,15 +156,15 @@ def language_arithmetic(
     value: Given,
     alpha: float = 1.0,
     fill: float = -1.0,
-    site: Site | None = "post_act",
+    site: Site | None = None,
 ) -> tuple[Step, ...]:
     """Source neurons are filled with a constant, then target neurons += α·v (Gurgurov et al. 2025).
 
-    `value` is the target's mean, or `values_of(…, "mean minus others")`. The paper acts on the gate, `post_act`, where
-    −1 lies below what the nonlinearity gives. Neurons in both sets are filled and then added to; whether the reference
-    does so too we do not know.
+    `value` is the target's mean, or `values_of(…, "mean minus others")`. Without a `site` it acts where the values were
+    read; with a number, as the paper does, on the gate: `post_act`, where −1 lies below what the nonlinearity gives.
+    Neurons in both sets are filled and then added to; whether the reference does so too we do not know.
     """
-    added = add(target, value, alpha, site)
+    added = add(target, value, alpha, site or (None if isinstance(value, Values) else "post_act"))
     return (set_to(source, fill, added.site), added)
 
 
