@@ -14,7 +14,7 @@ from neuroglot.generation.decoding import Decoding
 from neuroglot.interventions.compacting import load_compacted
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.neurons.rules.by_direction import Coverage, select_masks
-from neuroglot.recipes import SpecializeCollect, SpecializeEvaluate
+from neuroglot.recipes import SpecializeCollect, SpecializeEvaluate, SpecializeTrain
 from neuroglot.reports.wording import number
 from tests.specialization.making import located, random_masks, texts, translation_tokenizer
 
@@ -193,3 +193,42 @@ def test_bad_input_leaves_nothing(run) -> None:  # type: ignore[no-untyped-def]
         with pytest.raises(error, match=message):
             run(*words, "--out", "run")
         assert not Path("run").exists()
+
+
+def longer_than_the_context(*long: int) -> dict[str, list[str]]:
+    """The fixture's texts, written again with so many words in these rows that no context of 64 tokens holds them."""
+    columns = {language: list(column) for language, column in texts().texts.items()}
+    for language, column in columns.items():
+        for row in long:
+            column[row] = " ".join(["w3"] * 70)
+        Path(f"texts/{language}.txt").write_text("\n".join(column) + "\n")
+    return columns
+
+
+def test_translations_stand_beside_the_texts_of_their_own_rows_where_others_were_too_long(run) -> None:  # type: ignore[no-untyped-def]
+    columns = longer_than_the_context(0, 2)
+    random_masks(located("m2m_100").layout).save("masks.safetensors")
+    report = SpecializeEvaluate(
+        model="model", corpus="texts", masks=Path("masks.safetensors"), beams=1, max_new_tokens=3,
+        directions=("de-en",), device="cpu",
+    ).run("out")  # fmt: skip
+    lines = [json.loads(line) for line in Path("out/translations.jsonl").read_text().splitlines()]
+    kept = (1, 3, 4)
+    assert [line["id"] for line in lines] == [str(row + 1) for row in kept]
+    assert [line["source"] for line in lines] == [columns["de"][row] for row in kept]
+    assert [line["reference"] for line in lines] == [columns["en"][row] for row in kept]
+    fields = dict(report.sections[0].signature.fields)
+    assert (fields["rows"], fields["rows_dropped"]) == (3, 2)
+
+
+def test_a_training_tells_how_many_rows_were_too_long(run) -> None:  # type: ignore[no-untyped-def]
+    longer_than_the_context(0, 2)
+    random_masks(located("m2m_100").layout).save("masks.safetensors")
+    report = SpecializeTrain(
+        model="model", corpus="texts", masks=Path("masks.safetensors"), directions=("de-en",), steps=1, batch_size=2,
+        device="cpu",
+    ).run("out")  # fmt: skip
+    (section,) = report.sections
+    fields = dict(section.signature.fields)
+    assert (fields["rows"], fields["rows_dropped"]) == (3, 2)
+    assert section.remarks == ("2 examples left out: too many tokens.",)
