@@ -75,7 +75,7 @@ TUNING = " ".join(
         "options_that_make_no_sense_are_refused", "the_trainer_has_every_option_of_the_training",
         "all_rows_are_read_once_where_a_training_is_timed", "adapters_are_as_they_are_asked_for",
         "merged_weights_give_the_logits_of_the_adapters", "the_learning_rate_follows_from_what_is_trained_and_is_told",
-        "the_recipe_has_the_same_learning_rate",
+        "the_recipe_has_the_same_learning_rate", "no_example_is_longer_than_the_model_reads",
     )
 )  # fmt: skip
 MUTATIONS: tuple[Mutation, ...] = (
@@ -643,11 +643,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         ('quantities=[self.state], weights="position", kept', "quantities=[self.state], kept"),
     ),
     *_of(
-        "recipes/record.py", "tests/recipes/test_handed_on.py tests/activity/test_record.py",
+        "recipes/record.py", "tests/recipes/test_handed_on.py",
         ("notes=over_long([activity]))", "notes=[])"),
     ),
     *_of(
-        "recipes/sharing.py", "tests/recipes/test_sharing.py",
+        "recipes/sharing.py", "tests/recipes/test_handed_on.py tests/recipes/test_sharing.py",
         ('note_data(identity, corpus, f"data {number}")', 'note_data(identity, corpus, "data")'),
         ("notes=inputs.notes + over_long(main))", "notes=inputs.notes)"),
     ),
@@ -657,7 +657,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("forcing.outcomes[forcing.languages.index(language)]", "forcing.outcomes[0]"),
     ),
     *_of(
-        "reports/sections/translation.py", "tests/specialization/test_comparison.py",
+        "reports/sections/translation.py", "tests/reports/test_columns_of_sections.py",
         ("*_cells(changes.get(name)),\n            *_cells(to_random.get(name)),",
          "*_cells(to_random.get(name)),\n            *_cells(changes.get(name)),"),
         ("(layer, *score_cells(both), *score_cells(off))", "(layer, *score_cells(off), *score_cells(both))"),
@@ -685,12 +685,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("(layer, category, *score_cells(line[depth]))", "(layer, category, *score_cells(line[0]))"),
     ),
     *_of(
-        "reports/sections/prompting.py", "tests/recipes/test_pmi.py",
+        "reports/sections/prompting.py", "tests/reports/test_columns_of_sections.py",
         ("float(result.zero_by_layer[place])", "float(result.zero_by_layer[0])"),
         ("100 * (a - b) for a, b", "100 * (b - a) for a, b"),
     ),
     *_of(
-        "reports/sections/sets.py", "tests/reports/test_report.py tests/reports/test_tree.py",
+        "reports/sections/sets.py", "tests/reports/test_columns_of_sections.py tests/reports/test_tree.py",
         ("(name, count, width, count / width)", "(name, width, count, count / width)"),
         ("join.distance, len(join.first + join.second))", "join.distance, len(join.second))"),
         ("lies in {layer}.", "lies in {layer_labels(layout).full[0]}."),
@@ -755,10 +755,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         "corpora/seen.py", "tests/corpora/test_corpus.py tests/test_evaluation.py",
         ("sum(any(_text_hash(text) in hashes", "sum(all(_text_hash(text) in hashes"),
     ),
-    # What came in lately: amounts of the selectors, selecting from counts, chats and stops, init, directions, masked text.
+    # What came in lately: amounts, selecting from counts, chats and stops, init, directions, masked text.
     *_of(
         "recipes/select.py", "tests/recipes/test_select.py tests/recipes/test_every_recipe.py",
-        ("Size.of(layout.neuron_count, self.top_share, self.count)", "Size.of(layout.neuron_count, self.top_share, None)"),
+        ("Size.of(layout.neuron_count, self.top_share, self.count)",
+         "Size.of(layout.neuron_count, self.top_share, None)"),
         ('*read.same_texts(), "--part", "rest")', '*read.same_texts(), "--part", "selection")'),
         ("read = self if self.activity is None else job_of(self.activity)", "read = self"),
         ("if not len(activity.read):", "if len(activity.read):"),
@@ -836,7 +837,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "activity/activity.py", "tests/activity/test_artifacts.py tests/activity/test_record.py",
-        ("if len(self.read) and len(other.read) else NOTHING_READ", "if len(self.read) or len(other.read) else NOTHING_READ"),
+        ("if len(self.read) and len(other.read) else", "if len(self.read) or len(other.read) else"),
         ("torch.cat([self.read, other.read]).unique()", "torch.cat([self.read, other.read])"),
         ('known = {"read": self.read} if len(self.read) else {}', "known: dict[str, Tensor] = {}"),
         ("bool((self.fired > self._reached_by_neuron()).any())", "bool((self.fired > self.tokens[:, None]).any())"),
@@ -867,11 +868,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("enumerate(text.special) if not is_special]", "enumerate(text.special)]"),
     ),
     *_of(
-        "tokens/pairs.py", "tests/tokens/test_pairs.py tests/specialization/test_collecting.py tests/test_kinds_scored.py",
+        "tokens/pairs.py",
+        "tests/tokens/test_pairs.py tests/specialization/test_collecting.py tests/test_kinds_scored.py",
         ("tuple(token not in convention.languages for token in answer)", "tuple(True for token in answer)"),
         ("corpus.texts[direction.target][row].encode()", "corpus.texts[direction.target][number].encode()"),
         ("at row {row + 1} (id", "at row {number + 1} (id"),
-        ("direction.source, direction.target),\n            [f", "direction.target, direction.source),\n            [f"),
+        ("direction.source, direction.target),\n            [f",
+         "direction.target, direction.source),\n            [f"),
         ("(longer + longer_answer) > token_budget", "(longer + longer_answer) >= token_budget"),
         ("behind[:, 1:] = batch.target_special[:, :-1]", "behind[:, 1:] = batch.target_special[:, 1:]"),
         ("read[:, :-1] = batch.real[:, 1:]", "read[:, :-1] = batch.real[:, :-1]"),

@@ -507,3 +507,18 @@ def test_draws_and_categories_of_a_row_differ() -> None:
         for seed in (0, 1)
     }
     assert len(set(drawn.values())) == len(drawn)
+
+
+@pytest.mark.parametrize("level", ["row", "corpus"])
+def test_rows_that_are_left_out_change_nothing_of_the_others(level: str) -> None:
+    """Neither how many rows are a share of them, nor their random neurons, which follow from their ids."""
+    located, tokenizer, task = view(tiny_model("llama")), tiny_tokenizer(), a_task(rows=6)
+    tokenizer.model_max_length = 40
+    long = {g: (" ".join(["w3"] * 60), *column[1:]) for g, column in task.prompts.texts.items()}
+    given = Task("own", Corpus("long", task.ids, long), task.answers, task.options)
+    options = {"level": level, "corpus_share": 0.6, "draws": 2}
+    found = deactivate(located, tokenizer, given, **options)  # type: ignore[arg-type]
+    expected = deactivate(located, tokenizer, task.take(range(1, 6)), **options)  # type: ignore[arg-type]
+    assert found.ids == expected.ids == task.ids[1:]
+    for name in ("baseline", "deactivated", "random", "sizes"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), equal_nan=True)

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from neuroglot import models
 from neuroglot.cli import app
 from neuroglot.errors import ConfigError, UnsupportedModelError
-from neuroglot.experiments.prompts import MeasuredSetting, side_by_side
+from neuroglot.experiments.prompts import MeasuredSetting, measure_setting, side_by_side
 from neuroglot.layout import Layout
 from neuroglot.metrics.prompts import Counted, PromptComparison, SettingResult
 from neuroglot.recipes import Pmi, all_recipes
@@ -339,3 +339,16 @@ def test_the_cost_of_a_prompt_is_its_tokens(loaded, comparison) -> None:
         for name, prompts in JOB.prompt_sets(inputs_of(JOB, original), tokenizer, original).items():
             expected = [len(tokenizer(prompt.text)["input_ids"]) for prompt in prompts.prompts]
             assert comparison.settings[name].prompt_tokens[:, place].tolist() == expected
+
+
+def test_an_answer_ends_where_the_first_stop_begins(loaded) -> None:
+    view, tokenizer = loaded
+    prompts = JOB.prompt_sets(inputs_of(JOB, "de"), tokenizer, "de")["direct"]
+
+    def answers(stop: str) -> tuple[str, ...]:
+        given = {"decoding": JOB.decoding, "stop": stop, "forced_too": False, "by_segment": False}
+        return measure_setting(view, tokenizer, prompts, "de", JOB._metric("de"), **given).answers
+
+    whole = answers("\N{CHECK MARK}")
+    stop = whole[0][len(whole[0]) // 2]
+    assert answers(stop) == tuple(text[: f"{text}{stop}".index(stop)].strip() for text in whole)

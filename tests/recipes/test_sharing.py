@@ -34,6 +34,8 @@ def test_a_study_shows_every_reading(tmp_path: Path) -> None:
     assert files == {"report.html", "report.json", "recipe.json", "neuroglot-run.json"} | recorded
     with pytest.raises(ArtifactError, match="holds a finished run"):
         recipe.run(tmp_path / "run")
+    again = recipe.run(tmp_path / "run", resume=True)  # each corpus is remembered for itself
+    assert [section.key for section in again.sections] == keys
 
 
 def test_a_model_compared_with_itself_does_not_change(tmp_path: Path) -> None:

@@ -162,7 +162,10 @@ def test_several_languages_need_a_source_and_a_corpus_of_failures_is_none(run) -
 @pytest.mark.parametrize(("reply", "error"), [(Reply({}, 400), EndpointError), (Reply(said("")), CorpusError)])
 def test_where_no_row_is_whole_it_is_said_whether_asking_again_may_help(run, reply: Reply, error) -> None:
     """One language is translated, the other fails in a way that passes, or in one that does not."""
-    with serving(lambda body, _: Reply(said("mots")) if "into French" in asked(body) else reply) as server:
-        with pytest.raises(error) as raised:
-            run(*words(server))
+
+    def half(body, _) -> Reply:
+        return Reply(said("mots")) if "into French" in asked(body) else reply
+
+    with serving(half) as server, pytest.raises(error) as raised:
+        run(*words(server))
     assert ("--resume" in str(raised.value)) == (error is EndpointError)
