@@ -757,7 +757,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     # What came in lately: amounts, selecting from counts, chats and stops, init, directions, masked text.
     *_of(
-        "recipes/select.py", "tests/recipes/test_select.py tests/recipes/test_every_recipe.py",
+        "recipes/select.py", "tests/recipes/test_handed_on.py tests/recipes/test_select.py",
         ("Size.of(layout.neuron_count, self.top_share, self.count)",
          "Size.of(layout.neuron_count, self.top_share, None)"),
         ('*read.same_texts(), "--part", "rest")', '*read.same_texts(), "--part", "selection")'),
@@ -797,7 +797,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "neurons/rules/scores.py",
-        "tests/neurons/test_selecting.py tests/neurons/test_selectors_texts.py tests/neurons/test_selectors_counts.py",
+        "tests/neurons/test_selectors_distributions.py tests/neurons/test_selecting.py"
+        " tests/neurons/test_selectors_texts.py tests/neurons/test_selectors_counts.py",
         ("(own < depth) & (others >= depth)", "(own < depth) & (others > depth)"),
         ("steps.index_add_(0, others[enters] + 1,", "steps.index_add_(0, others[enters],"),
         ("min(wanted, int(sizes.max()))", "wanted"),
