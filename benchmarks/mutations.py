@@ -822,7 +822,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("view, tokenizer, asked, self.decoding", "view, tokenizer, prompts, self.decoding"),
     ),
     *_of(
-        "generation/stopping.py", "tests/recipes/test_generate.py tests/inference/test_local.py",
+        "generation/stopping.py", "tests/recipes/test_generate.py",
         ("text[: min(places)], True", "text[: places[0]], True"),
         ("sequences[:, start:][:, -STOP_TOKENS:]", "sequences[:, -STOP_TOKENS:]"),
         ("sequences[:, start:][:, -STOP_TOKENS:]", "sequences[:, start:][:, :STOP_TOKENS]"),

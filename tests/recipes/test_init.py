@@ -120,3 +120,38 @@ def test_names_with_odd_characters_stay_names(here: Path, run) -> None:
     run("init", str(folder))
     stored = yaml.safe_load((folder / NAME).read_text())
     assert (stored["corpus"], stored["model"]) == (str(folder / "texts.tsv"), "lab")
+
+
+@pytest.mark.parametrize("rows", [3, 4])
+def test_four_rows_are_enough(here: Path, run, rows: int) -> None:
+    put(Path("mine"), rows=rows)
+    if rows == 4:
+        run("init", "mine")
+        assert yaml.safe_load(Path("mine", NAME).read_text())["corpus"] == "mine/texts.tsv"
+    else:
+        with pytest.raises(ConfigError, match="3 rows .* two languages with 4 rows or more"):
+            run("init", "mine")
+
+
+def test_what_lies_in_the_current_folder_is_no_model_of_the_hub(here: Path, run, monkeypatch) -> None:
+    put(Path("mine"))
+    shutil.copytree("model", "mine/my-model")
+    monkeypatch.chdir("mine")
+    run("init")
+    stored = yaml.safe_load(Path(NAME).read_text())
+    assert (stored["model"], stored["corpus"]) == ("./my-model", "./texts.tsv")
+
+
+def test_the_languages_are_those_of_the_texts_that_are_taken(here: Path, run) -> None:
+    put(Path("mine"), name="a.tsv")
+    Path("mine/b.tsv").write_text("en\tfr\n" + "w1\tw2\nw3\tw4\nw5\tw6\nw7\tw8\n")
+    run("init", "mine")
+    stored = yaml.safe_load(Path("mine", NAME).read_text())
+    assert (stored["corpus"], stored["languages"]) == ("mine/a.tsv", ["de", "sw", "zh"])
+
+
+def test_files_of_a_corpus_that_is_a_folder_are_not_named_one_by_one(here: Path, run, capsys) -> None:
+    shutil.copytree("texts", "lines")
+    run("init", "lines")
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("lines")]
+    assert said == ["lines: 30 rows in de, sw, zh"]
