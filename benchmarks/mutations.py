@@ -837,7 +837,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("list(texts[0].languages)", "list(texts[-1].languages)"),
     ),
     *_of(
-        "activity/activity.py", "tests/activity/test_artifacts.py tests/activity/test_record.py",
+        "activity/activity.py", "tests/activity/test_artifacts.py",
         ("if len(self.read) and len(other.read) else", "if len(self.read) or len(other.read) else"),
         ("torch.cat([self.read, other.read]).unique()", "torch.cat([self.read, other.read])"),
         ('known = {"read": self.read} if len(self.read) else {}', "known: dict[str, Tensor] = {}"),
