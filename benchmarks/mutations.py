@@ -34,6 +34,10 @@ OPTIONS = ("-rfE", "-n", "0", "-p", "no:cacheprovider", "-W", "ignore::pytest.Py
 LIBRARIES = (
     "torch", "transformers", "transformers.models.auto.modeling_auto", "scipy.stats", "polars", "pydantic", "cyclopts",
     "accelerate", "peft", "sacrebleu", "plotly.graph_objects", "langcodes", "jinja2", "huggingface_hub",
+    "pytest", "hypothesis.strategies", "_hypothesis_pytestplugin", "xdist.plugin", "anyio.pytest_plugin",
+    "rich.console", "rich.table", "babel.core", "docstring_parser", "language_data.names",
+    "transformers.models.llama.modeling_llama", "transformers.models.gpt2.modeling_gpt2",
+    "transformers.models.m2m_100.modeling_m2m_100",
 )  # fmt: skip
 State = Literal["killed", "survived", "timed out"]  # the last is no verdict: machines may be slow
 
