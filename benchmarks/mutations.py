@@ -262,7 +262,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("self.levels(mean, len(self.languages))", "self.levels(mean)"),
     ),
     *_of(
-        "metrics/scoreboard.py", "tests/metrics/test_scoreboard.py tests/recipes/test_scoreboard.py",
+        "metrics/scoreboard.py", "tests/metrics/test_scoreboard.py tests/metrics/test_intervals.py",
         ("len(self.languages) * len(self.models), confidence)", "len(self.languages), confidence)"),
         ("return min(sizes), max(sizes)", "return max(sizes), min(sizes)"),
         ("numbers[..., 4]).p_values()", "numbers[..., 3]).p_values()"),
@@ -886,7 +886,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ('len(self.pairs.directions) if self.order == "row" else 1', "1"),
     ),
     *_of(
-        "recipes/parallel.py", "tests/recipes/test_kinds.py",
+        "recipes/parallel.py", "tests/recipes/test_options_arrive.py tests/recipes/test_kinds.py",
         ("for code in (direction.source, direction.target)))", "for code in (direction.source,)))"),
         ("languages or self.languages_asked(self.languages)", "self.languages_asked(self.languages)"),
         ('self.flags("directions", "pivot", "tags")', 'self.flags("directions", "pivot")'),
@@ -904,7 +904,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("replace(self.recording, statistics=self.statistics)", "self.recording"),
     ),
     *_of(
-        "metrics/texts/scoring.py", "tests/metrics/texts/test_text_table.py tests/reports/test_columns_of_sections.py",
+        "metrics/texts/scoring.py", "tests/metrics/texts/test_text_answers.py",
         ("sum(p <= 1 - CONFIDENCE for p", "sum(p <= CONFIDENCE for p"),
     ),
     *_of(

@@ -350,11 +350,12 @@ def test_rows_of_the_first_model_keep_their_name() -> None:
 
 def test_the_ends_of_a_difference_hold_its_value() -> None:
     """With two rows more the middle moves towards 0: one row of many that all became right."""
-    right, wrong = torch.ones(3, 1), torch.zeros(3, 1)
-    for first, second, value in ((right, wrong, 1.0), (wrong, right, -1.0)):
-        (score,) = (row_means(first) - row_means(second)).share_differences()
-        assert score.value == value
-        assert score.low <= value <= score.high
+    for rows, confidence in ((3, 0.95), (100, 0.5)):  # a narrow interval ends at the value, not before it
+        right, wrong = torch.ones(rows, 1), torch.zeros(rows, 1)
+        for first, second, value in ((right, wrong, 1.0), (wrong, right, -1.0)):
+            (score,) = (row_means(first) - row_means(second)).share_differences(confidence=confidence)
+            assert score.value == value
+            assert score.low <= value <= score.high
 
 
 def test_the_lower_end_of_an_unbounded_ratio_is_the_least_that_cannot_be_told_apart() -> None:
