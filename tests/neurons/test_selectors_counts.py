@@ -377,3 +377,12 @@ def test_the_share_of_percentiles_is_that_of_its_source() -> None:
     assert first.signature["top_share"] == 0.00125  # act-prob-90p: 0.125 %
     (first, _) = by_magnitude(random_activity(2, 3)).values()
     assert first.signature["top_share"] == 0.01
+
+
+def test_an_equal_share_is_for_each_language_also_where_a_share_is_for_all_together() -> None:
+    activity = random_activity(3, 1)
+    quantiles = {"filter_quantile": 0.3, "owner_quantile": 0.5}
+    sets = by_entropy(activity, top_share=0.1, equal=True, **quantiles)
+    assert [len(neurons) for neurons in sets.values()] == [2, 2, 2]  # a tenth of 20
+    assert plain(sets) == plain(by_entropy(activity, count=2, **quantiles))
+    assert {neurons.signature["asked_for"] for neurons in sets.values()} == {"each language"}
