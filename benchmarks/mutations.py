@@ -908,10 +908,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("sum(p <= 1 - CONFIDENCE for p", "sum(p <= CONFIDENCE for p"),
     ),
     *_of(
-        "recipes/scoreboard.py", "tests/recipes/test_kinds.py",
-        ('self.as_read_by(family, rows, identity, f"directions {number}")', "self.as_read_by(family, rows, identity)"),
-    ),
-    *_of(
         "interventions/operators.py", "tests/interventions/test_steering_files.py",
         ('(None if isinstance(value, Values) else "post_act")', "None"),
     ),

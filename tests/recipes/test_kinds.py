@@ -254,17 +254,3 @@ def test_corpora_with_other_directions_go_on_as_the_job_that_they_were() -> None
     before = Path("two/report.json").read_bytes()
     job.run("two", resume=True)
     assert Path("two/report.json").read_bytes() == before
-
-
-def test_corpora_whose_columns_stand_in_another_order_go_on_as_the_job_that_they_were() -> None:
-    columns = {language: Path("pairs", f"{language}.txt").read_text().splitlines() for language in ("fr", "de", "en")}
-    rows = zip(*columns.values(), strict=True)
-    Path("other.tsv").write_text("\n".join("\t".join(row) for row in [tuple(columns), *rows]) + "\n")
-    job = Scoreboard(
-        models=("translator", "translator"), corpus=("pairs", "other.tsv"), selectors=("random",), device="cpu",
-        count=4, random_draws=1, ablation_rows=4,
-    )  # fmt: skip
-    job.run("two")
-    before = Path("two/report.json").read_bytes()
-    job.run("two", resume=True)
-    assert Path("two/report.json").read_bytes() == before

@@ -62,10 +62,7 @@ class Scoreboard(OnDevice, Directable, OnLanguages, OnColumn, OnNeurons, Control
         families = [self.family_of(model) for model in self.models]  # all of them, before the first is recorded
         corpora = [self._corpus(identity, index) for index in range(len(self.corpus))]
         each = corpora if len(corpora) > 1 else corpora * len(self.models)
-        read = [
-            self.as_read_by(family, rows, identity, f"directions {number}")
-            for number, (family, rows) in enumerate(zip(families, each), 1)
-        ]
+        read = [self.as_read_by(family, rows, identity) for family, rows in zip(families, each)]
         identity.remarks[:] = dict.fromkeys(identity.remarks)  # models that read the same say it once
         return list(zip(self.models, read))
 
