@@ -382,7 +382,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("self.largest = batch.real.numel() // 2", "self.largest = batch.real.numel()"),
     ),
     *_of(
-        "activity/recording.py", "tests/models/test_finite.py tests/models/test_provenance.py tests/activity/test_record.py",
+        "activity/recording.py",
+        "tests/models/test_finite.py tests/models/test_provenance.py tests/activity/test_record.py",
         ("if float(rounded) > threshold:", "if False:"),
         ("thresholds = \",\".join(str(threshold).removesuffix(\".0\") for threshold in self.fires)",
          "thresholds = \",\".join(str(threshold).removesuffix(\".0\") for threshold in self.fires[:1])"),
