@@ -35,14 +35,18 @@ def recognised(folder: Path) -> list[Recognised]:
 
     Raises `ConfigError` if it is no folder, or holds no parallel text, with what is wrong with each.
     """
+    from neuroglot.corpora.hub_folders import in_hub_layout
+    from neuroglot.corpora.loading import PAPERS
+
     if not folder.is_dir():
         raise ConfigError(f"There is no folder {folder}.", "Expected the folder that holds your texts.")
-    whole = _text(folder)
-    listed = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and path.name != NAME]
-    parts = [part for path in listed[:MOST_FILES] for part in _part(path, whole.kind == "texts")]
-    known = [whole, *parts] if whole.kind else parts
+    whole = _texts(folder)
+    is_text = in_hub_layout(folder) or any(part.kind == "texts" for part in whole)
+    listed = [path for path in sorted(folder.iterdir()) if not PAPERS.fullmatch(path.name) and path.name != NAME]
+    parts = [part for path in listed[:MOST_FILES] for part in _part(path, is_text)]
+    known = [*(part for part in whole if part.kind), *parts]
     if not any(part.kind == "texts" for part in known):
-        wrong = [f"{part.path.name}: {part.said}" for part in parts if not part.kind] or [whole.said]
+        wrong = [f"{part.path.name}: {part.said}" for part in parts if not part.kind] or [part.said for part in whole]
         raise ConfigError(
             f"{folder} holds no parallel text that was recognised ({'; '.join(wrong[:MOST_SAID])}).",
             "Expected a file with a column a language, or a file a language, with the same rows.",
@@ -75,7 +79,7 @@ def _part(path: Path, whole_is_text: bool) -> Iterator[Recognised]:
     if (path / "config.json").is_file() or is_gguf(str(path)):
         yield _model(path)
     elif not whole_is_text and (path.is_dir() or path.stat().st_size <= LARGEST):
-        yield _text(path)
+        yield from _texts(path)
 
 
 def _model(path: Path) -> Recognised:
@@ -86,6 +90,19 @@ def _model(path: Path) -> Recognised:
     except NeuroglotError as error:
         return Recognised(path, "", str(error))
     return Recognised(path, "model", f"{family.kind} of the type {family.model_type}")
+
+
+def _texts(path: Path) -> list[Recognised]:
+    """What a file or folder is as a corpus; each config and split of a folder in the layout of the hub's data sets."""
+    from neuroglot.corpora.hub import choices
+    from neuroglot.corpora.hub_folders import in_hub_layout
+
+    if not path.is_dir() or not in_hub_layout(path):
+        return [_text(path)]
+    try:
+        return [_text(Path(choice)) for choice in choices(path)]
+    except NeuroglotError as error:
+        return [Recognised(path, "", str(error))]
 
 
 def _text(path: Path) -> Recognised:
