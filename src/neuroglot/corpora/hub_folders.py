@@ -66,8 +66,10 @@ def folders_of_configs(folder: Path) -> list[str]:
 
 
 def _by_split(path: Path) -> bool:
-    words = [*path.parts[:-1], path.name.partition(".")[0]]
-    return layout_of(path.name) is None and any(SPLIT.fullmatch(word) for word in words)
+    """Whether name or folder say the split: `train.jsonl`, `data/train-0.parquet`, `config/train/0000.parquet`."""
+    *folders, name = path.parts
+    named = [bool(SPLIT.fullmatch(word)) for word in (*folders, name.partition(".")[0])]
+    return layout_of(name) is None and any(named) and (len(folders) < 2 or named[1])
 
 
 def _tables(folder: Path) -> Iterator[Path]:

@@ -125,9 +125,7 @@ def _refuse_unknown_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenize
                 "Give the model the new tokens (resize_token_embeddings) and train them, or take its own tokenizer.",
             )
 
-    for (
-        module
-    ) in model.modules():  # the encoder and decoder of M2M-100 and BART have modules of their own on one weight
+    for module in model.modules():  # stacks of M2M-100 and BART have modules of their own on one weight
         if isinstance(module, torch.nn.Embedding) and module.weight is embedding.weight:
             module.register_forward_pre_hook(check)
 
