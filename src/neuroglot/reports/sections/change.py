@@ -44,6 +44,7 @@ def _(change: SharingChange) -> Section:
         figures=(_figure(change, points.by_layer, sentence),),
         tables=(_overall(points.overall),),
         summary=_summary(points.overall),
+        headline={"change": {name: score.to_json() for name, score in zip(CATEGORIES, points.overall)}},
     )
 
 
