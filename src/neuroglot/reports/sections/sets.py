@@ -84,9 +84,8 @@ def _sizes_sentence(sets: Mapping[str, NeuronSet]) -> str:
     least, most = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
     empty = [language_label(code) for code, size in sizes.items() if size == 0]
     if sizes[least] == sizes[most]:
-        each = "holds" if len(sets) == 1 else "hold each"
         share = f" ({percent(sizes[most] / total)})" if sizes[most] else ""
-        return f"Sets of {plural(len(sets), 'language')} {each} {sizes[most]:,} of {total:,} neurons{share}."
+        return f"Sets of {plural(len(sets), 'language')} hold {sizes[most]:,} of {total:,} neurons each{share}."
     text = f"Sets of {plural(len(sets), 'language')} hold {sizes[least]:,} to {sizes[most]:,} of {total:,} neurons"
     if sizes[most]:
         text += f"; the largest belongs to {language_label(most)} ({percent(sizes[most] / total)})"
