@@ -151,7 +151,9 @@ def test_text_from_right_to_left_stands_at_the_right_and_breaks_no_table(browser
     texts = page.locator(".texts p")
     texts.first.wait_for()
     assert texts.count()
-    assert set(texts.evaluate_all(f"(all) => all.map({direction})")) == {"rtl"}
+    each = texts.evaluate_all("(all) => all.map((text) => [text.lang, getComputedStyle(text).direction])")
+    assert {code for code, _ in each} & set(RIGHT_TO_LEFT[1:])
+    assert all((found == "rtl") == (code in RIGHT_TO_LEFT[1:]) for code, found in each)
     table = page.locator("[data-table=activity--activity-by-language] table")
     assert table.evaluate(direction) == "ltr"
     page.close()

@@ -12,11 +12,11 @@ from neuroglot.corpora.sources import layout_of
 from neuroglot.corpora.tables import TABLES
 from neuroglot.corpora.textfiles import data_suffix
 
-CARD = re.compile(r"---\n(.*?)\n---", re.DOTALL)
+FRONT_MATTER = re.compile(r"---\n(.*?)\n---", re.DOTALL)
 SPLIT = re.compile(  # the names by which `datasets` knows a split, alone or beside other words
     r"(?:.*[-._ \d])?(?:train(?:ing)?|valid(?:ation)?|val|dev|test(?:ing)?|eval(?:uation)?)(?:[-._ \d].*)?"
 )
-DEEPEST = 3  # config/split/0000.parquet
+DEEPEST_TABLE = 3  # config/split/0000.parquet
 MOST_LOOKED_AT = 10_000
 
 
@@ -49,7 +49,7 @@ def in_hub_layout(folder: Path) -> bool:
 def lists_files(folder: Path) -> bool:
     """Whether the folder's card says which files are which config's."""
     try:
-        card = CARD.match((folder / "README.md").read_text("utf-8"))
+        card = FRONT_MATTER.match((folder / "README.md").read_text("utf-8"))
         header = yaml.safe_load(card[1]) if card else None
     except (OSError, ValueError, yaml.YAMLError):
         return False
@@ -75,7 +75,7 @@ def _by_split(path: Path) -> bool:
 def _tables(folder: Path) -> Iterator[Path]:
     """The tables in a folder and below it, hidden ones left out."""
     looked_at = 0
-    for depth in range(1, DEEPEST + 1):
+    for depth in range(1, DEEPEST_TABLE + 1):
         for path in sorted(folder.glob("/".join("*" * depth))):
             looked_at += 1
             if looked_at > MOST_LOOKED_AT:

@@ -162,8 +162,8 @@ class _Strict(yaml.SafeLoader):
 
 
 # YAML 1.1 reads `1e-3` as a text, for want of a point and a sign; YAML 1.2 and people read a number.
-NUMBER = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
-_Strict.add_implicit_resolver("tag:yaml.org,2002:float", NUMBER, list("-+.0123456789"))
+EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+_Strict.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
 
 
 def read_yaml(path: Path) -> object:

@@ -13,11 +13,11 @@ from neuroglot.errors import ArtifactError, ConfigError, NeuroglotError
 from neuroglot.recipes.analyze import Analyze
 from neuroglot.runs.recipe import help_of
 
-NAME = "neuroglot.yaml"
-LARGEST = 256 * 2**20  # bytes of a file that is read to see what it is
+RECIPE_FILE = "neuroglot.yaml"
+LARGEST_TEXT = 256 * 2**20  # bytes of a file that is read to see what it is
 MOST_FILES, MOST_SAID = 200, 5
 LEAST_ROWS = 4  # to select neurons on some and to switch them off on others
-WIDTH = 100
+REMARK_WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def recognised(folder: Path) -> list[Recognised]:
         raise ConfigError(f"There is no folder {folder}.", "Expected the folder that holds your texts.")
     whole = _texts(folder)
     is_text = in_hub_layout(folder) or any(part.kind == "texts" for part in whole)
-    listed = [path for path in sorted(folder.iterdir()) if not PAPERS.fullmatch(path.name) and path.name != NAME]
+    listed = [path for path in sorted(folder.iterdir()) if not PAPERS.fullmatch(path.name) and path.name != RECIPE_FILE]
     parts = [part for path in listed[:MOST_FILES] for part in _part(path, is_text)]
     known = [*(part for part in whole if part.kind), *parts]
     if not any(part.kind == "texts" for part in known):
@@ -59,7 +59,7 @@ def write_recipe(folder: Path) -> tuple[Path, list[Recognised]]:
     """Write `neuroglot.yaml` for what a folder holds, and say what that is; raises `ArtifactError` if there is one."""
     from neuroglot.storage import write_whole
 
-    path = folder / NAME
+    path = folder / RECIPE_FILE
     if path.exists():
         raise ArtifactError(
             f"{path} is there already.", "Expected a folder without one.",
@@ -78,7 +78,7 @@ def _part(path: Path, whole_is_text: bool) -> Iterator[Recognised]:
         return
     if (path / "config.json").is_file() or is_gguf(str(path)):
         yield _model(path)
-    elif not whole_is_text and (path.is_dir() or path.stat().st_size <= LARGEST):
+    elif not whole_is_text and (path.is_dir() or path.stat().st_size <= LARGEST_TEXT):
         yield from _texts(path)
 
 
@@ -152,6 +152,6 @@ def _others() -> Iterator[str]:
     texts, written = help_of(Analyze), {"model", "corpus", "languages"}
     for field in fields(Analyze):
         if field.name not in written and field.default is not MISSING:
-            yield from wrap(texts[field.name], WIDTH, initial_indent="# ", subsequent_indent="# ")
+            yield from wrap(texts[field.name], REMARK_WIDTH, initial_indent="# ", subsequent_indent="# ")
             yield f"# {field.name}: {json.dumps(field.default, ensure_ascii=False)}"
             yield ""
