@@ -58,6 +58,8 @@ def test_what_follows_is_a_command_that_reads_the_run_folder(command: str) -> No
     if words:
         assert "first run" in words
         app.parse_args(list(words), exit_on_error=False, print_error=False)
+        if words[0] == "report":  # a command that is no job
+            return
         name = next(name for name in (" ".join(words[:2]), words[0]) if name in all_recipes())
         follower = all_recipes()[name]
         needed = [field.name for field in fields(follower) if field.default is MISSING]
