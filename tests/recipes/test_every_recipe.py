@@ -14,7 +14,7 @@ from neuroglot.cli import app, commands
 from neuroglot.recipes import all_recipes
 from neuroglot.recipes.analyze import Analyze
 from neuroglot.recipes.demo import Demo
-from neuroglot.runs.files import load_recipe
+from neuroglot.runs.files import load_recipe, read_options
 from neuroglot.runs.recipe import Recipe, help_of, option_types
 from tests.recipes.every import EXAMPLES, stand_in, write_inputs
 
@@ -159,6 +159,13 @@ def test_options_of_a_wrong_type_are_refused_by_name(command: str) -> None:
 
 def _takes_no_mapping(kind: Any) -> bool:
     return get_origin(kind) is not dict and all(map(_takes_no_mapping, get_args(kind)))
+
+
+@pytest.mark.parametrize("written", ["1e-3", "1E-3", "+1e-03", "1.e-3", ".1e-2", "0.001", "1.0e-3"])
+def test_numbers_with_an_exponent_are_numbers_in_files(written: str) -> None:
+    """YAML 1.1 takes `1e-3` for a text."""
+    Path("job.yaml").write_text(f"learning_rate: {written}\ntask: {written}x\nlimit: 10\n")
+    assert read_options(Path("job.yaml")) == {"learning_rate": 0.001, "task": f"{written}x", "limit": 10}
 
 
 def test_no_description_is_typed_twice() -> None:

@@ -23,6 +23,7 @@ from neuroglot.neurons.comparing import SharingChange
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.parts import Section
 from neuroglot.reports.section import section_of, section_of_several
+from neuroglot.reports.sections.change import _sentence
 from neuroglot.reports.sections.compaction import compaction_section
 from neuroglot.reports.sections.scoring import scores_section
 from neuroglot.reports.tables import Table
@@ -121,6 +122,16 @@ def test_thresholds_are_told_with_the_shares_at_them() -> None:
     assert sentence == f"Above a threshold of 0, {first} of the neurons are all-shared; above 0.5, {last}."
 
 
+def test_every_clear_change_is_named_in_the_sentence() -> None:
+    overall = [Score(2.0, 1.0, 3.0), Score(-4.0, -5.0, -3.0), Score(0.5, -1.0, 2.0), Score(0.1, 0.0, 0.2)]
+    assert _sentence(["old", "new"], overall, 1) == (
+        "On 1 parallel row, new has more all-shared neurons (+2.00 [1.00, 3.00]) and fewer partial-shared neurons "
+        "(−4.00 [−5.00, −3.00]) than old, in percentage points of all neurons; no clear difference in specific and "
+        "non-activated ones."
+    )
+    assert _sentence(["old", "new"], overall[3:], 2).endswith("is clearly larger or smaller in new than in old.")
+
+
 def test_a_change_is_of_the_second_model_against_the_first_layer_by_layer() -> None:
     before, after = (
         replace(uneven_sharing(seed), signature=making.SIGNATURE.without("model") | Signature.of(model=name))
@@ -129,7 +140,12 @@ def test_a_change_is_of_the_second_model_against_the_first_layer_by_layer() -> N
     change = SharingChange(before, after)
     points = change_of_shares(change)
     section = section_of(change)
-    assert section.sentence.index("new has") < section.sentence.index("than old")
+    assert section.sentence == (
+        "On 9 parallel rows, no category of neurons is clearly larger or smaller in new than in old."
+    )
+    assert section.signature["model"] == "old and new"
+    overall = table_of(section, "sharing-change-overall")
+    assert [row["change"] for row in overall] == pytest.approx([score.value for score in points.overall], rel=1e-4)
     for place, row in enumerate(table_of(section, "sharing-change")):
         depth, kind = divmod(place, 4)
         score = points.by_layer[kind][depth]

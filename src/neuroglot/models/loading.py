@@ -110,7 +110,8 @@ def _refuse_unknown_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenize
     except NotImplementedError:  # a model of one's own may read no tokens
         return
     rows = embedding.weight.shape[0]
-    if not any(index >= rows for index in tokenizer.get_vocab().values()):
+    beside = getattr(tokenizer, "lang_code_to_id", {})  # M2M-100 keeps its language tokens beside its vocabulary
+    if not any(index >= rows for index in (*tokenizer.get_vocab().values(), *beside.values())):
         return
 
     def check(_module: Any, inputs: tuple[Any, ...]) -> None:
@@ -124,7 +125,9 @@ def _refuse_unknown_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenize
                 "Give the model the new tokens (resize_token_embeddings) and train them, or take its own tokenizer.",
             )
 
-    embedding.register_forward_pre_hook(check)
+    for module in model.modules():  # stacks of M2M-100 and BART have modules of their own on one weight
+        if isinstance(module, torch.nn.Embedding) and module.weight is embedding.weight:
+            module.register_forward_pre_hook(check)
 
 
 def load_config(

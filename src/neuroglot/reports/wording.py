@@ -180,7 +180,7 @@ def number(value: float | None) -> str:
         return UNDEFINED
     if math.isinf(value):
         return "unbounded" if value > 0 else "−unbounded"
-    if isinstance(value, int) or abs(value) >= 1000:
+    if isinstance(value, int) or abs(value) >= 999.5:  # which rounds to 1,000
         text = f"{value:,.0f}"
     else:
         text = f"{value:#.3g}".rstrip(".") if value else "0"

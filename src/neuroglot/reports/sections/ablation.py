@@ -29,6 +29,7 @@ from neuroglot.reports.wording import (
     left_out,
     multiple,
     number,
+    plural,
     repeated_rows,
     seen_rows,
 )
@@ -235,8 +236,8 @@ def _rows(matrix: AblationMatrix) -> tuple[str, ...]:
 def _controls(matrix: AblationMatrix) -> str:
     draws, rows = matrix.random.shape[0], matrix.baseline.shape[0]
     return (
-        f"The control switches off as many random neurons in every layer (or expert), mean of {draws} draws; measured "
-        f"on {rows:,} parallel rows."
+        f"The control switches off as many random neurons in every layer (or expert), mean of {plural(draws, 'draw')}; "
+        f"measured on {plural(rows, 'parallel row')}."
     )
 
 
