@@ -11,13 +11,14 @@ from torch import Tensor
 
 from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.directed import Directed
-from neuroglot.corpora.seen import rows_with
-from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.corpora.seen import SameRows, rows_selected_on, told_rows
+from neuroglot.errors import ConfigError
 from neuroglot.interventions.switching import switch_off
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Evaluation, Metric, Predictions
 from neuroglot.models.finite import not_finite
 from neuroglot.models.locating import text_config
+from neuroglot.models.open_interventions import chosen_in
 from neuroglot.models.provenance import made_with, model_signature
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet, described_sets
@@ -35,7 +36,6 @@ from neuroglot.tokens.tokenizing import refuse_unknown, unknown_shares
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SameRows = Literal["refuse", "allow"]
 LOGIT_BUDGET = 2**25  # padded tokens × vocabulary a batch: 128 MiB of float32
 
 
@@ -45,6 +45,7 @@ def evaluate(
     data: Readable,
     metric: Metric,
     *,
+    same_rows: SameRows = "refuse",
     unfit: Unfit = "drop",
     kept: Kept = NOTHING_KEPT,
 ) -> Evaluation:
@@ -55,14 +56,15 @@ def evaluate(
     token among them, but no token that names a language, because the decoder is given that. An encoder is asked for
     every token once, with a seventh of the text masked (`tokens.masking`).
 
-    An intervention that is active around the call is what is scored. Rows with a text longer than the model's context,
-    and those of a task that are unfit otherwise (`tokens.examples`), are dropped in all languages and counted by
-    reason, or refused. Raises `ConfigError` for a metric that reads something else, `CorpusError` for rows to refuse or
-    if none is left.
+    An intervention that is active around the call is what is scored; rows on which its neurons were selected are
+    refused, as in `ablation_matrix`. Rows with a text longer than the model's context, and those of a task that are
+    unfit otherwise (`tokens.examples`), are dropped in all languages and counted by reason, or refused. Raises
+    `ConfigError` for a metric that reads something else, `CorpusError` for rows to refuse or if none is left.
     """
+    seen = rows_selected_on(data, chosen_in(view.model), same_rows)
     asked = _asked(view, tokenizer, data, metric, unfit)
     counts = kept.once("counts", lambda: {"counts": _counts(view, asked, metric)})["counts"]
-    signature = _made_with(view, tokenizer, data, asked, metric)
+    signature = _made_with(view, tokenizer, data, asked, metric) | told_rows(seen)
     groups, repeated = _independent(data, asked)
     return Evaluation(
         data.name, asked.tokens.languages, metric, _together(counts, groups), signature, asked.dropped, repeated
@@ -94,7 +96,7 @@ def ablation_matrix(
     as one. Raises `ConfigError` unless `sets` has exactly the languages of `data`, in any order, and `CorpusError` for
     rows to refuse.
     """
-    seen = rows_selected_on(data, sets, same_rows)
+    seen = rows_selected_on(data, [*sets.values(), *chosen_in(view.model)], same_rows)
     asked = _asked(view, tokenizer, data, metric, unfit)
     languages = asked.tokens.languages
     _require_languages(languages, sets, draws)
@@ -135,24 +137,6 @@ def ablation_matrix(
         repeated,
         seen,
     )
-
-
-def rows_selected_on(data: Readable, sets: Mapping[str, NeuronSet], same_rows: SameRows) -> int:
-    """How many rows of `data` some of the sets were selected on; raises `CorpusError` for one, unless they are allowed.
-
-    A set that does not know its texts is compared by the hash of its whole corpus.
-    """
-    read = {text for neurons in sets.values() for text in neurons.read.tolist()}
-    whole = any(neurons.signature.get("corpus_hash") == data.hash for neurons in sets.values())
-    seen = len(data) if whole else rows_with(data, read)
-    if seen and same_rows == "refuse":
-        raise CorpusError(
-            f"{seen} of the {len(data)} rows of {data.name!r} are among those that the neurons were selected on.",
-            "Expected other rows, because neurons look better on rows for which they were chosen.",
-            "Select on one part and switch off on the other (--part selection, then --part rest), or say that they may "
-            "be the same (--same-rows allow).",
-        )
-    return seen
 
 
 def _selected_elsewhere(view: ModelView, sets: Mapping[str, NeuronSet]) -> Signature:
