@@ -146,7 +146,8 @@ def test_counts_equal_a_plain_loop(model_type: str, scope: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {}, {"level": "corpus", "value": "mean"}, {"value": "mean of other languages", "scope": "prompt"},
+        {}, {"level": "corpus", "value": "mean", "same_rows": "allow"},
+        {"value": "mean of other languages", "scope": "prompt"},
         {"recording": Recording(tokens="all", special_tokens=False)},
     ],
 )  # fmt: skip
