@@ -101,7 +101,7 @@ def test_rows_that_share_a_text_are_counted_or_translated_not_both() -> None:
         parts = parts_of(config, seed, data)
         assert sum(map(len, parts)) == 40
         train, validation, test = (set(part.texts["en"]) for part in parts)
-        assert not (train & validation or train & test or validation & test)
+        assert len(train | validation | test) == len(train) + len(validation) + len(test)
 
 
 def test_two_models_of_one_seed_are_equal() -> None:

@@ -99,9 +99,9 @@ def compare_specialization(
     in `kept`. `data` is the corpus that the config names, if it is loaded already.
 
     `continued`: trained on with all neurons. `specialized`: with each direction's own neurons. `random` and
-    `magnitude`: with as many neurons in each layer, or expert, drawn at random, or of the longest value vectors. `lora`: adapters
-    of rank 8 on all linear layers, with all neurons. `baseline`: not trained on. All have the same start, batches and
-    number of steps. Raises as the parts do.
+    `magnitude`: with as many neurons in each layer, or expert, drawn at random, or of the longest value vectors.
+    `lora`: adapters of rank 8 on all linear layers, with all neurons. `baseline`: not trained on. All have the same
+    start, batches and number of steps. Raises as the parts do.
     """
     out = Path(out)
     (metric,) = choose_metrics([config.metric], TextOptions(language=config.pivot)).values()
@@ -126,7 +126,7 @@ def compare_specialization(
         {system: torch.stack(of_seeds) for system, of_seeds in counts.items()}, layers,
         torch.stack([_overlap(masks, config.pivot) for masks in found]),
         torch.stack([masks.sparsity().mean(0) for masks in found]),
-        config.signature | Signature.of(corpus_hash=short_hash(*rows)) | made_with(),
+        config.signature | Signature.of(corpus_hash=short_hash(*rows)) | made_with(), metric.right_or_wrong,
     )  # fmt: skip
 
 
