@@ -31,7 +31,6 @@ from neuroglot.tokens.batches import TOKEN_BUDGET, Batch
 from neuroglot.tokens.examples import Unfit
 from neuroglot.tokens.masking import READINGS
 from neuroglot.tokens.reading import read_as
-from neuroglot.tokens.tokenizing import refuse_unknown, unknown_shares
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -179,9 +178,7 @@ def _asked(
             f"The metric {type(metric).__name__} was given a {type(data).__name__}.",
             f"It reads a {metric.reads.__name__}.",
         )
-    asked = asked_tokens(view, tokenizer, data, unfit)
-    refuse_unknown(tokenizer, asked.tokens)
-    return asked
+    return asked_tokens(view, tokenizer, data, unfit)
 
 
 def _token_budget(view: ModelView) -> int:
@@ -233,8 +230,7 @@ def _made_with(
 ) -> Signature:
     tokens = asked.tokens
     made = made_with(view, tokenizer, data, rows=len(tokens.ids), dropped=len(data) - len(tokens.ids))
-    unknown = ",".join(f"{code}:{share:.3f}" for code, share in unknown_shares(tokenizer, tokens).items() if share)
-    made |= Signature.of(**({"unknown_tokens": unknown} if unknown else {}))
+    made |= asked.unknown
     if isinstance(data, Directed):
         made |= read_as(data)
     elif asked.pad_id is not None:
