@@ -18,6 +18,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 from torch import Tensor
 
 CONFIDENCE = 0.95
+PERCENT = 100.0  # of a whole, in which text metrics count
 NO_SPREAD = 1e-12  # what float64 leaves of differences of numbers that are equal
 UnitLevel = Literal["rows", "draws", "models", "seeds"]
 
@@ -281,7 +282,7 @@ def _t_tail(units: int, t: Tensor) -> Tensor:
 def _mixed_p(units: Sequence[int], variances: Tensor, squares: Tensor) -> Tensor:
     """p at which Σ t² variance over levels `[levels, K]` is the square of a number `[K]`, by bisection of log p."""
     low, high = torch.full_like(squares, -690.0), torch.zeros_like(squares)
-    for _ in range(60 if len(squares) else 0):
+    for _ in range(40 if len(squares) else 0):
         middle = (low + high) / 2
         quantiles = torch.stack([_t_at(count, middle.exp()) for count in units])
         wide = (quantiles.square() * variances).sum(0) > squares

@@ -11,13 +11,12 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
-from neuroglot.metrics.intervals import Estimate, Score, by_rows, combined, holm
+from neuroglot.metrics.intervals import PERCENT, Estimate, Score, by_rows, combined, holm
 from neuroglot.metrics.paired import mcnemar
 from neuroglot.showing import Shown, counted, scores_in_short
 from neuroglot.signature import Signature
 
 TESTED_ROLES = ("steps", "forced")  # of a page; segments of the prompt are shown without tests
-WHOLE = 100  # of answers, in percent
 EXACT = 10  # decimals: differences of equal percentages are 0, not what is left of them
 
 
@@ -172,13 +171,13 @@ class PromptComparison(Shown):
     def _scored(self, value: Estimate) -> Score:
         if not self.right_or_wrong:
             return self._score(value)
-        (score,) = value.share_scores(len(self.originals), WHOLE)
+        (score,) = value.share_scores(len(self.originals), PERCENT)
         return score
 
     def _scored_difference(self, change: Estimate) -> Score:
         if not self.right_or_wrong:
             return self._score(change)
-        (score,) = change.share_differences(len(self.originals), WHOLE)
+        (score,) = change.share_differences(len(self.originals), PERCENT)
         return score
 
     def _share(self, counted: Counted) -> Estimate:
