@@ -18,7 +18,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 from torch import Tensor
 
 CONFIDENCE = 0.95
-PERCENT = 100.0  # of a whole, in which text metrics count
+WHOLE = 100.0  # of text metrics, which count in percent
 NO_SPREAD = 1e-12  # what float64 leaves of differences of numbers that are equal
 UnitLevel = Literal["rows", "draws", "models", "seeds"]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
-from neuroglot.metrics.intervals import PERCENT, Estimate, Score, by_rows, combined, holm
+from neuroglot.metrics.intervals import WHOLE, Estimate, Score, by_rows, combined, holm
 from neuroglot.metrics.paired import mcnemar
 from neuroglot.showing import Shown, counted, scores_in_short
 from neuroglot.signature import Signature
@@ -171,13 +171,13 @@ class PromptComparison(Shown):
     def _scored(self, value: Estimate) -> Score:
         if not self.right_or_wrong:
             return self._score(value)
-        (score,) = value.share_scores(len(self.originals), PERCENT)
+        (score,) = value.share_scores(len(self.originals), WHOLE)
         return score
 
     def _scored_difference(self, change: Estimate) -> Score:
         if not self.right_or_wrong:
             return self._score(change)
-        (score,) = change.share_differences(len(self.originals), PERCENT)
+        (score,) = change.share_differences(len(self.originals), WHOLE)
         return score
 
     def _share(self, counted: Counted) -> Estimate:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.intervals import PERCENT, Estimate, Score, by_rows, over
+from neuroglot.metrics.intervals import WHOLE, Estimate, Score, by_rows, over
 from neuroglot.showing import Shown, counted, scores_in_short
 from neuroglot.signature import Signature
 
@@ -87,9 +87,9 @@ class TranslationComparison(Shown):
 
     def _scored(self, values: Estimate, directions: int = 1) -> list[Score]:
         """Of so many directions: each row gives an answer in each of them by each seed."""
-        return values.share_scores(self.seeds * directions, PERCENT) if self.right_or_wrong else values.scores()
+        return values.share_scores(self.seeds * directions, WHOLE) if self.right_or_wrong else values.scores()
 
     def _scored_difference(self, change: Estimate) -> Score:
         cells = self.seeds * len(self.directions)
-        (score,) = change.share_differences(cells, PERCENT) if self.right_or_wrong else change.scores()
+        (score,) = change.share_differences(cells, WHOLE) if self.right_or_wrong else change.scores()
         return score
