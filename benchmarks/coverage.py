@@ -27,7 +27,7 @@ from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.metrics.intervals import Estimate, Score, over, row_means, share_means
 from neuroglot.metrics.paired import exchanged, mcnemar
 from neuroglot.metrics.scoreboard import Scoreboard
-from neuroglot.metrics.sharing import change_of_shares
+from neuroglot.metrics.sharing import more_all_shared
 from neuroglot.neurons.comparing import SharingChange
 from neuroglot.signature import Signature, seed_of
 
@@ -264,8 +264,7 @@ def more_shared(skewed: bool) -> Callable[[Simulation, int], float]:
             noise = simulation.skewed(rows, shape_parameter=1) - 1 if skewed else simulation.normal(rows)
             before = 100 + 40 * simulation.uniform(rows)
             change = SharingChange(*(sharing(count.round().long()) for count in (before, before + 20 * noise)))
-            all_shared = change_of_shares(change).overall[0]
-            return all_shared.low > 0 or all_shared.high < 0
+            return more_all_shared(change) != 0
 
         return share_of_pages(simulation, claimed, 5)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.activity.sharing import Sharing
-from neuroglot.metrics.intervals import Score, mean_scores
+from neuroglot.metrics.intervals import Score, mean_scores, sign_told
 from neuroglot.neurons.categories import (
     active_shares_by_row,
     layer_shares_by_row,
@@ -56,6 +56,11 @@ def category_ranges(sharing: Sharing) -> CategoryShares:
 def change_of_shares(change: SharingChange) -> CategoryShares:
     """Means over rows of the change, paired by row, in percentage points."""
     return _with_intervals(change.before, 100 * change.category_shares, -100, 100)
+
+
+def more_all_shared(change: SharingChange) -> int:
+    """1 where the second model has more all-shared neurons, −1 where fewer, 0 where they cannot be told apart."""
+    return sign_told(_overall(change.before, change.category_shares)[:, 0])
 
 
 def expected_shares(sharing: Sharing) -> PlainShares:

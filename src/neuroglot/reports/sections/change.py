@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neuroglot.metrics.intervals import Score
-from neuroglot.metrics.sharing import change_of_shares
+from neuroglot.metrics.sharing import change_of_shares, more_all_shared
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.neurons.comparing import SharingChange
 from neuroglot.reports import figures
@@ -21,6 +21,7 @@ from neuroglot.reports.wording import (
 )
 from neuroglot.signature import Signature
 
+FINDINGS = {1: "more", -1: "fewer", 0: "neither clearly more nor clearly fewer"}
 _UNIT = "percentage points of the layer's neurons"
 
 
@@ -30,7 +31,7 @@ def _(change: SharingChange) -> Section:
     points = change_of_shares(change)
     both = change.before.signature, change.after.signature
     names = [with_changes(str(signature.get("model")), signature) for signature in both]
-    sentence = _sentence(names, points.overall, change.before.rows)
+    sentence = _sentence(names, points.overall[0], FINDINGS[more_all_shared(change)], change.before.rows)
     return Section(
         key="sharing-change",
         title="Sharing compared between two models",
@@ -42,14 +43,7 @@ def _(change: SharingChange) -> Section:
     )
 
 
-def _sentence(names: list[str], overall: list[Score], rows: int) -> str:
-    shared = overall[0]
-    if shared.low > 0:
-        finding = "more"
-    elif shared.high < 0:
-        finding = "fewer"
-    else:
-        finding = "neither clearly more nor clearly fewer"
+def _sentence(names: list[str], shared: Score, finding: str, rows: int) -> str:
     return (
         f"On {rows:,} parallel rows, {names[1]} has {finding} all-shared neurons than {names[0]}: "
         f"{_signed(shared.value)} percentage points {bracketed(shared)} of all neurons."
