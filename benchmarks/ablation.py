@@ -2,8 +2,8 @@
 
 python -m benchmarks.ablation MODEL --neurons SETS --corpus TEXTS --languages de hi --rows 4 --rounds 3
 
-Both score the same texts under the same conditions, in turn; the line of ratios says what the sharing is worth, the last
-line by how much their losses differ at most.
+Both score the same texts under the same conditions, in turn; the line of ratios says what the sharing is worth, the
+last line by how much their losses differ at most.
 """
 
 from __future__ import annotations

@@ -11,15 +11,9 @@ from torch import Tensor
 
 from neuroglot.corpora.directed import Directed
 from neuroglot.corpora.directions import Direction
+from neuroglot.corpora.seen import SameRows, rows_selected_on
 from neuroglot.errors import ConfigError
-from neuroglot.experiments.evaluation import (
-    SameRows,
-    ablation_conditions,
-    independent_rows,
-    matrix_of,
-    rows_selected_on,
-    selected_elsewhere,
-)
+from neuroglot.experiments.evaluation import ablation_conditions, independent_rows, matrix_of, selected_elsewhere
 from neuroglot.experiments.scoring import Condition
 from neuroglot.experiments.translations import Translations, translate_directions
 from neuroglot.generation.decoding import Decoding
@@ -104,13 +98,13 @@ def quality_matrices(
 ) -> tuple[AblationMatrix, ...]:
     """Translate with each direction's neurons off, and score all directions: a matrix for each metric.
 
-    The neurons are off in the encoder, in the decoder, and in every token that is written. Beside each set stand `draws`
-    random ones of its size in every layer, which translate the set's own direction only. Rows whose source does not fit
-    the model's context are dropped in all directions and under all conditions. Greedy by default, for at most 64 tokens.
-    Raises as `ablation_matrix` and `translate_directions` do.
+    The neurons are off in the encoder, in the decoder, and in every token that is written. Beside each set stand
+    `draws` random ones of its size in every layer, which translate the set's own direction only. Rows whose source does
+    not fit the model's context are dropped in all directions and under all conditions. Greedy by default, for at most
+    64 tokens. Raises as `ablation_matrix` and `translate_directions` do.
     """
     qualities = [TranslationQuality(key) for key in metrics]
-    seen = rows_selected_on(data, sets, same_rows)
+    seen = rows_selected_on(data, sets.values(), same_rows)
     conditions = ablation_conditions(view, data.languages, sets, draws, seed, random_on="own")
     how = decoding or Decoding(64)
     translated = [

@@ -11,7 +11,7 @@ from torch import Tensor
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, combined, holm, over, stacked
-from neuroglot.metrics.metrics import Metric
+from neuroglot.metrics.metrics import Valued
 from neuroglot.showing import Shown, counted, languages_in_short, scores_in_short
 from neuroglot.signature import Signature
 
@@ -63,7 +63,7 @@ class Scoreboard(Shown):
             )
 
     @property
-    def metric(self) -> Metric:
+    def metric(self) -> Valued:
         return next(iter(self.matrices.values()))[0].metric
 
     @property

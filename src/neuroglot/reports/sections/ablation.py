@@ -29,8 +29,8 @@ from neuroglot.reports.wording import (
     left_out,
     multiple,
     number,
+    plural,
     repeated_rows,
-    seen_rows,
 )
 from neuroglot.signature import Signature
 
@@ -80,8 +80,7 @@ def _loss_section(matrix: AblationMatrix) -> Section:
     """The headline, the matrix beside its control, and own, other and random by language."""
     views = [View(one) for one in in_units(matrix)]
     first = views[0]
-    harm = harm_sentence(first.headline, matrix.metric, matrix.data, len(matrix.languages))
-    sentence = f"{seen_rows(matrix.seen)}{harm}"
+    sentence = harm_sentence(first.headline, matrix.metric, matrix.data, len(matrix.languages))
     return Section(
         key="ablation",
         title="What switching neurons off does",
@@ -121,9 +120,8 @@ def _levels_section(matrix: AblationMatrix, key: str, title: str, leftward: str)
     series = [Series(text, role, view.by_language[role]) for role, text in CONDITION_LABELS.items()]
     spec = figures.dots(series, language_labels(matrix.languages), unit=view.unit, zero=False)
     figure = Figure(f"{key}-conditions", name, caption, f"Dot plot. {first} {harm}", (Plot(spec, table),))
-    sentence = f"{seen_rows(matrix.seen)}{first} {harm}"
     remarks = *_elsewhere(matrix), *_rows(matrix), INTERVALS
-    return Section(key, title, sentence, matrix.signature, remarks, (figure,))
+    return Section(key, title, f"{first} {harm}", matrix.signature, remarks, (figure,))
 
 
 def _level_sentence(matrix: AblationMatrix) -> str:
@@ -235,8 +233,8 @@ def _rows(matrix: AblationMatrix) -> tuple[str, ...]:
 def _controls(matrix: AblationMatrix) -> str:
     draws, rows = matrix.random.shape[0], matrix.baseline.shape[0]
     return (
-        f"The control switches off as many random neurons in every layer (or expert), mean of {draws} draws; measured "
-        f"on {rows:,} parallel rows."
+        f"The control switches off as many random neurons in every layer (or expert), mean of {plural(draws, 'draw')}; "
+        f"measured on {plural(rows, 'parallel row')}."
     )
 
 
