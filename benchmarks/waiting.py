@@ -1,7 +1,7 @@
 """How threads should wait for each other: the headless forward of a model beside busy processes.
 
-`python -m benchmarks.waiting MODEL --busy 0 1 2 --rounds 3` starts a fresh process for each setting in turn (OpenMP reads
-its variables when PyTorch is loaded) and prints tokens a second as the median of all forwards, with the range.
+`python -m benchmarks.waiting MODEL --busy 0 1 2 --rounds 3` starts a fresh process for each setting in turn, because
+OpenMP reads its variables when PyTorch is loaded, and prints tokens a second: the median of all forwards, the range.
 """
 
 from __future__ import annotations

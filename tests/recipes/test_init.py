@@ -127,7 +127,7 @@ def test_four_rows_are_enough(here: Path, run, rows: int) -> None:
     put(Path("mine"), rows=rows)
     if rows == 4:
         run("init", "mine")
-        assert yaml.safe_load(Path("mine", NAME).read_text())["corpus"] == "mine/texts.tsv"
+        assert yaml.safe_load(Path("mine", RECIPE_FILE).read_text())["corpus"] == "mine/texts.tsv"
     else:
         with pytest.raises(ConfigError, match="3 rows .* two languages with 4 rows or more"):
             run("init", "mine")
@@ -138,7 +138,7 @@ def test_what_lies_in_the_current_folder_is_no_model_of_the_hub(here: Path, run,
     shutil.copytree("model", "mine/my-model")
     monkeypatch.chdir("mine")
     run("init")
-    stored = yaml.safe_load(Path(NAME).read_text())
+    stored = yaml.safe_load(Path(RECIPE_FILE).read_text())
     assert (stored["model"], stored["corpus"]) == ("./my-model", "./texts.tsv")
 
 
@@ -146,7 +146,7 @@ def test_the_languages_are_those_of_the_texts_that_are_taken(here: Path, run) ->
     put(Path("mine"), name="a.tsv")
     Path("mine/b.tsv").write_text("en\tfr\n" + "w1\tw2\nw3\tw4\nw5\tw6\nw7\tw8\n")
     run("init", "mine")
-    stored = yaml.safe_load(Path("mine", NAME).read_text())
+    stored = yaml.safe_load(Path("mine", RECIPE_FILE).read_text())
     assert (stored["corpus"], stored["languages"]) == ("mine/a.tsv", ["de", "sw", "zh"])
 
 
