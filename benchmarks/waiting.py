@@ -23,7 +23,8 @@ SETTINGS = {
 }
 FORWARDS = """
 import sys, time, torch, neuroglot.models as models
-base = models.load(sys.argv[1], device="cpu", dtype="float32").model.base_model
+view, _ = models.load(sys.argv[1], device="cpu", dtype="float32")
+base = view.model.base_model
 ids = torch.randint(0, 1000, (16, 64), generator=torch.Generator().manual_seed(0))
 with torch.inference_mode():
     base(input_ids=ids, use_cache=False)
