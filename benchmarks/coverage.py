@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from neuroglot.activity.recording import Recording
+from neuroglot.activity.sharing import Sharing
 from neuroglot.layout import Layout
 from neuroglot.metrics import NatsPerToken, by_rows, holm, mean_scores
 from neuroglot.metrics.ablation import AblationMatrix
@@ -23,6 +25,8 @@ from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.metrics.intervals import Estimate, Score, over, row_means, share_means
 from neuroglot.metrics.paired import exchanged, mcnemar
 from neuroglot.metrics.scoreboard import Scoreboard
+from neuroglot.metrics.sharing import clear_changes
+from neuroglot.neurons.comparing import SharingChange
 from neuroglot.signature import Signature
 
 ROWS = (2, 5, 10, 20, 60, 100, 400)
@@ -267,6 +271,34 @@ INTERVALS: dict[str, Callable[[Simulation, int], float]] = {
         for spread in (0.1, 1.0)
     },
 }
+
+
+def sharing(shared: Tensor) -> Sharing:
+    """Of one layer of 400 neurons in two languages: so many fire in both on each row `[R]`, all others in none."""
+    rows, neurons = len(shared), 400
+    by_row = torch.stack([neurons - shared, torch.zeros_like(shared), shared], -1)[:, None].int()
+    histogram = torch.zeros(3, neurons, dtype=torch.int64)
+    histogram[0] = rows
+    fired, active = torch.zeros(2, neurons, dtype=torch.int64), torch.zeros(rows, 1, 2, dtype=torch.int32)
+    layout = Layout((("decoder", (neurons,)),))
+    return Sharing(layout, ("a", "b"), Recording.sharing_matters(), histogram, fired, by_row, active, Signature())
+
+
+def more_shared(skewed: bool) -> Callable[[Simulation, int], float]:
+    """Pages of two models that share alike, of which one is said to have more, or fewer, all-shared neurons."""
+
+    def false_claims(simulation: Simulation, rows: int) -> float:
+        def claimed() -> bool:
+            noise = simulation.skewed(rows, shape_parameter=1) - 1 if skewed else simulation.normal(rows)
+            before = 100 + 40 * simulation.uniform(rows)
+            change = SharingChange(*(sharing(count.round().long()) for count in (before, before + 20 * noise)))
+            return any(clear_changes(change))
+
+        return share_of_pages(simulation, claimed, 5)
+
+    return false_claims
+
+
 CLAIMS: dict[str, Callable[[Simulation, int], float]] = {
     "13 equal selectors: one called worse": worse_than_the_best(1),
     "13 equal selectors: selectivity of the first missed": value_of_the_first,
@@ -276,6 +308,10 @@ CLAIMS: dict[str, Callable[[Simulation, int], float]] = {
     "13 without effect, draws differ: one above random": more_than_random(1, 0.3),
     "5 different selectors: a rank missed": false_ranks,
     "deactivation without effect: a p below 0.05": deactivation,
+    **{
+        f"two models that share alike{text}: one has more": more_shared(skewed)
+        for skewed, text in ((False, ""), (True, ", skewed"))
+    },
     "prompting without effect: a p below 0.05": prompting,
     "score against an equal baseline: p below 0.05": baseline,
 }

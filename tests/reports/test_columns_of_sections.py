@@ -124,12 +124,12 @@ def test_thresholds_are_told_with_the_shares_at_them() -> None:
 
 def test_every_clear_change_is_named_in_the_sentence() -> None:
     overall = [Score(2.0, 1.0, 3.0), Score(-4.0, -5.0, -3.0), Score(0.5, -1.0, 2.0), Score(0.1, 0.0, 0.2)]
-    assert _sentence(["old", "new"], overall, 1) == (
+    assert _sentence(["old", "new"], overall, [1, -1, 0, 0], 1) == (
         "On 1 parallel row, new has more all-shared neurons (+2.00 [1.00, 3.00]) and fewer partial-shared neurons "
         "(−4.00 [−5.00, −3.00]) than old, in percentage points of all neurons; no clear difference in specific and "
         "non-activated ones."
     )
-    assert _sentence(["old", "new"], overall[3:], 2).endswith("is clearly larger or smaller in new than in old.")
+    assert _sentence(["old", "new"], overall, [0] * 4, 2).endswith("is clearly larger or smaller in new than in old.")
 
 
 def test_a_change_is_of_the_second_model_against_the_first_layer_by_layer() -> None:

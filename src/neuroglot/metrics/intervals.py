@@ -224,6 +224,23 @@ def mean_scores(by_row: Tensor) -> list[Score]:
     return _scores(mean, mean - half, mean + half)
 
 
+def sign_told(by_row: Tensor, confidence: float = CONFIDENCE) -> int:
+    """1 or −1 where the mean over rows `[R]` can be told from 0, its sign; 0 where it cannot.
+
+    By Student's t, and by Johnson's (1978), t + γ/(6√R) + γ t²/(3√R) for rows of skewness γ: where rows are very
+    skewed, t alone errs in 12 % of cases at 5 rows and 8 % at 20, on the side of the longer tail's absence.
+    """
+    (score,) = row_means(by_row[:, None]).scores(confidence)
+    if not (score.low > 0 or score.high < 0):  # NaN too
+        return 0
+    rows, sign = len(by_row), 1 if score.value > 0 else -1
+    deviations = by_row.double() - score.value
+    skewness = float(deviations.pow(3).mean() / deviations.square().mean() ** 1.5)
+    t = score.value * math.sqrt(rows) / float(deviations.std())
+    adjusted = t + skewness / (6 * math.sqrt(rows)) + skewness * t**2 / (3 * math.sqrt(rows))
+    return sign if sign * adjusted > _t(rows, confidence) else 0
+
+
 def share_means(by_row: Tensor, cells: int = 1) -> list[Score]:
     """Means over rows of shares `[R, K]`, each of `cells` answers that are right or wrong, with Wilson's intervals."""
     return row_means(by_row).share_scores(cells)

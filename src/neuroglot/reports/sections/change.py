@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neuroglot.metrics.intervals import Score
-from neuroglot.metrics.sharing import change_of_shares
+from neuroglot.metrics.sharing import change_of_shares, clear_changes
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.neurons.comparing import SharingChange
 from neuroglot.reports import figures
@@ -32,7 +32,7 @@ def _(change: SharingChange) -> Section:
     points = change_of_shares(change)
     both = change.before.signature, change.after.signature
     names = _names(both)
-    sentence = _sentence(names, points.overall, change.before.rows)
+    sentence = _sentence(names, points.overall, clear_changes(change), change.before.rows)
     return Section(
         key="sharing-change",
         title="Sharing compared between two models",
@@ -54,9 +54,9 @@ def _names(both: tuple[Signature, Signature]) -> list[str]:
     return [first, second] if first != second else [f"{first} (the first)", f"{second} (the second)"]
 
 
-def _sentence(names: list[str], overall: list[Score], rows: int) -> str:
+def _sentence(names: list[str], overall: list[Score], signs: list[int], rows: int) -> str:
     """Every category of which one model clearly has more, and those of which neither has."""
-    clear = {name: score for name, score in zip(CATEGORIES, overall) if score.low > 0 or score.high < 0}
+    clear = {name: score for name, score, sign in zip(CATEGORIES, overall, signs, strict=True) if sign}
     changes = [
         f"{'more' if score.value > 0 else 'fewer'} {name} neurons ({_signed(score.value)} {bracketed(score)})"
         for name, score in clear.items()
