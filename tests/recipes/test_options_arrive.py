@@ -108,7 +108,7 @@ def test_tasks_have_a_share_of_their_own(monkeypatch) -> None:
 def test_a_deactivation_gets_all_its_options(run, monkeypatch) -> None:
     options = {
         "level": "corpus", "corpus_share": 0.3, "scope": "all", "value": "mean", "equal_size": True,
-        "by_generation": True, "seed": 9,
+        "by_generation": True, "seed": 9, "same_rows": "allow",
     }  # fmt: skip
     calls = caught(monkeypatch, deactivation, "deactivate")
     with pytest.raises(Stopped):
@@ -118,7 +118,7 @@ def test_a_deactivation_gets_all_its_options(run, monkeypatch) -> None:
         ).run()  # fmt: skip
     handed = calls[0][1]
     handed.pop("kept")
-    assert handed == options | {"draws": 3}
+    assert handed == options | {"draws": 3, "counted_on": None}
 
 
 @pytest.mark.parametrize("given", ["frozen_norm", "contrastive"])

@@ -322,6 +322,36 @@ def test_p_values_of_many_rows_are_adjusted() -> None:
     assert made.p_values["score", "b"] == pytest.approx(3 * b)
 
 
+def test_right_and_wrong_answers_have_the_intervals_of_answers() -> None:
+    """Wilson 1927 for one original, and Bonett and Price 2012 for the difference, in percent."""
+    layout = Layout((("decoder", (4,)),))
+
+    def setting(right: int) -> SettingResult:
+        score = torch.tensor([[[100.0 * (row < right), 1.0]] for row in range(20)], dtype=torch.float64)
+        tokens = torch.ones(20, 1, dtype=torch.int64)
+        firing = {"steps": Counted(torch.ones(20, 1, 1, dtype=torch.int64), tokens)}
+        return SettingResult(score, firing, torch.zeros(4), torch.zeros(1), tokens, tokens)
+
+    settings = {"direct": setting(20), "pmi-3": setting(15)}
+    made = PromptComparison(
+        "m", "d", ("de",), layout, "exact match", "percent", lambda sums: sums[..., 0] / sums[..., 1], settings,
+        Signature(), right_or_wrong=True,
+    )  # fmt: skip
+    z, n = 1.959963984540054, 20
+    for name, share in (("direct", 1.0), ("pmi-3", 0.75)):
+        middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+        score = made.scores()[name]
+        assert (score.value, score.low, score.high) == pytest.approx(
+            (100 * share, 100 * (middle - half), 100 * min(1.0, middle + half))
+        )
+    t, worse, better = 2.093024054408263, (5 + 1) / 22, 1 / 22  # Student's t with 19 degrees of freedom
+    middle = better - worse
+    half = t * math.sqrt((worse + better - middle**2) / 22)
+    change = made.score_differences()["pmi-3"].score
+    assert (change.value, change.low, change.high) == pytest.approx((-25, 100 * (middle - half), 100 * (middle + half)))
+
+
 def test_zeros_of_several_originals_are_weighted_by_their_steps() -> None:
     def setting(tokens: int, zeros: float) -> SettingResult:
         counts = torch.full((2, 1), tokens)

@@ -83,7 +83,7 @@ def test_steer_builds_files_and_generate_uses_them(files, capsys) -> None:
     assert steered == [text for *_, text in ablated.rows()]
     assert len(steered) == 15
     assert str(ablated.signature["interventions"]).startswith("switched off to 0.0")
-    command("generate", "model", *SHORT, "--steer", "arithmetic/steering.safetensors")
+    command("generate", "model", *SHORT, "--steer", "arithmetic/steering.safetensors", "--same-rows", "allow")
     assert len(capsys.readouterr().out.splitlines()) >= 15
     command("generate", "model", "--prompt", "w1 w2", "--max-new-tokens", "3", "--device", "cpu")
     assert "w1 w2 →" in capsys.readouterr().out
@@ -93,7 +93,7 @@ def test_texts_are_those_that_generate_gives_under_both_changes(files) -> None:
     command("steer", "add", "--neurons", "b.safetensors", *ON_ACTIVITY, "--out", "add")
     report = Generate(
         model="model", corpus="prompts", steer=Path("add"), ablate=Path("selected"), max_new_tokens=6, temperature=0.8,
-        seed=3, device="cpu", limit=4,
+        seed=3, device="cpu", limit=4, same_rows="allow",
     ).run("out")  # fmt: skip
     decoding = Decoding(6, temperature=0.8, seed=3)
     added, off = Steering.load("add/steering.safetensors"), NeuronSet.load("a.safetensors")

@@ -13,8 +13,10 @@ from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTr
 from neuroglot import extras
 from neuroglot.errors import ConfigError, NeuroglotError, UnsupportedModelError, listed
 from neuroglot.models.families import Family
+from neuroglot.models.folded import folded_out
 from neuroglot.models.gguf import converted, is_gguf
 from neuroglot.models.locating import require_family
+from neuroglot.models.open_interventions import remember_folded
 from neuroglot.models.view import ModelView, view
 
 MOST_LAYERS = 10_000  # a config that asks for more is damaged, and would be built for hours
@@ -57,6 +59,8 @@ def load(
     if device != "auto":
         move(model, device)
     _refuse_unknown_tokens(model, tokenizer)
+    if folded := folded_out(Path(source)):
+        remember_folded(model, folded)
     return view(model.eval(), family), tokenizer
 
 

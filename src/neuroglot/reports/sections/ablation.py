@@ -31,7 +31,6 @@ from neuroglot.reports.wording import (
     number,
     plural,
     repeated_rows,
-    seen_rows,
 )
 from neuroglot.signature import Signature
 
@@ -76,8 +75,7 @@ def _loss_section(matrix: AblationMatrix) -> Section:
     """The headline, the matrix beside its control, and own, other and random by language."""
     views = [View(one) for one in in_units(matrix)]
     first = views[0]
-    harm = harm_sentence(first.headline, matrix.metric, matrix.data, len(matrix.languages))
-    sentence = f"{seen_rows(matrix.seen)}{harm}"
+    sentence = harm_sentence(first.headline, matrix.metric, matrix.data, len(matrix.languages))
     return Section(
         key="ablation",
         title="What switching neurons off does",
@@ -120,7 +118,7 @@ def _task_section(matrix: AblationMatrix) -> Section:
     return Section(
         "task",
         f"Task: {matrix.data}",
-        f"{seen_rows(matrix.seen)}{first} {harm}",
+        f"{first} {harm}",
         matrix.signature,
         (*_elsewhere(matrix), *_rows(matrix), INTERVALS),
         (figure,),
