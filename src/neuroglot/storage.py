@@ -40,7 +40,7 @@ def write_whole(path: Path | str, content: bytes | str) -> Path:
     with as_artifact_error(path):
         data = content.encode() if isinstance(content, str) else content
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(path)
+        temporary = beside(path)
         try:
             with temporary.open("wb") as file:
                 file.write(data)
@@ -63,7 +63,7 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
     check_free(path)
     with as_artifact_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(path)
+        temporary = beside(path)
         temporary.mkdir()
     try:
         yield temporary
@@ -88,7 +88,7 @@ def check_free(path: Path | str) -> None:
         raise ArtifactError(f"{path} exists already.", "Expected a new or an empty folder.", "Name another one.")
 
 
-def _beside(path: Path) -> Path:
+def beside(path: Path) -> Path:
     """A hidden name beside `path` for what is being written; those that killed processes left there are removed."""
     host = re.sub(r"\W", "", gethostname())  # a process of another machine, on a shared disk, cannot be asked after
     start = f".{path.name[:150]}.{host[:40]}-"
