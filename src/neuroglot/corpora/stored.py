@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CODED = "\0"  # begins a value that is no plain text: JSON follows
 BATCHES_HELD = 16  # of a file, for single values; enough for a row in many languages
-Rows = range | NDArray[np.int64]
+Positions = range | NDArray[np.int64]
 
 
 class StoredFile:
@@ -55,7 +55,7 @@ class Stored(Sequence[Any]):
 
     file: StoredFile
     column: int
-    rows: Rows
+    rows: Positions
     missing: str | None = None
 
     @property
@@ -63,7 +63,7 @@ class Stored(Sequence[Any]):
         """Whether each value is a text with more than white space in it, and none holds a NUL or half a character."""
         return self.column in self.file.plain
 
-    def take(self, rows: Sequence[int] | Rows) -> Stored:
+    def take(self, rows: Sequence[int] | Positions) -> Stored:
         """The values at these positions."""
         if isinstance(rows, range) and isinstance(self.rows, range):
             return replace(self, rows=self.rows[rows.start : rows.stop : rows.step])
@@ -137,6 +137,6 @@ def encodes(text: str) -> bool:
     return True
 
 
-def taken(values: Sequence[Any], rows: Sequence[int] | Rows) -> Sequence[Any]:
+def taken(values: Sequence[Any], rows: Sequence[int] | Positions) -> Sequence[Any]:
     """The values at these positions, on disk if they are there."""
     return values.take(rows) if isinstance(values, Stored) else tuple(values[row] for row in rows)

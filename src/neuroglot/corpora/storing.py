@@ -31,7 +31,7 @@ BATCH_ROWS, BATCH_CHARACTERS = 4096, 2**21
 SETTLED_SECONDS = 2.0  # a file that was written later than this before it was read may be written again unseen
 FORMAT = 1  # of what is kept
 ROWS, FACTS = "rows.arrow", "rows.json"
-Row = tuple[Any, ...]
+RowRead = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ReadRows:
     places: Sequence[int]
 
 
-def read_once(path: Path, how: str, names_and_rows: Callable[[], Iterator[Row]]) -> ReadRows:
+def read_once(path: Path, how: str, names_and_rows: Callable[[], Iterator[RowRead]]) -> ReadRows:
     """What a reader gives of a file: first the names of its columns, then for each row its place and its values.
 
     Of a large file that was read before in this way (`how`), the copy is taken. Raises `CorpusError` if the file
@@ -61,7 +61,7 @@ def read_once(path: Path, how: str, names_and_rows: Callable[[], Iterator[Row]])
     return rows
 
 
-def stored_if_large(names: Sequence[str], rows: Iterable[Row], identity: str = "") -> ReadRows:
+def stored_if_large(names: Sequence[str], rows: Iterable[RowRead], identity: str = "") -> ReadRows:
     """The columns of rows, of which the first value is the place: lists, or on disk from `MOST_IN_MEMORY` on."""
     batches, held, characters = _batches(rows), [], 0
     for batch, size in batches:
@@ -102,7 +102,7 @@ def _said(column: Stored) -> list[Any]:
     return [column.file.identity, column.column, which, column.missing]
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[tuple[list[Row], int]]:
+def _batches(rows: Iterable[RowRead]) -> Iterator[tuple[list[RowRead], int]]:
     batch, size = [], 0
     for row in rows:
         batch.append(row)
@@ -114,7 +114,7 @@ def _batches(rows: Iterable[Row]) -> Iterator[tuple[list[Row], int]]:
         yield batch, size
 
 
-def _written(names: Sequence[str], batches: Iterable[tuple[list[Row], int]], identity: str) -> ReadRows:
+def _written(names: Sequence[str], batches: Iterable[tuple[list[RowRead], int]], identity: str) -> ReadRows:
     """The rows in a new folder of the cache; without an identity it is removed when nothing reads it any more."""
     cache = _folder()
     with as_artifact_error(cache):
@@ -144,7 +144,7 @@ def _moved(folder: Path, kept: Path) -> Path:
     return kept
 
 
-def _write(folder: Path, names: Sequence[str], batches: Iterable[tuple[list[Row], int]]) -> None:
+def _write(folder: Path, names: Sequence[str], batches: Iterable[tuple[list[RowRead], int]]) -> None:
     """The places, the numbers of the rows, and the values, a column each; and what is to be known of them."""
     import pyarrow
     from pyarrow import ipc

@@ -38,7 +38,7 @@ def blocks_of(path: Path) -> Iterator[bytes]:
     Raises `CorpusError` if it is none, cannot be read, is empty or damaged, or unpacks to far more than its size.
     """
     suffix, size = path.suffix.lower(), 0
-    packed = _size(path)
+    packed = size_of(path)
     try:
         with path.open("rb") as file, COMPRESSED.get(suffix, nullcontext)(file) as stream:
             while block := stream.read(BLOCK):
@@ -53,7 +53,7 @@ def blocks_of(path: Path) -> Iterator[bytes]:
         raise CorpusError(f"{path} holds nothing.", "Expected at least one row.", "Fill it or remove it.")
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
     """The bytes of a regular file; raises `CorpusError` if it is none or is empty."""
     try:
         status = path.stat()

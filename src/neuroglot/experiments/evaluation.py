@@ -13,6 +13,7 @@ from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.directed import Directed
 from neuroglot.corpora.seen import rows_with
 from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.headers import NOTHING_READ
 from neuroglot.interventions.switching import switch_off
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Evaluation, Metric, Predictions
@@ -142,7 +143,7 @@ def rows_selected_on(data: Readable, sets: Mapping[str, NeuronSet], same_rows: S
 
     A set that does not know its texts is compared by the hash of its whole corpus.
     """
-    read = {text for neurons in sets.values() for text in neurons.read.tolist()}
+    read = torch.cat([NOTHING_READ, *(neurons.read for neurons in sets.values())]).unique().numpy()
     whole = any(neurons.signature.get("corpus_hash") == data.hash for neurons in sets.values())
     seen = len(data) if whole else rows_with(data, read)
     if seen and same_rows == "refuse":

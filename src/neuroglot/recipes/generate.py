@@ -176,5 +176,6 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
                 kept=run.kept("batches"),
             )  # fmt: skip
         rows = {row_id: row for row, row_id in enumerate(prompts.ids)}
-        answered = prompts.take(rows[row_id] for row_id in generation.ids).texts
+        part = prompts.take(rows[row_id] for row_id in generation.ids)
+        answered = {language: tuple(column) for language, column in part.texts.items()}
         return GeneratedTexts(generation.ids, generation.texts, answered, generation.signature | self._chat_signature)
