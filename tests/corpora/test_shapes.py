@@ -5,7 +5,6 @@ import csv
 import gzip
 import json
 import io
-import json
 import logging
 import lzma
 from collections.abc import Callable
