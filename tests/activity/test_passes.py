@@ -1,6 +1,7 @@
 """What shortens a pass changes no count; what breaks it is survived or said."""
 
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,9 @@ from neuroglot.activity import passes
 from neuroglot.activity import record as recording_module
 from neuroglot.activity.record import record, record_several, record_sharing
 from neuroglot.activity.recording import Recording
+from neuroglot.corpora import load, storing
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.stored import Stored
 from neuroglot.errors import ConfigError, InterventionError, MemoryLimitError
 from neuroglot.models import view
 from neuroglot.models.checks import available_sites
@@ -153,6 +156,35 @@ def test_windows_change_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(list(Reading(TOKENIZER, CORPUS, None)._windows())) > 2
     assert torch.equal(record(located, TOKENIZER, CORPUS).fired, whole.fired)
     assert torch.equal(record_sharing(located, TOKENIZER, CORPUS).by_row, whole_sharing.by_row)
+
+
+def test_windows_of_a_corpus_on_disk_change_no_statistic(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Counts, bins and maxima are equal; sums of floats only but for their order."""
+    located, statistics = view(tiny_model("llama")), ("moments", "magnitude", "zeros", "maximum", "histogram")
+    texts = {code: [*column, column[0], column[3]] for code, column in tiny_corpus(40).texts.items()}
+    for language, column in texts.items():
+        (tmp_path / f"{language}.txt").write_text("".join(f"{text}\n" for text in column))
+    held = load(tmp_path)
+    wanted = record(located, TOKENIZER, held, Recording(statistics=statistics))
+    for name, value in {"MOST_IN_MEMORY": 0, "BATCH_ROWS": 5}.items():
+        monkeypatch.setattr(storing, name, value)
+    monkeypatch.setattr(storing, "cached_assets_path", lambda *_: tmp_path_factory.mktemp("cache"))
+    monkeypatch.setattr(reading, "WINDOW_CHARACTERS", 300)
+    stored = load(tmp_path)
+    assert isinstance(stored.texts["de"], Stored)
+    assert len(list(Reading(TOKENIZER, stored, None)._windows())) > 5
+    got = record(located, TOKENIZER, stored, Recording(statistics=statistics))
+    assert got.signature == wanted.signature
+    for name in ("fired", "tokens", "reached", "read"):
+        assert torch.equal(getattr(got, name), getattr(wanted, name))
+    assert set(got.statistics) == set(wanted.statistics)
+    for name, total in wanted.statistics.items():
+        if name.startswith("sum"):
+            torch.testing.assert_close(got.statistics[name], total, rtol=1e-5, atol=1e-6)
+        else:
+            assert torch.equal(got.statistics[name], total), name
 
 
 def test_padding_repeats_the_last_token_and_is_not_real() -> None:

@@ -3,8 +3,8 @@
 import bz2
 import csv
 import gzip
-import json
 import io
+import json
 import logging
 import lzma
 from collections.abc import Callable
