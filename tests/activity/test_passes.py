@@ -161,7 +161,7 @@ def test_windows_change_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_windows_of_a_corpus_on_disk_change_no_statistic(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Counts, bins and maxima are equal; sums of floats only but for their order."""
+    """Counts are equal; float32 values differ in their last bits with the shape of a batch, and sums with their order."""
     located, statistics = view(tiny_model("llama")), ("moments", "magnitude", "zeros", "maximum", "histogram")
     texts = {code: [*column, column[0], column[3]] for code, column in tiny_corpus(40).texts.items()}
     for language, column in texts.items():
@@ -181,10 +181,7 @@ def test_windows_of_a_corpus_on_disk_change_no_statistic(
         assert torch.equal(getattr(got, name), getattr(wanted, name))
     assert set(got.statistics) == set(wanted.statistics)
     for name, total in wanted.statistics.items():
-        if name.startswith("sum"):
-            torch.testing.assert_close(got.statistics[name], total, rtol=1e-5, atol=1e-6)
-        else:
-            assert torch.equal(got.statistics[name], total), name
+        torch.testing.assert_close(got.statistics[name], total, rtol=1e-5, atol=1e-6 * total.is_floating_point())
 
 
 def test_padding_repeats_the_last_token_and_is_not_real() -> None:
