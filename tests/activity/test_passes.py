@@ -9,7 +9,7 @@ import torch
 from neuroglot.activity import passes
 from neuroglot.activity import record as recording_module
 from neuroglot.activity.record import record, record_several, record_sharing
-from neuroglot.activity.recording import Recording
+from neuroglot.activity.recording import Recording, Statistic
 from neuroglot.corpora import load, storing
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.stored import Stored
@@ -158,14 +158,20 @@ def test_windows_change_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(record_sharing(located, TOKENIZER, CORPUS).by_row, whole_sharing.by_row)
 
 
+@pytest.mark.parametrize(
+    ("statistics", "repeated"), [(("moments", "magnitude", "zeros", "maximum"), 9), (("histogram",), 0)]
+)
 def test_windows_of_a_corpus_on_disk_change_no_statistic(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """Counts are equal; float32 values differ in their last bits with the shape of a batch, and sums with their order."""
-    located, statistics = view(tiny_model("llama")), ("moments", "magnitude", "zeros", "maximum", "histogram")
-    texts = {code: [*column, column[0], column[3]] for code, column in tiny_corpus(40).texts.items()}
-    for language, column in texts.items():
-        (tmp_path / f"{language}.txt").write_text("".join(f"{text}\n" for text in column))
+    statistics: tuple[Statistic, ...], repeated: int,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory,
+) -> None:  # fmt: skip
+    """Counts are equal; float32 values differ in their last bits with the shape of a batch, sums with their order, and
+    a histogram with the rows that stand for texts that come again in one window.
+    """
+    located = view(tiny_model("llama"))
+    for language, column in tiny_corpus(40).texts.items():
+        texts = [f"{WORDS[row]} {text}" for row, text in enumerate(column)]
+        (tmp_path / f"{language}.txt").write_text("\n".join([*texts, *texts[:repeated]]) + "\n")
     held = load(tmp_path)
     wanted = record(located, TOKENIZER, held, Recording(statistics=statistics))
     for name, value in {"MOST_IN_MEMORY": 0, "BATCH_ROWS": 5}.items():
