@@ -89,7 +89,7 @@ def test_a_corpus_on_disk_is_the_one_in_memory(layout: str, tmp_path: Path, monk
     path = LAYOUTS[layout](tmp_path, TEXTS)
     stored = corpora.load(path)
     monkeypatch.setattr(storing, "MOST_IN_MEMORY", 10**6)
-    monkeypatch.setattr(storing, "read_once", lambda *_: pytest.fail("the cache is asked first"))
+    monkeypatch.setattr(storing, "rows_of_file", lambda *_: pytest.fail("the cache is asked first"))
     held = Corpus(stored.name, stored.ids, {language: tuple(column) for language, column in TEXTS.items()})
     assert all(isinstance(column, Stored) for column in stored.texts.values())
     assert {language: [*column] for language, column in stored.texts.items()} == TEXTS
@@ -316,7 +316,7 @@ def test_blocks_that_cut_a_character_or_a_line_change_nothing(tmp_path: Path, mo
     content = "﻿Zeile eins ä文\r\nzwei\u2028€\n\nvier".encode()
     (tmp_path / "a.txt").write_bytes(content)
     for block in (1, 2, 3, 5, 7):
-        monkeypatch.setattr(textfiles, "BLOCK", max(block, 3))
+        monkeypatch.setattr(textfiles, "READ_AT_ONCE", max(block, 3))
         assert textfiles.read_lines(tmp_path / "a.txt") == ["Zeile eins ä文", "zwei\u2028€", "", "vier"]
     (tmp_path / "b.txt").write_bytes(content + b"\n\nx\xff")
     with pytest.raises(CorpusError, match=rf"b.txt:6: byte 0xff at offset {len(content) + 3} "):
@@ -328,7 +328,7 @@ def test_blocks_that_cut_a_character_or_a_line_change_nothing(tmp_path: Path, mo
 def test_four_times_the_rows_take_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"MOST_IN_MEMORY": 2**16, "BATCH_ROWS": 256}.items():
         monkeypatch.setattr(storing, name, value)
-    monkeypatch.setattr(textfiles, "BLOCK", 2**14)
+    monkeypatch.setattr(textfiles, "READ_AT_ONCE", 2**14)
     peaks = []
     for rows in (20_000, 20_000, 80_000):  # the first warms up
         path = tmp_path / f"{rows}.tsv"

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from neuroglot.corpora.columns import TextColumn, place
-from neuroglot.corpora.storing import read_once
+from neuroglot.corpora.storing import rows_of_file
 from neuroglot.corpora.textfiles import lines_of, parse_text_json, read_lines, read_text
 from neuroglot.errors import ConfigError, CorpusError
 
 
 def read_plain(path: Path, column: str) -> TextColumn:
     """One text a line, the same line in every file a row; there is no `column` to choose."""
-    read = read_once(path, "lines", lambda: chain([("text",)], enumerate(lines_of(path), 1)))
+    read = rows_of_file(path, "lines", lambda: chain([("text",)], enumerate(lines_of(path), 1)))
     return TextColumn(str(path), read.values["text"], read.places)
 
 

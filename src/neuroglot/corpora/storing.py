@@ -29,8 +29,8 @@ MOST_IN_MEMORY = 2**20  # characters of one file; a language of FLORES has an ei
 LEAST_KEPT = 2**11  # bytes of a file that may hold so many characters, packed as tightly as is allowed
 BATCH_ROWS, BATCH_CHARACTERS = 4096, 2**21
 SETTLED_SECONDS = 2.0  # a file that was written later than this before it was read may be written again unseen
-FORMAT = 1  # of what is kept
-ROWS, FACTS = "rows.arrow", "rows.json"
+_FORMAT = 1  # of what is kept
+_ARROW, _FACTS = "rows.arrow", "rows.json"
 RowRead = tuple[Any, ...]
 
 
@@ -42,14 +42,14 @@ class ReadRows:
     places: Sequence[int]
 
 
-def read_once(path: Path, how: str, names_and_rows: Callable[[], Iterator[RowRead]]) -> ReadRows:
+def rows_of_file(path: Path, how: str, names_and_rows: Callable[[], Iterator[RowRead]]) -> ReadRows:
     """What a reader gives of a file: first the names of its columns, then for each row its place and its values.
 
     Of a large file that was read before in this way (`how`), the copy is taken. Raises `CorpusError` if the file
     changes while it is read, `ArtifactError` if the cache cannot be written.
     """
     before, settled = _state(path)
-    identity = _digest([FORMAT, how, str(path.resolve()), *before]) if settled else ""
+    identity = _digest([_FORMAT, how, str(path.resolve()), *before]) if settled else ""
     if identity and before[0] > LEAST_KEPT and (kept := _folder() / identity).is_dir():
         if there := _opened(kept, identity):
             return there
@@ -152,7 +152,7 @@ def _write(folder: Path, names: Sequence[str], batches: Iterable[tuple[list[RowR
     schema = pyarrow.schema([("place", pyarrow.int64())] + [(str(k), pyarrow.string()) for k in range(len(names) + 1)])
     lengths: list[int] = []
     plain = set(range(1, len(names) + 2))
-    with pyarrow.OSFile(str(folder / ROWS), "wb") as file, ipc.new_file(file, schema) as writer:
+    with pyarrow.OSFile(str(folder / _ARROW), "wb") as file, ipc.new_file(file, schema) as writer:
         for batch, _ in batches:
             places, *columns = zip(*batch)
             first = sum(lengths) + 1
@@ -161,8 +161,8 @@ def _write(folder: Path, names: Sequence[str], batches: Iterable[tuple[list[RowR
             values = [pyarrow.array(places, pyarrow.int64()), *(array for array, _ in arrays)]
             writer.write_batch(pyarrow.record_batch(values, schema=schema))
             lengths.append(len(batch))
-    facts = {"names": list(names), "lengths": lengths, "plain": sorted(plain), "file": _written_state(folder / ROWS)}
-    write_whole(folder / FACTS, json.dumps(facts))
+    facts = {"names": list(names), "lengths": lengths, "plain": sorted(plain), "file": _written_state(folder / _ARROW)}
+    write_whole(folder / _FACTS, json.dumps(facts))
 
 
 def _array(values: Iterable[Any]) -> tuple[Any, bool]:
@@ -187,10 +187,10 @@ def _opened(folder: Path, identity: str) -> ReadRows | None:
     import pyarrow
 
     try:
-        facts = parse_json((folder / FACTS).read_bytes())
-        if facts["file"] != _written_state(folder / ROWS):
+        facts = parse_json((folder / _FACTS).read_bytes())
+        if facts["file"] != _written_state(folder / _ARROW):
             return None
-        file = StoredFile(folder / ROWS, facts["lengths"], frozenset(facts["plain"]), identity)
+        file = StoredFile(folder / _ARROW, facts["lengths"], frozenset(facts["plain"]), identity)
         rows = range(sum(facts["lengths"]))
         values = {name: Stored(file, column, rows) for column, name in enumerate(facts["names"], 2)}
         file.batch(0, 0)

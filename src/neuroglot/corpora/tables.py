@@ -13,10 +13,10 @@ from neuroglot.corpora.columns import TextColumn, place
 from neuroglot.corpora.languages import choose, code_or_name, known_code
 from neuroglot.corpora.readers import string
 from neuroglot.corpora.stored import Stored
-from neuroglot.corpora.storing import read_once, stored_if_large
+from neuroglot.corpora.storing import rows_of_file, stored_if_large
 from neuroglot.corpora.textfiles import (
-    BLOCK,
     LONGEST_LINE,
+    READ_AT_ONCE,
     lines_of,
     parse_text_json,
     raw_lines,
@@ -92,7 +92,7 @@ def _checked_ids(table: RawTable, may_be_indonesian: bool) -> Iterator[tuple[int
 
 def _read(path: Path, unit: str, rows: Callable[[Path], Iterator[tuple[Any, ...]]]) -> RawTable:
     """A table of what a reader gives: first the names of the columns, then for each row its place and its values."""
-    read = read_once(path, rows.__name__, lambda: rows(path))
+    read = rows_of_file(path, rows.__name__, lambda: rows(path))
     return RawTable(str(path), read.values, read.places, unit)
 
 
@@ -259,7 +259,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Any, ...]]:
             metadata = parquet.read_metadata(source)
             leaves = [metadata.schema.column(place).path for place in range(metadata.num_columns)]
             # Texts that repeat stay numbers of a dictionary until it is known how long they are.
-            file = parquet.ParquetFile(source, metadata=metadata, buffer_size=BLOCK, read_dictionary=leaves)
+            file = parquet.ParquetFile(source, metadata=metadata, buffer_size=READ_AT_ONCE, read_dictionary=leaves)
             yield tuple(file.schema_arrow.names)
             _require_room_for_pages(path, metadata, size)
             yield from rows_of_batches(file.iter_batches(ROWS_AT_ONCE, use_threads=False), path, size)

@@ -23,12 +23,12 @@ from neuroglot.storage import each_once
 COMPRESSED: Mapping[str, Callable[[BinaryIO], Any]] = {
     ".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": lambda file: _zstandard(file)
 }  # fmt: skip
-BLOCK = 2**20  # bytes that are unpacked at once
+READ_AT_ONCE = 2**20  # bytes that are unpacked at once
 MOST_UNPACKED = 8 * 2**30  # bytes of a file that is held whole
 MOST_TIMES = 250  # as many bytes as are packed: text packs to a third, and text that repeats to a hundredth
 FREELY_UNPACKED = 64 * 2**20  # bytes to which any file may unpack
 LONGEST_LINE = 2**26  # characters
-Part = TypeVar("Part", str, bytes)
+_Part = TypeVar("_Part", str, bytes)
 _log = logging.getLogger(__name__)
 
 
@@ -41,7 +41,7 @@ def blocks_of(path: Path) -> Iterator[bytes]:
     packed = size_of(path)
     try:
         with path.open("rb") as file, COMPRESSED.get(suffix, nullcontext)(file) as stream:
-            while block := stream.read(BLOCK):
+            while block := stream.read(READ_AT_ONCE):
                 size += len(block)
                 require_room(path, size, packed)
                 yield block
@@ -87,7 +87,7 @@ def read_bytes(path: Path) -> bytes:
     return b"".join(_fitting(path, blocks_of(path)))
 
 
-def _fitting(path: Path, parts: Iterable[Part]) -> Iterator[Part]:
+def _fitting(path: Path, parts: Iterable[_Part]) -> Iterator[_Part]:
     size = 0
     for part in parts:
         size += len(part)
