@@ -25,7 +25,7 @@ from neuroglot.corpora.columns import first_repeated
 from neuroglot.corpora.seen import rows_with, text_hashes
 from neuroglot.corpora.stored import Stored
 from neuroglot.corpora.suspicion import counted_suspicions, counts_by_kind, sifted, suspicions
-from neuroglot.errors import CorpusError
+from neuroglot.errors import ArtifactError, CorpusError
 from tests.corpora import writing
 
 ROWS = 20
@@ -290,6 +290,20 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr(tables, "lines_of", written_meanwhile)
     with pytest.raises(CorpusError, match="changed while it was read"):
         corpora.load(path)
+
+
+def test_without_a_cache_small_files_are_read_and_large_ones_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: str) -> Path:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(storing, "cached_assets_path", read_only)
+    path = writing.tsv(tmp_path, TEXTS)
+    with pytest.raises(ArtifactError, match="HF_ASSETS_CACHE"):
+        corpora.load(path)
+    monkeypatch.setattr(storing, "MOST_IN_MEMORY", 10**6)
+    assert len(corpora.load(path)) == ROWS
 
 
 def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused(

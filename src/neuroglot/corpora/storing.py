@@ -50,15 +50,25 @@ def rows_of_file(path: Path, how: str, names_and_rows: Callable[[], Iterator[Row
     """
     before, settled = _state(path)
     identity = _digest([_FORMAT, how, str(path.resolve()), *before]) if settled else ""
-    if identity and before[0] > LEAST_KEPT and (kept := _folder() / identity).is_dir():
-        if there := _opened(kept, identity):
-            return there
-        shutil.rmtree(kept, ignore_errors=True)  # damaged
+    if identity and before[0] > LEAST_KEPT and (kept := _kept(identity)):
+        return kept
     given = names_and_rows()
     rows = stored_if_large(next(given), given, identity)
     if isinstance(rows.places, Stored) and _state(path)[0] != before:
+        shutil.rmtree(rows.places.file.path.parent, ignore_errors=True)
         raise CorpusError(f"{path} changed while it was read.", "Expected a file that nobody writes.", "Try again.")
     return rows
+
+
+def _kept(identity: str) -> ReadRows | None:
+    """The rows in the cache; None if they are not there, or damaged, or there is no cache."""
+    with suppress(ArtifactError):
+        folder = _folder() / identity
+        if folder.is_dir():
+            if rows := _opened(folder, identity):
+                return rows
+            shutil.rmtree(folder, ignore_errors=True)
+    return None
 
 
 def stored_if_large(names: Sequence[str], rows: Iterable[RowRead], identity: str = "") -> ReadRows:
@@ -215,7 +225,13 @@ def _written_state(path: Path) -> list[int]:
 
 
 def _folder() -> Path:
-    return Path(cached_assets_path("neuroglot", "corpora", "rows"))
+    try:
+        return Path(cached_assets_path("neuroglot", "corpora", "rows"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(
+            f"The cache for copies of large texts cannot be written: {error}.", "Expected a folder that can.",
+            "Name one in the environment variable HF_ASSETS_CACHE.",
+        ) from error  # fmt: skip
 
 
 def _digest(value: Any) -> str:
