@@ -2,7 +2,7 @@
 
     python -m benchmarks.memory --rows 50000 200000 --stream 50000 2000000
 
-writes random texts of 12 to 20 words in ten languages, records a random model of one layer on them by the command line
+writes random texts of 12 to 18 words in ten languages, records a random model of one layer on them by the command line
 (`--rows`), and reads corpora without a model (`--stream`): the first time, when the copy is made, and again. Each is a
 process of its own, and its peak is what the kernel says of it (`ru_maxrss`). Files are removed at the end.
 """

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from neuroglot import corpora
-from neuroglot.corpora import Corpus, shapes, storing, tables, textfiles
+from neuroglot.corpora import Corpus, seen, shapes, storing, tables, textfiles
 from neuroglot.corpora.columns import first_repeated
 from neuroglot.corpora.seen import rows_with, text_hashes
 from neuroglot.corpora.stored import Stored
@@ -124,8 +124,8 @@ def test_what_is_taken_of_it_is_what_is_taken_of_one_in_memory(tmp_path: Path) -
         assert tuple(of_stored.texts["de"][1:4]) == of_held.texts["de"][1:4]
         assert of_stored.distinct == of_held.distinct
         assert text_hashes(of_stored) == text_hashes(of_held)
-    seen = text_hashes(held.take([1, 2]).select(["en"]))
-    assert rows_with(stored, seen) == rows_with(held, seen) == 2
+    known = text_hashes(held.take([1, 2]).select(["en"]))
+    assert rows_with(stored, known) == rows_with(held, known) == 2
     assert counted_suspicions(stored.texts)[0] == counts_by_kind(suspicions(held.texts)) == {"sw": {"gap marker": 1}}
 
 
@@ -155,6 +155,15 @@ def test_rows_that_share_a_text_have_one_number(rows: list[tuple[str, str]]) -> 
 def test_the_first_repeated_text_is_found(words: list[str]) -> None:
     again = next((row for row, word in enumerate(words) if word in words[:row]), None)
     assert first_repeated(words) == (None if again is None else (words.index(words[again]), again))
+
+
+@given(st.lists(st.integers(0, 9), max_size=30))
+def test_each_hash_is_kept_once_in_order(numbers: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seen, "MOVED_AT_ONCE", 4)
+        patch.setattr(seen, "_text_hash", int)
+        corpus = Corpus("c", tuple(map(str, range(len(numbers) + 1))), {"de": ("7", *map(str, numbers))})
+        assert seen.sorted_hashes(corpus).tolist() == sorted({7, *numbers})
 
 
 def test_the_hash_is_that_of_the_whole_as_json(tmp_path: Path) -> None:

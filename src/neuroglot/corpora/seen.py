@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.directed import Directed
 
+MOVED_AT_ONCE = 2**16  # hashes
+
 
 def text_hashes(data: Corpus | Task | Directed) -> set[int]:
     """A hash of each text of a corpus, or of each prompt of a task, in any language: 63 bits of SHA-256."""
@@ -22,9 +24,19 @@ def sorted_hashes(data: Corpus | Task | Directed) -> NDArray[np.int64]:
     columns = list(_columns(data))
     hashes = np.fromiter((_text_hash(text) for column in columns for text in column), np.int64, sum(map(len, columns)))
     hashes.sort()
-    is_new = np.ones(len(hashes), dtype=bool)
-    np.not_equal(hashes[1:], hashes[:-1], out=is_new[1:])
-    return hashes if is_new.all() else hashes[is_new]
+    return hashes[: _moved_together(hashes)]
+
+
+def _moved_together(ordered: NDArray[np.int64]) -> int:
+    """Move each number once to the front of an ascending array, a part at a time; how many there are."""
+    kept = 0
+    for start in range(0, len(ordered), MOVED_AT_ONCE):
+        part = np.unique(ordered[start : start + MOVED_AT_ONCE])
+        if kept and part[0] == ordered[kept - 1]:
+            part = part[1:]
+        ordered[kept : kept + len(part)] = part
+        kept += len(part)
+    return kept
 
 
 def rows_with(data: Corpus | Task | Directed, hashes: Collection[int] | NDArray[np.int64]) -> int:
