@@ -98,7 +98,8 @@ class Stored(Sequence[Any]):
             return False
         return all(mine == its for mine, its in zip(self, other))
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return hash(tuple(self))
 
     def _arrays(self) -> Iterator[Array]:
         """The rows in order, from one batch at a time."""
