@@ -1,7 +1,7 @@
 """How threads should wait for each other: the headless forward of a model beside busy processes.
 
-`python -m benchmarks.waiting MODEL --busy 0 1 2 --rounds 3` starts a fresh process for each setting in turn (OpenMP reads
-its variables when PyTorch is loaded) and prints tokens a second as the median of all forwards, with the range.
+`python -m benchmarks.waiting MODEL --busy 0 1 2 --rounds 3` starts a fresh process for each setting in turn, because
+OpenMP reads its variables when PyTorch is loaded, and prints tokens a second: the median of all forwards, the range.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ SETTINGS = {
 }
 FORWARDS = """
 import sys, time, torch, neuroglot.models as models
-base = models.load(sys.argv[1], device="cpu", dtype="float32").model.base_model
+view, _ = models.load(sys.argv[1], device="cpu", dtype="float32")
+base = view.model.base_model
 ids = torch.randint(0, 1000, (16, 64), generator=torch.Generator().manual_seed(0))
 with torch.inference_mode():
     base(input_ids=ids, use_cache=False)

@@ -146,7 +146,8 @@ def test_counts_equal_a_plain_loop(model_type: str, scope: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {}, {"level": "corpus", "value": "mean"}, {"value": "mean of other languages", "scope": "prompt"},
+        {}, {"level": "corpus", "value": "mean", "same_rows": "allow"},
+        {"value": "mean of other languages", "scope": "prompt"},
         {"recording": Recording(tokens="all", special_tokens=False)},
     ],
 )  # fmt: skip
@@ -238,7 +239,7 @@ def test_equal_size_reaches_the_result() -> None:
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_a_corpus_has_one_set_a_type(share: float) -> None:
     located, tokenizer, task = view(tiny_model("llama")), tiny_tokenizer(), a_task()
-    result = deactivate(located, tokenizer, task, level="corpus", corpus_share=share, draws=1)
+    result = deactivate(located, tokenizer, task, level="corpus", corpus_share=share, draws=1, same_rows="allow")
     by_row = [plain_categories(located, tokenizer, [task.prompts.texts[g][row] for g in LANGUAGES]) for row in range(5)]
     for place, name in enumerate(CATEGORIES):
         members = [n for n in range(located.layout.neuron_count) if sum(n in row[name] for row in by_row) >= 5 * share]
@@ -306,7 +307,7 @@ def test_generated_text_is_what_the_model_writes_with_these_neurons_off() -> Non
         for g in LANGUAGES
     }
     task = Task("own words", prompts, Corpus("answers", prompts.ids, answers))
-    result = deactivate(located, tokenizer, task, level="corpus", by_generation=True, draws=1)
+    result = deactivate(located, tokenizer, task, level="corpus", by_generation=True, draws=1, same_rows="allow")
     exact, generated = COLUMN["exact"], COLUMN["generated"]
     assert float(result.baseline[..., exact].mean()) > 0
     by_row = [plain_categories(located, tokenizer, [prompts.texts[g][row] for g in LANGUAGES]) for row in range(6)]
@@ -331,7 +332,14 @@ def test_generated_text_is_what_the_model_writes_with_these_neurons_off() -> Non
     assert result.baseline[..., COLUMN["option"]].isnan().all()
     assert result.accuracy == "exact"
     means = deactivate(
-        located, tokenizer, task, level="corpus", value="mean of other languages", by_generation=True, draws=1
+        located,
+        tokenizer,
+        task,
+        level="corpus",
+        value="mean of other languages",
+        by_generation=True,
+        draws=1,
+        same_rows="allow",
     )
     assert bool((means.deactivated[..., generated] >= means.deactivated[..., exact]).all())
 
@@ -467,8 +475,8 @@ def test_a_prompt_needs_room_for_the_longest_answer_where_texts_are_generated() 
     )  # 61 tokens and 1 of the answer: of 64
     tight = Task("t", Corpus("p", task.ids, prompts), Corpus("a", task.ids, answers))
     located = view(tiny_model("llama"))
-    assert len(deactivate(located, tiny_tokenizer(), tight, level="corpus", draws=1).ids) == 4
-    found = deactivate(located, tiny_tokenizer(), tight, level="corpus", draws=1, by_generation=True)
+    assert len(deactivate(located, tiny_tokenizer(), tight, level="corpus", draws=1, same_rows="allow").ids) == 4
+    found = deactivate(located, tiny_tokenizer(), tight, level="corpus", draws=1, by_generation=True, same_rows="allow")
     assert found.ids == ("row0", "row1", "row3")
     assert found.dropped == {"too many tokens": 1}
 
@@ -481,7 +489,9 @@ def test_each_draw_that_is_generated_with_has_a_set_of_its_own(monkeypatch: pyte
         return torch.full((3, 3), float(len(used)), dtype=torch.float64)
 
     monkeypatch.setattr("neuroglot.experiments.deactivation.generated_right", noting)
-    result = deactivate(located, tiny_tokenizer(), task, level="corpus", by_generation=True, draws=3, seed=5)
+    result = deactivate(
+        located, tiny_tokenizer(), task, level="corpus", by_generation=True, draws=3, seed=5, same_rows="allow"
+    )
     assert len(used) == 1 + 4 * (1 + 3)
     generated, order = COLUMN["generated"], iter(range(1, 99))
     assert result.baseline[..., generated].unique().tolist() == [next(order)]
@@ -507,3 +517,18 @@ def test_draws_and_categories_of_a_row_differ() -> None:
         for seed in (0, 1)
     }
     assert len(set(drawn.values())) == len(drawn)
+
+
+@pytest.mark.parametrize("level", ["row", "corpus"])
+def test_rows_that_are_left_out_change_nothing_of_the_others(level: str) -> None:
+    """Neither how many rows are a share of them, nor their random neurons, which follow from their ids."""
+    located, tokenizer, task = view(tiny_model("llama")), tiny_tokenizer(), a_task(rows=6)
+    tokenizer.model_max_length = 40
+    long = {g: (" ".join(["w3"] * 60), *column[1:]) for g, column in task.prompts.texts.items()}
+    given = Task("own", Corpus("long", task.ids, long), task.answers, task.options)
+    options = {"level": level, "corpus_share": 0.6, "draws": 2}
+    found = deactivate(located, tokenizer, given, **options)  # type: ignore[arg-type]
+    expected = deactivate(located, tokenizer, task.take(range(1, 6)), **options)  # type: ignore[arg-type]
+    assert found.ids == expected.ids == task.ids[1:]
+    for name in ("baseline", "deactivated", "random", "sizes"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), equal_nan=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars
 import pytest
 from cyclopts import App
 
@@ -54,7 +55,7 @@ FOREIGN = {  # options of other programs
     "--nproc-per-node",
 }  # fmt: skip
 SMALLER = {"steps=500": "steps=1", "limit: 200": "limit: 3", "parallel: [0, 1, 3]": "parallel: [0, 1]"}
-PLACEHOLDERS = {"MODEL": "./my-model", "CORPUS": "texts.tsv", "DIR": "run"}
+PLACEHOLDERS = {"MODEL": "./my-model", "CORPUS": "texts.tsv", "DIR": "run", "FOLDER": "moses"}
 FRESH = {"README.md", "tour.md", "definitions.md"}  # pages whose blocks start from nothing
 SHOWN = {
     "README.md",
@@ -129,10 +130,10 @@ EVERY_OPTION = set().union(*map(options_of, all_commands(cli.app))) | {"--instal
 
 
 def test_what_is_found() -> None:
-    assert len(PAGES) == 23
+    assert len(PAGES) == 27
     assert sum(len(python_blocks(page)) for page in PAGES) == 33
-    assert sum(len(commands(page)) for page in PAGES) == 53
-    assert sum(len(mentions(page)) for page in PAGES) == 63
+    assert sum(len(commands(page)) for page in PAGES) == 91
+    assert sum(len(mentions(page)) for page in PAGES) == 93
 
 
 # ---- what the examples start from
@@ -147,12 +148,11 @@ def _put_files(folder: Path) -> None:
     making.translation_tokenizer().save_pretrained(folder / "my-translator")
     tiny_model("xlm-roberta").save_pretrained(folder / "my-encoder")
     masking_tokenizer().save_pretrained(folder / "my-encoder")
-    for seed, name in ((0, "texts"), (3, "held-out"), (7, "flores")):
-        texts = {language: list(column) for language, column in tiny_corpus(24, seed=seed).texts.items()}
-        writing.tsv(folder, texts).rename(folder / f"{name}.tsv")
-    writing.tsv(folder, {name: list(column) for name, column in making.texts(6).texts.items()}).rename(
-        folder / "parallel.tsv"
-    )
+    tiny_model("qwen3_moe").save_pretrained(folder / "my-experts")
+    tiny_tokenizer().save_pretrained(folder / "my-experts")
+    tiny_model("llama", seed=1).save_pretrained(folder / "my-tuned-model")
+    tiny_tokenizer().save_pretrained(folder / "my-tuned-model")
+    _put_texts(folder)
     lab = neuroglot.models.load("lab")[0].layout
     for language in ("de", "sw"):
         neurons.NeuronSet.of(lab, {("decoder", 1): [3, 5]}).save(folder / "lab-selected" / f"{language}.safetensors")
@@ -161,6 +161,25 @@ def _put_files(folder: Path) -> None:
     (folder / "experiment.yaml").write_text(_smaller(experiment))
     for name, code in zip(("select", "ablate"), _yaml(ROOT / "docs" / "runs.md"), strict=True):
         (folder / f"{name}.yaml").write_text(code)
+
+
+def _put_texts(folder: Path) -> None:
+    for seed, name in ((0, "texts"), (3, "held-out"), (7, "flores")):
+        texts = {language: list(column) for language, column in tiny_corpus(24, seed=seed).texts.items()}
+        writing.tsv(folder, texts).rename(folder / f"{name}.tsv")
+    writing.tsv(folder, {name: list(column) for name, column in making.texts(6).texts.items()}).rename(
+        folder / "parallel.tsv"
+    )
+    for split, seed in (("train", 0), ("test", 3)):
+        path = folder / "my-dataset" / "data" / f"{split}-00000-of-00001.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        polars.DataFrame(dict(tiny_corpus(24, seed=seed).texts)).write_parquet(path)
+    (folder / "moses").mkdir()
+    for language in ("en", "de"):
+        lines = making.texts(12).texts[language]
+        (folder / "moses" / f"corpus.{language}").write_text("\n".join(lines) + "\n")
+    for seed, name in enumerate(("ours", "theirs", "reference")):
+        (folder / f"{name}.txt").write_text("\n".join(tiny_corpus(12, seed=seed).texts["de"]) + "\n")
 
 
 def _released() -> dict[str, list[str]]:
@@ -196,6 +215,7 @@ def desk(workshop, tmp_path, monkeypatch) -> Path:
     shutil.copytree(workshop, tmp_path / "desk")
     monkeypatch.chdir(tmp_path / "desk")
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     return tmp_path / "desk"
 
 

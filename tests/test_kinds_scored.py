@@ -1,6 +1,7 @@
 """Losses of translations and of masked tokens, and their gradients, against plain loops over single texts."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from transformers import AutoModel
 
 from neuroglot import ablation_matrix, evaluate
 from neuroglot.attribution.gradients import gradient_times_activation
-from neuroglot.corpora import Directed
+from neuroglot.corpora import Corpus, Directed
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.interventions import switch_off
@@ -17,6 +18,7 @@ from neuroglot.metrics import BitsPerByte, ExactAnswer, NatsPerToken
 from neuroglot.models import view
 from neuroglot.neurons import NeuronSet
 from neuroglot.tokens.asked import answered, asked_tokens
+from neuroglot.tokens.examples import LONG
 from tests.families import START, tiny_model
 from tests.specialization.making import located, texts, translation_tokenizer
 from tests.test_evaluation import a_task
@@ -206,3 +208,46 @@ def test_over_long_translations_are_dropped_or_refused() -> None:
     assert 0 < found.signature["rows_dropped"] == found.dropped["too many tokens"] < 6
     with pytest.raises(CorpusError, match="rows with a text of more than 11 tokens"):
         evaluate(translator, tokenizer, Directed(corpus, DIRECTIONS), NatsPerToken(), unfit="refuse")
+
+
+def test_over_long_texts_are_counted_and_the_first_is_named() -> None:
+    corpus = tiny_corpus(8)
+    columns = {language: list(column) for language, column in corpus.texts.items()}
+    for row in (2, 5, 6):
+        columns["sw"][row] = " ".join(["w3"] * 80)  # of 64 tokens
+    long = replace(corpus, texts=columns)
+    model, tokenizer = view(tiny_model("llama")), tiny_tokenizer()
+    asked = asked_tokens(model, tokenizer, long)
+    assert asked.dropped == {LONG: 3}
+    assert asked.tokens.ids == tuple(f"row{row}" for row in (0, 1, 3, 4, 7))
+    with pytest.raises(CorpusError, match="3 rows with a text of more than 64 tokens, 'row2' the first"):
+        asked_tokens(model, tokenizer, long, "refuse")
+
+
+def test_a_language_without_a_token_is_asked_under_its_tag() -> None:
+    corpus = replace(texts(3), texts={"en": texts(3).texts["en"], "gsw": texts(3).texts["de"]})
+    model, tokenizer = located("m2m_100"), translation_tokenizer()
+    with pytest.raises(ConfigError, match="gsw"):
+        asked_tokens(model, tokenizer, Directed(corpus, (Direction("en", "gsw"),)))
+    tagged = asked_tokens(model, tokenizer, Directed(corpus, (Direction("en", "gsw"),), {"gsw": "__de__"}))
+    assert {text.target_ids[0] for text in tagged.tokens.texts} == {TAGS["de"]}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["encoder", "translator"])
+def test_bytes_are_those_of_the_row_s_own_text_where_others_were_too_long(kind: str) -> None:
+    """Rows 0 and 2 are dropped; what is asked of the others has as many bytes as their texts, each counted once."""
+    tokenizer = masking_tokenizer() if kind == "encoder" else translation_tokenizer()
+    tokenizer.model_max_length = 20
+    columns = {"en": ["w1 " * 30, "w2 w30", "w4 " * 30, "w5 w6 w7"], "de": ["w1", "w11 w12 w13 w14", "w1", "w15"]}
+    corpus = Corpus("long", tuple("abcd"), {language: tuple(column) for language, column in columns.items()})
+    encoder, translator = tiny_model("xlm-roberta"), tiny_model("m2m_100")
+    if kind == "encoder":
+        asked, sides = asked_tokens(view(encoder), tokenizer, corpus), ("en", "de")
+    else:
+        directed = Directed(corpus, (Direction("en", "de"), Direction("de", "en")))
+        asked, sides = asked_tokens(view(translator), tokenizer, directed), ("de", "en")
+    assert asked.tokens.ids == ("b", "d")
+    for index, language in enumerate(sides):
+        for place, row in enumerate((1, 3)):
+            counted = [text.scored_bytes for text in asked.tokens.texts if (text.row, text.language) == (place, index)]
+            assert sum(counted) == len(columns[language][row].encode())

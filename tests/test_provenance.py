@@ -128,7 +128,13 @@ def attributed(given: Setting) -> Measured:
 
 
 def deactivated(given: Setting) -> Measured:
-    options = {"level": "corpus", "draws": 1, "by_generation": True, "categories": ("specific", "all-shared")}
+    options = {
+        "level": "corpus",
+        "same_rows": "allow",
+        "draws": 1,
+        "by_generation": True,
+        "categories": ("specific", "all-shared"),
+    }
     found = ng.deactivate(given.view, given.tokenizer, given.task, recording=given.recording, **options)  # type: ignore[arg-type]
     return found.signature, [found.baseline.nan_to_num(-1), found.deactivated.nan_to_num(-1), found.sizes]
 

@@ -1,14 +1,22 @@
 """What a tokenizer does not know is no text to score, and slow tokenizers count the bytes that fast ones count."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizer, PreTrainedTokenizerFast
 
 import neuroglot as ng
-from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.errors import CorpusError
+from neuroglot.experiments.evaluation import ablation_matrix
+from neuroglot.experiments.scoreboard import compare_selectors, gather
+from neuroglot.metrics import NatsPerToken
+from neuroglot.neurons import NeuronSet
+from neuroglot.tokens.pairs import Pair
 from neuroglot.tokens.tokenizing import tokenize
+from neuroglot.tokens.unknown import UnknownTokens
 
 ENGLISH = ("the dog sleeps today", "  the cat drinks milk", "we buy bread today")
 AMHARIC = ("ውሻው ዛሬ ይተኛል", "ድመቷ ወተት ትጠጣለች", "ዛሬ ዳቦ እንገዛለን")
@@ -54,10 +62,55 @@ def test_slow_and_fast_tokenizers_score_the_same_bytes() -> None:
     assert scored == {"slow": expected, "fast": expected}
 
 
-def test_a_language_that_the_tokenizer_does_not_know_is_refused() -> None:
-    both = Corpus("both", ("1", "2", "3"), {"en": ENGLISH, "am": AMHARIC})
+BOTH = Corpus("both", ("1", "2", "3"), {"en": ENGLISH, "am": AMHARIC})
+READERS = {
+    "evaluate": lambda located, rows: ng.evaluate(located, fast(), rows, ng.metrics.BitsPerByte()),
+    "record": lambda located, rows: ng.record(located, fast(), rows),
+    "record with a slow tokenizer": lambda located, rows: ng.record(located, Slow(unk_token="<unk>"), rows),
+    "sharing": lambda located, rows: ng.record_sharing(located, fast(), rows),
+    "select": lambda located, rows: gather(located, fast(), rows, ["responses"]),
+    "select by gradients": lambda located, rows: gather(located, fast(), rows, ["gradients"]),
+    "ablate": lambda located, rows: ablation_matrix(
+        located, fast(), rows, dict.fromkeys(rows.languages, NeuronSet.empty(located.layout)), NatsPerToken(), draws=1
+    ),
+    "scoreboard": lambda located, rows: compare_selectors(
+        located, fast(), rows.take([0, 1]), rows.take([2]), count=2, draws=1, selectors=("random", "magnitude")
+    ),
+    "deactivate": lambda located, rows: ng.deactivate(
+        located, fast(), Task("t", rows, Corpus("a", rows.ids, dict.fromkeys(rows.languages, (" milk",) * 3))), draws=1
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_language_that_the_tokenizer_does_not_know_is_refused(reader: str) -> None:
     with pytest.raises(CorpusError, match=r"100% in 'am' of the tokens are '<unk>'"):
-        ng.evaluate(view(), fast(), both, ng.metrics.BitsPerByte())
+        READERS[reader](view(), BOTH)
+    turned = tuple(" ".join(text.split()[::-1]) for text in ENGLISH)
+    READERS[reader](view(), Corpus("alike", BOTH.ids, {"en": ENGLISH, "en-GB": turned}))
+
+
+def test_half_of_the_tokens_is_too_much_and_fewer_are_said_by_all() -> None:
+    rows = ("the dog sleeps ውሻው", "the cat drinks ወተት")
+    few = Corpus("few", ("1", "2"), {"en": rows, "am": ("the dog ዛሬ sleeps", "the cat drinks milk")})
+    activity, sharing = ng.record(view(), fast(), few), ng.record_sharing(view(), fast(), few)
+    assert activity.signature["unknown_tokens"] == sharing.signature["unknown_tokens"] == "en:0.250,am:0.125"
+    assert ng.record(view(), fast(), BOTH.select(["en"])).signature.get("unknown_tokens") is None
+    half = Corpus("half", ("1", "2"), {"en": rows, "am": ("the dog ይተኛል ውሻው", "the ድመቷ ወተት milk")})
+    with pytest.raises(CorpusError, match="50% in 'am'"):
+        ng.record(view(), fast(), half)
+
+
+def test_either_side_of_a_translation_is_looked_at() -> None:
+    texts = [
+        Pair(0, place, (3, 4), (False,) * 2, (False,) * 2, 0, (0, 0), (False,) * 2, (True,) * 2) for place in (0, 1)
+    ]
+    counted = UnknownTokens(fast(), ("en-am", "am-en")).count(
+        [texts[0], replace(texts[1], token_ids=(0, 0), target_ids=(3, 4))]
+    )
+    assert counted.shares == {"en-am": 1.0, "am-en": 1.0}
+    with pytest.raises(CorpusError, match="100% in 'en-am', 100% in 'am-en'"):
+        counted.refuse()
 
 
 def test_a_few_unknown_tokens_are_said_in_the_signature() -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import torch
 from pydantic import AfterValidator, ConfigDict, NonNegativeInt, PlainSerializer, PlainValidator, TypeAdapter
@@ -75,6 +76,23 @@ def from_json(stored: Any, form: type[Header], what: str) -> Header:
 
 
 NOTHING_READ = torch.empty(0, dtype=torch.int64)  # hashes of no texts
+
+
+class Chosen(Protocol):
+    """What was chosen by, or read from, texts: its provenance, and `read`, a hash of each of the texts, int64."""
+
+    @property
+    def signature(self) -> Signature: ...
+    @property
+    def read(self) -> Tensor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What is left of something chosen where only its provenance is needed, as of neurons that weights lack."""
+
+    signature: Signature
+    read: Tensor = NOTHING_READ
 
 
 def hashes_of(tensors: dict[str, Tensor], path: Path | str) -> Tensor:

@@ -1,6 +1,7 @@
 """Saved statistics and sets come back exactly, or are refused; nothing half-written is left."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from neuroglot.activity.activity import Activity
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.sharing import _COUNTS, Sharing
 from neuroglot.errors import ArtifactError
+from neuroglot.headers import NOTHING_READ
 from neuroglot.layout import Layout
 from neuroglot.neurons import NeuronSet
 from neuroglot.signature import Signature
@@ -155,3 +157,24 @@ def test_a_place_that_cannot_be_written_is_one_message(tmp_path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ArtifactError, match="cannot be written"):
         an_activity().save(tmp_path / "file" / "a.safetensors")
+
+
+def test_an_activity_remembers_its_texts_and_a_sum_those_of_both(tmp_path) -> None:
+    first = replace(an_activity(), read=torch.tensor([1, 4, 7]))
+    assert Activity.load(first.save(tmp_path / "a.safetensors")).read.tolist() == [1, 4, 7]
+    other = replace(first, read=torch.tensor([2, 4]), signature=SIGNATURE.without("corpus_hash"))
+    other = replace(other, signature=other.signature | Signature.of(corpus_hash="d"))
+    assert (first + other).read.tolist() == [1, 2, 4, 7]
+    unknown = replace(other, read=NOTHING_READ)
+    assert (first + unknown).read.tolist() == (unknown + first).read.tolist() == []
+
+
+def test_a_neuron_cannot_fire_on_more_tokens_than_reached_its_own_network() -> None:
+    tokens = torch.tensor([10, 10])
+    reached = torch.tensor([[10, 4, 10], [10, 10, 10]])
+    fired = torch.zeros(1, 2, 9, dtype=torch.int64)
+    fired[0, 0, 2] = 4  # the first neuron of the second network
+    Activity(LAYOUT, ("de", "zh"), Recording(), fired, tokens, reached, SIGNATURE)
+    fired[0, 0, 2] = 5
+    with pytest.raises(ArtifactError, match="fired on more tokens"):
+        Activity(LAYOUT, ("de", "zh"), Recording(), fired, tokens, reached, SIGNATURE)

@@ -20,7 +20,7 @@ from neuroglot.activity.tallies import ActivityTally
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.models import view
 from neuroglot.signature import Signature
-from neuroglot.storage import Kept
+from neuroglot.storage import Kept, load_tensors
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
@@ -149,6 +149,23 @@ def test_files_of_several_processes_add_up_and_old_ones_count_once(tmp_path: Pat
     saved_by(folder, 4, [3, 4], 1)
     with pytest.raises(ArtifactError, match="same batches"):
         restored(folder)
+
+
+def test_another_process_writes_only_what_it_has_counted_since(tmp_path: Path, monkeypatch) -> None:
+    """Process 0 has taken over what was there; batches stand in one file each, or the next start would refuse both."""
+    folder = tmp_path / "run"
+    saved_by(folder, 0, [0, 1], 3)
+    monkeypatch.setattr("neuroglot.distribution.rank", lambda: 1)
+    tally = ActivityTally(view(tiny_model("llama")).layout, 3, Recording(), torch.device("cpu"))
+    checkpoints = Checkpoints(folder, 30)
+    checkpoints.open(Signature.of(job=1))
+    checkpoints.restore([tally])
+    tally.totals["tokens"] += 5
+    checkpoints.done.add(2)
+    checkpoints.save([tally])
+    monkeypatch.undo()
+    assert load_tensors(folder / "process-00001.safetensors", "checkpoint")[0]["done"].tolist() == [2]
+    assert restored(folder) == (8, {0, 1, 2})
 
 
 def test_killed_processes_resume_on_another_number_with_the_same_bytes(tmp_path: Path) -> None:

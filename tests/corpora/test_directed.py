@@ -19,6 +19,7 @@ def test_its_languages_are_directions_and_its_texts_sources_with_translations() 
     assert directed.languages == ("en-de", "fr-en")
     assert directed.texts["en-de"] == ("one ⟶ eins", "two ⟶ zwei", "one ⟶ noch eins")
     assert directed.pairs(Direction("fr", "en")) == [("un", "one"), ("deux", "two"), ("encore un", "one")]
+    assert directed.sides == [CORPUS.texts[code] for code in ("en", "de", "fr", "en")]
     assert (directed.name, directed.ids, directed.dropped, len(directed)) == ("three", CORPUS.ids, 4, 3)
     assert directed.distinct == (0, 1, 0)  # "one" twice
     assert Directed.around(CORPUS).languages == ("en-de", "en-fr", "de-en", "fr-en")

@@ -212,3 +212,11 @@ def test_an_ending_that_is_a_word_or_stands_alone_names_no_language() -> None:
     """`tag` and `src` are codes of languages too; another corpus has one file only."""
     names = ["train.de", "train.en", "train.tag", "train.src", "train.ids", "other.fr"]
     assert files_by_language(Path("x"), names) == {"train.de": "de", "train.en": "en"}
+
+
+@pytest.mark.parametrize("head", ["", '<!DOCTYPE tmx SYSTEM "tmx14.dtd">'])
+def test_a_name_that_only_html_knows_is_refused_with_what_to_write(head: str, tmp_path: Path) -> None:
+    unit = '<tu><tuv lang="de"><seg>10&nbsp;km</seg></tuv><tuv lang="en"><seg>10 km</seg></tuv></tu>'
+    (tmp_path / "a.tmx").write_text(f"{head}<tmx><body>{unit}</body></tmx>")
+    with pytest.raises(CorpusError, match=r"names a character as HTML does.*&nbsp; for example by &#160;"):
+        corpora.load(tmp_path / "a.tmx")

@@ -52,7 +52,9 @@ def test_values_bring_their_site_and_refuse_another() -> None:
     activity = recorded(site="post_act")
     values, neurons = values_of(activity, "de"), some(view(tiny_model("llama")), 1)
     assert add(neurons, values).site == "post_act"
-    assert [step.site for step in language_arithmetic(neurons, neurons, values)] == ["post_act"] * 2
+    written = values_of(recorded(site="write"), "de")
+    for given, site in ((values, "post_act"), (written, "write"), (2.0, "post_act")):
+        assert [step.site for step in language_arithmetic(neurons, neurons, given)] == [site] * 2
     with pytest.raises(ConfigError, match="Expected the same site"):
         set_to(neurons, values, site="write")
     with pytest.raises(ConfigError, match="Name one of them"):

@@ -19,6 +19,7 @@ from neuroglot.metrics.intervals import (
     over,
     row_means,
     share_means,
+    sign_told,
     stacked,
 )
 from neuroglot.metrics.paired import exchanged
@@ -350,11 +351,12 @@ def test_rows_of_the_first_model_keep_their_name() -> None:
 
 def test_the_ends_of_a_difference_hold_its_value() -> None:
     """With two rows more the middle moves towards 0: one row of many that all became right."""
-    right, wrong = torch.ones(3, 1), torch.zeros(3, 1)
-    for first, second, value in ((right, wrong, 1.0), (wrong, right, -1.0)):
-        (score,) = (row_means(first) - row_means(second)).share_differences()
-        assert score.value == value
-        assert score.low <= value <= score.high
+    for rows, confidence in ((3, 0.95), (100, 0.5)):  # a narrow interval ends at the value, not before it
+        right, wrong = torch.ones(rows, 1), torch.zeros(rows, 1)
+        for first, second, value in ((right, wrong, 1.0), (wrong, right, -1.0)):
+            (score,) = (row_means(first) - row_means(second)).share_differences(confidence=confidence)
+            assert score.value == value
+            assert score.low <= value <= score.high
 
 
 def test_the_lower_end_of_an_unbounded_ratio_is_the_least_that_cannot_be_told_apart() -> None:
@@ -366,3 +368,18 @@ def test_the_lower_end_of_an_unbounded_ratio_is_the_least_that_cannot_be_told_ap
         if abs(statistics.mean(rest)) <= T[3] * statistics.stdev(rest) / 2:
             kept.append(rho)
     assert score.low == pytest.approx(min(kept), abs=0.01)
+
+
+def test_a_sign_is_told_by_students_and_by_johnsons_t() -> None:
+    """Johnson 1978 in plain lines; rows that are skewed to the right look negative more often than they are."""
+    clear = torch.tensor([1.0, 1.2, 0.9, 1.1, 1.3])
+    assert (sign_told(clear), sign_told(-clear)) == (1, -1)
+    assert sign_told(torch.tensor([1.0])) == sign_told(torch.ones(4)) == sign_told(clear - clear.mean()) == 0
+    values = [-0.9, -0.8, -0.85, -0.7, -0.9, -0.6, -0.75, 0.9]
+    n, mean = len(values), sum(values) / len(values)
+    s = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
+    third = sum((value - mean) ** 3 for value in values) / n / (s * math.sqrt((n - 1) / n)) ** 3
+    student = mean / s * math.sqrt(n)
+    johnson = (mean + third * s / (6 * n) + third * mean**2 / (3 * s)) / s * math.sqrt(n)
+    assert student < -2.3646 < johnson  # Student's t tells the mean from 0, and Johnson's does not
+    assert sign_told(torch.tensor(values)) == 0

@@ -1,6 +1,7 @@
 """Means over directions and seeds against explicit sums; differences are paired."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -70,3 +71,16 @@ def test_a_difference_to_another_system_leaves_that_one_out() -> None:
     comparison = a_comparison(base=counts(0), other=counts(1), third=counts(2))
     assert list(comparison.differences()) == ["other", "third"]
     assert list(comparison.differences("other")) == ["base", "third"]
+
+
+def test_right_translations_have_the_intervals_of_answers() -> None:
+    """All right, which has no t interval: Wilson's of one answer a row, in percent."""
+    whole = torch.tensor([100.0, 1.0], dtype=torch.float64).expand(2, 7, 2, 2)
+    made = replace(a_comparison(base=whole, other=whole.clone()), right_or_wrong=True)
+    z = 1.959963984540054
+    score = made.scores()["base"]
+    assert (score.value, score.low, score.high) == pytest.approx((100, 100 * 7 / (7 + z * z), 100))
+    assert made.by_direction("base")["en-de"].low == pytest.approx(100 * 7 / (7 + z * z))
+    change = made.differences()["other"]
+    assert change.low < change.value == 0 < change.high
+    assert math.isnan(replace(made, right_or_wrong=False).scores()["base"].low)

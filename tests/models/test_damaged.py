@@ -172,13 +172,13 @@ def test_precision_and_revision_reach_all_that_is_read(tmp_path: Path, monkeypat
     """Of a model of the hub, whose place a folder takes."""
     tiny_model("llama").save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
-    asked: list[str | None] = []
+    asked: dict[str, list[str | None]] = {}
 
     def noting(kind: type, name: str) -> None:
         read = getattr(kind, name).__func__
 
         def noted(cls, source, *args, **options):  # type: ignore[no-untyped-def]
-            asked.append(options.pop("revision", None))
+            asked.setdefault(kind.__name__, []).append(options.pop("revision", None))
             return read(cls, tmp_path if source == "owner/model" else source, *args, **options)
 
         monkeypatch.setattr(kind, name, classmethod(noted))
@@ -190,4 +190,6 @@ def test_precision_and_revision_reach_all_that_is_read(tmp_path: Path, monkeypat
         noting(kind, name)
     located, _ = load("owner/model", dtype="bfloat16", revision="other", device="cpu")
     assert located.model.dtype == torch.bfloat16
-    assert asked.count("other") >= 3
+    assert asked["AutoModelForCausalLM"] == ["other"]
+    assert set(asked) == {"PreTrainedConfig", "AutoTokenizer", "AutoModelForCausalLM"}
+    assert all("other" in revisions for revisions in asked.values())

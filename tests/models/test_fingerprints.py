@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, normalizers, processors
+from tokenizers.models import WordLevel
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizer
 
@@ -284,3 +285,31 @@ def test_a_module_that_is_no_parameter_holder_is_no_problem() -> None:
     before = weights_fingerprint(model)
     model.extra = WithExtra(2, 2, bias=False)
     assert weights_fingerprint(model) != before
+
+
+def test_the_form_of_a_tensor_and_which_one_it_is_tied_to_are_in_the_fingerprint() -> None:
+    def with_buffers(*shape: int) -> str:
+        model = tiny_model("llama")
+        model.register_buffer("extra", torch.ones(shape))
+        return weights_fingerprint(model)
+
+    assert with_buffers(2, 3) != with_buffers(3, 2)
+
+    def tied_to(place: int) -> str:
+        model, alike = tiny_model("llama"), [torch.ones(4), torch.ones(4)]
+        for name, tensor in (("first", alike[0]), ("other", alike[1]), ("tied", alike[place])):
+            model.register_buffer(name, tensor)
+        return weights_fingerprint(model)
+
+    assert tied_to(0) != tied_to(1)
+
+
+def test_another_vocabulary_in_the_same_tokenizer_is_read_anew() -> None:
+    tokenizer = tiny_tokenizer()
+    before = tokenizer_fingerprint(tokenizer)
+    words = {f"v{index}": index for index in range(3, 99)}
+    tokenizer.backend_tokenizer.model = WordLevel({"<pad>": 0, "<s>": 1, "</s>": 2} | words, unk_token="<pad>")
+    other = tokenizer_fingerprint(tokenizer)
+    words["v99"] = 99
+    tokenizer.backend_tokenizer.model = WordLevel({"<pad>": 0, "<s>": 1, "</s>": 2} | words, unk_token="<pad>")
+    assert len({before, other, tokenizer_fingerprint(tokenizer)}) == 3

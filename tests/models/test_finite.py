@@ -16,7 +16,8 @@ from neuroglot.experiments.deactivation import deactivate
 from neuroglot.generation.decoding import Decoding
 from neuroglot.metrics import ExactAnswer, NatsPerToken
 from neuroglot.models import ModelView
-from neuroglot.models.finite import broken_weights, last_layers, tokens_not_finite
+from neuroglot.models.finite import broken_weights, last_layers, not_finite, tokens_not_finite
+from neuroglot.tokens.tokenizing import Text
 from tests.attribution.making_tasks import tiny_task
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
@@ -155,3 +156,9 @@ def test_a_rounded_threshold_is_told() -> None:
     value = torch.tensor([0.10009765625], dtype=torch.bfloat16)
     assert not bool(value > 0.1)  # what torch says
     assert bool(value > threshold_in(0.1, torch.bfloat16))
+
+
+def test_the_language_with_most_broken_tokens_is_named_first() -> None:
+    texts = {0: Text.of([1, 2], 4), 1: Text.of([1, 2], 2, 1), 2: Text.of([3], 7, 1)}
+    error = not_finite(tiny_model("llama"), "Values are", texts, {0: 1, 1: 2, 2: 3}, ("de", "sw"))
+    assert "not finite at 6 tokens of a batch (sw: 5, de: 1; rows 3, 5, 8)" in str(error)

@@ -16,6 +16,7 @@ from neuroglot.neurons.rules.rates import by_coverage, by_owner_count, by_penali
 from neuroglot.neurons.rules.scores import at_random, by_magnitude
 from neuroglot.neurons.rules.table import SELECTORS, describe_selectors
 from tests.neurons.selectors_oracle import (
+    BINS,
     LAYERS,
     LAYOUT,
     NEURONS,
@@ -348,3 +349,40 @@ def test_kinds_have_read_what_any_of_the_sets_has() -> None:
     first, second = (NeuronSet.empty(LAYOUT).selected_on(texts) for texts in ({1, 2}, {2, 5}))
     for neurons in by_owner_count({"a": first, "b": second}).values():
         assert neurons.read.tolist() == [1, 2, 5]
+
+
+def test_at_most_a_number_is_fewer_where_a_language_has_fewer_and_is_never_refused() -> None:
+    """The quarter of all rates that lie highest is fewer than 20 neurons of each of three languages."""
+    activity = random_activity(3, 1)
+    plainly = by_entropy(activity, count=NEURONS, owner_quantile=0.75)
+    assert max(map(len, plainly.values())) < NEURONS
+    assert plain(by_entropy(activity, count=NEURONS, owner_quantile=0.75, equal="at most")) == plain(plainly)
+    with pytest.raises(ConfigError, match="can be selected"):
+        by_entropy(activity, count=NEURONS, owner_quantile=0.75, equal=True)
+
+
+def test_a_neuron_that_never_passes_the_percentile_is_no_candidate() -> None:
+    histogram = torch.ones(2, NEURONS, BINS, dtype=torch.int64)
+    histogram[:, 4] = 0
+    histogram[:, 4, 0] = BINS
+    activity = activity_of(
+        torch.zeros(2, NEURONS).long(), torch.tensor([9, 9]), {"histogram": histogram}, ("histogram",)
+    )
+    found = by_percentile(activity, count=NEURONS, percentile=0.5)
+    assert plain(found) == [set(range(NEURONS)) - {4}] * 2
+
+
+def test_the_share_of_percentiles_is_that_of_its_source() -> None:
+    (first, _) = by_percentile(random_activity(2, 3)).values()
+    assert first.signature["top_share"] == 0.00125  # act-prob-90p: 0.125 %
+    (first, _) = by_magnitude(random_activity(2, 3)).values()
+    assert first.signature["top_share"] == 0.01
+
+
+def test_an_equal_share_is_for_each_language_also_where_a_share_is_for_all_together() -> None:
+    activity = random_activity(3, 1)
+    quantiles = {"filter_quantile": 0.3, "owner_quantile": 0.5}
+    sets = by_entropy(activity, top_share=0.1, equal=True, **quantiles)
+    assert [len(neurons) for neurons in sets.values()] == [2, 2, 2]  # a tenth of 20
+    assert plain(sets) == plain(by_entropy(activity, count=2, **quantiles))
+    assert {neurons.signature["asked_for"] for neurons in sets.values()} == {"each language"}

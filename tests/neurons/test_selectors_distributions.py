@@ -159,3 +159,14 @@ def test_constant_neurons_do_not_stand_out_by_noise() -> None:
     assert plain(by_mean_difference(activity, top_share=1.0)) == [{4, 6}, {4, 6}]
     with pytest.raises(ConfigError, match="direction"):
         by_mean_difference(activity, direction="lower")  # type: ignore[arg-type]
+
+
+def test_overlap_gives_every_language_as_many_or_is_refused() -> None:
+    histogram = sparse_histogram(3, 1)
+    _, owners = best_by_force(histogram.tolist())
+    least = min(sum(k in of for of in owners) for k in range(3))
+    assert 0 < least < NEURONS
+    sets = by_overlap(with_histogram(histogram), count=least, equal=True)
+    assert {len(neurons) for neurons in sets.values()} == {least}
+    with pytest.raises(ConfigError, match="can be selected"):
+        by_overlap(with_histogram(histogram), count=least + 1, equal=True)

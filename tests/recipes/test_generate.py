@@ -10,10 +10,13 @@ import torch
 
 from neuroglot.errors import ConfigError
 from neuroglot.generation import decoding
+from neuroglot.generation.stopping import cut, stopping
 from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.models import load
+from neuroglot.recipes import steps
 from neuroglot.recipes.generate import Generate
 from neuroglot.runs.identity import Identity
+from tests.recipes.test_handed_on import Stopped, caught
 from tests.tiny import tiny_tokenizer
 
 TEMPLATE = "{% for turn in messages %}{{ turn.role }} {{ turn.content }} w7 {% endfor %}w8 w9"
@@ -71,22 +74,22 @@ def test_a_text_ends_before_a_stop_string(chatty) -> None:
 
 
 def test_a_stopped_text_costs_no_more_tokens(chatty, monkeypatch) -> None:
-    steps: list[int] = []
+    lengths: list[int] = []
     whole = written(prompt="w1 w2").split()
-    stopping = decoding.stopping
+    original = decoding.stopping
 
     def counted(*arguments):
-        stopped = stopping(*arguments)
+        stopped = original(*arguments)
 
         def count(sequences, *rest, **options):
-            steps.append(sequences.shape[1])
+            lengths.append(sequences.shape[1])
             return stopped(sequences, *rest, **options)
 
         return count
 
     monkeypatch.setattr(decoding, "stopping", counted)
     written(prompt="w1 w2", stop=(whole[0],))
-    assert len(steps) == 1
+    assert len(lengths) == 1
 
 
 def test_a_file_and_the_command_line_give_the_same(chatty, run) -> None:
@@ -120,3 +123,28 @@ def test_the_token_budget_arrives(here, monkeypatch) -> None:
     with pytest.raises(InterruptedError):
         recipe._generated(SimpleNamespace(kept=lambda _: None), inputs)  # type: ignore[arg-type]
     assert (handed["token_budget"], handed["stop"], handed["chats"]) == (77, (), False)
+
+
+def test_a_chat_is_priced_as_it_is_asked(chatty, monkeypatch) -> None:
+    calls = caught(monkeypatch, steps, "writing")
+    with pytest.raises(Stopped):
+        Generate(**LONG, prompt="w1", chat=True).estimate()
+    assert calls[0][0][2].texts == {"und": ("user w1 w7 w8 w9",)}
+
+
+def test_the_candidates_of_what_follows_are_the_languages_that_were_asked() -> None:
+    job = Generate(model="m", corpus="c", languages=("de", "sw"))
+    assert job.following(Path("out")) == ("identify", "out", "--candidates", "de", "sw")
+    assert Generate(model="m", corpus="c").following(Path("out"))[-1] == "LANGUAGES"
+
+
+def test_a_stop_string_counts_behind_the_prompt_and_at_the_end_of_a_long_text() -> None:
+    tokenizer = tiny_tokenizer()
+    word, stop = (tokenizer.convert_tokens_to_ids(text) for text in ("w1", "w5"))
+    rows = torch.tensor([[stop, word, *[word] * 40, stop], [stop, word, *[word] * 41]])
+    assert stopping(tokenizer, 2, ("w5",))(rows, None).tolist() == [True, False]
+
+
+def test_a_text_ends_before_the_first_of_several_stops_whatever_their_order() -> None:
+    for stop in (("c", "b"), ("b", "c")):
+        assert cut("a b c b", stop) == ("a ", True)

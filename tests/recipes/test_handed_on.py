@@ -21,7 +21,10 @@ from neuroglot.recipes.ablate import Ablate
 from neuroglot.recipes.analyze import Analyze
 from neuroglot.recipes.options import OnLanguages
 from neuroglot.recipes.reading import part_of
+from neuroglot.recipes.record import Record
 from neuroglot.recipes.scoreboard import Scoreboard
+from neuroglot.recipes.select import Select
+from neuroglot.recipes.sharing import Sharing
 from neuroglot.runs.identity import Identity
 from neuroglot.signature import Signature
 from tests.families import tiny_model
@@ -281,3 +284,15 @@ def test_a_part_of_a_released_set_is_refused() -> None:
                  parallel=(0, 1))  # fmt: skip
     with pytest.raises(ConfigError, match="Expected all of its rows"):
         recipe.read(SimpleNamespace(note=lambda *_: None))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("job", [Record, Sharing, Select])
+def test_rows_that_the_model_cannot_read_whole_are_told_in_the_report(here: Path, job: type) -> None:
+    lines = Path("texts", "de.txt").read_text().splitlines()
+    for row in (0, 4):
+        lines[row] = " ".join(["w3"] * 80)  # of 64 tokens
+    Path("texts", "de.txt").write_text("\n".join(lines) + "\n")
+    options = {"corpus": ("texts",)} if job is Sharing else {"corpus": "texts"}
+    options |= {"selector": "entropy"} if job is Select else {}
+    report = job(model="model", device="cpu", **options).run()
+    assert "texts: 2 rows left out: longer than the model's context." in report.notes

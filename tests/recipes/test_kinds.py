@@ -242,3 +242,15 @@ def test_a_direction_is_steered_with_its_own_activity() -> None:
         expected = evaluate(view, tokenizer, pairs, NatsPerToken()).scores["en-de"].value
     assert found == pytest.approx(expected)
     assert found != evaluate(view, tokenizer, pairs, NatsPerToken()).scores["en-de"].value
+
+
+def test_corpora_with_other_directions_go_on_as_the_job_that_they_were() -> None:
+    """Each corpus is read around the pivot in the languages that it has, and the run remembers them one by one."""
+    Path("fewer").mkdir()
+    for language in ("en", "de"):
+        Path("fewer", f"{language}.txt").write_text(Path("pairs", f"{language}.txt").read_text())
+    job = Sharing(model="translator", corpus=("pairs", "fewer"), device="cpu", fires=(0.0,), limit=4)
+    job.run("two")
+    before = Path("two/report.json").read_bytes()
+    job.run("two", resume=True)
+    assert Path("two/report.json").read_bytes() == before

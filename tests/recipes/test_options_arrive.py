@@ -30,6 +30,7 @@ from neuroglot.recipes.identify import Identify
 from neuroglot.recipes.options import OnLanguages
 from neuroglot.recipes.pmi import Pmi
 from neuroglot.recipes.reading import first_sound, read_task
+from neuroglot.recipes.record import Record
 from neuroglot.recipes.scoreboard import Scoreboard
 from neuroglot.recipes.select import Select
 from neuroglot.recipes.sharing import Sharing
@@ -107,7 +108,7 @@ def test_tasks_have_a_share_of_their_own(monkeypatch) -> None:
 def test_a_deactivation_gets_all_its_options(run, monkeypatch) -> None:
     options = {
         "level": "corpus", "corpus_share": 0.3, "scope": "all", "value": "mean", "equal_size": True,
-        "by_generation": True, "seed": 9,
+        "by_generation": True, "seed": 9, "same_rows": "allow",
     }  # fmt: skip
     calls = caught(monkeypatch, deactivation, "deactivate")
     with pytest.raises(Stopped):
@@ -117,7 +118,7 @@ def test_a_deactivation_gets_all_its_options(run, monkeypatch) -> None:
         ).run()  # fmt: skip
     handed = calls[0][1]
     handed.pop("kept")
-    assert handed == options | {"draws": 3}
+    assert handed == options | {"draws": 3, "counted_on": None}
 
 
 @pytest.mark.parametrize("given", ["frozen_norm", "contrastive"])
@@ -346,3 +347,22 @@ def test_texts_to_identify_keep_their_own_ids(tmp_path: Path, monkeypatch) -> No
     handed = calls[0][0]
     pairs = dict(zip(handed[1], handed[0]["fr"], strict=True))
     assert pairs == {"de/0": "d0", "de/1": "d1", "en/0": "e0", "en/1": "e1"}
+
+
+def test_directions_tags_and_languages_are_read_as_they_are_told(here: Path) -> None:
+    family = SimpleNamespace(kind="decoder", model_type="llama")
+    identity = Identity()
+    job = Record(**ON_TEXTS, directions=("de-sw", "zh-de"), tags=("sw=<sw>", "zh=<zh>"))
+    directed = job.load_parallel(identity, family)  # type: ignore[arg-type]
+    assert directed.languages == ("de-sw", "zh-de")
+    assert dict(directed.tags) == {"sw": "<sw>", "zh": "<zh>"}  # type: ignore[union-attr]
+    plain = Record(**ON_TEXTS, languages=("de", "sw"))
+    assert plain.load_parallel(Identity(), family).languages == ("de", "sw")  # type: ignore[arg-type]
+    told = plain.load_parallel(Identity(), family, ("zh", "de"))  # type: ignore[arg-type]
+    assert told.languages == ("zh", "de")
+
+
+def test_what_follows_reads_the_same_texts_in_the_same_directions() -> None:
+    given = ("--directions", "de-sw", "zh-de", "--pivot", "de", "--tags", "sw=<sw>")
+    job = Record(**ON_TEXTS, directions=("de-sw", "zh-de"), pivot="de", tags=("sw=<sw>",))
+    assert job.same_texts() == ["--corpus", "texts", *given]

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from neuroglot import models
 from neuroglot.cli import app
 from neuroglot.errors import ConfigError, UnsupportedModelError
-from neuroglot.experiments.prompts import MeasuredSetting, side_by_side
+from neuroglot.experiments.prompts import MeasuredSetting, measure_setting, side_by_side
 from neuroglot.layout import Layout
 from neuroglot.metrics.prompts import Counted, PromptComparison, SettingResult
 from neuroglot.recipes import Pmi, all_recipes
@@ -322,6 +322,36 @@ def test_p_values_of_many_rows_are_adjusted() -> None:
     assert made.p_values["score", "b"] == pytest.approx(3 * b)
 
 
+def test_right_and_wrong_answers_have_the_intervals_of_answers() -> None:
+    """Wilson 1927 for one original, and Bonett and Price 2012 for the difference, in percent."""
+    layout = Layout((("decoder", (4,)),))
+
+    def setting(right: int) -> SettingResult:
+        score = torch.tensor([[[100.0 * (row < right), 1.0]] for row in range(20)], dtype=torch.float64)
+        tokens = torch.ones(20, 1, dtype=torch.int64)
+        firing = {"steps": Counted(torch.ones(20, 1, 1, dtype=torch.int64), tokens)}
+        return SettingResult(score, firing, torch.zeros(4), torch.zeros(1), tokens, tokens)
+
+    settings = {"direct": setting(20), "pmi-3": setting(15)}
+    made = PromptComparison(
+        "m", "d", ("de",), layout, "exact match", "percent", lambda sums: sums[..., 0] / sums[..., 1], settings,
+        Signature(), right_or_wrong=True,
+    )  # fmt: skip
+    z, n = 1.959963984540054, 20
+    for name, share in (("direct", 1.0), ("pmi-3", 0.75)):
+        middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+        score = made.scores()[name]
+        assert (score.value, score.low, score.high) == pytest.approx(
+            (100 * share, 100 * (middle - half), 100 * min(1.0, middle + half))
+        )
+    t, worse, better = 2.093024054408263, (5 + 1) / 22, 1 / 22  # Student's t with 19 degrees of freedom
+    middle = better - worse
+    half = t * math.sqrt((worse + better - middle**2) / 22)
+    change = made.score_differences()["pmi-3"].score
+    assert (change.value, change.low, change.high) == pytest.approx((-25, 100 * (middle - half), 100 * (middle + half)))
+
+
 def test_zeros_of_several_originals_are_weighted_by_their_steps() -> None:
     def setting(tokens: int, zeros: float) -> SettingResult:
         counts = torch.full((2, 1), tokens)
@@ -339,3 +369,16 @@ def test_the_cost_of_a_prompt_is_its_tokens(loaded, comparison) -> None:
         for name, prompts in JOB.prompt_sets(inputs_of(JOB, original), tokenizer, original).items():
             expected = [len(tokenizer(prompt.text)["input_ids"]) for prompt in prompts.prompts]
             assert comparison.settings[name].prompt_tokens[:, place].tolist() == expected
+
+
+def test_an_answer_ends_where_the_first_stop_begins(loaded) -> None:
+    view, tokenizer = loaded
+    prompts = JOB.prompt_sets(inputs_of(JOB, "de"), tokenizer, "de")["direct"]
+
+    def answers(stop: str) -> tuple[str, ...]:
+        given = {"decoding": JOB.decoding, "stop": stop, "forced_too": False, "by_segment": False}
+        return measure_setting(view, tokenizer, prompts, "de", JOB._metric("de"), **given).answers
+
+    whole = answers("\N{CHECK MARK}")
+    stop = whole[0][len(whole[0]) // 2]
+    assert answers(stop) == tuple(text[: f"{text}{stop}".index(stop)].strip() for text in whole)

@@ -133,3 +133,25 @@ def test_real_systems_get_their_published_score(real_data, capsys) -> None:
     (found,) = scored(capsys, *arguments)
     assert (found["score"], found["rows"]) == (38.7749, 2009)
     assert found["more"] == "68.5/45.5/31.9/22.7 (BP = 1.000 ratio = 1.034 hyp_len = 49997 ref_len = 48339)"
+
+
+def test_a_hypothesis_that_is_no_text_is_left_out_of_the_baseline_too(files: Path, capsys) -> None:
+    (files / "gap.txt").write_text("\n".join(["n/a", *SYSTEM[1:]]) + "\n", encoding="utf-8")
+    given = ("--hypotheses", files / "gap.txt", "--references", files / "ref.txt", "--metrics", "chrf")
+    (found,) = scored(capsys, *given, "--baseline", files / "old.txt", "--suspicious", "drop")
+    other = (files / "old.txt").read_text(encoding="utf-8").split("\n")[:4]
+    assert found["rows"] == 3
+    assert found["score"] == pytest.approx(CHRF().corpus_score(SYSTEM[1:], [REFERENCE[1:]]).score, rel=1e-5)
+    assert found["baseline"] == pytest.approx(CHRF().corpus_score(other[1:], [REFERENCE[1:]]).score, rel=1e-5)
+
+
+def test_the_sources_of_a_log_are_joined_by_the_rules_of_their_own_language(tmp_path: Path, capsys) -> None:
+    """In French an elided word stands at the next one, in English it does not."""
+    (tmp_path / "log").write_text("S-0\tl' homme dort\nT-0\tthe man sleeps\nH-0\t-1\tl'homme sleeps\n")
+    for name, line in (("hyp", "l'homme sleeps"), ("ref", "the man sleeps"), ("src", "l'homme dort")):
+        (tmp_path / name).write_text(f"{line}\n")
+    plain = ("--hypotheses", tmp_path / "hyp", "--references", tmp_path / "ref", "--sources", tmp_path / "src")
+    (expected,) = scored(capsys, *plain, "--metrics", "sari")
+    given = ("--log", tmp_path / "log", "--language", "en", "--source", "fr", "--metrics", "sari")
+    (found,) = scored(capsys, *given)
+    assert found["score"] == expected["score"]

@@ -14,6 +14,8 @@ from neuroglot.headers import NOTHING_READ
 from neuroglot.models import load
 from neuroglot.neurons import NeuronSet
 from neuroglot.neurons.rules.table import NEEDS, SELECTORS
+from neuroglot.recipes.select import Select
+from neuroglot.runs.identity import Identity
 
 RUN = ("select", "model", "--corpus", "texts", "--out", "run", "--device", "cpu")
 
@@ -162,3 +164,11 @@ def test_from_texts_to_a_proof_by_pasting_what_is_printed(run, capsys) -> None:
 def printed_next(capsys: pytest.CaptureFixture[str]) -> list[str]:
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Next: neuroglot ")]
     return shlex.split(line)[2:]
+
+
+def test_more_neurons_than_there_are_are_refused_before_anything_is_recorded(here: Path) -> None:
+    """The tiny model has three layers of 24 neurons."""
+    given = {"model": "model", "corpus": "texts", "selector": "random", "device": "cpu"}
+    Select(**given, count=72).read(Identity())
+    with pytest.raises(ConfigError, match="count=73"):
+        Select(**given, count=73).read(Identity())

@@ -14,7 +14,7 @@ from neuroglot.generation.decoding import Decoding
 from neuroglot.interventions.compacting import load_compacted
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.neurons.rules.by_direction import Coverage, select_masks
-from neuroglot.recipes import SpecializeCollect, SpecializeEvaluate
+from neuroglot.recipes import SpecializeCollect, SpecializeEvaluate, SpecializeTrain
 from neuroglot.reports.wording import number
 from tests.specialization.making import located, random_masks, texts, translation_tokenizer
 
@@ -80,7 +80,7 @@ def test_from_texts_to_a_small_model(run) -> None:  # type: ignore[no-untyped-de
 
 
 def test_masks_are_not_judged_on_the_rows_that_they_were_counted_on(run) -> None:  # type: ignore[no-untyped-def]
-    """A row more or less, and they are others."""
+    """Nor on a part of them."""
     directions = ("--directions", "en-de", "de-en")
     run("collect", *MODEL, "--corpus", "texts", *directions, "--out", "counts")
     run("select", "counts", "--out", "masks")
@@ -97,7 +97,8 @@ def test_masks_are_not_judged_on_the_rows_that_they_were_counted_on(run) -> None
     )
     assert section["sentence"].startswith("Not a proof: the neurons were selected on 5 rows of these")
     assert " of 2 differences are told from none (Holm)." in section["sentence"]
-    assert rows(run(*judged, "--limit", "4"), "scores-of-texts")
+    with pytest.raises(CorpusError, match="4 of the 4 rows of"):
+        run(*judged, "--limit", "4")
 
 
 def test_neuron_sets_are_no_masks(run) -> None:  # type: ignore[no-untyped-def]
@@ -193,3 +194,42 @@ def test_bad_input_leaves_nothing(run) -> None:  # type: ignore[no-untyped-def]
         with pytest.raises(error, match=message):
             run(*words, "--out", "run")
         assert not Path("run").exists()
+
+
+def longer_than_the_context(*long: int) -> dict[str, list[str]]:
+    """The fixture's texts, written again with so many words in these rows that no context of 64 tokens holds them."""
+    columns = {language: list(column) for language, column in texts().texts.items()}
+    for language, column in columns.items():
+        for row in long:
+            column[row] = " ".join(["w3"] * 70)
+        Path(f"texts/{language}.txt").write_text("\n".join(column) + "\n")
+    return columns
+
+
+def test_translations_stand_beside_the_texts_of_their_own_rows_where_others_were_too_long(run) -> None:  # type: ignore[no-untyped-def]
+    columns = longer_than_the_context(0, 2)
+    random_masks(located("m2m_100").layout).save("masks.safetensors")
+    report = SpecializeEvaluate(
+        model="model", corpus="texts", masks=Path("masks.safetensors"), beams=1, max_new_tokens=3,
+        directions=("de-en",), device="cpu",
+    ).run("out")  # fmt: skip
+    lines = [json.loads(line) for line in Path("out/translations.jsonl").read_text().splitlines()]
+    kept = (1, 3, 4)
+    assert [line["id"] for line in lines] == [str(row + 1) for row in kept]
+    assert [line["source"] for line in lines] == [columns["de"][row] for row in kept]
+    assert [line["reference"] for line in lines] == [columns["en"][row] for row in kept]
+    fields = dict(report.sections[0].signature.fields)
+    assert (fields["rows"], fields["rows_dropped"]) == (3, 2)
+
+
+def test_a_training_tells_how_many_rows_were_too_long(run) -> None:  # type: ignore[no-untyped-def]
+    longer_than_the_context(0, 2)
+    random_masks(located("m2m_100").layout).save("masks.safetensors")
+    report = SpecializeTrain(
+        model="model", corpus="texts", masks=Path("masks.safetensors"), directions=("de-en",), steps=1, batch_size=2,
+        device="cpu",
+    ).run("out")  # fmt: skip
+    (section,) = report.sections
+    fields = dict(section.signature.fields)
+    assert (fields["rows"], fields["rows_dropped"]) == (3, 2)
+    assert section.remarks == ("2 examples left out: too many tokens.",)

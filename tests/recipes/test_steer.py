@@ -83,7 +83,7 @@ def test_steer_builds_files_and_generate_uses_them(files, capsys) -> None:
     assert steered == [text for *_, text in ablated.rows()]
     assert len(steered) == 15
     assert str(ablated.signature["interventions"]).startswith("switched off to 0.0")
-    command("generate", "model", *SHORT, "--steer", "arithmetic/steering.safetensors")
+    command("generate", "model", *SHORT, "--steer", "arithmetic/steering.safetensors", "--same-rows", "allow")
     assert len(capsys.readouterr().out.splitlines()) >= 15
     command("generate", "model", "--prompt", "w1 w2", "--max-new-tokens", "3", "--device", "cpu")
     assert "w1 w2 →" in capsys.readouterr().out
@@ -93,7 +93,7 @@ def test_texts_are_those_that_generate_gives_under_both_changes(files) -> None:
     command("steer", "add", "--neurons", "b.safetensors", *ON_ACTIVITY, "--out", "add")
     report = Generate(
         model="model", corpus="prompts", steer=Path("add"), ablate=Path("selected"), max_new_tokens=6, temperature=0.8,
-        seed=3, device="cpu", limit=4,
+        seed=3, device="cpu", limit=4, same_rows="allow",
     ).run("out")  # fmt: skip
     decoding = Decoding(6, temperature=0.8, seed=3)
     added, off = Steering.load("add/steering.safetensors"), NeuronSet.load("a.safetensors")
@@ -205,3 +205,28 @@ def test_options_that_do_not_fit_are_refused(files, words: list[str]) -> None:
     with pytest.raises(ConfigError, match="Expected"):
         command(*words, "--out", "x")
     assert not Path("x").exists()
+
+
+def test_each_of_two_sets_is_changed_as_the_operator_says(files) -> None:
+    """Arithmetic fills the language to leave and adds to the target; of two sets one is strengthened, one weakened."""
+    target, other = (NeuronSet.load(f"{name}.safetensors") for name in ("a", "b"))
+    command(
+        "steer", "arithmetic", "--neurons", "a.safetensors", "--filled", "b.safetensors", "--value", "2",
+        "--out", "arithmetic",
+    )  # fmt: skip
+    filled, added = Steering.load("arithmetic/steering.safetensors").steps
+    assert (filled.operator, filled.neurons, added.operator, added.neurons) == ("set", other, "add", target)
+    assert [step.site for step in (filled, added)] == ["post_act"] * 2  # of a number too
+    command(
+        "steer", "two-sets", "--neurons", "a.safetensors", "--weakened", "b.safetensors", "--beta", "0.5",
+        "--gamma", "0.25", "--out", "two",
+    )  # fmt: skip
+    (scaled,) = Steering.load("two/steering.safetensors").steps
+    factors = torch.as_tensor(scaled.values)
+    for members, factor in (
+        (target.members & ~other.members, 1.5),
+        (other.members & ~target.members, 0.75),
+        (target.members & other.members, 1.125),
+    ):
+        assert members.any()
+        assert factors[members].tolist() == pytest.approx([factor] * int(members.sum()))

@@ -7,7 +7,7 @@ import pytest
 
 from neuroglot import corpora
 from neuroglot.cli import app
-from neuroglot.errors import ArtifactError, ConfigError, EndpointError
+from neuroglot.errors import ArtifactError, ConfigError, CorpusError, EndpointError
 from neuroglot.generation.translation import Translated
 from tests.inference.oracle import ending
 from tests.inference.server import Reply, Server, asked, said, serving
@@ -157,3 +157,15 @@ def test_several_languages_need_a_source_and_a_corpus_of_failures_is_none(run) -
         run(*words(server, "--resume"))
         assert len(server.requests) == 2 * asked_for
     assert Path("run/corpus.jsonl").exists()
+
+
+@pytest.mark.parametrize(("reply", "error"), [(Reply({}, 400), EndpointError), (Reply(said("")), CorpusError)])
+def test_where_no_row_is_whole_it_is_said_whether_asking_again_may_help(run, reply: Reply, error) -> None:
+    """One language is translated, the other fails in a way that passes, or in one that does not."""
+
+    def half(body, _) -> Reply:
+        return Reply(said("mots")) if "into French" in asked(body) else reply
+
+    with serving(half) as server, pytest.raises(error) as raised:
+        run(*words(server))
+    assert ("--resume" in str(raised.value)) == (error is EndpointError)

@@ -10,15 +10,20 @@ import torch
 
 from neuroglot.activity.sharing import Sharing
 from neuroglot.interventions.compacting import Cost
+from neuroglot.layout import Layout
 from neuroglot.metrics.identification import LanguageForcing
 from neuroglot.metrics.intervals import Score, holm
 from neuroglot.metrics.losses import LossCurve
+from neuroglot.metrics.prompts import Counted, PromptComparison, SettingResult
 from neuroglot.metrics.sharing import category_shares, change_of_shares, constant_shares, expected_shares
 from neuroglot.metrics.texts.scoring import Comparison, TextScore
+from neuroglot.metrics.translation import TranslationComparison
 from neuroglot.neurons.categories import CATEGORIES, repetition_histogram
 from neuroglot.neurons.comparing import SharingChange
+from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.parts import Section
 from neuroglot.reports.section import section_of, section_of_several
+from neuroglot.reports.sections.change import _sentence
 from neuroglot.reports.sections.compaction import compaction_section
 from neuroglot.reports.sections.scoring import scores_section
 from neuroglot.reports.tables import Table
@@ -117,6 +122,16 @@ def test_thresholds_are_told_with_the_shares_at_them() -> None:
     assert sentence == f"Above a threshold of 0, {first} of the neurons are all-shared; above 0.5, {last}."
 
 
+def test_every_clear_change_is_named_in_the_sentence() -> None:
+    overall = [Score(2.0, 1.0, 3.0), Score(-4.0, -5.0, -3.0), Score(0.5, -1.0, 2.0), Score(0.1, 0.0, 0.2)]
+    assert _sentence(["old", "new"], overall, [1, -1, 0, 0], 1) == (
+        "On 1 parallel row, new has more all-shared neurons (+2.00 [1.00, 3.00]) and fewer partial-shared neurons "
+        "(−4.00 [−5.00, −3.00]) than old, in percentage points of all neurons; no clear difference in specific and "
+        "non-activated ones."
+    )
+    assert _sentence(["old", "new"], overall, [0] * 4, 2).endswith("is clearly larger or smaller in new than in old.")
+
+
 def test_a_change_is_of_the_second_model_against_the_first_layer_by_layer() -> None:
     before, after = (
         replace(uneven_sharing(seed), signature=making.SIGNATURE.without("model") | Signature.of(model=name))
@@ -125,7 +140,12 @@ def test_a_change_is_of_the_second_model_against_the_first_layer_by_layer() -> N
     change = SharingChange(before, after)
     points = change_of_shares(change)
     section = section_of(change)
-    assert section.sentence.index("new has") < section.sentence.index("than old")
+    assert section.sentence == (
+        "On 9 parallel rows, no category of neurons is clearly larger or smaller in new than in old."
+    )
+    assert section.signature["model"] == "old and new"
+    overall = table_of(section, "sharing-change-overall")
+    assert [row["change"] for row in overall] == pytest.approx([score.value for score in points.overall], rel=1e-4)
     for place, row in enumerate(table_of(section, "sharing-change")):
         depth, kind = divmod(place, 4)
         score = points.by_layer[kind][depth]
@@ -180,3 +200,62 @@ def test_scores_have_the_ends_of_their_difference_and_count_what_holm_leaves() -
     told = sum(p <= 0.05 for p in holm(p_values))
     assert told == 1
     assert f"{told} of 3 differences are told from none (Holm)" in section.sentence
+
+
+def test_systems_of_translation_stand_less_the_base_then_less_random_then_seed_by_seed() -> None:
+    shape, generator = (2, 6, 3, 1), making.random(3)  # seeds, rows, directions
+    means = {"continued": 20.0, "specialized": 27.0, "random": 22.0}
+    systems = {name: mean + torch.rand(shape, generator=generator).double() for name, mean in means.items()}
+    overlap = torch.tensor([[0.3, 0.5], [0.4, 0.7]], dtype=torch.float64)  # seeds, layers
+    removed = torch.tensor([[0.05, 0.1], [0.06, 0.2]], dtype=torch.float64)
+    counted = {name: torch.cat([score, torch.ones_like(score)], -1) for name, score in systems.items()}
+    comparison = TranslationComparison(
+        "BLEU", "points", lambda counts: counts[..., 0] / counts[..., 1], ("en-de", "de-en", "fr-en"), counted,
+        ("encoder 0", "decoder 0"), overlap, removed, Signature(),
+    )  # fmt: skip
+    section = section_of(comparison)
+    rows = {str(row["system"]): row for row in table_of(section, "score-by-system")}
+    mean = {name: float(score.mean()) for name, score in systems.items()}
+    for name, row in rows.items():
+        assert row["BLEU"] == pytest.approx(mean[name], rel=1e-4)
+        for base in ("continued", "random"):
+            expected = None if name == base else pytest.approx(mean[name] - mean[base], rel=1e-4)
+            assert row[f"less {base}"] == expected
+        assert [row["seed 1"], row["seed 2"]] == near(systems[name].mean((1, 2, 3)).tolist())
+    for place, row in enumerate(table_of(section, "overlap-by-layer")):
+        for name, values in (("intersection over union", overlap[:, place]), ("removed", removed[:, place])):
+            numbers = [row[name], row[f"{name}, low"], row[f"{name}, high"]]
+            assert numbers == near([float(values.mean()), float(values.min()), float(values.max())])
+
+
+def test_prompts_have_the_zeros_and_the_shift_of_each_layer() -> None:
+    layout, rows = making.layout_of(2, 10), 4
+
+    def setting(fired: list[int], zeros: list[float]) -> SettingResult:
+        tokens = torch.full((rows, 1), 5)
+        counted = Counted(torch.tensor(fired).expand(rows, 1, 2), tokens)
+        return SettingResult(
+            torch.ones(rows, 1, 1), {"steps": counted}, torch.arange(20), torch.tensor(zeros), 3 * tokens, tokens
+        )
+
+    settings = {"direct": setting([10, 20], [0.1, 0.2]), "pmi-2": setting([25, 15], [0.3, 0.4])}
+    comparison = PromptComparison(
+        "lab", "task", ("de",), layout, "accuracy", "%", lambda counts: counts[..., 0], settings, Signature()
+    )
+    section = section_of(comparison)
+    cells = table_of(section, "activated-by-layer")
+    assert [cell["exact zeros"] for cell in cells] == near([0.1, 0.2, 0.3, 0.4])
+    assert [cell["activated"] for cell in cells] == near([0.2, 0.4, 0.5, 0.3])  # of 5 tokens × 10 neurons
+    (figure,) = (figure for figure in section.figures if figure.key == "activated-by-layer")
+    (shift,) = [trace["z"] for trace in figure.plots[0].spec.data if "z" in trace]
+    assert list(shift[0]) == near([30.0, -10.0])  # percentage points, with more languages than without
+
+
+def test_neuron_sets_lie_where_they_have_most_neurons() -> None:
+    layout = Layout((("decoder", (10, 20, 40)),))
+    own = NeuronSet.of(layout, {("decoder", 0): [1], ("decoder", 1): range(5), ("decoder", 2): [3]})
+    other = NeuronSet.of(layout, {("decoder", 1): [2, 7], ("decoder", 2): [0]})
+    rows = table_of(section_of(own), "neuron-set")
+    assert [(row["neurons"], row["layer width"]) for row in rows] == [(1, 10), (5, 20), (1, 40)]
+    assert [row["share"] for row in rows] == near([0.1, 0.25, 0.025])
+    assert f"{percent(7 / 10)}, lies in layer 1." in section_of({"de": own, "en": other}).sentence

@@ -11,9 +11,11 @@ from playwright.sync_api import Browser
 from rich.console import Console
 
 from neuroglot.errors import ArtifactError
+from neuroglot.metrics.losses import LossCurve
 from neuroglot.reports import Report
 from neuroglot.runs.index import find_runs, index_table, write_index
 from neuroglot.runs.serving import ReportServer
+from neuroglot.signature import Signature
 from tests.reports import making
 from tests.reports.browsing import needs_browser
 
@@ -108,6 +110,15 @@ def test_folders_without_runs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="is not a folder"):
         write_index(tmp_path / "nowhere")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_effects_is_listed_with_its_finding(tmp_path: Path) -> None:
+    """A training's report has a headline of its own kind, and no rows."""
+    run_folder(tmp_path / "tuned", results=[LossCurve((4.0, 3.0, 2.5), Signature())])
+    (run,) = find_runs(tmp_path)
+    assert (run.problem, run.effects) == ("", None)
+    assert run.finding == "The loss was 4.00 nats per learned token in the first step and 2.50 in the last of 3 steps."
+    assert run.finding in write_index(tmp_path)[0].read_text()
 
 
 def test_the_terminal_shows_the_same(runs: Path) -> None:

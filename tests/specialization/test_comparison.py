@@ -81,6 +81,29 @@ def test_controls_have_as_many_neurons_in_every_layer(config: ComparisonConfig) 
     assert tokenizer("__de__ x")["input_ids"][0] == tokenizer.get_vocab()["__de__"]
 
 
+def test_random_controls_match_every_expert() -> None:
+    layout = Layout((("decoder", ((3, 8), 6)),))
+    kept = torch.zeros(2, 30, dtype=torch.bool)
+    kept[0, :5] = kept[1, 10] = kept[1, 17:23] = kept[:, 25] = True
+    masks = DirectionMasks(layout, directions_of(("en", "de")), kept)
+    drawn = {tuple(map(tuple, _random_like(masks, seed).kept.tolist())) for seed in range(20)}
+    assert len(drawn) == 20
+    for control in drawn:
+        of_networks = [[sum(row[start:end]) for start, end in ((0, 8), (8, 16), (16, 24), (24, 30))] for row in control]
+        assert of_networks == [[5, 0, 0, 1], [0, 1, 6, 1]]
+
+
+def test_rows_that_share_a_text_are_counted_or_translated_not_both() -> None:
+    texts = {language: tuple(f"{language} {row // 2}" for row in range(40)) for language in ("en", "de")}
+    data = Corpus("twice", tuple(map(str, range(40))), texts)
+    config = ComparisonConfig(data="twice", languages=("en", "de"), validation_rows=8, test_rows=4)
+    for seed in range(5):
+        parts = parts_of(config, seed, data)
+        assert sum(map(len, parts)) == 40
+        train, validation, test = (set(part.texts["en"]) for part in parts)
+        assert len(train | validation | test) == len(train) + len(validation) + len(test)
+
+
 def test_two_models_of_one_seed_are_equal() -> None:
     corpus = Corpus("t", ("a",), {"en": ("x y",), "de": ("u v",)})
     first, second, other = (new_translator(corpus, SMALL, seed)[0].state_dict() for seed in (1, 1, 2))

@@ -135,6 +135,7 @@ def test_the_papers_options() -> None:
     training = translation_training(steps=50, learning_rate=1e-3, batch_size=2, seed=1)
     assert (training.schedule, training.warmup, training.beta2) == ("inverse_sqrt", 5, 0.98)
     assert (training.label_smoothing, training.weight_decay) == (0.1, 0.0)
+    assert translation_training(steps=5, learning_rate=1e-3, batch_size=2, seed=1).warmup == 1  # a tenth, but one
 
 
 @pytest.fixture

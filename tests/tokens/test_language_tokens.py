@@ -203,7 +203,9 @@ def test_a_model_of_one_pair_is_asked_for_that_pair() -> None:
     assert (backend.told.begin, backend.told.convention.says_target) == ((START["marian"],), False)
     tokenizer.source_lang, tokenizer.target_lang = "de", "en"
     assert LocalBackend(located, tokenizer).towards(Direction("de", "en")) is not None
-    with pytest.raises(ConfigError, match="target_lang is 'en'"):
+    with pytest.raises(
+        ConfigError, match="target_lang is 'en'.*Expected 'fr', of the direction de-fr.*take a model of several"
+    ):
         LocalBackend(located, tokenizer).towards(DE_FR)
 
 

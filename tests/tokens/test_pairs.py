@@ -5,9 +5,18 @@ from tokenizers import normalizers
 from transformers import T5Tokenizer
 
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directed import Directed
 from neuroglot.errors import ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.tokens.examples import IGNORED, LONG, SHARED
-from neuroglot.tokens.pairs import batches_by_direction, encode_pairs, labels, translation_inputs
+from neuroglot.tokens.pairs import (
+    PairReading,
+    batches_by_direction,
+    encode_pairs,
+    labels,
+    pad_pairs,
+    read_positions,
+    translation_inputs,
+)
 from tests.specialization.making import located, texts, translation_tokenizer
 
 
@@ -88,3 +97,47 @@ def test_batches_of_a_direction_keep_to_their_budget_of_padded_tokens(budget: in
         widths = batch.token_ids.shape[1] + batch.targets.shape[1]
         assert len(batch.texts) == 1 or len(batch.texts) * widths <= budget
     assert max(len(batch.texts) for batch in batches) > 1
+
+
+def test_a_text_without_tokens_is_named_by_its_row_in_the_corpus() -> None:
+    """The first row is too long and left out; the third names a language only."""
+    tokenizer = translation_tokenizer()
+    tokenizer.model_max_length = 11
+    corpus = Corpus("c", ("a", "b", "c"), {"en": ("w1 " * 20, "w2", "w3"), "de": ("w1", "w2", "__de__")})
+    with pytest.raises(CorpusError, match=r"in 'de' at row 3 \(id 'c'\) has no tokens"):
+        encode_pairs(located("m2m_100"), tokenizer, corpus, ["en-de"])
+
+
+def test_a_batch_may_have_as_many_padded_tokens_as_its_budget() -> None:
+    corpus = Corpus("c", ("a", "b", "c"), {"en": ("w1 w2", "w3", "w4"), "de": ("w1", "w2", "w3 w4 w5")})
+    pairs = encode_pairs(located("m2m_100"), translation_tokenizer(), corpus, ["en-de"])  # 2 tokens more on each side
+    lengths = [(len(pair.token_ids), len(pair.target_ids)) for pair in pairs.pairs]
+    assert lengths == [(4, 3), (3, 3), (3, 5)]
+    for budget, expected in ((27, [[0, 2, 1]]), (18, [[0, 2], [1]]), (17, [[0], [2, 1]]), (15, [[0], [2], [1]])):
+        batches = batches_by_direction(pairs.pairs, pairs.pad_id, budget)
+        assert [[pair.row for pair in batch.texts] for batch in batches] == expected, budget
+
+
+def test_a_decoder_beside_an_encoder_reads_the_answer_one_position_later() -> None:
+    """A start token and the language's stand where it begins; the end token is answered and never read."""
+    model, corpus = located("m2m_100"), Corpus("c", ("a",), {"en": ("w1 w2",), "de": ("w3 w4 w5",)})
+    pairs = encode_pairs(model, translation_tokenizer(), corpus, ["en-de"])
+    positions = read_positions(model, pad_pairs(pairs.pairs, pairs.pad_id))
+    real, special = positions["decoder"]
+    assert real.tolist() == [[True] * 5]
+    assert special.tolist() == [[True, True, False, False, False]]
+    assert positions["encoder"][1].tolist() == [[True, False, False, True]]
+
+
+def test_all_directions_of_a_row_stay_in_one_batch_where_rows_are_read() -> None:
+    directed = Directed.around(texts(3))
+    pairs = encode_pairs(located("m2m_100"), translation_tokenizer(), directed.corpus, directed.directions)
+    reading = PairReading(directed, pairs, "row", 10**4)
+    (batch,) = reading
+    halves = batch.halves(reading.together)
+    assert halves is not None
+    assert [{pair.row for pair in half.texts} & {pair.row for pair in other.texts} for half, other in [halves]] == [
+        set()
+    ]
+    assert [len(half.texts) for half in halves] == [4, 8]
+    assert PairReading(directed, pairs, "language", 10**4).together == 1

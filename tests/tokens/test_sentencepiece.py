@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import sentencepiece
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, M2M100Config, M2M100ForConditionalGeneration, PreTrainedTokenizerBase
 
+from neuroglot.activity.record import record
 from neuroglot.corpora import Corpus, Directed
-from neuroglot.errors import MissingExtraError
+from neuroglot.errors import ConfigError, MissingExtraError
 from neuroglot.models import load
 from neuroglot.tokens.pairs import encode_pairs
 from tests.specialization.making import located
@@ -90,3 +91,17 @@ def test_without_sentencepiece_the_extra_is_named(said: str, tmp_path: Path, mon
     monkeypatch.setitem(sys.modules, "sentencepiece", None)
     with pytest.raises(MissingExtraError, match=r"Marian and M2M-100.*pip install 'neuroglot\[translation\]'"):
         load(str(tmp_path), device="cpu")
+
+
+def test_a_language_token_without_an_embedding_is_named(folder: Path, tmp_path: Path) -> None:
+    """M2M-100's tokenizer keeps a hundred of them beside its vocabulary."""
+    place = shutil.copytree(folder / "M2M100", tmp_path / "narrow")
+    size = len(json.loads((place / "vocab.json").read_text()))
+    config = M2M100Config(
+        vocab_size=size, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=24, decoder_ffn_dim=24, max_position_embeddings=64,
+    )  # fmt: skip
+    M2M100ForConditionalGeneration(config).save_pretrained(place)
+    view, tokenizer = load(str(place), device="cpu")
+    with pytest.raises(ConfigError, match=rf"token '__(de|en)__'.*{size} embeddings"):
+        record(view, tokenizer, Directed(CORPUS, ("de-en", "en-de")))  # type: ignore[arg-type]

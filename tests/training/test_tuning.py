@@ -13,12 +13,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from neuroglot.errors import ArtifactError, ConfigError, UnsupportedModelError
 from neuroglot.storage import Kept
+from neuroglot.tokens.examples import LONG
 from neuroglot.tokens.examples import examples as encoded
-from neuroglot.training import Lora, Tuned, TuningConfig, tune
+from neuroglot.training import Example, Lora, Tuned, TuningConfig, tune
 from neuroglot.training.adapters import with_adapters
 from neuroglot.training.checkpoints import drop_old, last_whole, seal, step_of
 from neuroglot.training.trainer import new_trainer, read_once
-from neuroglot.training.tuning import completions
+from neuroglot.training.tuning import completions, learnable
 from neuroglot.training.types import Training
 from tests.families import tiny_model
 from tests.tiny import tiny_tokenizer
@@ -335,3 +336,11 @@ def test_the_newest_checkpoint_is_that_of_most_steps(tmp_path: Path) -> None:
     (tmp_path / "checkpoint-10").mkdir()
     drop_old(tmp_path, keep=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-9"]
+
+
+def test_no_example_is_longer_than_the_model_reads() -> None:
+    """The tiny model reads 64 tokens, fewer than the options allow."""
+    given = [Example(" ".join(["w1"] * 70), " w2", "direct", "long"), *examples(3)]
+    config = TuningConfig(steps=1, max_tokens=100, unfit="drop")
+    learned = learnable(tiny_model("llama"), tiny_tokenizer(), given, config)
+    assert (learned.kept, learned.dropped) == ((1, 2, 3), {LONG: 1})

@@ -88,7 +88,7 @@ def record_several(
         view, tokenizer, corpus, tallies, order="language", share_prefixes=exact and can_share_prefixes(view),
         token_budget=token_budget, count_padding=count_padding, kept=kept,
     )  # fmt: skip
-    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
+    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped)) | reading.unknown
     told = read_as(corpus, f"counted in batches of {reading.token_budget} tokens" if count_padding else "not counted")
     read = torch.from_numpy(sorted_hashes(corpus))
     return tuple(
@@ -189,7 +189,7 @@ def record_several_sharings(
         view, tokenizer, corpus, tallies, order="row",
         token_budget=token_budget, kept=kept,
     )  # fmt: skip
-    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
+    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped)) | reading.unknown
     return tuple(
         _sharing(view, corpus.languages, tally, reading.rows, made | tally.recording.signature | read_as(corpus))
         for tally in tallies

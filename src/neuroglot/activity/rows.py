@@ -189,7 +189,7 @@ def record_rows(
     writer = _RowTally(view.layout, recording, kept, folder)
     Pass(view, reading, [writer]).run()
     writer.flush()
-    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
+    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped)) | reading.unknown
     return _described(view.layout, corpus, recording, kept, folder, made | recording.signature)
 
 

@@ -81,7 +81,7 @@ def record_text_means(
     counted = Signature.of(quantities=",".join(quantities), languages=",".join(corpus.languages), token_budget=budget)
     Pass(view, reading, [tally], Checkpoints.of(kept, made_with(view, tokenizer, corpus) | options | counted)).run()
     values = {name: total[reading.rows] for name, total in tally.totals.items()}
-    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped))
+    made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped)) | reading.unknown
     return TextMeans(view.layout, corpus.languages, values, made | options)
 
 

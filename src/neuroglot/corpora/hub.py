@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 from neuroglot import extras
 from neuroglot.corpora.columns import TextColumn
+from neuroglot.corpora.hub_folders import folders_of_configs
 from neuroglot.corpora.languages import choose, known_code
 from neuroglot.corpora.sources import Source, find_source
 from neuroglot.corpora.storing import stored_if_large
@@ -22,6 +23,17 @@ OR_COLUMN = ", or, where each config is a language, the column with the text: --
 _Result = TypeVar("_Result")
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """A data set, on the hub or in a folder, and what is read of it."""
+
+    dataset: str
+    config: str | None
+    split: str | None
+    revision: str | None = None
+    folders: Sequence[str] = ()  # those that are configs, where no card lists any
+
+
 def read_hub(
     name: str, languages: Sequence[str] | None, column: str | None, revision: str | None
 ) -> dict[str, TextColumn]:
@@ -31,22 +43,52 @@ def read_hub(
     the keys of its column `translation`. Raises `CorpusError` where the hub or the dataset does not give that,
     `ConfigError` where a choice is missing, `MissingExtraError` without `datasets`.
     """
-    datasets = extras.require("datasets", extra="hub", note=f"{name!r} is read from the hub; local files are not.")
     match = HUB_ID.fullmatch(name)
     dataset, config, split = match.group("dataset", "config", "split") if match else (name, None, None)
     source = find_source(dataset)
-    dataset = source.hub if source else dataset
-    fetch = partial(_rows, datasets, dataset, revision=revision)
+    return _read(_Wanted(source.hub if source else dataset, config, split, revision), source, languages, column)
+
+
+def read_hub_folder(
+    folder: Path, config: str | None, split: str | None, languages: Sequence[str] | None, column: str | None
+) -> dict[str, TextColumn]:
+    """As `read_hub`, of a folder in the layout of the hub's data sets."""
+    wanted = _Wanted(str(folder), config, split, folders=folders_of_configs(folder))
+    return _read(wanted, None, languages, column)
+
+
+def choices(folder: Path) -> list[str]:
+    """Each config and split of a folder in the layout of the hub's data sets, as `load` takes them.
+
+    Where each config is a language, each split of the first.
+    """
+    datasets = extras.require("datasets", extra="hub", note=f"{folder} is in the layout of the hub's data sets.")
+    dataset, folders = str(folder), folders_of_configs(folder)
+    configs = folders or _ask(dataset, datasets.get_dataset_config_names, dataset)
+    places = {config: (f"{dataset}/{config}", "default") if folders else (dataset, config) for config in configs}
+    splits = {config: _ask(dataset, datasets.get_dataset_split_names, *place) for config, place in places.items()}
+    if _language_configs(configs, None):
+        return [f"{dataset}::{split}" for split in splits[configs[0]]]
+    return [f"{dataset}:{config}:{split}" for config in configs for split in splits[config]]
+
+
+def _read(
+    wanted: _Wanted, source: Source | None, languages: Sequence[str] | None, column: str | None
+) -> dict[str, TextColumn]:
+    dataset, note = wanted.dataset, f"{wanted.dataset!r} is read as the hub's data sets are; other files are not."
+    datasets = extras.require("datasets", extra="hub", note=note)
+    config = wanted.config
     if not config:
-        configs = _ask(dataset, datasets.get_dataset_config_names, dataset, revision=revision)
+        configs = wanted.folders or _ask(dataset, datasets.get_dataset_config_names, dataset, revision=wanted.revision)
         by_language = _language_configs(configs, source)
         text, witness = (column or source.column, source.witness) if source else (column, "")
         if by_language and text:
             names = choose(by_language, languages, dataset)
-            split = split or (source.split if source else None)
-            return {code: _text(fetch(name, split), f"{dataset}:{name}", text, witness) for code, name in names.items()}
-        config = _only(configs, dataset, "config", "CONFIG", OR_COLUMN)
-    return columns_of(_table(fetch(config, split), f"{dataset}:{config}", column), languages)
+            wanted = replace(wanted, split=wanted.split or (source.split if source else None))
+            fetched = {code: (name, _rows(datasets, wanted, name, "")) for code, name in names.items()}
+            return {code: _text(rows, f"{dataset}:{name}", text, witness) for code, (name, rows) in fetched.items()}
+        config = _only(configs, dataset, "config", "CONFIG", OR_COLUMN if by_language else "")
+    return columns_of(_table(_rows(datasets, wanted, config, config), f"{dataset}:{config}", column), languages)
 
 
 def _ask(dataset: str, function: Callable[..., _Result], *args: Any, **kwargs: Any) -> _Result:
@@ -55,11 +97,14 @@ def _ask(dataset: str, function: Callable[..., _Result], *args: Any, **kwargs: A
         return function(*args, **kwargs)
     except Exception as error:
         problem = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        local = Path(dataset).is_dir()
         raise CorpusError(
-            f"The dataset {dataset!r} could not be read from the Hugging Face Hub: {problem.rstrip('.')}.",
+            f"The dataset {dataset!r} could not be read{'' if local else ' from the Hugging Face Hub'}: "
+            f"{problem.rstrip('.')}.",
             "Expected is a dataset in a data format, without a loading script, that you may read.",
+            "Check config and split, and the files." if local else
             "Check the name and the network, or download it and give the path; no such path is here.",
-        ) from error
+        ) from error  # fmt: skip
 
 
 def _language_configs(configs: Sequence[str], source: Source | None) -> dict[str, str]:
@@ -81,11 +126,14 @@ def _only(names: Sequence[str], dataset: str, what: str, syntax: str, alternativ
     )
 
 
-def _rows(datasets: ModuleType, dataset: str, config: str, split: str | None, revision: str | None) -> Any:
+def _rows(datasets: ModuleType, wanted: _Wanted, config: str, given: str) -> Any:
+    """The rows of a config; `given` is what is written for it before the split."""
+    dataset, split, revision = wanted.dataset, wanted.split, wanted.revision
+    place = (f"{dataset}/{config}", "default") if config in wanted.folders else (dataset, config)
     if not split:
-        splits = _ask(dataset, datasets.get_dataset_split_names, dataset, config, revision=revision)
-        split = _only(splits, dataset, "split", f"{config}:SPLIT")
-    return _ask(dataset, datasets.load_dataset, dataset, config, split=split, revision=revision)
+        splits = _ask(dataset, datasets.get_dataset_split_names, *place, revision=revision)
+        split = _only(splits, dataset, "split", f"{given}:SPLIT")
+    return _ask(dataset, datasets.load_dataset, *place, split=split, revision=revision)
 
 
 def _text(rows: Any, origin: str, text: str, witness: str) -> TextColumn:

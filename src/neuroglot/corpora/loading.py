@@ -14,10 +14,11 @@ from typing import get_args
 from neuroglot.corpora.columns import OnMissing, TextColumn, align
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.endings import NO_TEXTS, files_by_language, folders_by_language
-from neuroglot.corpora.hub import HUB_ID, read_hub
+from neuroglot.corpora.hub import HUB_ID, read_hub, read_hub_folder
+from neuroglot.corpora.hub_folders import parse_folder
 from neuroglot.corpora.languages import choose, code_or_name, known_code
 from neuroglot.corpora.shapes import READERS, is_saved, read_saved, usual
-from neuroglot.corpora.sources import LAYOUTS, PLAIN, SOURCES, Source, find_source
+from neuroglot.corpora.sources import LAYOUTS, PLAIN, SOURCES, Source, find_source, layout_of, unpacked_name
 from neuroglot.corpora.tables import ID, columns_of
 from neuroglot.corpora.textfiles import COMPRESSED, data_suffix, lines_of
 from neuroglot.errors import ConfigError, CorpusError
@@ -39,7 +40,7 @@ def read_folder(
         return PLAIN, _of_tags(folder, found, languages, column)
     files = [name for name in names if data_suffix(Path(name)) in DATA or _ends_in_language(name)]
     source = _layout(folder, files)
-    tags = {name: match[1] for name in files if (match := re.fullmatch(source.files, _unpacked_name(name)))}
+    tags = {name: match[1] for name in files if (match := re.fullmatch(source.files, unpacked_name(name)))}
     if languages is None:
         _refuse_strangers(folder, [name for name in files if name not in tags], source)
     if column is not None and not source.column:
@@ -63,19 +64,9 @@ def _of_tags(
     return {code: PLAIN.read(inside(folder, name), "") for code, name in names.items()}
 
 
-def layout_of(name: str) -> Source | None:
-    """The layout in which a file of this name holds one language; None where there is none."""
-    return next((source for source in LAYOUTS if re.fullmatch(source.files, _unpacked_name(name))), None)
-
-
-def _unpacked_name(name: str) -> str:
-    """The name without the ending of its compression."""
-    return name.rpartition(".")[0] if Path(name).suffix.lower() in COMPRESSED else name
-
-
 def _ends_in_language(name: str) -> bool:
     """Whether a file such as `train.fr` may hold a language that would be left out unseen."""
-    ending = _unpacked_name(name).rpartition(".")[2]
+    ending = unpacked_name(name).rpartition(".")[2]
     return "." in name and ending not in NO_TEXTS and known_code(ending) is not None and len(ending) == 2
 
 
@@ -150,7 +141,8 @@ def load(
     share (`Europarl.de-en`); a file with one column a language (.tsv, .csv, .jsonl, .json, .parquet; `id` holds row
     ids), with a row for each text (`lang`, `text`), with a column `translation`, or TMX; a folder of `datasets`'
     `save_to_disk`; a known name (`mgsm`, `msvamp`, `xquad`, `flores`) or a dataset of the Hugging Face Hub: `org/name`,
-    `org/name:config` or `org/name:config:split`. Files may be compressed (.gz, .bz2, .xz, .zst). Languages are named by
+    `org/name:config`, `org/name:config:split` or, where each config is a language, `org/name::split`; the same of a
+    folder in the layout of the hub's datasets. Files may be compressed (.gz, .bz2, .xz, .zst). Languages are named by
     codes or in full. What is recognised beyond the plain layouts is logged. What is on disk goes before what has the
     same name elsewhere, except `lab`, which is always the held-out text that is shipped with the lab model. Of a file
     of more than a million characters the texts stay on disk, in a copy in the hub's cache that is made once.
@@ -166,6 +158,10 @@ def load(
         raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected is 'refuse' or 'drop'.")
     if shared := _by_prefix(Path(source).expanduser()):
         texts = _of_tags(Path(source).expanduser().parent, shared, languages, column)
+        return _corpus(Path(source).name, "unknown", texts, on_missing)
+    inside_hub_layout = None if source == "lab" else parse_folder(str(source))
+    if inside_hub_layout:
+        texts = read_hub_folder(*inside_hub_layout, languages, column)
         return _corpus(Path(source).name, "unknown", texts, on_missing)
     path = SHIPPED_LAB if source == "lab" else _existing(source)
     if path is not None and revision is not None:

@@ -122,7 +122,7 @@ def read_tmx(path: Path) -> RawTable:
                 units.append(_unit(path, element, len(units) + 1))
                 element.clear()
     except ElementTree.ParseError as error:
-        raise CorpusError(f"{path} is no XML: {error}.", "Expected a whole TMX file.") from error
+        raise _no_xml(path, error) from error
     if not units:
         raise CorpusError(f"{path} has no translation unit.", "Expected <tu> with a <tuv> for each language.")
     names = dict.fromkeys(name for unit in units for name in unit)
@@ -165,7 +165,18 @@ def _refuse_entities(path: Path, data: bytes) -> None:
     try:
         parser.Parse(data, True)
     except expat.ExpatError as error:
-        raise CorpusError(f"{path} is no XML: {error}.", "Expected a whole TMX file.") from error
+        raise _no_xml(path, error) from error
+
+
+def _no_xml(path: Path, error: Exception) -> CorpusError:
+    """What is wrong with the file; names of characters that HTML has and XML lacks, such as `&nbsp;`, get their own."""
+    if "undefined entity" not in str(error):
+        return CorpusError(f"{path} is no XML: {error}.", "Expected a whole TMX file.")
+    return CorpusError(
+        f"{path} names a character as HTML does: {error}.",
+        "Expected the character itself, or its number; XML has the names &amp;, &lt;, &gt;, &quot; and &apos; only.",
+        "Replace the name, &nbsp; for example by &#160;.",
+    )
 
 
 SAVED, SPLITS = "state.json", "dataset_dict.json"  # what `datasets` writes beside its Arrow files

@@ -3,6 +3,7 @@
 A record serves twice: for a folder on disk, whose files it recognises by their names, and for the hub.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from neuroglot.corpora.columns import TextColumn
 from neuroglot.corpora.languages import tag_of_name
 from neuroglot.corpora.readers import read_mgsm, read_msvamp, read_plain, read_xquad
+from neuroglot.corpora.textfiles import COMPRESSED
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,16 @@ SOURCES = (
 )
 
 LAYOUTS = tuple(source for source in (PLAIN, *SOURCES) if source.files)
+
+
+def layout_of(name: str) -> Source | None:
+    """The layout in which a file of this name holds one language; None where there is none."""
+    return next((source for source in LAYOUTS if re.fullmatch(source.files, unpacked_name(name))), None)
+
+
+def unpacked_name(name: str) -> str:
+    """The name without the ending of its compression."""
+    return name.rpartition(".")[0] if Path(name).suffix.lower() in COMPRESSED else name
 
 
 def find_source(name: str) -> Source | None:

@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import lzma
+import re
 import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -222,6 +223,11 @@ class _Strict(yaml.SafeLoader):
         if len(found) < len(node.value):  # the last of two would win unseen
             raise yaml.MarkedYAMLError(problem="a key stands twice", problem_mark=node.start_mark)
         return found
+
+
+# YAML 1.1 reads `1e-3` as a text, for want of a point and a sign; YAML 1.2 and people read a number.
+EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+_Strict.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
 
 
 def read_yaml(path: Path) -> object:

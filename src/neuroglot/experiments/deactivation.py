@@ -14,6 +14,7 @@ from neuroglot.activity.passes import automatic_token_budget
 from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording
 from neuroglot.corpora.corpus import Task
+from neuroglot.corpora.seen import SameRows, rows_selected_on, sorted_hashes, told_rows
 from neuroglot.errors import ConfigError
 from neuroglot.experiments.deactivation_scoring import (
     OffTokens,
@@ -26,8 +27,10 @@ from neuroglot.experiments.deactivation_scoring import (
     random_masks,
 )
 from neuroglot.experiments.evaluation import LOGIT_BUDGET
+from neuroglot.headers import Choice
 from neuroglot.metrics.deactivation import OUTCOMES, Deactivation
 from neuroglot.models.locating import text_config
+from neuroglot.models.open_interventions import chosen_in
 from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.categories import CATEGORIES
@@ -119,6 +122,8 @@ def deactivate(
     equal_size: bool = False,
     by_generation: bool = False,
     seed: int = 0,
+    counted_on: Task | None = None,
+    same_rows: SameRows = "refuse",
     unfit: Unfit = "drop",
     token_budget: int | None = None,
     kept: Kept = NOTHING_KEPT,
@@ -130,7 +135,9 @@ def deactivate(
     non-activated in none.
 
     * `level`: `row`, each row's own categories; or `corpus`, one set for all, the neurons that are of the category on
-      at least `corpus_share` of the rows (some may be of no category, or at exactly a half of two).
+      at least `corpus_share` of the rows of `counted_on` (some may be of no category, or at exactly a half of two).
+      Rows that are answered are refused there: the same ones, which are meant where nothing is given, need
+      `same_rows="allow"`. At the level `row` a category is what a row's own neurons do, and no choice.
     * `scope`: the tokens at which they are off: `all` of prompt and answer, the `last` of the prompt, the `prompt`, or
       the `answer` (then its first token is predicted with all neurons on).
     * `value`: what their coefficients become: `zero`; their `mean` over the task's prompts, every language counting the
@@ -152,13 +159,16 @@ def deactivate(
     recording = recording or Recording.sharing_matters()
     plan = Plan(recording, level, corpus_share, scope, value, tuple(categories), draws, equal_size, by_generation, seed)
     plan.check(view, task)
+    seen = rows_selected_on(task, [*chosen_in(view.model), *_chosen(plan, task, counted_on)], same_rows)
     questions = _questions(view, tokenizer, task, by_generation, unfit)
+    counted = questions if counted_on is None else _questions(view, tokenizer, counted_on, False, unfit)
     budget = token_budget or automatic_token_budget(view)
-    run = _Deactivating(view, tokenizer, task, questions, plan, budget, kept)
+    run = _Deactivating(view, tokenizer, task, questions, counted, plan, budget, kept)
     with view.evaluating():
         counts = run.counts()
     rows = len(questions.rows)
-    signature = made_with(view, tokenizer, task, rows=rows, dropped=len(task) - rows) | plan.signature
+    made = made_with(view, tokenizer, task, rows=rows, dropped=len(task) - rows)
+    signature = made | plan.signature | _told_counted(counted_on, len(counted.rows)) | told_rows(seen)
     if by_generation:
         signature |= generation_signature(view.model)
     ids = tuple(task.ids[row] for row in questions.rows)
@@ -172,6 +182,28 @@ def deactivate(
         signature=signature,
         dropped=dict(questions.dropped),
     )
+
+
+def _chosen(plan: Plan, task: Task, counted_on: Task | None) -> list[Choice]:
+    """On which texts the categories of a whole corpus depend; raises `ConfigError` for texts that nothing asks for."""
+    if plan.level == "row":
+        if counted_on is not None:
+            raise ConfigError(
+                f"The task {counted_on.name!r} was given to count on at the level 'row'.",
+                "Expected the level 'corpus': a row's own categories are read on the row itself.",
+            )
+        return []
+    if counted_on is not None and counted_on.languages != task.languages:
+        raise ConfigError(
+            f"Categories were to be counted in {', '.join(counted_on.languages)}.",
+            f"Expected the languages that are asked, {', '.join(task.languages)}.",
+        )
+    return [Choice(Signature(), torch.from_numpy(sorted_hashes(counted_on or task)))]
+
+
+def _told_counted(counted_on: Task | None, rows: int) -> Signature:
+    """What a signature says of other rows that the categories were counted on."""
+    return Signature.of(counted_on=f"{counted_on.name} {counted_on.hash} {rows} rows") if counted_on else Signature()
 
 
 def _questions(
@@ -192,6 +224,7 @@ class _Deactivating:
     tokenizer: PreTrainedTokenizerBase
     task: Task
     questions: Questions
+    counted: Questions  # on which the categories of a corpus are counted
     plan: Plan
     token_budget: int
     kept: Kept
@@ -271,10 +304,10 @@ class _Deactivating:
         """One set a category, `[1, N]`: the neurons that are of the category on enough rows."""
         plan, languages = self.plan, len(self.questions.languages)
         rows_of_category = dict.fromkeys(plan.categories, torch.zeros(self.view.layout.neuron_count, dtype=torch.int64))
-        for group in self.questions.groups(self.token_budget):
+        for group in self.counted.groups(self.token_budget):
             found = members_by_category(self._firing(group), languages, plan.categories)
             rows_of_category = {name: total + found[name].sum(0) for name, total in rows_of_category.items()}
-        enough = plan.corpus_share * len(self.questions.rows)
+        enough = plan.corpus_share * len(self.counted.rows)
         members = {name: (total >= enough)[None] for name, total in rows_of_category.items()}
         return of_equal_size(self.view.layout, members, plan.seed, ["corpus"]) if plan.equal_size else members
 

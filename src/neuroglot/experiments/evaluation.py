@@ -11,14 +11,14 @@ from torch import Tensor
 
 from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.directed import Directed
-from neuroglot.corpora.seen import rows_with
-from neuroglot.errors import ConfigError, CorpusError
-from neuroglot.headers import NOTHING_READ
+from neuroglot.corpora.seen import SameRows, rows_selected_on, told_rows
+from neuroglot.errors import ConfigError
 from neuroglot.interventions.switching import switch_off
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Evaluation, Metric, Predictions
 from neuroglot.models.finite import not_finite
 from neuroglot.models.locating import text_config
+from neuroglot.models.open_interventions import chosen_in
 from neuroglot.models.provenance import made_with, model_signature
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet, described_sets
@@ -31,12 +31,10 @@ from neuroglot.tokens.batches import TOKEN_BUDGET, Batch
 from neuroglot.tokens.examples import Unfit
 from neuroglot.tokens.masking import READINGS
 from neuroglot.tokens.reading import read_as
-from neuroglot.tokens.tokenizing import refuse_unknown, unknown_shares
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SameRows = Literal["refuse", "allow"]
 LOGIT_BUDGET = 2**25  # padded tokens × vocabulary a batch: 128 MiB of float32
 
 
@@ -46,6 +44,7 @@ def evaluate(
     data: Readable,
     metric: Metric,
     *,
+    same_rows: SameRows = "refuse",
     unfit: Unfit = "drop",
     kept: Kept = NOTHING_KEPT,
 ) -> Evaluation:
@@ -56,14 +55,15 @@ def evaluate(
     token among them, but no token that names a language, because the decoder is given that. An encoder is asked for
     every token once, with a seventh of the text masked (`tokens.masking`).
 
-    An intervention that is active around the call is what is scored. Rows with a text longer than the model's context,
-    and those of a task that are unfit otherwise (`tokens.examples`), are dropped in all languages and counted by
-    reason, or refused. Raises `ConfigError` for a metric that reads something else, `CorpusError` for rows to refuse or
-    if none is left.
+    An intervention that is active around the call is what is scored; rows on which its neurons were selected are
+    refused, as in `ablation_matrix`. Rows with a text longer than the model's context, and those of a task that are
+    unfit otherwise (`tokens.examples`), are dropped in all languages and counted by reason, or refused. Raises
+    `ConfigError` for a metric that reads something else, `CorpusError` for rows to refuse or if none is left.
     """
+    seen = rows_selected_on(data, chosen_in(view.model), same_rows)
     asked = _asked(view, tokenizer, data, metric, unfit)
     counts = kept.once("counts", lambda: {"counts": _counts(view, asked, metric)})["counts"]
-    signature = _made_with(view, tokenizer, data, asked, metric)
+    signature = _made_with(view, tokenizer, data, asked, metric) | told_rows(seen)
     groups, repeated = _independent(data, asked)
     return Evaluation(
         data.name, asked.tokens.languages, metric, _together(counts, groups), signature, asked.dropped, repeated
@@ -95,7 +95,7 @@ def ablation_matrix(
     as one. Raises `ConfigError` unless `sets` has exactly the languages of `data`, in any order, and `CorpusError` for
     rows to refuse.
     """
-    seen = rows_selected_on(data, sets, same_rows)
+    seen = rows_selected_on(data, [*sets.values(), *chosen_in(view.model)], same_rows)
     asked = _asked(view, tokenizer, data, metric, unfit)
     languages = asked.tokens.languages
     _require_languages(languages, sets, draws)
@@ -138,24 +138,6 @@ def ablation_matrix(
     )
 
 
-def rows_selected_on(data: Readable, sets: Mapping[str, NeuronSet], same_rows: SameRows) -> int:
-    """How many rows of `data` some of the sets were selected on; raises `CorpusError` for one, unless they are allowed.
-
-    A set that does not know its texts is compared by the hash of its whole corpus.
-    """
-    read = torch.cat([NOTHING_READ, *(neurons.read for neurons in sets.values())]).unique().numpy()
-    whole = any(neurons.signature.get("corpus_hash") == data.hash for neurons in sets.values())
-    seen = len(data) if whole else rows_with(data, read)
-    if seen and same_rows == "refuse":
-        raise CorpusError(
-            f"{seen} of the {len(data)} rows of {data.name!r} are among those that the neurons were selected on.",
-            "Expected other rows, because neurons look better on rows for which they were chosen.",
-            "Select on one part and switch off on the other (--part selection, then --part rest), or say that they may "
-            "be the same (--same-rows allow).",
-        )
-    return seen
-
-
 def _selected_elsewhere(view: ModelView, sets: Mapping[str, NeuronSet]) -> Signature:
     """Which other models the sets were selected in, as far as they know; nothing where it was this model."""
     here = model_signature(view)["weights"]
@@ -196,9 +178,7 @@ def _asked(
             f"The metric {type(metric).__name__} was given a {type(data).__name__}.",
             f"It reads a {metric.reads.__name__}.",
         )
-    asked = asked_tokens(view, tokenizer, data, unfit)
-    refuse_unknown(tokenizer, asked.tokens)
-    return asked
+    return asked_tokens(view, tokenizer, data, unfit)
 
 
 def _token_budget(view: ModelView) -> int:
@@ -250,8 +230,7 @@ def _made_with(
 ) -> Signature:
     tokens = asked.tokens
     made = made_with(view, tokenizer, data, rows=len(tokens.ids), dropped=len(data) - len(tokens.ids))
-    unknown = ",".join(f"{code}:{share:.3f}" for code, share in unknown_shares(tokenizer, tokens).items() if share)
-    made |= Signature.of(**({"unknown_tokens": unknown} if unknown else {}))
+    made |= asked.unknown
     if isinstance(data, Directed):
         made |= read_as(data)
     elif asked.pad_id is not None:

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroglot import extras
+from neuroglot.corpora.seen import SameRows, texts_selected_on, told_rows
 from neuroglot.errors import ConfigError, InterventionError
 from neuroglot.interventions.steering import Steering, steering
 from neuroglot.interventions.switching import switch_off
+from neuroglot.models.folded import folded_out
+from neuroglot.models.open_interventions import chosen_in, remember_folded
 from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import view
 from neuroglot.neurons.neuronset import NeuronSet
@@ -35,6 +38,8 @@ class NeuroglotLM(_HFLM):
 
     * `steer`: a file that `neuroglot steer` wrote; its scope holds.
     * `ablate`: a neuron set file; these neurons are off at all tokens, whatever the steering makes of them.
+    * `same_rows`: `refuse` (the default) documents of a task with a field, as its question, that is a text on which the
+      neurons or values were chosen; or `allow` them, which the model info says.
 
     `pretrained` may be `lab`. Without either file it is `hf`. Raises `ArtifactError` for other files,
     `UnsupportedModelError` for a model whose neurons are not known, `LayoutMismatchError` for neurons of another one,
@@ -43,13 +48,17 @@ class NeuroglotLM(_HFLM):
     """
 
     def __init__(
-        self, pretrained: Any, steer: Path | str | None = None, ablate: Path | str | None = None, **options: Any
-    ) -> None:
+        self, pretrained: Any, steer: Path | str | None = None, ablate: Path | str | None = None,
+        same_rows: SameRows = "refuse", **options: Any,
+    ) -> None:  # fmt: skip
         steered = None if steer is None else Steering.load(steer)  # files are read before any weight
         ablated = None if ablate is None else NeuronSet.load(ablate)
         shipped = str(files("neuroglot") / "lab" / "shipped")
         super().__init__(shipped if pretrained == "lab" else pretrained, **options)
         self.view, self.steered, self.ablated = view(self.model), steered, ablated
+        self.same_rows, self.seen = same_rows, 0
+        if isinstance(pretrained, str) and (folded := folded_out(Path(pretrained))):
+            remember_folded(self.model, folded)
         with self._changed():  # refuses what does not fit before any request
             pass
 
@@ -67,6 +76,26 @@ class NeuroglotLM(_HFLM):
             if self.ablated is not None:
                 changes.enter_context(switch_off(self.view, self.ablated))
             yield
+
+    def loglikelihood(self, requests: list[Any], *options: Any, **named: Any) -> Any:
+        self._judge(requests)
+        return super().loglikelihood(requests, *options, **named)
+
+    def loglikelihood_rolling(self, requests: list[Any], *options: Any, **named: Any) -> Any:
+        self._judge(requests)
+        return super().loglikelihood_rolling(requests, *options, **named)
+
+    def generate_until(self, requests: list[Any], *options: Any, **named: Any) -> Any:
+        self._judge(requests)
+        return super().generate_until(requests, *options, **named)
+
+    def _judge(self, requests: list[Any]) -> None:
+        """Refuse, or count, the documents behind the requests that have a text on which the neurons were chosen."""
+        documents = {(request.task_name, request.doc_id): request.doc for request in requests}
+        names = " and ".join(dict.fromkeys(str(name) for name, _ in documents))
+        rows = [_fields(document) for document in documents.values()]
+        with self._changed():
+            self.seen += texts_selected_on(names, rows, chosen_in(self.model), self.same_rows)
 
     def _model_call(self, *inputs: Any, **named: Any) -> Tensor:
         """The forward behind all likelihoods, and behind `batch_size=auto`."""
@@ -86,7 +115,7 @@ class NeuroglotLM(_HFLM):
 
     def get_model_info(self) -> dict[str, Any]:
         """What lm-eval writes beside its results, with the signature."""
-        return super().get_model_info() | {"neuroglot": str(self.signature)}
+        return super().get_model_info() | {"neuroglot": str(self.signature | told_rows(self.seen))}
 
     def set_cache_hook(self, cache_hook: Any) -> None:
         """Refuse a cache of responses that was filled otherwise: lm-eval finds them by the request alone."""
@@ -99,6 +128,12 @@ class NeuroglotLM(_HFLM):
                 )
             responses[STAMP] = own
         super().set_cache_hook(cache_hook)
+
+
+def _fields(document: Any) -> list[str]:
+    """The texts of a document of lm-eval: its fields that are text, or the document."""
+    values = document.values() if isinstance(document, dict) else [document]
+    return [value for value in values if isinstance(value, str)]
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -13,9 +13,9 @@ from neuroglot.activity.recording import Recording, Statistic
 from neuroglot.activity.text_means import Quantity, record_text_means
 from neuroglot.attribution.gradients import gradient_times_activation
 from neuroglot.corpora.directed import Parallel
-from neuroglot.corpora.seen import sorted_hashes
+from neuroglot.corpora.seen import SameRows, sorted_hashes
 from neuroglot.errors import ConfigError
-from neuroglot.experiments.evaluation import SameRows, ablation_matrix
+from neuroglot.experiments.evaluation import ablation_matrix
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.metrics import Metric, NatsPerToken
 from neuroglot.metrics.scoreboard import Scoreboard

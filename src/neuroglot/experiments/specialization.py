@@ -17,6 +17,7 @@ from neuroglot.activity.translation import collect
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction, directions_of
 from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.experiments.evaluation import control_seed
 from neuroglot.experiments.translations import translate_directions
 from neuroglot.generation.decoding import Decoding
 from neuroglot.lab.translator import TranslatorConfig, new_translator
@@ -28,6 +29,7 @@ from neuroglot.models.view import ModelView, view
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.neurons.rules.by_direction import Coverage, select_masks
 from neuroglot.neurons.rules.common import highest
+from neuroglot.neurons.rules.scores import at_random_like
 from neuroglot.signature import Signature, short_hash
 from neuroglot.storage import NOTHING_KEPT, Kept, load_tensors, save_tensors, write_whole
 from neuroglot.tokens.pairs import Pairs, encode_pairs
@@ -97,9 +99,9 @@ def compare_specialization(
     in `kept`. `data` is the corpus that the config names, if it is loaded already.
 
     `continued`: trained on with all neurons. `specialized`: with each direction's own neurons. `random` and
-    `magnitude`: with as many neurons in each layer, drawn at random, or of the longest value vectors. `lora`: adapters
-    of rank 8 on all linear layers, with all neurons. `baseline`: not trained on. All have the same start, batches and
-    number of steps. Raises as the parts do.
+    `magnitude`: with as many neurons in each layer, or expert, drawn at random, or of the longest value vectors.
+    `lora`: adapters of rank 8 on all linear layers, with all neurons. `baseline`: not trained on. All have the same
+    start, batches and number of steps. Raises as the parts do.
     """
     out = Path(out)
     (metric,) = choose_metrics([config.metric], TextOptions(language=config.pivot)).values()
@@ -124,7 +126,7 @@ def compare_specialization(
         {system: torch.stack(of_seeds) for system, of_seeds in counts.items()}, layers,
         torch.stack([_overlap(masks, config.pivot) for masks in found]),
         torch.stack([masks.sparsity().mean(0) for masks in found]),
-        config.signature | Signature.of(corpus_hash=short_hash(*rows)) | made_with(),
+        config.signature | Signature.of(corpus_hash=short_hash(*rows)) | made_with(), metric.right_or_wrong,
     )  # fmt: skip
 
 
@@ -256,27 +258,33 @@ def parts_of(config: ComparisonConfig, seed: int, data: Corpus | None = None) ->
         if len(whole) <= held:
             raise ConfigError(f"{config.data} has {len(whole)} rows.", f"Expected more than {held}.")
         rest, train = whole.split(held / len(whole), seed)
+        test, validation = rest.split(config.test_rows / held, seed)  # rows that share a text are in one of them
+        return train, validation, test
     return train, rest.head(config.validation_rows), rest.take(range(config.validation_rows, held))
 
 
 def _random_like(masks: DirectionMasks, seed: int) -> DirectionMasks:
-    """As many neurons for every direction and layer, drawn at random."""
-    generator = torch.Generator().manual_seed(seed)
-    return _ranked_like(masks, torch.rand(masks.kept.shape, generator=generator), "random")
+    """As many neurons for every direction and layer, or expert, drawn at random like every other control."""
+    drawn = [
+        at_random_like(masks[direction], control_seed(seed, 0, str(direction), "specialized")).members
+        for direction in masks.directions
+    ]
+    return _control(masks, torch.stack(drawn), "random")
 
 
 def _longest_like(masks: DirectionMasks, model: ModelView) -> DirectionMasks:
-    """As many neurons for every direction and layer, those of the longest value vectors; alike in all directions."""
+    """As many neurons for every direction and layer, or expert, those of the longest value vectors."""
     lengths = torch.cat([model.value_vectors(layer).detach().norm(dim=1) for layer in masks.layout.layers])
-    return _ranked_like(masks, lengths.expand(masks.kept.shape).contiguous(), "magnitude")
+    widths = masks.layout.network_widths
+    kept = [
+        torch.stack([highest(part, int(size)) for size in members.sum(1)])
+        for part, members in zip(lengths.split(widths), masks.kept.split(widths, dim=1), strict=True)
+    ]
+    return _control(masks, torch.cat(kept, dim=1), "magnitude")
 
 
-def _ranked_like(masks: DirectionMasks, scores: Tensor, rule: str) -> DirectionMasks:
-    kept = torch.zeros_like(masks.kept)
-    for layer, sizes in zip(masks.layout.layers, masks.sizes().T, strict=True):
-        for place, size in enumerate(sizes.tolist()):
-            kept[place, layer.neurons] = highest(scores[place, layer.neurons][None], size)[0]
-    return DirectionMasks(masks.layout, masks.directions, kept, Signature.of(rule=f"{rule}, as many in each layer"))
+def _control(masks: DirectionMasks, kept: Tensor, rule: str) -> DirectionMasks:
+    return DirectionMasks(masks.layout, masks.directions, kept, Signature.of(rule=f"{rule}, as many in each network"))
 
 
 def _overlap(masks: DirectionMasks, pivot: str) -> Tensor:

@@ -17,10 +17,12 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList
 
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.seen import rows_selected_on, told_rows
 from neuroglot.errors import ConfigError
 from neuroglot.generation.stopping import check_stop, cut, stopping
 from neuroglot.models.finite import not_finite
 from neuroglot.models.locating import text_config
+from neuroglot.models.open_interventions import chosen_in
 from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import ModelView
 from neuroglot.progress import track
@@ -101,8 +103,9 @@ def generate(
     Prompts are padded on the left, which changes no text. Special tokens that the tokenizer puts behind a text are left
     off, and rows in which a prompt leaves no room for `max_new_tokens` are dropped. A text ends before the first of the
     strings `stop`. `chats` are prompts that a chat template wrote, special tokens and all. `around(batch, run)` calls
-    `run` for each batch, and may watch the model meanwhile. A batch that is in `kept` is not generated again. Raises
-    `UnsupportedModelError` for a model that is no decoder, or cannot generate.
+    `run` for each batch, and may watch the model meanwhile. A batch that is in `kept` is not generated again. The
+    signature says on how many of the rows neurons that are in force were selected. Raises `UnsupportedModelError` for a
+    model that is no decoder, or cannot generate.
     """
     decoding = decoding or Decoding()
     check_stop(stop)
@@ -278,6 +281,7 @@ def _generation(
     made = made_with(view, tokenizer, prompts, rows=len(tokenized.ids), dropped=len(tokenized.dropped))
     signature = made | decoding.signature | generation_signature(view.model) | drawn_with(decoding, token_budget)
     signature |= Signature.of(stop=repr(tuple(stop))) if stop else Signature()
+    signature |= told_rows(rows_selected_on(prompts, chosen_in(view.model), "allow"))
     read = tuple(_read(text, generated[text.language, text.row]) for text in tokenized.texts)
     return Generation(tokenized.languages, tokenized.ids, texts, token_ids, read, signature)
 

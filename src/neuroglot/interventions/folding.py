@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
+from neuroglot.models.folded import FOLDED, FOLDED_RECORD
+from neuroglot.models.open_interventions import chosen_in
 from neuroglot.models.points import DensePoint
 from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
@@ -22,8 +25,6 @@ from neuroglot.storage import as_artifact_error, whole_folder, write_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-FOLDED_RECORD = "neuroglot.json"
 
 
 def fold_out(
@@ -127,10 +128,11 @@ def _config_kept(model: Any) -> Iterator[None]:
 
 def _record(view: ModelView, neurons: NeuronSet) -> dict[str, Any]:
     return {
-        "kind": "folded checkpoint",
+        "kind": FOLDED,
         "layout": view.layout.to_json(),
         "folded_out": len(neurons),
         "neurons": [[stack, index, listed] for (stack, index), listed in neurons.indices().items()],
         "neurons_signature": neurons.signature.to_json(),
+        "read": torch.cat([choice.read for choice in (neurons, *chosen_in(view.model))]).unique().tolist(),
         "signature": made_with(view).without("interventions").to_json(),  # weights are saved as they are
     }

@@ -54,7 +54,7 @@ def gating(
     networks = feed_forwards(view) if semantics == "weight row" else {}
     name = f"gating by {semantics} ({masks.described.inline})"
     with ExitStack() as hooks:
-        hooks.enter_context(opened(view.model, Intervention(lambda: f"{name} of {gate.in_force}")))
+        hooks.enter_context(opened(view.model, Intervention(lambda: f"{name} of {gate.in_force}", chosen=(masks,))))
         for layer in view.layout.layers:
             _install(view, layer, gate, networks.get(layer), hooks)
         hooks.callback(view.model.register_forward_pre_hook(gate.take, with_kwargs=True).remove)

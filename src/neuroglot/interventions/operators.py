@@ -15,6 +15,7 @@ from torch import Tensor
 
 from neuroglot.activity.activity import Activity
 from neuroglot.errors import ConfigError, LayoutMismatchError
+from neuroglot.headers import NOTHING_READ, Choice, Chosen
 from neuroglot.layout import Layout, Site
 from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet
 from neuroglot.signature import Signature, short_hash
@@ -26,13 +27,15 @@ Summary = Literal["mean", "quantile", "mean of others", "mean minus others"]
 class Values:
     """One activation a neuron, `values [N]` (float32, in the model's own units), at the site where they were read.
 
-    NaN stands where nothing was recorded, as for an expert that no token of the language reached.
+    NaN stands where nothing was recorded, as for an expert that no token of the language reached. `read` has a hash of
+    each text on which they were recorded.
     """
 
     layout: Layout
     values: Tensor
     site: Site
     signature: Signature = NO_PROVENANCE
+    read: Tensor = NOTHING_READ
 
     def __post_init__(self) -> None:
         if self.values.shape != (self.layout.neuron_count,):
@@ -65,7 +68,7 @@ def values_of(activity: Activity, language: str, reading: Summary = "mean", quan
         **({"quantile": quantile} if reading == "quantile" else {})
     )
     found = _read(activity, place, reading, quantile)
-    return Values(activity.layout, found, activity.recording.site, described | activity.signature)
+    return Values(activity.layout, found, activity.recording.site, described | activity.signature, activity.read)
 
 
 def _read(activity: Activity, place: int, reading: Summary, quantile: float) -> Tensor:
@@ -101,9 +104,9 @@ OPERATORS: Mapping[str, Operator] = {
 class Step:
     """One operator on one set of neurons, at one site; neurons outside the set keep their activation to the bit.
 
-    `values` is a number or floats `[N]`, of which only those of the set are read; `origin` says where they come from.
-    Raises `ConfigError` for an unknown operator or site, or a value in the set that is not finite, and
-    `LayoutMismatchError` for another number of values.
+    `values` is a number or floats `[N]`, of which only those of the set are read; `origin` says where they come from,
+    and `read` has a hash of each text on which they were recorded. Raises `ConfigError` for an unknown operator or
+    site, or a value in the set that is not finite, and `LayoutMismatchError` for another number of values.
     """
 
     operator: str
@@ -111,6 +114,7 @@ class Step:
     values: float | Tensor
     site: Site = "write"
     origin: Signature = NO_PROVENANCE
+    read: Tensor = NOTHING_READ
 
     def __post_init__(self) -> None:
         if self.operator not in OPERATORS or self.site not in ("post_act", "write"):
@@ -127,6 +131,11 @@ class Step:
             values = float(values)
         object.__setattr__(self, "values", values)
         _require_finite(values, self.neurons)
+
+    @property
+    def chosen(self) -> tuple[Chosen, ...]:
+        """What depends on texts: the neurons, and the values."""
+        return self.neurons, Choice(self.origin, self.read)
 
     @property
     def signature(self) -> Signature:
@@ -156,15 +165,15 @@ def language_arithmetic(
     value: Given,
     alpha: float = 1.0,
     fill: float = -1.0,
-    site: Site | None = "post_act",
+    site: Site | None = None,
 ) -> tuple[Step, ...]:
     """Source neurons are filled with a constant, then target neurons += α·v (Gurgurov et al. 2025).
 
-    `value` is the target's mean, or `values_of(…, "mean minus others")`. The paper acts on the gate, `post_act`, where
-    −1 lies below what the nonlinearity gives. Neurons in both sets are filled and then added to; whether the reference
-    does so too we do not know.
+    `value` is the target's mean, or `values_of(…, "mean minus others")`. Without a `site` it acts where the values were
+    read; with a number, as the paper does, on the gate: `post_act`, where −1 lies below what the nonlinearity gives.
+    Neurons in both sets are filled and then added to; whether the reference does so too we do not know.
     """
-    added = add(target, value, alpha, site)
+    added = add(target, value, alpha, site or (None if isinstance(value, Values) else "post_act"))
     return (set_to(source, fill, added.site), added)
 
 
@@ -198,7 +207,7 @@ def _step(operator: str, neurons: NeuronSet, value: Given, factor: float, site: 
             f"Record with site={site!r}, or act at {value.site!r}.",
         )
     origin = value.signature | Signature.of(alpha=factor)
-    return Step(operator, neurons, value.values * factor, value.site, origin)
+    return Step(operator, neurons, value.values * factor, value.site, origin, value.read)
 
 
 def _require_shape(values: Tensor, neurons: NeuronSet) -> None:

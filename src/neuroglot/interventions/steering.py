@@ -12,7 +12,16 @@ import torch
 from torch import Tensor
 
 from neuroglot.errors import ArtifactError, ConfigError, InterventionError
-from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
+from neuroglot.headers import (
+    NOTHING_READ,
+    STRICT,
+    Chosen,
+    StoredLayout,
+    StoredSignature,
+    hashes_of,
+    load_artefact,
+    save_artefact,
+)
 from neuroglot.interventions.operators import OPERATORS, Step
 from neuroglot.layout import Layer, Layout, Site
 from neuroglot.models.points import Routing
@@ -55,7 +64,9 @@ def steering(view: ModelView, steps: Steering | Step | Iterable[Step], scope: Sc
         for step in sorted(plan.steps, key=lambda step: step.site):  # stable: post_act, then write
             change = _Change(step, phase)
             name = f"steering {plan.scope} tokens ({step.signature.inline})"
-            hooks.enter_context(view.tapping(step.site, change.tap, layers=tuple(change.parts), name=name))
+            hooks.enter_context(
+                view.tapping(step.site, change.tap, layers=tuple(change.parts), name=name, chosen=step.chosen)
+            )
         yield
 
 
@@ -169,6 +180,11 @@ class Steering(Described):
         steps = " then ".join(f"({step.signature})" for step in self.steps)
         return Signature.of(steered=steps, steered_tokens=self.scope)
 
+    @property
+    def chosen(self) -> tuple[Chosen, ...]:
+        """What depends on texts: the neurons and the values of all steps."""
+        return tuple(choice for step in self.steps for choice in step.chosen)
+
     def _facts(self) -> list[str]:
         return [counted(len(self.steps), "step"), f"{self.scope} tokens", str(self.layout)]
 
@@ -190,14 +206,16 @@ class Steering(Described):
         layout.require_same(self.layout, "The steering")
 
     def save(self, path: Path | str) -> Path:
-        """Write one safetensors file: ascending indices (int64) and values (float32) of each step's neurons, and a
-        JSON header with layout, operators, scope and signatures.
+        """Write one safetensors file: ascending indices (int64) and values (float32) of each step's neurons, hashes of
+        the texts that they depend on, and a JSON header with layout, operators, scope and signatures.
         """
         tensors: dict[str, Tensor] = {}
         for number, step in enumerate(self.steps):
             tensors[f"{number}.indices"] = step.neurons.members.nonzero()[:, 0]
             if isinstance(step.values, Tensor):
                 tensors[f"{number}.values"] = step.values[step.neurons.members]
+            read = {"neurons": step.neurons.read, "values": step.read}
+            tensors |= {f"{number}.read of {name}": hashes for name, hashes in read.items() if len(hashes)}
         header = _Header(self.layout, self.scope, tuple(map(_stored, self.steps)), self.signature)
         return save_artefact(path, "steering", tensors, header)
 
@@ -208,7 +226,7 @@ class Steering(Described):
         """
         tensors, header = load_artefact(path, "steering", _Header)
         try:
-            steps = [_step(header.layout, number, step, tensors) for number, step in enumerate(header.steps)]
+            steps = [_step(header.layout, number, step, tensors, path) for number, step in enumerate(header.steps)]
             loaded = cls(tuple(steps), header.scope)
         except (KeyError, IndexError, RuntimeError, ValueError, OverflowError) as error:
             raise ArtifactError(f"{path} is damaged: {error}", "Expected a complete steering.") from error
@@ -247,7 +265,7 @@ def _stored(step: Step) -> _StoredStep:
     return _StoredStep(step.operator, formula, step.site, value, step.neurons.signature, step.origin)
 
 
-def _step(layout: Layout, number: int, stored: _StoredStep, tensors: Mapping[str, Tensor]) -> Step:
+def _step(layout: Layout, number: int, stored: _StoredStep, tensors: Mapping[str, Tensor], path: Path | str) -> Step:
     indices, members = tensors[f"{number}.indices"], torch.zeros(layout.neuron_count, dtype=torch.bool)
     if indices.dtype != torch.int64 or bool((indices < 0).any()):
         raise IndexError(f"step {number} lists neurons out of range.")
@@ -255,4 +273,9 @@ def _step(layout: Layout, number: int, stored: _StoredStep, tensors: Mapping[str
     value: float | Tensor = torch.zeros(layout.neuron_count) if stored.value is None else stored.value
     if isinstance(value, Tensor):
         value[indices] = tensors[f"{number}.values"]
-    return Step(stored.operator, NeuronSet(layout, members, stored.neurons), value, stored.site, stored.origin)
+    of_neurons, of_values = (
+        hashes_of({"read": tensors.get(f"{number}.read of {name}", NOTHING_READ)}, path)
+        for name in ("neurons", "values")
+    )
+    neurons = NeuronSet(layout, members, stored.neurons, of_neurons)
+    return Step(stored.operator, neurons, value, stored.site, stored.origin, of_values)

@@ -44,10 +44,10 @@ def switch_off(
     somewhere = positions is None or bool(positions.any())
     in_any_text = off.any(0) if off.dim() == 2 else off
     layers = [layer for layer, part in view.layout.by_layer(in_any_text) if somewhere and bool(part.any())]
-    name = change.described
+    name, chosen = change.described, (neurons,) if isinstance(neurons, NeuronSet) else ()
     if isinstance(neurons, NeuronSet) and positions is None and not isinstance(value, Tensor):
         name = partial(_described_set, neurons, value)
-    with view.tapping("write", change.tap, layers=layers, name=name):
+    with view.tapping("write", change.tap, layers=layers, name=name, chosen=chosen):
         yield
 
 

@@ -14,10 +14,11 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 from torch import Tensor
 
 CONFIDENCE = 0.95
+WHOLE = 100.0  # of text metrics, which count in percent
 NO_SPREAD = 1e-12  # what float64 leaves of differences of numbers that are equal
 UnitLevel = Literal["rows", "draws", "models", "seeds"]
 
@@ -141,19 +142,16 @@ class Estimate:
 
         1 where there is no interval, so that nothing is claimed of one row or of rows that are all alike.
         """
-        low, high = torch.full_like(self.value, -690.0), torch.zeros_like(self.value)
-        for _ in range(60):
-            middle = (low + high) / 2
-            wide = self._squared_at(middle.exp()) > self.value.square()
-            low, high = torch.where(wide, middle, low), torch.where(wide, high, middle)
-        return high.exp().masked_fill(self.squared_half_widths().isnan(), 1.0)
-
-    def _squared_at(self, p: Tensor) -> Tensor:
-        levels = self.variances.items()
-        return sum(
-            (_t_at(len(self.without[level]), p).square() * variance for level, variance in levels),
-            start=torch.zeros_like(p),
-        )
+        variances = torch.stack([*self.variances.values()])
+        units = [len(self.without[level]) for level in self.variances]
+        total = variances.sum(0)
+        p = torch.ones_like(self.value)
+        for count, variance in zip(units, variances, strict=True):
+            alone = variance > total * (1 - NO_SPREAD)  # by one level: Student's t
+            p[alone] = _t_tail(count, (self.value[alone].square() / variance[alone]).sqrt())
+        mixed = variances.amax(0) <= total * (1 - NO_SPREAD)
+        p[mixed] = _mixed_p(units, variances[:, mixed], self.value[mixed].square())
+        return p.masked_fill(self.squared_half_widths().isnan(), 1.0)
 
     @property
     def _defined(self) -> Tensor:
@@ -224,6 +222,23 @@ def mean_scores(by_row: Tensor) -> list[Score]:
     return _scores(mean, mean - half, mean + half)
 
 
+def sign_told(by_row: Tensor, confidence: float = CONFIDENCE) -> int:
+    """1 or −1 where the mean over rows `[R]` can be told from 0, its sign; 0 where it cannot.
+
+    By Student's t, and by Johnson's (1978), t + γ/(6√R) + γ t²/(3√R) for rows of skewness γ: where rows are very
+    skewed, t alone errs in 12 % of cases at 5 rows and 8 % at 20, on the side of the longer tail's absence.
+    """
+    (score,) = row_means(by_row[:, None]).scores(confidence)
+    if not (score.low > 0 or score.high < 0):  # NaN too
+        return 0
+    rows, sign = len(by_row), 1 if score.value > 0 else -1
+    deviations = by_row.double() - score.value
+    skewness = float(deviations.pow(3).mean() / deviations.square().mean() ** 1.5)
+    t = score.value * math.sqrt(rows) / float(deviations.std())
+    adjusted = t + skewness / (6 * math.sqrt(rows)) + skewness * t**2 / (3 * math.sqrt(rows))
+    return sign if sign * adjusted > _t(rows, confidence) else 0
+
+
 def share_means(by_row: Tensor, cells: int = 1) -> list[Score]:
     """Means over rows of shares `[R, K]`, each of `cells` answers that are right or wrong, with Wilson's intervals."""
     return row_means(by_row).share_scores(cells)
@@ -275,6 +290,21 @@ def _variance(without: Tensor) -> Tensor:
 
 def _t(units: int, confidence: float) -> float:
     return float(stdtrit(units - 1, (1 + confidence) / 2)) if units > 1 else math.nan
+
+
+def _t_tail(units: int, t: Tensor) -> Tensor:
+    return torch.from_numpy(2 * stdtr(units - 1, -t.numpy())) if units > 1 else torch.ones_like(t)
+
+
+def _mixed_p(units: Sequence[int], variances: Tensor, squares: Tensor) -> Tensor:
+    """p at which Σ t² variance over levels `[levels, K]` is the square of a number `[K]`, by bisection of log p."""
+    low, high = torch.full_like(squares, -690.0), torch.zeros_like(squares)
+    for _ in range(40 if len(squares) else 0):
+        middle = (low + high) / 2
+        quantiles = torch.stack([_t_at(count, middle.exp()) for count in units])
+        wide = (quantiles.square() * variances).sum(0) > squares
+        low, high = torch.where(wide, middle, low), torch.where(wide, high, middle)
+    return high.exp()
 
 
 def _t_at(units: int, p: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from scipy.stats import binomtest
@@ -36,7 +37,12 @@ def mcnemar(first: Tensor, second: Tensor) -> PairedTest:
             "Expected one number a unit, for the same units.",
         )
     fell, rose = int((second < first).sum()), int((second > first).sum())
-    return PairedTest(fell, rose, float(binomtest(fell, fell + rose).pvalue) if fell + rose else 1.0)
+    return PairedTest(fell, rose, _sign_test(fell, fell + rose) if fell + rose else 1.0)
+
+
+@lru_cache(maxsize=4096)  # a page has many tests of few different counts
+def _sign_test(fell: int, changed: int) -> float:
+    return float(binomtest(fell, changed).pvalue)
 
 
 def over_draws(p_values: Sequence[float]) -> float:
@@ -61,17 +67,20 @@ def exchanged(first: Tensor, second: Tensor, value: Callable[[Tensor], Tensor]) 
     any number of rows where a row's outputs are exchangeable: all 2^R exchanges are tried up to 13 rows, and 10,000
     drawn ones, with the one at hand, beyond. Source: Riezler and Maxwell 2005 (approximate randomisation).
     """
-    rows = len(first)
     middle, half = (first + second).double().sum(0) / 2, (first - second).double() / 2
-    if rows <= ENUMERATED:
-        signs = 1 - 2 * (torch.arange(2**rows)[:, None] >> torch.arange(rows) & 1)
-    else:
-        generator = torch.Generator().manual_seed(0)
-        signs = 1 - 2 * torch.randint(2, (EXCHANGES, rows), generator=generator)
-        signs[0] = 1
-    sums = signs.double() @ half
+    sums = _exchanges(len(first)).double() @ half
     changes = (value(middle + sums) - value(middle - sums)).abs()
     return float((changes >= changes[0] * (1 - 1e-9) - 1e-12).double().mean())
+
+
+@lru_cache(maxsize=1)
+def _exchanges(rows: int) -> Tensor:
+    """1 where a row stays, −1 where it is exchanged, int8 `[exchanges, R]`, the rows at hand first."""
+    if rows <= ENUMERATED:
+        return (1 - 2 * (torch.arange(2**rows)[:, None] >> torch.arange(rows) & 1)).to(torch.int8)
+    signs = 1 - 2 * torch.randint(2, (EXCHANGES, rows), generator=torch.Generator().manual_seed(0))
+    signs[0] = 1
+    return signs.to(torch.int8)
 
 
 def paired_difference(first: Tensor, second: Tensor) -> Score:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError
 from neuroglot.layout import Layout
-from neuroglot.metrics.intervals import Estimate, Score, by_rows, combined, holm
+from neuroglot.metrics.intervals import WHOLE, Estimate, Score, by_rows, combined, holm
 from neuroglot.metrics.paired import mcnemar
 from neuroglot.showing import Shown, counted, scores_in_short
 from neuroglot.signature import Signature
@@ -57,7 +57,11 @@ class Difference:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PromptComparison(Shown):
-    """Results by setting, the first being the base of all differences; all of the same rows and originals G."""
+    """Results by setting, the first being the base of all differences; all of the same rows and originals G.
+
+    `right_or_wrong`: whether the metric is the percentage of answers that are right, one a row and original, so that
+    its intervals are Wilson's, and those of its differences Bonett and Price's.
+    """
 
     model: str
     data: str
@@ -69,6 +73,7 @@ class PromptComparison(Shown):
     settings: Mapping[str, SettingResult]
     signature: Signature
     excluded: Mapping[str, int] = field(default_factory=dict)
+    right_or_wrong: bool = False
 
     def __post_init__(self) -> None:
         shapes = {tuple(result.score.shape) for result in self.settings.values()}
@@ -87,13 +92,13 @@ class PromptComparison(Shown):
 
     def scores(self) -> dict[str, Score]:
         """The metric by setting, mean over originals, with intervals over rows."""
-        return {name: self._score(self._value(result.score)) for name, result in self.settings.items()}
+        return {name: self._scored(self._value(result.score)) for name, result in self.settings.items()}
 
     def score_differences(self) -> dict[str, Difference]:
         """Each setting's score less the base's; the sign test is on a row's mean over originals."""
         base = self._value(self.settings[self.base].score)
         return {
-            name: Difference(self._score(self._value(result.score) - base), self.p_values["score", name])
+            name: Difference(self._scored_difference(self._value(result.score) - base), self.p_values["score", name])
             for name, result in self._others()
         }
 
@@ -162,6 +167,18 @@ class PromptComparison(Shown):
     def _value(self, counts: Tensor) -> Estimate:
         """The mean over originals of the metric: `[1]`."""
         return by_rows(counts).map(self.value).map(lambda values: values.mean(-1, keepdim=True))
+
+    def _scored(self, value: Estimate) -> Score:
+        if not self.right_or_wrong:
+            return self._score(value)
+        (score,) = value.share_scores(len(self.originals), WHOLE)
+        return score
+
+    def _scored_difference(self, change: Estimate) -> Score:
+        if not self.right_or_wrong:
+            return self._score(change)
+        (score,) = change.share_differences(len(self.originals), WHOLE)
+        return score
 
     def _share(self, counted: Counted) -> Estimate:
         """The share of neurons that fire: `[1]`."""

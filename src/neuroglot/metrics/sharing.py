@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.activity.sharing import Sharing
-from neuroglot.metrics.intervals import Score, mean_scores
+from neuroglot.metrics.intervals import CONFIDENCE, Score, mean_scores, sign_told
 from neuroglot.neurons.categories import (
     active_shares_by_row,
     layer_shares_by_row,
@@ -56,6 +56,16 @@ def category_ranges(sharing: Sharing) -> CategoryShares:
 def change_of_shares(change: SharingChange) -> CategoryShares:
     """Means over rows of the change, paired by row, in percentage points."""
     return _with_intervals(change.before, 100 * change.category_shares, -100, 100)
+
+
+def clear_changes(change: SharingChange) -> list[int]:
+    """By category, 1 where the second model has more such neurons, −1 where fewer, 0 where they cannot be told apart.
+
+    The categories are one family (Bonferroni).
+    """
+    by_category = _overall(change.before, change.category_shares).unbind(1)
+    confidence = 1 - (1 - CONFIDENCE) / len(by_category)
+    return [sign_told(by_row, confidence) for by_row in by_category]
 
 
 def expected_shares(sharing: Sharing) -> PlainShares:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.intervals import Estimate, Score, by_rows, over
+from neuroglot.metrics.intervals import WHOLE, Estimate, Score, by_rows, over
 from neuroglot.showing import Shown, counted, scores_in_short
 from neuroglot.signature import Signature
 
@@ -17,8 +17,9 @@ from neuroglot.signature import Signature
 class TranslationComparison(Shown):
     """Counts of a text metric by system, `[S, R, D, C]` for S seeds, R rows, D directions; the first is the base.
 
-    `overlap [S, L]`: mean intersection over union of the masks of each two directions into or out of the pivot, in the
-    `layers`. `removed [S, L]`: the mean share of neurons that a direction's mask removes.
+    `right_or_wrong`: whether the metric is the percentage of translations that are right, so that intervals are those
+    of answers. `overlap [S, L]`: mean intersection over union of the masks of each two directions into or out of the
+    pivot, in the `layers`. `removed [S, L]`: the mean share of neurons that a direction's mask removes.
     """
 
     metric: str
@@ -30,6 +31,7 @@ class TranslationComparison(Shown):
     overlap: Tensor
     removed: Tensor
     signature: Signature
+    right_or_wrong: bool = False
 
     def __post_init__(self) -> None:
         shapes = {tuple(counts.shape) for counts in self.systems.values()}
@@ -53,20 +55,22 @@ class TranslationComparison(Shown):
 
     def scores(self) -> dict[str, Score]:
         """The mean over directions and seeds, with intervals over rows and seeds."""
-        return {name: _score(self._mean(counts)) for name, counts in self.systems.items()}
+        return {
+            name: self._scored(self._mean(counts), len(self.directions))[0] for name, counts in self.systems.items()
+        }
 
     def differences(self, to: str | None = None) -> dict[str, Score]:
         """Every other system less the base, or less another, paired by row and seed."""
         base = self._mean(self.systems[to or self.base])
         return {
-            name: _score(self._mean(counts) - base)
+            name: self._scored_difference(self._mean(counts) - base)
             for name, counts in self.systems.items()
             if name != (to or self.base)
         }
 
     def by_direction(self, name: str) -> dict[str, Score]:
         """One system's score in each direction."""
-        return dict(zip(self.directions, self._by_direction(self.systems[name]).scores(), strict=True))
+        return dict(zip(self.directions, self._scored(self._by_direction(self.systems[name])), strict=True))
 
     def by_seed(self, name: str) -> list[float]:
         """One system's mean over directions, seed by seed."""
@@ -81,7 +85,11 @@ class TranslationComparison(Shown):
         """Mean over seeds and directions: `[1]`."""
         return self._by_direction(counts).map(lambda values: values.mean(-1, keepdim=True))
 
+    def _scored(self, values: Estimate, directions: int = 1) -> list[Score]:
+        """Of so many directions: each row gives an answer in each of them by each seed."""
+        return values.share_scores(self.seeds * directions, WHOLE) if self.right_or_wrong else values.scores()
 
-def _score(estimate: Estimate) -> Score:
-    (score,) = estimate.scores()
-    return score
+    def _scored_difference(self, change: Estimate) -> Score:
+        cells = self.seeds * len(self.directions)
+        (score,) = change.share_differences(cells, WHOLE) if self.right_or_wrong else change.scores()
+        return score

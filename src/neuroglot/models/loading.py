@@ -13,8 +13,10 @@ from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTr
 from neuroglot import extras
 from neuroglot.errors import ConfigError, NeuroglotError, UnsupportedModelError, listed
 from neuroglot.models.families import Family
+from neuroglot.models.folded import folded_out
 from neuroglot.models.gguf import converted, is_gguf
 from neuroglot.models.locating import require_family
+from neuroglot.models.open_interventions import remember_folded
 from neuroglot.models.view import ModelView, view
 
 MOST_LAYERS = 10_000  # a config that asks for more is damaged, and would be built for hours
@@ -57,6 +59,8 @@ def load(
     if device != "auto":
         move(model, device)
     _refuse_unknown_tokens(model, tokenizer)
+    if folded := folded_out(Path(source)):
+        remember_folded(model, folded)
     return view(model.eval(), family), tokenizer
 
 
@@ -110,7 +114,8 @@ def _refuse_unknown_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenize
     except NotImplementedError:  # a model of one's own may read no tokens
         return
     rows = embedding.weight.shape[0]
-    if not any(index >= rows for index in tokenizer.get_vocab().values()):
+    beside = getattr(tokenizer, "lang_code_to_id", {})  # M2M-100 keeps its language tokens beside its vocabulary
+    if not any(index >= rows for index in (*tokenizer.get_vocab().values(), *beside.values())):
         return
 
     def check(_module: Any, inputs: tuple[Any, ...]) -> None:
@@ -124,7 +129,9 @@ def _refuse_unknown_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenize
                 "Give the model the new tokens (resize_token_embeddings) and train them, or take its own tokenizer.",
             )
 
-    embedding.register_forward_pre_hook(check)
+    for module in model.modules():  # stacks of M2M-100 and BART have modules of their own on one weight
+        if isinstance(module, torch.nn.Embedding) and module.weight is embedding.weight:
+            module.register_forward_pre_hook(check)
 
 
 def load_config(

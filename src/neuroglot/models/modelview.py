@@ -1,6 +1,6 @@
 """ModelView: where the neurons of this model are, the only way to tap them, and what the model can be asked for."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from neuroglot.errors import InterventionError, UnsupportedModelError
+from neuroglot.headers import Chosen
 from neuroglot.layout import Layer, Layout, Site
 from neuroglot.models.families import Family
 from neuroglot.models.offloaded import is_offloaded
@@ -48,8 +49,9 @@ class ModelView(Described):
 
     @contextmanager
     def tapping(
-        self, site: Site, tap: Tap, layers: Collection[Layer] | None = None, name: Named | None = None
-    ) -> Iterator[None]:
+        self, site: Site, tap: Tap, layers: Collection[Layer] | None = None, name: Named | None = None,
+        chosen: Sequence[Chosen] = (),
+    ) -> Iterator[None]:  # fmt: skip
         """Call `tap(layer, activation, routing)` at each forward of these layers, with `activation [rows, N]`.
 
         Rows are the flattened token positions, text by text, and `routing` is None; in a layer of experts they are
@@ -58,13 +60,14 @@ class ModelView(Described):
         in which they were installed. Everything is removed when the block ends, on exceptions too.
 
         `name` tells signatures what the tap changes. A tap that replaces activations without a name gets another one in
-        each block, so that no number measured under it passes for comparable with one measured elsewhere. Raises
+        each block, so that no number measured under it passes for comparable with one measured elsewhere. `chosen` are
+        the neurons and values that it uses, so that rows on which they were chosen are refused as a proof. Raises
         `InterventionError` in a forward of the model that does not reach one of the layers, and
         `UnsupportedModelError` where a layer lacks the site.
         """
         wanted = tuple(self.layout.layers if layers is None else layers)
         reached: set[Layer] = set()
-        intervention = Intervention(name)
+        intervention = Intervention(name, chosen=tuple(chosen))
 
         def noted(layer: Layer, activation: Tensor, routing: Routing | None) -> Tensor | None:
             reached.add(layer)

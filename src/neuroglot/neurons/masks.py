@@ -13,7 +13,15 @@ from torch import Tensor
 
 from neuroglot.corpora.directions import PIVOT, Direction, as_direction
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError
-from neuroglot.headers import STRICT, StoredLayout, StoredSignature, load_artefact, save_artefact
+from neuroglot.headers import (
+    NOTHING_READ,
+    STRICT,
+    StoredLayout,
+    StoredSignature,
+    hashes_of,
+    load_artefact,
+    save_artefact,
+)
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NO_PROVENANCE, NeuronSet, selection_of
 from neuroglot.showing import Shown, counted, scores_in_short
@@ -33,13 +41,15 @@ class _Header:
 class DirectionMasks(Shown):
     """The neurons that each of G directions keeps, `kept` bool `[G, N]` in layout order; all others are removed.
 
-    Raises `LayoutMismatchError` for tensors of another form and `ConfigError` for directions named twice.
+    `read` has a hash of each text that they were counted on, as in a `NeuronSet`. Raises `LayoutMismatchError` for
+    tensors of another form and `ConfigError` for directions named twice.
     """
 
     layout: Layout
     directions: tuple[Direction, ...]
     kept: Tensor
     signature: Signature = NO_PROVENANCE
+    read: Tensor = NOTHING_READ
 
     def __post_init__(self) -> None:
         expected = (len(self.directions), self.layout.neuron_count)
@@ -78,7 +88,7 @@ class DirectionMasks(Shown):
         """The neurons that the direction keeps."""
         place = self.place(direction)
         origin = self.signature | Signature.of(direction=str(self.directions[place]))
-        return NeuronSet(self.layout, self.kept[place], origin)
+        return NeuronSet(self.layout, self.kept[place], origin, self.read)
 
     @property
     def described(self) -> Signature:
@@ -113,13 +123,14 @@ class DirectionMasks(Shown):
         for direction in chosen:
             into, out_of = self[Direction(direction.source, pivot)], self[Direction(pivot, direction.target)]
             kept.append(torch.where(in_encoder, into.members, out_of.members)[None])
-        return DirectionMasks(self.layout, (*self.directions, *chosen), torch.cat(kept), self.signature)
+        return DirectionMasks(self.layout, (*self.directions, *chosen), torch.cat(kept), self.signature, self.read)
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header: G rows of N bits."""
         directions = tuple((direction.source, direction.target) for direction in self.directions)
         header = _Header(self.layout, directions, self.signature)
-        return save_artefact(path, "direction masks", {"kept": torch.from_numpy(self._packed())}, header)
+        known = {"read": self.read} if len(self.read) else {}
+        return save_artefact(path, "direction masks", {"kept": torch.from_numpy(self._packed())} | known, header)
 
     def _packed(self) -> np.ndarray:
         return np.packbits(self.kept.numpy(), axis=1)
@@ -136,7 +147,8 @@ class DirectionMasks(Shown):
                 f"{path} holds {packed.dtype} {list(packed.shape)}.", f"Expected {list(expected)} bytes."
             )
         bits = np.unpackbits(packed.numpy(), axis=1, count=neurons)
-        return cls(header.layout, directions, torch.from_numpy(bits.astype(np.bool_)), header.signature)
+        kept, read = torch.from_numpy(bits.astype(np.bool_)), hashes_of(tensors, path)
+        return cls(header.layout, directions, kept, header.signature, read)
 
 
 def encoder_neurons(layout: Layout) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from neuroglot.recipes.options import PROVE, Controlled, Draws, OnModel, OnTask, Share
+from neuroglot.recipes.options import PROVE, Controlled, Draws, OnModel, OnTask, Proving, Share
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -22,10 +22,11 @@ class _Inputs(NamedTuple):
     view: ModelView
     tokenizer: PreTrainedTokenizerBase
     task: Task
+    counted_on: Task | None = None  # for the categories of a whole corpus
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deactivate(OnModel, OnTask, Controlled):
+class Deactivate(OnModel, OnTask, Controlled, Proving):
     """Switch off all-shared, partial-shared, specific and non-activated neurons, and see which answers change.
 
     Each category stands beside random sets with as many neurons in every layer. The categories depend on how many
@@ -41,7 +42,8 @@ class Deactivate(OnModel, OnTask, Controlled):
     positional = ("model",)
 
     level: Literal["row", "corpus"] = "row"
-    """The categories of each `row`, or one set a category for the whole `corpus`."""
+    """The categories of each `row`, or one set a category for the whole `corpus`, which is counted on the share --split
+    of the rows while the others are answered; with --same-rows allow both are all rows."""
 
     corpus_share: Share = 0.5
     """At the level `corpus`, the share of rows on which a neuron must be of a category."""
@@ -62,12 +64,14 @@ class Deactivate(OnModel, OnTask, Controlled):
     """Generate too, and see whether the text begins with the answer; needs the level `corpus` and the scope `all`."""
 
     def read(self, identity: Identity) -> _Inputs:
-        task = self.load_task(identity)
-        return _Inputs(*self.load_model(identity, self.model), task)
+        task, counted_on = self.load_task(identity), None
+        if self.level == "corpus" and self.same_rows == "refuse":
+            counted_on, task = task.split(self.split)
+        return _Inputs(*self.load_model(identity, self.model), task, counted_on)
 
     @property
     def _options(self) -> dict[str, Any]:
-        names = ("level", "corpus_share", "scope", "value", "equal_size", "by_generation", "seed")
+        names = ("level", "corpus_share", "scope", "value", "equal_size", "by_generation", "seed", "same_rows")
         return {name: getattr(self, name) for name in names}
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
@@ -77,7 +81,10 @@ class Deactivate(OnModel, OnTask, Controlled):
 
         deactivation = run.once(
             "deactivation.safetensors", Deactivation,
-            lambda: deactivate(*inputs, **self._options, draws=self.random_draws, kept=run.kept("conditions")),
+            lambda: deactivate(
+                *inputs[:3], **self._options, counted_on=inputs.counted_on, draws=self.random_draws,
+                kept=run.kept("conditions"),
+            ),
         )  # fmt: skip
         title = f"Categories of neurons switched off in {deactivation.signature['model']}"
         return Report([deactivation], title=title)
@@ -93,10 +100,10 @@ class Deactivate(OnModel, OnTask, Controlled):
         from neuroglot.runs.price import PricedStep, price
         from neuroglot.tokens.batches import TOKEN_BUDGET
 
-        view, tokenizer, task = inputs
+        view, tokenizer, task = inputs[:3]
         categories, passes = len(CATEGORIES), 1 + (self.level == "corpus") + (self.value != "zero")
         conditions, timed = 1 + categories * (1 + self.random_draws), 1 + categories * 2
-        options = self._options | {"by_generation": False}
+        options = self._options | {"by_generation": False, "same_rows": "allow"}
         steps = [
             PricedStep("categories of neurons", task, lambda part: record(view, tokenizer, part.prompts), passes),
             PricedStep(

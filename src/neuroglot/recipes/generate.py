@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import GENERATED, STEERING, artefact, neuron_file
-from neuroglot.recipes.options import USE, Decoded, OnColumn, OnLanguages, OnModel, Positive
+from neuroglot.recipes.options import USE, Decoded, OnColumn, OnLanguages, OnModel, Positive, Proving
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -32,10 +32,11 @@ class _Inputs(NamedTuple):
     asked: Corpus  # the prompts as the model reads them
     steering: Steering | None
     off: NeuronSet | None
+    seen: int  # prompts on which neurons or values were chosen
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generate(OnModel, OnLanguages, OnColumn, Decoded):
+class Generate(OnModel, OnLanguages, OnColumn, Decoded, Proving):
     """Continue prompts, with neurons steered or switched off."""
 
     command = "generate"
@@ -76,7 +77,9 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
     """Positions a batch, read and written, beams and all; fewer need less memory."""
 
     def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.corpora.seen import rows_selected_on
         from neuroglot.interventions.steering import Steering
+        from neuroglot.models.open_interventions import chosen_in
         from neuroglot.neurons import NeuronSet
 
         self._require_fitting()
@@ -91,7 +94,9 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
             steering.require_layout(view.layout)
         if off is not None:
             view.layout.require_same(off.layout, "The neuron set")
-        return _Inputs(view, tokenizer, prompts, self._asked(identity, tokenizer, prompts), steering, off)
+        chosen = [*chosen_in(view.model), *(steering.chosen if steering else ()), *([off] if off else [])]
+        seen = rows_selected_on(prompts, chosen, self.same_rows)
+        return _Inputs(view, tokenizer, prompts, self._asked(identity, tokenizer, prompts), steering, off, seen)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.generation.texts import GeneratedTexts
@@ -160,6 +165,7 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
         return prompts
 
     def _generated(self, run: Run, inputs: _Inputs) -> GeneratedTexts:
+        from neuroglot.corpora.seen import told_rows
         from neuroglot.generation.decoding import generate
         from neuroglot.generation.texts import GeneratedTexts
         from neuroglot.interventions.steering import steering
@@ -178,4 +184,5 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded):
         rows = {row_id: row for row, row_id in enumerate(prompts.ids)}
         part = prompts.take(rows[row_id] for row_id in generation.ids)
         answered = {language: tuple(column) for language, column in part.texts.items()}
-        return GeneratedTexts(generation.ids, generation.texts, answered, generation.signature | self._chat_signature)
+        signature = generation.signature | self._chat_signature | told_rows(inputs.seen)
+        return GeneratedTexts(generation.ids, generation.texts, answered, signature)

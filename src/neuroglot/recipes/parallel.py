@@ -41,7 +41,9 @@ class Directable(OnDirections):
         ends = [Direction.parse(text) for text in self.directions]
         return tuple(dict.fromkeys(code for direction in ends for code in (direction.source, direction.target)))
 
-    def as_read_by(self, family: Family, rows: Corpus, identity: Identity) -> Corpus | Directed:
+    def as_read_by(
+        self, family: Family, rows: Corpus, identity: Identity, what: str = "directions"
+    ) -> Corpus | Directed:
         """The rows as a model of this family reads them; which directions these are is noted, and said in the report.
 
         Raises `ConfigError` for tags without directions.
@@ -60,7 +62,7 @@ class Directable(OnDirections):
             return rows
         directed = Directed(rows, self.directions_in(rows), parse_tags(self.tags))
         tags = ",".join(self.tags) or None
-        identity.note("directions", Signature.of(directions=",".join(directed.languages), tags=tags))
+        identity.note(what, Signature.of(directions=",".join(directed.languages), tags=tags))
         identity.remarks.append(_said(directed))
         return directed
 

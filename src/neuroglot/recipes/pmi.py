@@ -243,12 +243,12 @@ class Pmi(OnDevice, OnTask, Decoded):
         signature = (
             made_with(*model, first) | self._options(view) | used | Signature.of(originals=",".join(self.originals))
         )
-        definition = TEXT_METRICS[self.metric]
+        definition, metric = TEXT_METRICS[self.metric], self._metric(self.target or self.originals[0])
         return PromptComparison(
-            str(signature["model"]), first.name, self.originals, view.layout, definition.name,
-            definition.unit, self._metric(self.target or self.originals[0]).value,
+            str(signature["model"]), first.name, self.originals, view.layout, definition.name, definition.unit,
+            metric.value,
             {name: side_by_side(of_originals) for name, of_originals in results.items()}, signature,
-            dict(first.fault_counts),
+            dict(first.fault_counts), metric.right_or_wrong,
         )  # fmt: skip
 
     def _noted_prompts(

@@ -71,7 +71,10 @@ class Sharing(OnModel, Directable, OnLanguages, OnSite):
         read = [prompts_of(self, source) for source in self.corpus]
         for number, (corpus, _) in enumerate(read, 1):
             note_data(identity, corpus, f"data {number}")
-        corpora = tuple(self.as_read_by(family, corpus, identity) for corpus, _ in read)
+        corpora = tuple(
+            self.as_read_by(family, corpus, identity, f"directions {number}")
+            for number, (corpus, _) in enumerate(read, 1)
+        )
         self._require_writing(corpora)
         notes = [note for _, notes in read for note in notes]
         return _Inputs(*self.load_model(identity, self.model), corpora, notes)

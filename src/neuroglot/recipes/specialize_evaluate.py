@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -58,24 +58,24 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching, Pr
     """Positions a batch, read and written, beams and all."""
 
     def read(self, identity: Identity) -> _Inputs:
-        from neuroglot.experiments.evaluation import rows_selected_on
+        from neuroglot.corpora.seen import rows_selected_on
         from neuroglot.metrics.texts import TextOptions, choose_metrics
+        from neuroglot.models.open_interventions import chosen_in
 
         choose_metrics(self.metrics, TextOptions(language=self.pivot))  # refuses, before anything is translated
         masks, corpus = self.load_masks(identity), self.load_corpus(identity)
         directions = self.directions_in(corpus)
         for direction in directions:
             masks.place(direction)
-        seen = rows_selected_on(corpus, {str(direction): masks[direction] for direction in directions}, self.same_rows)
         view, tokenizer = self.load_model(identity, self.model)
         view.layout.require_same(masks.layout, "The masks")
+        seen = rows_selected_on(corpus, [masks, *chosen_in(view.model)], self.same_rows)
         return _Inputs(view, tokenizer, corpus, directions, masks, seen)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.experiments.translations import score_translations
         from neuroglot.reports import Report
         from neuroglot.reports.sections.scoring import scores_section
-        from neuroglot.reports.wording import seen_rows
 
         masked = self._translated(inputs, inputs.corpus, inputs.masks, run.kept("masked"))
         plain = self._translated(inputs, inputs.corpus, None, run.kept("plain"))
@@ -83,7 +83,6 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching, Pr
         scores = score_translations(masked, inputs.corpus, self.metrics, baseline=plain)
         by_direction = {str(direction): column for direction, column in scores.items()}
         section = scores_section(by_direction, self._signature(inputs, masked), "direction", "without masks")
-        section = replace(section, sentence=seen_rows(inputs.seen) + section.sentence)
         return Report([section], title=f"Translations of {Path(self.model).name} with and without masks")
 
     def price(self, inputs: _Inputs) -> Price:
@@ -119,13 +118,16 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching, Pr
         )  # fmt: skip
 
     def _signature(self, inputs: _Inputs, translations: Translations) -> Signature:
+        from neuroglot.corpora.seen import told_rows
         from neuroglot.models.provenance import generation_signature, made_with
         from neuroglot.signature import Signature
 
         kept, dropped = len(translations.ids), sum(translations.dropped.values())
         made = made_with(inputs.view, inputs.tokenizer, inputs.corpus, rows=kept, dropped=dropped)
         options = Signature.of(semantics=self.semantics, beams=self.beams, max_new_tokens=self.max_new_tokens)
-        return made | inputs.masks.described | options | generation_signature(inputs.view.model)
+        return (
+            made | inputs.masks.described | options | generation_signature(inputs.view.model) | told_rows(inputs.seen)
+        )
 
 
 def _save(corpus: Corpus, masked: Translations, plain: Translations, path: Path) -> None:

@@ -13,11 +13,11 @@ from neuroglot.errors import ArtifactError, ConfigError, NeuroglotError
 from neuroglot.recipes.analyze import Analyze
 from neuroglot.runs.recipe import help_of
 
-NAME = "neuroglot.yaml"
-LARGEST = 256 * 2**20  # bytes of a file that is read to see what it is
+RECIPE_FILE = "neuroglot.yaml"
+LARGEST_TEXT = 256 * 2**20  # bytes of a file that is read to see what it is
 MOST_FILES, MOST_SAID = 200, 5
 LEAST_ROWS = 4  # to select neurons on some and to switch them off on others
-WIDTH = 100
+REMARK_WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,18 @@ def recognised(folder: Path) -> list[Recognised]:
 
     Raises `ConfigError` if it is no folder, or holds no parallel text, with what is wrong with each.
     """
+    from neuroglot.corpora.hub_folders import in_hub_layout
+    from neuroglot.corpora.loading import PAPERS
+
     if not folder.is_dir():
         raise ConfigError(f"There is no folder {folder}.", "Expected the folder that holds your texts.")
-    whole = _text(folder)
-    listed = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and path.name != NAME]
-    parts = [part for path in listed[:MOST_FILES] for part in _part(path, whole.kind == "texts")]
-    known = [whole, *parts] if whole.kind else parts
+    whole = _texts(folder)
+    is_text = in_hub_layout(folder) or any(part.kind == "texts" for part in whole)
+    listed = [path for path in sorted(folder.iterdir()) if not PAPERS.fullmatch(path.name) and path.name != RECIPE_FILE]
+    parts = [part for path in listed[:MOST_FILES] for part in _part(path, is_text)]
+    known = [*(part for part in whole if part.kind), *parts]
     if not any(part.kind == "texts" for part in known):
-        wrong = [f"{part.path.name}: {part.said}" for part in parts if not part.kind] or [whole.said]
+        wrong = [f"{part.path.name}: {part.said}" for part in parts if not part.kind] or [part.said for part in whole]
         raise ConfigError(
             f"{folder} holds no parallel text that was recognised ({'; '.join(wrong[:MOST_SAID])}).",
             "Expected a file with a column a language, or a file a language, with the same rows.",
@@ -55,7 +59,7 @@ def write_recipe(folder: Path) -> tuple[Path, list[Recognised]]:
     """Write `neuroglot.yaml` for what a folder holds, and say what that is; raises `ArtifactError` if there is one."""
     from neuroglot.storage import write_whole
 
-    path = folder / NAME
+    path = folder / RECIPE_FILE
     if path.exists():
         raise ArtifactError(
             f"{path} is there already.", "Expected a folder without one.",
@@ -74,8 +78,8 @@ def _part(path: Path, whole_is_text: bool) -> Iterator[Recognised]:
         return
     if (path / "config.json").is_file() or is_gguf(str(path)):
         yield _model(path)
-    elif not whole_is_text and (path.is_dir() or path.stat().st_size <= LARGEST):
-        yield _text(path)
+    elif not whole_is_text and (path.is_dir() or path.stat().st_size <= LARGEST_TEXT):
+        yield from _texts(path)
 
 
 def _model(path: Path) -> Recognised:
@@ -86,6 +90,19 @@ def _model(path: Path) -> Recognised:
     except NeuroglotError as error:
         return Recognised(path, "", str(error))
     return Recognised(path, "model", f"{family.kind} of the type {family.model_type}")
+
+
+def _texts(path: Path) -> list[Recognised]:
+    """What a file or folder is as a corpus; each config and split of a folder in the layout of the hub's data sets."""
+    from neuroglot.corpora.hub import choices
+    from neuroglot.corpora.hub_folders import in_hub_layout
+
+    if not path.is_dir() or not in_hub_layout(path):
+        return [_text(path)]
+    try:
+        return [_text(Path(choice)) for choice in choices(path)]
+    except NeuroglotError as error:
+        return [Recognised(path, "", str(error))]
 
 
 def _text(path: Path) -> Recognised:
@@ -135,6 +152,6 @@ def _others() -> Iterator[str]:
     texts, written = help_of(Analyze), {"model", "corpus", "languages"}
     for field in fields(Analyze):
         if field.name not in written and field.default is not MISSING:
-            yield from wrap(texts[field.name], WIDTH, initial_indent="# ", subsequent_indent="# ")
+            yield from wrap(texts[field.name], REMARK_WIDTH, initial_indent="# ", subsequent_indent="# ")
             yield f"# {field.name}: {json.dumps(field.default, ensure_ascii=False)}"
             yield ""

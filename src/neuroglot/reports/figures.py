@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 from typing import Any
 
 from neuroglot.metrics.intervals import Score
@@ -19,6 +20,7 @@ SYMBOLS = {
     "all-shared": "circle", "partial-shared": "diamond", "specific": "square", "non-activated": "x",
 }  # fmt: skip
 
+NARROW_TITLE = 34  # letters of an axis's name that a phone has room for
 NARROW_GAP = 66  # pixels between panels one below the other: ticks, the axis's name and the next title
 
 
@@ -49,6 +51,9 @@ def dots(series: Sequence[Series], rows: Labels, *, unit: str, zero: bool = True
         "height": 90 + len(rows) * (14 + 10 * len(series) if len(rows) <= 15 else 10 + 6 * len(series)),
     }  # fmt: skip
     narrow: dict[str, Any] = {"margin": {"t": 20 + 22 * len(series)}} if len(series) > 1 else {}
+    if len(unit) > NARROW_TITLE:
+        margin = narrow.get("margin", {}) | {"b": 64}
+        narrow |= {"xaxis": {"title": {"text": "<br>".join(wrap(escape(unit), NARROW_TITLE))}}, "margin": margin}
     if max(map(len, rows.full), default=0) > 18:
         narrow["yaxis"] = {"ticktext": escaped(rows.short)}
     return Spec(data, layout, narrow)
@@ -72,7 +77,7 @@ def small_multiples(panels: Sequence[tuple[str, Sequence[Series]]], places: Labe
     gap = NARROW_GAP / (260 * rows - 34 - 92)
     tall = (1 - gap * (rows - 1)) / rows
     for panel in range(len(panels)):
-        wide_place, narrow_place = domain(panel, len(panels)), domain(panel, 2)
+        wide_place, narrow_place = domain(panel, len(panels)), domain(panel, min(2, len(panels)))
         layout |= _multiple_axes(panel, wide_place, places, unit, axis)
         top = 1 - (panel // 2) * (tall + gap)
         narrow[axis_key("x", panel)] = {"domain": narrow_place}
@@ -87,6 +92,7 @@ def _dot_trace(one: Series, offset: float, rows: Labels, unit: str) -> dict[str,
     above, below = _arms(one.scores)
     return {
         "type": "scatter", "mode": "markers", "name": escape(one.name), "meta": {"role": one.role},
+        "cliponaxis": False,  # a dot at the end of the axis is whole
         "x": numbers(score.value for score in one.scores), "y": [place + offset for place in range(len(rows))],
         "error_x": {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "width": 0},
         "marker": {"symbol": SYMBOLS.get(one.role, "circle"), "size": 9},
@@ -101,7 +107,7 @@ def _line_trace(one: Series, panel: int, places: Labels, unit: str) -> dict[str,
     expected = one.role == "random"
     trace: dict[str, Any] = {
         "type": "scatter", "mode": "lines" if expected else "lines+markers", "name": escape(one.name),
-        "meta": {"role": one.role}, "legendgroup": one.role, "showlegend": panel == 0,
+        "meta": {"role": one.role}, "legendgroup": one.role, "showlegend": panel == 0, "cliponaxis": False,
         "x": escaped(places.full), "y": numbers(score.value for score in one.scores),
         "xaxis": reference("x", panel), "yaxis": reference("y", panel),
         "line": {"dash": "dot" if expected else "solid", "width": 2},

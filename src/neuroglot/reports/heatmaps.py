@@ -16,6 +16,7 @@ from neuroglot.reports.wording import Labels
 
 WRITTEN_IN_CELLS = 12  # rows and columns up to which there is room for values in the cells
 SCALE_HEIGHT, TITLE_HEIGHT = 56, 26  # pixels of the colour scale with its name, and of a panel's title
+VALUE_WIDTH, NAMES_WIDTH = 36, 150  # pixels of a value in a cell, and of the names of rows
 NARROW_WIDTH = 280  # pixels that a phone leaves for the cells
 CellValues = Sequence[Sequence[float]]
 
@@ -62,7 +63,13 @@ def heat_maps(
         layout |= _axes(place, len(panels), rows, columns, across)
     data = [_trace(panel, place, rows, columns, hover, written) for place, panel in enumerate(panels)]
     narrow = _narrow(len(panels), rows, columns, axis, top)
-    return Spec(data, layout, narrow, {"texttemplate": ""}, narrow_below=620 if len(panels) > 1 else 420)
+    return Spec(data, layout, narrow, {"texttemplate": ""}, narrow_below=_least_width(len(panels), columns))
+
+
+def _least_width(panels: int, columns: Labels) -> int:
+    """Pixels below which panels side by side would be too small to read, or the values in their cells would touch."""
+    cells = len(columns) * panels * VALUE_WIDTH if len(columns) <= WRITTEN_IN_CELLS else 0
+    return max(620 if panels > 1 else 420, cells + NAMES_WIDTH if panels > 1 else 0)
 
 
 def _trace(

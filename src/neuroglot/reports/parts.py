@@ -129,7 +129,7 @@ class Section:
     @property
     def summary_says_all(self) -> bool:
         """Whether a terminal, where lines are few, can do without the sentence."""
-        return self.summary is not None and self.headline is None
+        return self.summary is not None and self.headline is None and not self.signature.get("same_rows")
 
     @property
     def choices(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from neuroglot.metrics.top_texts import TopTexts
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.reports.parts import Section
 from neuroglot.reports.section import place_on_page, section_of
-from neuroglot.reports.wording import distinct, with_changes
+from neuroglot.reports.wording import distinct, seen_rows, with_changes
 from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 from neuroglot.storage import parse_json, write_whole
@@ -38,8 +38,9 @@ def _each_once(results: Sequence[Any]) -> list[Any]:
 
 
 def _section(result: Any) -> Section:
-    """The section of a result; it says so where the model was changed while the result was made."""
+    """The section of a result; it says first if neurons were selected on its rows, last if the model was changed."""
     section = section_of(result)
+    section = replace(section, sentence=seen_rows(section.signature) + section.sentence)
     signature = getattr(result, "signature", Signature())
     if isinstance(result, NeuronSet) or not signature.get("interventions"):
         return section

@@ -180,7 +180,7 @@ def number(value: float | None) -> str:
         return UNDEFINED
     if math.isinf(value):
         return "unbounded" if value > 0 else "−unbounded"
-    if isinstance(value, int) or abs(value) >= 1000:
+    if isinstance(value, int) or abs(value) >= 999.5:  # which rounds to 1,000
         text = f"{value:,.0f}"
     else:
         text = f"{value:#.3g}".rstrip(".") if value else "0"
@@ -223,11 +223,12 @@ def repeated_rows(count: int) -> tuple[str, ...]:
     return (text,) if count else ()
 
 
-def seen_rows(count: int) -> str:
+def seen_rows(signature: Signature) -> str:
     """What goes before the headline where neurons were selected on rows that they are judged by."""
+    count = signature.get("same_rows")
     if not count:
         return ""
-    rows = plural(count, "row")
+    rows = plural(count, "row") if isinstance(count, int) else f"rows ({count})"  # of several results
     return f"Not a proof: the neurons were selected on {rows} of these, where they look better than elsewhere. "
 
 

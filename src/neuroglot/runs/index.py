@@ -32,6 +32,7 @@ class ListedRun:
     title: str = ""
     model: str = ""
     corpus: str = ""
+    finding: str = ""
     rows: int | None = None
     unit: str = ""
     effects: Mapping[str, Score | None] | None = None
@@ -122,18 +123,26 @@ def _read(place: Path, path: Path) -> ListedRun:
     stored = parse_json(file.read_text(encoding="utf-8"))
     if stored["schema_version"] != SCHEMA_VERSION:
         return ListedRun(path, problem=f"its report.json has schema {stored['schema_version']!r}, not {SCHEMA_VERSION}")
-    headline = stored["headline"]
+    stated = stored["headline"]
+    headline = stated if stated is not None and set(EFFECTS) <= set(stated) else None  # others have other headlines
     fields = _common(stored["sections"])
     return ListedRun(
         path,
         title=str(stored["title"]),
         model=str(fields.get("model", UNDEFINED)),
         corpus=str(fields.get("corpus", UNDEFINED)),
+        finding=str(stored["sections"][0]["sentence"]) if stored["sections"] else "",
         rows=None if headline is None else int(headline["rows"]),
         unit="" if headline is None else str(headline["unit"]),
-        effects=None if headline is None else {name: _score(headline, name) for name in EFFECTS},
+        effects=_effects(headline),
         has_page=page.is_file() and not page.is_symlink(),
     )
+
+
+def _effects(headline: Mapping[str, Any] | None) -> Mapping[str, Score | None] | None:
+    """The three effects; None if there are none, or none of them is defined."""
+    effects = {name: _score(headline, name) for name in EFFECTS} if headline else {}
+    return effects if any(effects.values()) else None
 
 
 def _common(sections: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ given their sources; an encoder for tokens that are masked. Scores and gradients
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
@@ -18,12 +18,14 @@ from neuroglot.errors import CorpusError, UnsupportedModelError
 from neuroglot.models.inputs import EncoderInputs, PairInputs
 from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
+from neuroglot.signature import Signature
 from neuroglot.tokens.batches import Batch, by_length
 from neuroglot.tokens.examples import LONG, Unfit
 from neuroglot.tokens.masking import mask_id, masked_texts
 from neuroglot.tokens.pairs import PairBatch, batches_by_direction, encode_pairs, translation_inputs
 from neuroglot.tokens.questions import read_questions
 from neuroglot.tokens.tokenizing import TokenizedCorpus, context_limit, tokenize
+from neuroglot.tokens.unknown import UnknownTokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,12 +37,14 @@ Readable = Corpus | Task | Directed
 class AskedTokens:
     """Texts of R rows in G languages with the tokens that are asked for; `dropped` counts the other rows by reason.
 
-    `pad_id` is there if the texts are pairs, of which several may be of one row and language.
+    `pad_id` is there if the texts are pairs, of which several may be of one row and language. `unknown` says
+    which share of the tokens the tokenizer does not know, by language.
     """
 
     tokens: TokenizedCorpus
     dropped: Mapping[str, int]
     pad_id: int | None = None
+    unknown: Signature = field(default_factory=Signature)
 
     def batches(self, token_budget: int, language: int | None = None) -> list[Batch]:
         """Batches of at most so many padded tokens, of all languages or of one, by its number."""
@@ -65,7 +69,8 @@ def asked_tokens(
 
     Rows with a text longer than the model's context, and rows of a task or of translations that are unfit otherwise,
     are dropped in all languages, or refused. Raises `UnsupportedModelError` for data that a model of this kind cannot
-    be asked about, `CorpusError` for rows to refuse or if none is left.
+    be asked about, `CorpusError` for rows to refuse, if none is left, or for a language that the tokenizer does
+    not know.
     """
     require_askable(view, tokenizer, data)
     limit = context_limit(tokenizer, text_config(view.model))
@@ -87,7 +92,8 @@ def asked_tokens(
         )
     if asked.tokens.dropped and unfit == "refuse":
         raise _refused(data, asked, limit)
-    return asked
+    unknown = UnknownTokens(tokenizer, asked.tokens.languages).count(asked.tokens.texts).refuse()
+    return replace(asked, unknown=unknown.signature)
 
 
 def answered(view: ModelView, batch: Batch) -> Answered:

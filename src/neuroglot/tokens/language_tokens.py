@@ -240,7 +240,11 @@ def _check_pair(tokenizer: Any, direction: Direction) -> None:
     for asked, name in ((direction.source, "source_lang"), (direction.target, "target_lang")):
         stated = known_code(getattr(tokenizer, name, None) or "")
         if stated is not None and stated != known_code(asked):
-            raise ConfigError(f"The model's {name} is {stated!r}.", f"Expected {asked!r}, as the corpus has it.")
+            raise ConfigError(
+                f"The model's {name} is {stated!r}.", f"Expected {asked!r}, of the direction {direction}.",
+                "A model of one pair reads that direction only, and neurons are found by comparing directions: take a "
+                "model of several, such as M2M-100, NLLB or a Marian of many languages.",
+            )  # fmt: skip
 
 
 def _ids(tokenizer: Any, texts: Sequence[str]) -> TokenIds:

@@ -6,7 +6,7 @@ They are translation pairs of a parallel corpus in several directions; `tokens.m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -21,6 +21,7 @@ from neuroglot.models.inputs import TokenBatch
 from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 from neuroglot.prompting.translating import translation_prompts
+from neuroglot.signature import Signature
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, pad
 from neuroglot.tokens.examples import IGNORED, LONG, Examples, examples
 from neuroglot.tokens.language_tokens import Convention, Tags, end_token, require_convention
@@ -49,6 +50,12 @@ class Pair(Text):
         """The tokens whose probability is asked for."""
         answer = [token for token, is_scored in zip(self.target_ids, self.target_scored) if is_scored]
         return answer or super().asked
+
+    @property
+    def sides(self) -> tuple[list[int], ...]:
+        """What is answered, and what is read."""
+        marked = zip(self.token_ids, self.special, self.scored)
+        return self.asked, [token for token, is_added, is_asked in marked if not is_added and not is_asked]
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +260,8 @@ def _cut(groups: Sequence[list[Pair]], token_budget: int) -> Iterator[list[Pair]
 class PairReading:
     """The batches of pairs of a `corpus`: always the same, in the order of a pass.
 
-    `order` is `language` (batches of one direction) or `row` (all directions of a row in one batch).
+    `order` is `language` (batches of one direction) or `row` (all directions of a row in one batch). `unknown`
+    says which share of the tokens the tokenizer does not know.
     """
 
     corpus: Directed
@@ -261,6 +269,7 @@ class PairReading:
     order: Literal["language", "row"]
     token_budget: int
     count_padding: bool = False
+    unknown: Signature = field(default_factory=Signature)
 
     @property
     def texts(self) -> int:

@@ -15,6 +15,7 @@ from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.tokens.batches import Batch, by_length, by_row
 from neuroglot.tokens.examples import Unfit, examples
 from neuroglot.tokens.tokenizing import Text, TokenizedCorpus
+from neuroglot.tokens.unknown import UnknownTokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -94,7 +95,8 @@ def read_questions(
 ) -> Questions:
     """Tokenise a task; a row that is unfit in one language, or with one option, is dropped in all, or refused.
 
-    `tokens.examples` says what is unfit. Raises `CorpusError` for rows to refuse, and if no row is left.
+    `tokens.examples` says what is unfit. Raises `CorpusError` for rows to refuse, if no row is left, and for a language
+    whose prompts or answers the tokenizer does not know.
     """
     candidates = task.options or (task.answers,)
     items = [
@@ -115,6 +117,8 @@ def read_questions(
     firsts = wholes[:: len(candidates)]
     prompts = tuple(replace(text.cut(text.scored.index(True)), scored_bytes=0) for text in firsts)
     right = task.right if task.options else (0,) * len(task)
+    for texts in (prompts, wholes):
+        UnknownTokens(tokenizer, task.languages).count(texts).refuse()
     return Questions(task, encoded.kept, prompts, wholes, tuple(right[row] for row in encoded.kept), dropped)
 
 

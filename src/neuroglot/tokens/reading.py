@@ -17,6 +17,7 @@ from neuroglot.signature import Signature
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, by_language, by_row
 from neuroglot.tokens.pairs import PairReading, encode_pairs
 from neuroglot.tokens.tokenizing import Text, context_limit, encode, fits, nothing_fits
+from neuroglot.tokens.unknown import UnknownTokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,7 +37,8 @@ def reading_of(
     """The batches of texts, or of translation pairs, in which beginnings and equal texts are read each time."""
     if isinstance(data, Directed):
         pairs = encode_pairs(view, tokenizer, data.corpus, data.directions, data.tags)
-        return PairReading(data, pairs, order, token_budget, count_padding)
+        unknown = UnknownTokens(tokenizer, data.languages).count(pairs.pairs).refuse()
+        return PairReading(data, pairs, order, token_budget, count_padding, unknown.signature)
     limit = context_limit(tokenizer, text_config(view.model))
     return Reading(tokenizer, data, limit, order, token_budget, share_prefixes, equal_once)
 
@@ -57,7 +59,9 @@ class Reading:
     """The batches of a corpus: always the same, whatever has been read of it before and by which process.
 
     `order` is `language` (batches of one language, padded least) or `row` (all languages of a row in one batch). Rows
-    with a text of more than `max_tokens` are left out in all languages; `dropped` lists them once they were met.
+    with a text of more than `max_tokens` are left out in all languages; `dropped` lists them once they were met, and
+    `unknown` says which share of the tokens read so far the tokenizer does not know. A language of which that is half
+    or more is refused with `CorpusError`.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -68,6 +72,7 @@ class Reading:
     share_prefixes: bool = False
     equal_once: bool = True
     dropped: list[int] = field(default_factory=list)
+    unknown: Signature = field(default_factory=Signature)
 
     @property
     def texts(self) -> int:
@@ -90,8 +95,10 @@ class Reading:
 
     def __iter__(self) -> Iterator[Batch]:
         self.dropped.clear()
+        unknown = UnknownTokens(self.tokenizer, self.corpus.languages)
         for window in self._windows():
             texts = list(self._fitting(window))
+            self.unknown = unknown.count(texts).refuse().signature
             if not texts:
                 continue
             languages = len(self.corpus.languages)

@@ -16,8 +16,6 @@ from neuroglot.errors import CorpusError
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedTokenizerBase
 
-UNKNOWN_SHARE = 0.5
-
 
 @dataclass(frozen=True)
 class Text:
@@ -42,6 +40,11 @@ class Text:
     def asked(self) -> list[int]:
         """The tokens whose probability is asked for."""
         return [token for token, is_scored in zip(self.token_ids, self.scored) if is_scored]
+
+    @property
+    def sides(self) -> tuple[list[int], ...]:
+        """The tokens of the text itself: those that are asked for, or all that the tokenizer did not add."""
+        return (self.asked or [token for token, is_added in zip(self.token_ids, self.special) if not is_added],)
 
     def cut(self, length: int) -> Text:
         """Its first `length` tokens."""
@@ -92,30 +95,6 @@ def tokenize(
     texts = tuple(replace(text, row=index) for index, row in enumerate(kept) for text in rows[row])
     dropped = tuple(corpus.ids[row] for row in sorted(set(range(len(corpus))) - set(kept)))
     return TokenizedCorpus(corpus.languages, ids, texts, dropped)
-
-
-def unknown_shares(tokenizer: PreTrainedTokenizerBase, tokenized: TokenizedCorpus) -> dict[str, float]:
-    """By language, the share of the tokens that are asked for which is the tokenizer's unknown one."""
-    unknown, asked = ([0] * len(tokenized.languages) for _ in range(2))
-    for text in tokenized.texts:
-        scored = text.asked
-        asked[text.language] += len(scored)
-        unknown[text.language] += scored.count(tokenizer.unk_token_id)
-    counts = zip(tokenized.languages, unknown, asked)
-    return {language: count / total if total else 0.0 for language, count, total in counts}
-
-
-def refuse_unknown(tokenizer: PreTrainedTokenizerBase, tokenized: TokenizedCorpus) -> None:
-    """Raise `CorpusError` for a language of which half of the tokens or more are unknown: their loss is of no text."""
-    shares = unknown_shares(tokenizer, tokenized)
-    wrong = {language: share for language, share in shares.items() if share >= UNKNOWN_SHARE}
-    if wrong:
-        listed = ", ".join(f"{share:.0%} in {language!r}" for language, share in wrong.items())
-        raise CorpusError(
-            f"The tokenizer does not know the text: {listed} of the tokens are {tokenizer.unk_token!r}.",
-            f"Expected less than {UNKNOWN_SHARE:.0%}, because the loss of an unknown token says nothing of the text.",
-            "Leave these languages out, or take a model that has them.",
-        )
 
 
 def fits(row: Sequence[Text], max_tokens: int | None) -> bool:

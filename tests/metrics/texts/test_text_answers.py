@@ -5,8 +5,10 @@ import math
 import pytest
 
 from neuroglot.errors import ConfigError
+from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.texts import TextOptions, Texts, score_texts
 from neuroglot.metrics.texts.answers import answer_words_mlqa, answer_words_squad
+from neuroglot.metrics.texts.scoring import Comparison, told_from_none
 
 
 def scores(metric: str, rows: list[tuple[str, ...]], options: TextOptions | None = None) -> list[float]:
@@ -95,3 +97,14 @@ def test_a_difference_of_right_and_wrong_has_its_own_interval() -> None:
     half = t29 * math.sqrt(((rose + fell) / 32 - middle**2) / 32)
     ends = found.baseline.difference.low, found.baseline.difference.high
     assert ends == pytest.approx((100 * (middle - half), 100 * (middle + half)))
+
+
+def test_differences_are_counted_after_holms_correction() -> None:
+    """0.001 · 3 is below 0.05, then 0.03 · 2 is not, so that the last is none either."""
+
+    def comparison(p: float) -> Comparison:
+        return Comparison(50.0, Score(1.0, 0.0, 2.0), p, "exchange of systems")
+
+    assert told_from_none([comparison(p) for p in (0.03, 0.001, 0.04)]) == 1
+    assert told_from_none([comparison(0.03)]) == 1
+    assert told_from_none([comparison(p) for p in (0.6, 0.9)]) == 0

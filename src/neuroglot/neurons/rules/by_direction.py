@@ -60,7 +60,9 @@ def select_masks(activity: Activity, coverage: Coverage | int = 95) -> Direction
     percents = torch.tensor([coverage.percents(direction) for direction in directions])
     shares = torch.where(encoder_neurons(activity.layout), percents[:, :1], percents[:, 1:]).double() / 100
     provenance = activity.signature | Signature.of(rule="coverage by direction", **asdict(coverage))
-    return DirectionMasks(activity.layout, directions, covering(counts, shares, activity.layout), provenance)
+    return DirectionMasks(
+        activity.layout, directions, covering(counts, shares, activity.layout), provenance, activity.read
+    )
 
 
 def covering(counts: Tensor, shares: Tensor, layout: Layout) -> Tensor:

@@ -29,8 +29,8 @@ from neuroglot.reports.wording import (
     left_out,
     multiple,
     number,
+    plural,
     repeated_rows,
-    seen_rows,
 )
 from neuroglot.signature import Signature
 
@@ -75,8 +75,7 @@ def _loss_section(matrix: AblationMatrix) -> Section:
     """The headline, the matrix beside its control, and own, other and random by language."""
     views = [View(one) for one in in_units(matrix)]
     first = views[0]
-    harm = harm_sentence(first.headline, matrix.metric, matrix.data, len(matrix.languages))
-    sentence = f"{seen_rows(matrix.seen)}{harm}"
+    sentence = harm_sentence(first.headline, matrix.metric, matrix.data, len(matrix.languages))
     return Section(
         key="ablation",
         title="What switching neurons off does",
@@ -119,7 +118,7 @@ def _task_section(matrix: AblationMatrix) -> Section:
     return Section(
         "task",
         f"Task: {matrix.data}",
-        f"{seen_rows(matrix.seen)}{first} {harm}",
+        f"{first} {harm}",
         matrix.signature,
         (*_elsewhere(matrix), *_rows(matrix), INTERVALS),
         (figure,),
@@ -235,8 +234,8 @@ def _rows(matrix: AblationMatrix) -> tuple[str, ...]:
 def _controls(matrix: AblationMatrix) -> str:
     draws, rows = matrix.random.shape[0], matrix.baseline.shape[0]
     return (
-        f"The control switches off as many random neurons in every layer (or expert), mean of {draws} draws; measured "
-        f"on {rows:,} parallel rows."
+        f"The control switches off as many random neurons in every layer (or expert), mean of {plural(draws, 'draw')}; "
+        f"measured on {plural(rows, 'parallel row')}."
     )
 
 

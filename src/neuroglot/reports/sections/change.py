@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neuroglot.metrics.intervals import Score
-from neuroglot.metrics.sharing import change_of_shares
+from neuroglot.metrics.sharing import change_of_shares, clear_changes
 from neuroglot.neurons.categories import CATEGORIES
 from neuroglot.neurons.comparing import SharingChange
 from neuroglot.reports import figures
@@ -15,8 +15,10 @@ from neuroglot.reports.wording import (
     bracketed,
     common_signature,
     definition_of_fires,
+    joined,
     layer_labels,
     number,
+    plural,
     with_changes,
 )
 from neuroglot.signature import Signature
@@ -29,31 +31,43 @@ def _(change: SharingChange) -> Section:
     """Change of each category's share by layer, with intervals over rows that are paired."""
     points = change_of_shares(change)
     both = change.before.signature, change.after.signature
-    names = [with_changes(str(signature.get("model")), signature) for signature in both]
-    sentence = _sentence(names, points.overall, change.before.rows)
+    names = _names(both)
+    sentence = _sentence(names, points.overall, clear_changes(change), change.before.rows)
     return Section(
         key="sharing-change",
         title="Sharing compared between two models",
         sentence=sentence,
-        signature=common_signature(both) | Signature.of(before=str(both[0]), after=str(both[1])),
+        signature=Signature.of(model=joined(names))
+        | common_signature(both).without("model")
+        | Signature.of(before=str(both[0]), after=str(both[1])),
         remarks=(definition_of_fires(change.before.recording), INTERVALS),
         figures=(_figure(change, points.by_layer, sentence),),
+        tables=(_overall(points.overall),),
         summary=_summary(points.overall),
+        headline={"change": {name: score.to_json() for name, score in zip(CATEGORIES, points.overall)}},
     )
 
 
-def _sentence(names: list[str], overall: list[Score], rows: int) -> str:
-    shared = overall[0]
-    if shared.low > 0:
-        finding = "more"
-    elif shared.high < 0:
-        finding = "fewer"
-    else:
-        finding = "neither clearly more nor clearly fewer"
-    return (
-        f"On {rows:,} parallel rows, {names[1]} has {finding} all-shared neurons than {names[0]}: "
-        f"{_signed(shared.value)} percentage points {bracketed(shared)} of all neurons."
-    )
+def _names(both: tuple[Signature, Signature]) -> list[str]:
+    """What the models are called; two of one name by their order."""
+    first, second = (with_changes(str(signature.get("model")), signature) for signature in both)
+    return [first, second] if first != second else [f"{first} (the first)", f"{second} (the second)"]
+
+
+def _sentence(names: list[str], overall: list[Score], signs: list[int], rows: int) -> str:
+    """Every category of which one model clearly has more, and those of which neither has."""
+    clear = {name: score for name, score, sign in zip(CATEGORIES, overall, signs, strict=True) if sign}
+    changes = [
+        f"{'more' if score.value > 0 else 'fewer'} {name} neurons ({_signed(score.value)} {bracketed(score)})"
+        for name, score in clear.items()
+    ]
+    others = [name for name in CATEGORIES if name not in clear]
+    finding = f"{names[1]} has {joined(changes)} than {names[0]}, in percentage points of all neurons"
+    beginning = f"On {plural(rows, 'parallel row')}, "
+    if not clear:
+        return f"{beginning}no category of neurons is clearly larger or smaller in {names[1]} than in {names[0]}."
+    said = f"; no clear difference in {joined(others)} ones" if others else ""
+    return f"{beginning}{finding}{said}."
 
 
 def _signed(value: float) -> str:
@@ -77,6 +91,12 @@ def _figure(change: SharingChange, by_layer: list[list[Score]], sentence: str) -
     spec = figures.small_multiples(panels, labels, unit="percentage points", axis="layer")
     plot = Plot(spec, Table.of("sharing-change", "Change of each category by layer", columns, rows))
     return Figure("sharing-change", "Change by layer", caption, f"Four line charts. {sentence}", (plot,))
+
+
+def _overall(overall: list[Score]) -> Table:
+    columns = [Column("category"), *score_columns("change", "percentage points of all neurons")]
+    rows = [(name, *score_cells(score)) for name, score in zip(CATEGORIES, overall)]
+    return Table.of("sharing-change-overall", "Change of each category", columns, rows)
 
 
 def _summary(overall: list[Score]) -> Table:

@@ -132,7 +132,7 @@ def _activity_sentence(activity: Activity) -> str:
     threshold = activity.recording.fires[0]
     rates = activity.rates(threshold).mean(1).tolist()
     seen = {code: rate for code, rate in zip(activity.languages, rates) if not math.isnan(rate)}
-    tokens = f"{int(activity.tokens.sum()):,} tokens in {len(activity.languages)} languages"
+    tokens = f"{plural(int(activity.tokens.sum()), 'token')} in {plural(len(activity.languages), 'language')}"
     if not seen:
         return f"Nothing was seen: {tokens}."
     least, most = min(seen, key=seen.__getitem__), max(seen, key=seen.__getitem__)

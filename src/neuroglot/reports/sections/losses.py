@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from neuroglot.metrics.losses import LossCurve
+from neuroglot.metrics.losses import WINDOWS, LossCurve
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import Figure, Plot, Section
 from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Column, Table
 from neuroglot.reports.wording import Labels, number, plural
+
+TERMINAL_ROWS = 10
 
 
 @section_of.register
@@ -30,12 +32,20 @@ def _(curve: LossCurve) -> Section:
     figure = Figure("losses", "Loss by step", caption, f"Line plot. {sentence}", (Plot(spec, table),))
     headline = {"losses": list(curve.losses), "dropped": dict(curve.dropped)}
     return Section(
-        "training", "Training", sentence, curve.signature, left_out, (figure,), summary=table, headline=headline
+        "training",
+        "Training",
+        sentence,
+        curve.signature,
+        left_out,
+        (figure,),
+        summary=_table(curve, TERMINAL_ROWS),
+        headline=headline,
     )
 
 
-def _table(curve: LossCurve) -> Table:
+def _table(curve: LossCurve, most: int = WINDOWS) -> Table:
+    """A row a run of steps, `most` at most."""
     columns = [Column("first step"), Column("last step")]
     columns += [Column(name, curve.unit) for name in ("mean loss", "least", "most")]
-    rows = [(*steps, score.value, score.low, score.high) for steps, score in curve.windows().items()]
+    rows = [(*steps, score.value, score.low, score.high) for steps, score in curve.windows(most).items()]
     return Table.of("loss-by-step", "Loss by step", columns, rows)

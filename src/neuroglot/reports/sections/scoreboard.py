@@ -19,7 +19,6 @@ from neuroglot.reports.wording import (
     joined,
     number,
     plural,
-    seen_rows,
 )
 from neuroglot.signature import Signature
 
@@ -29,8 +28,7 @@ def _(board: Scoreboard) -> Section:
     """Own, other and random for each selector, and its selectivity with rank."""
     standings = board.standings()
     unit = board.metric.unit
-    seen = max(matrix.seen for matrices in board.matrices.values() for matrix in matrices)
-    sentence = f"{seen_rows(seen)}{_sentence(standings, board)}"
+    sentence = _sentence(standings, board)
     labels = Labels(*[tuple(one.selector for one in standings)] * 2)
     series = [Series(CONDITION_LABELS[name], name, [getattr(one, name) for one in standings]) for name in HARMFUL]
     spec = figures.dots(series, labels, unit=f"{board.metric.name} increase, {unit}")

@@ -83,6 +83,9 @@ def _sizes_sentence(sets: Mapping[str, NeuronSet]) -> str:
     total = next(iter(sets.values())).layout.neuron_count
     least, most = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
     empty = [language_label(code) for code, size in sizes.items() if size == 0]
+    if sizes[least] == sizes[most]:
+        share = f" ({percent(sizes[most] / total)})" if sizes[most] else ""
+        return f"Sets of {plural(len(sets), 'language')} hold {sizes[most]:,} of {total:,} neurons each{share}."
     text = f"Sets of {plural(len(sets), 'language')} hold {sizes[least]:,} to {sizes[most]:,} of {total:,} neurons"
     if sizes[most]:
         text += f"; the largest belongs to {language_label(most)} ({percent(sizes[most] / total)})"
@@ -132,7 +135,7 @@ def _layer_sentence(sets: Mapping[str, NeuronSet]) -> str:
         return ""
     fullest = max(range(len(totals)), key=totals.__getitem__)
     share, layer = percent(totals[fullest] / sum(totals)), layer_labels(layout).full[fullest]
-    return f"The largest part of them, {share}, lies in {layer}."
+    return f"No layer holds more of the sets' neurons than {layer}, with {share}."
 
 
 def _sizes_figure(sets: Mapping[str, NeuronSet]) -> Figure:

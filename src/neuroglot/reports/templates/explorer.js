@@ -1,7 +1,7 @@
 // One neuron at a time: its rate by language, its categories, whose it is, and the texts where it fires most.
 // Rates are whole numbers on a square-root scale; see reports/explorer.py.
 const place = document.getElementById("explorer");
-const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 2 : 1)}%`;
+const percent = (share) => `${(100 * share).toFixed(1)}%`;
 
 async function explorerData() {
   const data = parsed("explorer-data"), packed = data.packed;

@@ -14,6 +14,17 @@ function themedTrace(trace, narrow) {
   });
 }
 
+// Cells of a heat map on a narrow page are too small for their values.
+const isTight = (trace, width) => (width - 60) / Math.max(1, trace.x.length) < 36;
+
+// Values in cells, with the minus sign that all other numbers have.
+function withValues(trace) {
+  const decimals = trace.type === "heatmap" && /\.(\d)f/.exec(trace.texttemplate)?.[1];
+  if (!decimals) return trace;
+  const text = trace.z.map((row) => row.map((value) => (value === null ? "" : value.toFixed(decimals).replace("-", "−"))));
+  return { ...trace, text, texttemplate: "%{text}" };
+}
+
 // Fewer rows and panels need less height; what stands between panels one below the other stays as wide as it was.
 function shrunk(layout, plot) {
   if (plot.share === undefined) return layout;
@@ -81,7 +92,7 @@ function draw(figure) {
   }
   figure.target.querySelector(".empty")?.remove();
   const width = figure.target.clientWidth, narrow = width < plot.narrow_below;
-  const data = plot.data.map((trace) => themedTrace(trace, narrow && plot.narrow_trace));
+  const data = plot.data.map((trace) => withValues(themedTrace(trace, narrow && isTight(trace, width) && plot.narrow_trace)));
   figure.target.style.minHeight = "0"; // the room that was kept for it
   return Plotly.react(figure.target, data, themedLayout(plot, narrow, width), { displayModeBar: false });
 }

@@ -107,11 +107,14 @@ let before;
 addEventListener("beforeprint", () => {
   before = root.dataset.theme;
   root.dataset.theme = "light";
+  root.classList.add("paper");
   colors.clear();
   version += 1;
+  buildTables();
   figures.forEach(draw);
 });
 addEventListener("afterprint", () => {
+  root.classList.remove("paper");
   if (before) root.dataset.theme = before;
   else delete root.dataset.theme;
   themeChanged();

@@ -1,10 +1,16 @@
 // Tables that sort by any column, and the same rows as CSV.
+// Three significant digits, as the sentences have them: 0.0230, 1,234, −0.500, 1.81e−05.
+function inWords(value) {
+  if (Math.abs(value) >= 999.5) return Math.round(value).toLocaleString("en").replace("-", "−");
+  const text = Math.abs(value) >= 1e-4 || !value ? value.toPrecision(3) : value.toExponential(2);
+  return text.replace(/e-(\d)$/, "e-0$1").replaceAll("-", "−").replace(/\.$/, "");
+}
+
 function written(cell) {
   if (cell === null) return "–";
   if (typeof cell === "string") return cell;
   if (Number.isInteger(cell)) return cell.toLocaleString("en").replace("-", "−");
-  const text = Math.abs(cell) >= 1e-4 && Math.abs(cell) < 1e6 ? Number(cell.toPrecision(3)).toString() : cell.toExponential(1);
-  return text.replace("-", "−");
+  return inWords(cell);
 }
 
 function compared(first, second) {
