@@ -327,6 +327,8 @@ INTERVALS: dict[str, Callable[[Simulation, int], float]] = {
         for spread in (0.1, 1.0)
     },
 }
+
+
 CLAIMS: dict[str, Callable[[Simulation, int], float]] = {
     "13 equal selectors: one called worse": worse_than_the_best(1),
     "13 equal selectors: selectivity of the first missed": value_of_the_first,

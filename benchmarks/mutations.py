@@ -218,7 +218,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "experiments/scoreboard.py", f"tests/recipes/test_scoreboard.py {HANDED}",
         ('({"seed": seed} if', '({"seed": 0} if'),
         ("            rule=selector.name,\n", ""),
-        ("read=frozenset(text_hashes(corpus))", "read=frozenset()"),
+        ("read=torch.from_numpy(sorted_hashes(corpus))", "read=torch.empty(0, dtype=torch.int64)"),
         ('            seed=seed,\n            random_on="own",', '            random_on="own",'),
     ),
     *_of(

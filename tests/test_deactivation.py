@@ -526,7 +526,7 @@ def test_rows_that_are_left_out_change_nothing_of_the_others(level: str) -> None
     tokenizer.model_max_length = 40
     long = {g: (" ".join(["w3"] * 60), *column[1:]) for g, column in task.prompts.texts.items()}
     given = Task("own", Corpus("long", task.ids, long), task.answers, task.options)
-    options = {"level": level, "corpus_share": 0.6, "draws": 2}
+    options = {"level": level, "corpus_share": 0.6, "draws": 2, "same_rows": "allow"}
     found = deactivate(located, tokenizer, given, **options)  # type: ignore[arg-type]
     expected = deactivate(located, tokenizer, task.take(range(1, 6)), **options)  # type: ignore[arg-type]
     assert found.ids == expected.ids == task.ids[1:]

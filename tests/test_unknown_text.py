@@ -14,7 +14,7 @@ from neuroglot.experiments.evaluation import ablation_matrix
 from neuroglot.experiments.scoreboard import compare_selectors, gather
 from neuroglot.metrics import NatsPerToken
 from neuroglot.neurons import NeuronSet
-from neuroglot.tokens.pairs import Pair
+from neuroglot.tokens.pairs import Pair, encode_pairs
 from neuroglot.tokens.tokenizing import tokenize
 from neuroglot.tokens.unknown import UnknownTokens
 
@@ -111,6 +111,21 @@ def test_either_side_of_a_translation_is_looked_at() -> None:
     assert counted.shares == {"en-am": 1.0, "am-en": 1.0}
     with pytest.raises(CorpusError, match="100% in 'en-am', 100% in 'am-en'"):
         counted.refuse()
+
+
+def test_a_prompt_in_words_that_are_known_makes_no_unknown_source_known() -> None:
+    source, target = ("ውሻው ተኛ ዛሬ",), ("the dog sleeps",)
+    corpus = Corpus("pairs", ("1",), {"am": source, "en": target})
+    prompts = ["Translate", "this", "text", "from", "into", "Amharic", "English.", "English:", "Amharic:"]
+    known = fast()
+    known.add_tokens([*prompts, "</s>"])
+    known.eos_token = "</s>"
+    located = view()
+    located.model.resize_token_embeddings(len(known))
+    pairs = encode_pairs(located, known, corpus, ["am-en"])
+    assert pairs.pairs[0].token_ids.count(known.unk_token_id) / len(pairs.pairs[0].token_ids) < 0.5
+    with pytest.raises(CorpusError, match="100% in 'am-en'"):
+        UnknownTokens(known, ("am-en",)).count(pairs.pairs).refuse()
 
 
 def test_a_few_unknown_tokens_are_said_in_the_signature() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from neuroglot.errors import ArtifactError, ConfigError
@@ -37,20 +37,31 @@ _numbers = count()  # of what this process has written, in any of its threads
 def write_whole(path: Path | str, content: bytes | str) -> Path:
     """Write a file so that a reader sees the old one or the new one, never a part."""
     path = Path(path)
+    with _whole_file(path) as temporary, temporary.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[Path]:
+    """A temporary file that becomes `path`, once it is on the disk, when the block ends without an exception."""
     with as_artifact_error(path):
-        data = content.encode() if isinstance(content, str) else content
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(path)
+        temporary = beside(path)
         try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            temporary.touch()
+            mode = temporary.stat().st_mode
+            yield temporary
+            temporary.chmod(mode)  # safetensors' files are for their owner only
+            written = os.open(temporary, os.O_RDONLY)
+            try:
+                os.fsync(written)
+            finally:
+                os.close(written)
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-    return path
 
 
 @contextmanager
@@ -63,7 +74,7 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
     check_free(path)
     with as_artifact_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _beside(path)
+        temporary = beside(path)
         temporary.mkdir()
     try:
         yield temporary
@@ -88,7 +99,7 @@ def check_free(path: Path | str) -> None:
         raise ArtifactError(f"{path} exists already.", "Expected a new or an empty folder.", "Name another one.")
 
 
-def _beside(path: Path) -> Path:
+def beside(path: Path) -> Path:
     """A hidden name beside `path` for what is being written; those that killed processes left there are removed."""
     host = re.sub(r"\W", "", gethostname())  # a process of another machine, on a shared disk, cannot be asked after
     start = f".{path.name[:150]}.{host[:40]}-"
@@ -115,7 +126,9 @@ def save_tensors(path: Path | str, kind: str, tensors: Mapping[str, Tensor], hea
     described = {"format": FORMAT_VERSION, "kind": kind, "header": header}
     metadata = {"neuroglot": json.dumps(described, ensure_ascii=False)}
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return write_whole(path, save(contiguous, metadata))
+    with _whole_file(path := Path(path)) as temporary:
+        save_file(contiguous, temporary, metadata)  # not `save`, which would hold the file twice
+    return path
 
 
 def load_tensors(path: Path | str, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

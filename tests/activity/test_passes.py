@@ -1,6 +1,7 @@
 """What shortens a pass changes no count; what breaks it is survived or said."""
 
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,8 +9,10 @@ import torch
 from neuroglot.activity import passes
 from neuroglot.activity import record as recording_module
 from neuroglot.activity.record import record, record_several, record_sharing
-from neuroglot.activity.recording import Recording
+from neuroglot.activity.recording import Recording, Statistic
+from neuroglot.corpora import load, storing
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.stored import Stored
 from neuroglot.errors import ConfigError, InterventionError, MemoryLimitError
 from neuroglot.models import view
 from neuroglot.models.checks import available_sites
@@ -153,6 +156,38 @@ def test_windows_change_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(list(Reading(TOKENIZER, CORPUS, None)._windows())) > 2
     assert torch.equal(record(located, TOKENIZER, CORPUS).fired, whole.fired)
     assert torch.equal(record_sharing(located, TOKENIZER, CORPUS).by_row, whole_sharing.by_row)
+
+
+@pytest.mark.parametrize(
+    ("statistics", "repeated"), [(("moments", "magnitude", "zeros", "maximum"), 9), (("histogram",), 0)]
+)
+def test_windows_of_a_corpus_on_disk_change_no_statistic(
+    statistics: tuple[Statistic, ...], repeated: int,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory,
+) -> None:  # fmt: skip
+    """Counts are equal; float32 values differ in their last bits with the shape of a batch, sums with their order, and
+    a histogram with the rows that stand for texts that come again in one window.
+    """
+    located = view(tiny_model("llama"))
+    for language, column in tiny_corpus(40).texts.items():
+        texts = [f"{WORDS[row]} {text}" for row, text in enumerate(column)]
+        (tmp_path / f"{language}.txt").write_text("\n".join([*texts, *texts[:repeated]]) + "\n")
+    held = load(tmp_path)
+    wanted = record(located, TOKENIZER, held, Recording(statistics=statistics))
+    for name, value in {"MOST_IN_MEMORY": 0, "BATCH_ROWS": 5}.items():
+        monkeypatch.setattr(storing, name, value)
+    monkeypatch.setattr(storing, "cached_assets_path", lambda *_: tmp_path_factory.mktemp("cache"))
+    monkeypatch.setattr(reading, "WINDOW_CHARACTERS", 300)
+    stored = load(tmp_path)
+    assert isinstance(stored.texts["de"], Stored)
+    assert len(list(Reading(TOKENIZER, stored, None)._windows())) > 5
+    got = record(located, TOKENIZER, stored, Recording(statistics=statistics))
+    assert got.signature == wanted.signature
+    for name in ("fired", "tokens", "reached", "read"):
+        assert torch.equal(getattr(got, name), getattr(wanted, name))
+    assert set(got.statistics) == set(wanted.statistics)
+    for name, total in wanted.statistics.items():
+        torch.testing.assert_close(got.statistics[name], total, rtol=1e-5, atol=1e-6 * total.is_floating_point())
 
 
 def test_padding_repeats_the_last_token_and_is_not_real() -> None:

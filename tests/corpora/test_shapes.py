@@ -181,9 +181,12 @@ def test_what_unpacks_to_more_than_memory_is_refused(tmp_path: Path, monkeypatch
     from neuroglot.corpora import textfiles
 
     monkeypatch.setattr(textfiles, "MOST_UNPACKED", 1000)
-    (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(b"de\n" + b"a\n" * 1000))
+    rows = json.dumps([{"de": "a"}] * 1000)
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(rows.encode()))
     with pytest.raises(corpora.loading.CorpusError, match="unpacks to more than"):
-        corpora.load(tmp_path / "a.tsv.gz")
+        corpora.load(tmp_path / "a.json.gz")
+    (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(b"de\n" + b"a\n" * 1000))
+    assert len(corpora.load(tmp_path / "a.tsv.gz")) == 1000  # which is never held whole
 
 
 def test_rows_of_a_long_table_are_put_together_by_id(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from neuroglot import storage
 from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.errors import ArtifactError
 from neuroglot.signature import Signature
@@ -19,6 +20,10 @@ FOLDER_CALLS = ((os, "replace"), (Path, "mkdir"))
 FULL = OSError(errno.ENOSPC, "No space left on device")
 READ_ONLY = OSError(errno.EROFS, "Read-only file system")
 at_every_call = pytest.mark.parametrize(("module", "name"), CALLS, ids=[name for _, name in CALLS])
+TENSOR_CALLS = (*CALLS[:2], (storage, "save_file"))
+at_every_call_of_tensors = pytest.mark.parametrize(
+    ("module", "name"), TENSOR_CALLS, ids=[name for _, name in TENSOR_CALLS]
+)
 whatever_stops = pytest.mark.parametrize("stop", [FULL, READ_ONLY, KeyboardInterrupt(), MemoryError()], ids=repr)
 
 
@@ -32,23 +37,6 @@ def stopping(monkeypatch: pytest.MonkeyPatch, module: object, name: str, stop: B
         raise stop
 
     monkeypatch.setattr(module, name, failing)
-
-
-class Full:
-    """A file on a disk that has room for a few bytes more."""
-
-    def __init__(self, file, stop: BaseException) -> None:
-        self.file, self.stop = file, stop
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.file.close()
-
-    def write(self, data: bytes) -> None:
-        self.file.write(data[:5])
-        raise self.stop
 
 
 def expected_of(stop: BaseException) -> type[BaseException]:
@@ -81,8 +69,13 @@ def test_interrupted_just_after_a_call_the_file_is_whole(tmp_path: Path, monkeyp
 @whatever_stops
 def test_a_disk_that_fills_while_tensors_are_written(tmp_path: Path, monkeypatch, stop: BaseException) -> None:
     path = save_tensors(tmp_path / "a.safetensors", "activity", {"x": torch.ones(3)}, {"of": "old"})
-    real = Path.open
-    monkeypatch.setattr(Path, "open", lambda path, mode="r": Full(real(path, mode), stop))
+
+    def full(_: dict, path: Path, metadata: dict) -> None:
+        """As on a disk that has room for a few bytes more."""
+        path.write_bytes(b"12345")
+        raise stop
+
+    monkeypatch.setattr(storage, "save_file", full)
     with pytest.raises(expected_of(stop)):
         save_tensors(path, "activity", {"x": torch.zeros(3)}, {"of": "new"})
     with pytest.raises(expected_of(stop)):
@@ -110,7 +103,7 @@ def test_what_fails_in_the_block_leaves_nothing(tmp_path: Path, stop: BaseExcept
     assert not list(tmp_path.iterdir())
 
 
-@at_every_call
+@at_every_call_of_tensors
 @whatever_stops
 def test_a_checkpoint_stays_as_it_was(tmp_path: Path, monkeypatch, module, name: str, stop: BaseException) -> None:
     Checkpoints.of(Kept(tmp_path), Signature.of(model="lab", rows=3))

@@ -96,7 +96,7 @@ def test_the_command_writes_a_report_of_several_models(run, capsys: pytest.Captu
 def test_selected_neurons_are_switched_off(run, capsys: pytest.CaptureFixture[str]) -> None:
     on_texts = ("model", "--corpus", "texts", "--device", "cpu")
     run("select", *on_texts, "--part", "selection", "--selector", "gradient", "--count", "6", "--out", "sets")
-    with pytest.raises(CorpusError, match="Select on one part and switch off on the other"):
+    with pytest.raises(CorpusError, match="Select on one part and judge on the other"):
         run("ablate", *on_texts, "--neurons", "sets", "--out", "no")
     run(
         "ablate",

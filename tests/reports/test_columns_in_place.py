@@ -11,7 +11,7 @@ from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.metrics import BitsPerByte, Evaluation
 from neuroglot.metrics.scoreboard import Scoreboard
 from neuroglot.reports.section import section_of, section_of_several
-from neuroglot.reports.wording import NO_INTERVAL, bracketed, in_unit, multiple, number, seen_rows
+from neuroglot.reports.wording import NO_INTERVAL, bracketed, in_unit, multiple, number
 from tests.metrics.test_scoreboard import uneven_board
 from tests.reports import making
 
@@ -144,12 +144,3 @@ def test_an_evaluation_says_which_way_is_better_and_names_the_ends() -> None:
     sentence = section_of_several(right, (right, low)).sentence
     means = {one.data: number(one.mean.value) for one in (right, low)}
     assert f"between {means['dates']} (dates) and {means['sums']} (sums)" in sentence
-
-
-def test_a_scoreboard_says_how_many_rows_were_selected_on_at_most() -> None:
-    made = board()
-    some = {
-        name: [replace(one, seen=3 * place) for one in of] for place, (name, of) in enumerate(made.matrices.items())
-    }
-    assert section_of(replace(made, matrices=some)).sentence.startswith(seen_rows(3))
-    assert seen_rows(3)

@@ -18,7 +18,7 @@ from neuroglot.activity.recording import Recording
 from neuroglot.activity.sharing import Sharing
 from neuroglot.activity.tallies import ActivityTally, SharingTally, Tally
 from neuroglot.corpora.directed import Parallel
-from neuroglot.corpora.seen import text_hashes
+from neuroglot.corpora.seen import sorted_hashes
 from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Generation
 from neuroglot.models.provenance import made_with
@@ -90,6 +90,7 @@ def record_several(
     )  # fmt: skip
     made = made_with(view, tokenizer, corpus, rows=len(reading.rows), dropped=len(reading.dropped)) | reading.unknown
     told = read_as(corpus, f"counted in batches of {reading.token_budget} tokens" if count_padding else "not counted")
+    read = torch.from_numpy(sorted_hashes(corpus))
     return tuple(
         Activity(
             view.layout,
@@ -98,7 +99,7 @@ def record_several(
             **{name: total.cpu() for name, total in tally.totals.items() if name in ("fired", "tokens", "reached")},
             signature=made | tally.recording.signature | told,
             statistics={measure.name: tally.totals[measure.name].cpu() for measure in tally.measures},
-            read=torch.tensor(sorted(text_hashes(corpus)), dtype=torch.int64),
+            read=read,
         )
         for tally in tallies
     )

@@ -206,7 +206,7 @@ def _require_room(folder: Path, needed: int) -> None:
 def _described(
     layout: Layout, corpus: Corpus, recording: Recording, kept: RowContent, folder: Path, signature: Signature
 ) -> RowRecords:
-    header = _Header(layout, kept, corpus.languages, corpus.ids, recording, signature)
+    header = _Header(layout, kept, corpus.languages, tuple(corpus.ids), recording, signature)
     save_artefact(folder / "rows.safetensors", "row records", {}, header)
     return RowRecords.open(folder)
 

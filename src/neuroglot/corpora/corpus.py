@@ -7,13 +7,22 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroglot.corpora.columns import first_repeated
+from neuroglot.corpora.stored import Stored, taken
+from neuroglot.corpora.storing import kept_hash
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.showing import Described, known_facts
 
+HASHED_AT_ONCE = 4096  # texts
 OPTIONS = "Correct the options, or leave the row out."
 
 
@@ -23,19 +32,19 @@ class Corpus(Described):
 
     Raises `CorpusError` where rows are not parallel: a language with fewer or more texts than there are ids, a
     duplicate id, an empty text, no language. Language keys are the caller's; the readers check that they are language
-    codes.
+    codes. Ids and texts are tuples, or columns on disk (`Stored`), which were checked when they were read.
     """
 
     name: str
-    ids: tuple[str, ...]
-    texts: Mapping[str, tuple[str, ...]]
+    ids: Sequence[str]
+    texts: Mapping[str, Sequence[str]]
     licence: str = "unknown"
     dropped: int = 0  # rows that the reader left out because a language lacked them
     remarks: tuple[str, ...] = ()  # what else was left out, in sentences
 
     def __post_init__(self) -> None:
-        texts = {language: tuple(column) for language, column in self.texts.items()}
-        object.__setattr__(self, "ids", tuple(self.ids))
+        texts = {language: _held(column) for language, column in self.texts.items()}
+        object.__setattr__(self, "ids", _held(self.ids))
         object.__setattr__(self, "texts", MappingProxyType(texts))
         self._check_shape()
         self._check_rows()
@@ -57,16 +66,13 @@ class Corpus(Described):
                 )
 
     def _check_rows(self) -> None:
-        first_seen: dict[str, int] = {}
-        for row, row_id in enumerate(self.ids):
-            if row_id in first_seen:
-                raise CorpusError(
-                    f"Corpus {self.name!r} has the id {row_id!r} in rows {first_seen[row_id] + 1} and {row + 1}.",
-                    "Ids must be unique: they are the unit of all intervals.",
-                )
-            first_seen[row_id] = row
+        if not isinstance(self.ids, Stored) and (twice := first_repeated(self.ids)):
+            raise CorpusError(
+                f"Corpus {self.name!r} has the id {self.ids[twice[0]]!r} in rows {twice[0] + 1} and {twice[1] + 1}.",
+                "Ids must be unique: they are the unit of all intervals.",
+            )
         for language, column in self.texts.items():
-            for row, text in enumerate(column):
+            for row, text in enumerate(() if isinstance(column, Stored) else column):
                 if not text.strip():
                     raise CorpusError(
                         f"Corpus {self.name!r} has no text in {language!r}, row {row + 1} (id {self.ids[row]!r}).",
@@ -80,11 +86,26 @@ class Corpus(Described):
     def languages(self) -> tuple[str, ...]:
         return tuple(self.texts)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of ids, languages and texts, the first 16 hex digits; the name and the licence do not enter."""
-        content = json.dumps([self.ids, list(self.texts.items())], ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return kept_hash([self.ids, *self.texts.values()], self.languages, self._hash)
+
+    def _hash(self) -> str:
+        """That of `json.dumps([ids, [[language, texts], ...]])`, a part at a time."""
+        digest = hashlib.sha256()
+        for part in self._as_json():
+            digest.update(part.encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()[:16]
+
+    def _as_json(self) -> Iterator[str]:
+        yield "["
+        yield from _json_list(self.ids)
+        for place, (language, column) in enumerate(self.texts.items()):
+            yield f"{',' if place else ',['}[{json.dumps(language, ensure_ascii=False)},"
+            yield from _json_list(column)
+            yield "]"
+        yield "]]"
 
     def select(self, languages: Sequence[str]) -> "Corpus":
         """The same rows in fewer languages, in the order given; raises `CorpusError` on a language it lacks."""
@@ -98,9 +119,11 @@ class Corpus(Described):
 
     def take(self, rows: Iterable[int]) -> "Corpus":
         """The rows at these positions, in this order, in every language; one taken again gets an id of its own."""
-        rows = list(rows)
-        texts = {language: tuple(column[row] for row in rows) for language, column in self.texts.items()}
-        return replace(self, ids=_told_apart([self.ids[row] for row in rows]), texts=texts)
+        rows = rows if isinstance(rows, range | np.ndarray) else list(rows)
+        texts = {language: taken(column, rows) for language, column in self.texts.items()}
+        ids = taken(self.ids, rows)
+        is_stretch = isinstance(rows, range) and rows.step == 1 and isinstance(ids, Stored)
+        return replace(self, ids=ids if is_stretch or first_repeated(ids) is None else _told_apart(ids), texts=texts)
 
     def head(self, limit: int | None = None) -> "Corpus":
         """The first rows, at most `limit` of them, or all; raises `ConfigError` for a limit below 1."""
@@ -111,33 +134,34 @@ class Corpus(Described):
         """For each row the number of the first row that shares a text with it in some language, directly or through
         other rows: rows with the same number are no independent evidence.
         """
-        first: list[int] = list(range(len(self)))
+        return tuple(self._groups().tolist())
 
-        def root(row: int) -> int:
-            while first[row] != row:
-                first[row] = row = first[first[row]]
-            return row
+    def _groups(self) -> NDArray[np.int64]:
+        """`distinct [R]`."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
 
-        for column in self.texts.values():
-            seen: dict[str, int] = {}
-            for row, text in enumerate(column):
-                earlier, later = sorted((root(seen.setdefault(text.strip(), row)), root(row)))
-                first[later] = earlier
-        return tuple(map(root, range(len(self))))
+        rows = len(self)
+        pairs = [_neighbours(column) for column in self.texts.values()]
+        first, second = (np.concatenate(ends) for ends in zip(*pairs))
+        shared = coo_array((np.ones(len(first), dtype=bool), (first, second)), shape=(rows, rows))
+        count, component = connected_components(shared, directed=False)
+        lowest = np.full(count, rows, dtype=np.int64)
+        np.minimum.at(lowest, component, np.arange(rows))
+        return lowest[component]
 
     @property
     def duplicates(self) -> int:
         """How many rows repeat a text of an earlier row."""
-        return len(self) - len(set(self.distinct))
+        return len(self) - len(np.unique(self._groups()))
 
     def split(self, share: float, seed: int = 0) -> tuple["Corpus", "Corpus"]:
         """Two disjoint parts, the first with `share` of the rows, drawn with `seed`; both keep the corpus's row order.
 
         Rows that share a text stay together, so that parts of a corpus with duplicates may be a little uneven.
         """
-        groups: dict[int, list[int]] = {}
-        for row, group in enumerate(self.distinct):
-            groups.setdefault(group, []).append(row)
+        group_of = self._groups()
+        groups = np.unique(group_of)
         first_size = round(share * len(groups))
         if not 0 < first_size < len(groups):
             raise CorpusError(
@@ -145,10 +169,31 @@ class Corpus(Described):
                 "Both parts need at least one row, and rows that share a text in some language stay together.",
                 "Leave a language out whose texts repeat." if len(groups) < len(self) else "",
             )
-        drawn = random.Random(seed).sample(list(groups.values()), first_size)
-        chosen = {row for group in drawn for row in group}
-        rest = (row for row in range(len(self)) if row not in chosen)
-        return self.take(sorted(chosen)), self.take(rest)
+        drawn = groups[random.Random(seed).sample(range(len(groups)), first_size)]
+        chosen = np.isin(group_of, drawn)
+        return self.take(np.flatnonzero(chosen)), self.take(np.flatnonzero(~chosen))
+
+
+def _neighbours(column: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of rows, one behind the other, with the same text but for white space around it; by 64 bits of hash."""
+    hashes = np.fromiter(map(hash, map(str.strip, column)), np.int64, len(column))
+    order = np.argsort(hashes, kind="stable")
+    same = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
+    return order[same], order[same + 1]
+
+
+def _held(column: Sequence[str]) -> Sequence[str]:
+    return column if isinstance(column, Stored) else tuple(column)
+
+
+def _json_list(texts: Sequence[str]) -> Iterator[str]:
+    """A list of texts as JSON, in parts."""
+    values = iter(texts)
+    start = "["
+    while part := list(islice(values, HASHED_AT_ONCE)):
+        yield start + json.dumps(part, ensure_ascii=False, separators=(",", ":"))[1:-1]
+        start = ","
+    yield "]"
 
 
 @dataclass(frozen=True, repr=False)
@@ -186,7 +231,7 @@ class Task(Described):
         return len(self.prompts)
 
     @property
-    def ids(self) -> tuple[str, ...]:
+    def ids(self) -> Sequence[str]:
         return self.prompts.ids
 
     @property
@@ -220,7 +265,7 @@ class Task(Described):
 
     def take(self, rows: Iterable[int]) -> "Task":
         """The questions at these positions, in this order, in every language."""
-        rows = list(rows)
+        rows = rows if isinstance(rows, range | np.ndarray) else list(rows)
         return self._with(part.take(rows) for part in self._parts())
 
     def head(self, limit: int | None = None) -> "Task":

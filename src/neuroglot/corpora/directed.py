@@ -50,7 +50,7 @@ class Directed:
         return self.corpus.name
 
     @property
-    def ids(self) -> tuple[str, ...]:
+    def ids(self) -> Sequence[str]:
         return self.corpus.ids
 
     @property
@@ -86,7 +86,7 @@ class Directed:
         return list(zip(texts[direction.source], texts[direction.target], strict=True))
 
     @property
-    def sides(self) -> list[tuple[str, ...]]:
+    def sides(self) -> list[Sequence[str]]:
         """The columns that are read: the source and the target of each direction."""
         texts = self.corpus.texts
         return [texts[code] for direction in self.directions for code in (direction.source, direction.target)]

@@ -1,7 +1,7 @@
 """Datasets of the Hugging Face Hub, by the `datasets` library (the extra `hub`); no code of a dataset is ever run."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -13,6 +13,7 @@ from neuroglot.corpora.columns import TextColumn
 from neuroglot.corpora.hub_folders import folders_of_configs
 from neuroglot.corpora.languages import choose, known_code
 from neuroglot.corpora.sources import Source, find_source
+from neuroglot.corpora.storing import stored_if_large
 from neuroglot.corpora.tables import ID, RawTable, columns_of, ids_of, text_column
 from neuroglot.errors import ConfigError, CorpusError
 
@@ -152,10 +153,14 @@ def _table(rows: Any, origin: str, column: str | None) -> RawTable:
     nested = column or (TRANSLATION if TRANSLATION in table.values else None)
     if nested is None:
         return table
-    cells = [cell if isinstance(cell, dict) else {} for cell in table.values[nested]]
-    keys = dict.fromkeys(chain.from_iterable(cells))
+    keys = list(dict.fromkeys(chain.from_iterable(_cells(table, nested))))
+    texts = stored_if_large(keys, ((0, *map(cell.get, keys)) for cell in _cells(table, nested))).values
     ids = {name: values for name, values in table.values.items() if name == ID}
-    return replace(table, values={**ids, **{key: [cell.get(key) for cell in cells] for key in keys}})
+    return replace(table, values={**ids, **texts})
+
+
+def _cells(table: RawTable, nested: str) -> Iterator[Mapping[str, object]]:
+    return (cell if isinstance(cell, dict) else {} for cell in table.values[nested])
 
 
 def _whole(rows: Any, origin: str) -> RawTable:

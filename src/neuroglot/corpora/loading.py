@@ -20,7 +20,7 @@ from neuroglot.corpora.languages import choose, code_or_name, known_code
 from neuroglot.corpora.shapes import READERS, is_saved, read_saved, usual
 from neuroglot.corpora.sources import LAYOUTS, PLAIN, SOURCES, Source, find_source, layout_of, unpacked_name
 from neuroglot.corpora.tables import ID, columns_of
-from neuroglot.corpora.textfiles import COMPRESSED, data_suffix, read_lines
+from neuroglot.corpora.textfiles import COMPRESSED, data_suffix, lines_of
 from neuroglot.errors import ConfigError, CorpusError
 
 PAPERS = re.compile(r"\..*|(licen[cs]e|readme|copying|notice|authors|changelog|citation)\b.*", re.IGNORECASE)
@@ -142,9 +142,10 @@ def load(
     ids), with a row for each text (`lang`, `text`), with a column `translation`, or TMX; a folder of `datasets`'
     `save_to_disk`; a known name (`mgsm`, `msvamp`, `xquad`, `flores`) or a dataset of the Hugging Face Hub: `org/name`,
     `org/name:config`, `org/name:config:split` or, where each config is a language, `org/name::split`; the same of a
-    folder in the layout of the hub's datasets. Files may be compressed (.gz, .bz2, .xz). Languages are named by codes
-    or in full. What is recognised beyond the plain layouts is logged. What is on disk goes before what has the same
-    name elsewhere, except `lab`, which is always the held-out text that is shipped with the lab model.
+    folder in the layout of the hub's datasets. Files may be compressed (.gz, .bz2, .xz, .zst). Languages are named by
+    codes or in full. What is recognised beyond the plain layouts is logged. What is on disk goes before what has the
+    same name elsewhere, except `lab`, which is always the held-out text that is shipped with the lab model. Of a file
+    of more than a million characters the texts stay on disk, in a copy in the hub's cache that is made once.
 
     The corpus is keyed by BCP-47 codes, in the order of `languages`, else sorted. `on_missing="drop"` leaves out, in
     every language, the rows that lack a text in one, and counts them in `Corpus.dropped`. `column` chooses the text
@@ -176,7 +177,7 @@ def load(
 
 def _corpus(name: str, licence: str, columns: Mapping[str, TextColumn], on_missing: OnMissing) -> Corpus:
     ids, texts, dropped = align(columns, on_missing)
-    return Corpus(name, tuple(ids), {g: tuple(t) for g, t in texts.items()}, licence, dropped)
+    return Corpus(name, ids, texts, licence, dropped)
 
 
 def read_local(
@@ -256,7 +257,7 @@ def _from_file(path: Path, languages: Sequence[str] | None, column: str | None) 
 
 def _has_header(path: Path) -> bool:
     """Whether a file that is called a text has a header of languages between tabs, as Excel's Unicode text has."""
-    names = read_lines(path)[0].split("\t")
+    names = next(lines_of(path)).split("\t")
     return len(names) > 1 and all(name.strip() == ID or code_or_name(name.strip()) for name in names)
 
 

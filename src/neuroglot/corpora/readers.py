@@ -4,19 +4,21 @@ To add a format, write a function `(path, column) -> TextColumn` that says in it
 and what to do, and name it in a record of `sources.py`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from neuroglot.corpora.columns import TextColumn, place
-from neuroglot.corpora.textfiles import parse_text_json, read_lines, read_text
+from neuroglot.corpora.storing import rows_of_file
+from neuroglot.corpora.textfiles import lines_of, parse_text_json, read_lines, read_text
 from neuroglot.errors import ConfigError, CorpusError
 
 
 def read_plain(path: Path, column: str) -> TextColumn:
     """One text a line, the same line in every file a row; there is no `column` to choose."""
-    lines = read_lines(path)
-    return TextColumn(str(path), lines, range(1, len(lines) + 1))
+    read = rows_of_file(path, "lines", lambda: chain([("text",)], enumerate(lines_of(path), 1)))
+    return TextColumn(str(path), read.values["text"], read.places)
 
 
 def read_mgsm(path: Path, column: str) -> TextColumn:
@@ -92,16 +94,16 @@ def string_field(row: Mapping[str, Any], field: str, where: str) -> str:
     """The text in one field, '' for null; raises `CorpusError` where there is no such field or no text in it."""
     if field not in row:
         raise CorpusError(f"{where} has no field {field!r}.", f"It has {', '.join(map(repr, row)) or 'none'}.")
-    return string(row[field], field, where)
+    return string(row[field], field, lambda: where)
 
 
-def string(value: object, field: str, where: str) -> str:
-    """The value, '' for null; raises `CorpusError` where it is not text."""
+def string(value: object, field: str, where: Callable[[], str]) -> str:
+    """The value, '' for null; raises `CorpusError` with the place (`where`) of one that is not text."""
     if value is None:
         return ""
     if not isinstance(value, str):
         raise CorpusError(
-            f"{where}: {field!r} is {str(value)[:40]!r}, a value of type {type(value).__name__}.",
+            f"{where()}: {field!r} is {str(value)[:40]!r}, a value of type {type(value).__name__}.",
             "Expected is text in every language's column.",
             "Write it as text, or leave the column out with --languages (languages=[...]).",
         )

@@ -10,12 +10,14 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 from neuroglot.corpora.languages import code_or_name
-from neuroglot.corpora.tables import ID, TABLES, RawTable
-from neuroglot.corpora.textfiles import parse_text_json, read_bytes, read_text
+from neuroglot.corpora.storing import stored_if_large
+from neuroglot.corpora.tables import ID, TABLES, RawTable, rows_of_batches
+from neuroglot.corpora.textfiles import parse_text_json, read_bytes, read_text, size_of
 from neuroglot.errors import CorpusError
 
 # Columns that tables have beside texts; by these names only, because another one may be a language that is misspelt.
@@ -45,16 +47,22 @@ def _nested(table: RawTable) -> RawTable:
     nested = [name for name, column in table.values.items() if _all_mappings(column)]
     if len(nested) != 1 or any(code_or_name(name) for name in table.values if name not in nested and name != ID):
         return table
-    rows: list[Mapping[str, object]] = list(table.values[nested[0]])  # type: ignore[arg-type]  # looked at above
-    names = dict.fromkeys(name for row in rows for name in row)
-    kept = {name: column for name, column in table.values.items() if name == ID}
     _log.info("%s: the texts stand in the column %r, by language", table.origin, nested[0])
-    return replace(table, values=kept | {name: [row.get(name) for row in rows] for name in names})
+    return unnested(table, nested[0])
+
+
+def unnested(table: RawTable, nested: str) -> RawTable:
+    """A column a key of a column of mappings, and the ids."""
+    rows: Iterable[Mapping[str, object]] = table.values[nested]  # type: ignore[assignment]  # looked at above
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    values = stored_if_large(names, ((0, *map(row.get, names)) for row in rows)).values
+    kept = {name: column for name, column in table.values.items() if name == ID}
+    return replace(table, values={**kept, **values})
 
 
 def _all_mappings(column: Iterable[object]) -> bool:
-    values = list(column)
-    return bool(values) and all(isinstance(value, Mapping) for value in values)
+    values = iter(column)
+    return isinstance(next(values, None), Mapping) and all(isinstance(value, Mapping) for value in values)
 
 
 def _without_index(table: RawTable) -> RawTable:
@@ -62,8 +70,7 @@ def _without_index(table: RawTable) -> RawTable:
     first = next(iter(table.values), None)
     if first not in ("", "Unnamed: 0", "__index_level_0__"):
         return table
-    numbers = [str(value) for value in table.values[first]]
-    if numbers != [str(number) for number in range(len(numbers))]:
+    if not all(str(value) == str(number) for number, value in enumerate(table.values[first])):
         return table
     _log.info("%s: the first column numbers the rows", table.origin)
     return replace(table, values={name: column for name, column in table.values.items() if name != first})
@@ -79,10 +86,10 @@ def _long(table: RawTable) -> RawTable:
     if language is None or text is None or len(table.values) > (3 if row_id else 2):
         return table
     by_language: dict[str, dict[str, object]] = {}
-    ids = table.values[row_id] if row_id else None
+    ids = list(map(str, table.values[row_id])) if row_id else None
     for place, (tag, content) in enumerate(zip(table.values[language], table.values[text])):
         column = by_language.setdefault(str(tag), {})
-        key = str(list(ids)[place]) if isinstance(ids, Sequence) else str(len(column) + 1)
+        key = ids[place] if ids is not None else str(len(column) + 1)
         if key in column:
             raise CorpusError(
                 f"{table.origin}, row {place + 1}: {tag!r} has the id {key!r} twice.",
@@ -181,7 +188,7 @@ def is_saved(folder: Path) -> bool:
 
 
 def read_saved(folder: Path) -> RawTable:
-    """What `save_to_disk` of `datasets` wrote, read by polars; of several splits one has to be named by its folder."""
+    """What `save_to_disk` of `datasets` wrote; of several splits one has to be named by its folder."""
     if (folder / SPLITS).is_file():
         splits = _stored(folder / SPLITS).get("splits")
         if not isinstance(splits, list) or len(splits) != 1 or not isinstance(splits[0], str) or "/" in splits[0]:
@@ -190,17 +197,34 @@ def read_saved(folder: Path) -> RawTable:
                 f"{folder} holds the splits {named}.", "Expected one.", f"Give its folder, such as {folder}/train."
             )
         folder = folder / splits[0]
-    import polars
-
     listed = _stored(folder / SAVED).get("_data_files")
     names = [str(entry.get("filename")) for entry in listed] if isinstance(listed, list) else []
     if not names or any(Path(name).name != name for name in names):
         raise CorpusError(f"{folder / SAVED} names no data files.", "Expected what datasets' save_to_disk writes.")
+    rows = _saved_rows(folder, names)
+    read = stored_if_large(next(rows), rows)
+    return RawTable(str(folder), read.values, read.places)
+
+
+def _saved_rows(folder: Path, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The names of the columns, then the rows, a batch of an Arrow file at a time."""
+    import pyarrow
+    from pyarrow import ipc
+
     try:
-        frame = polars.concat([polars.read_ipc_stream(folder / name) for name in names])
-    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError, ValueError) as error:
+        number = 0
+        for place, name in enumerate(names):
+            with pyarrow.OSFile(str(folder / name)) as source:
+                stream = ipc.open_stream(source)
+                if not place:
+                    yield tuple(stream.schema.names)
+                for row in rows_of_batches(stream, folder / name, size_of(folder / name)):
+                    number += 1
+                    yield number, *row[1:]
+    except CorpusError:
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise CorpusError(f"{folder} cannot be read: {error}.", "Expected whole Arrow files.") from error
-    return RawTable(str(folder), frame.to_dict(as_series=True), range(1, frame.height + 1))
 
 
 def _stored(path: Path) -> dict[str, object]:

@@ -14,6 +14,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.languages import known_code
 from neuroglot.errors import ConfigError, CorpusError
@@ -168,11 +171,29 @@ def suspicions(texts: Mapping[str, Sequence[str]]) -> dict[str, list[tuple[str, 
     A text that two languages share is counted in the one it is not written in, which nobody knows: by convention all
     but English, or all but the first language if English is not there.
     """
-    base = "en" if "en" in texts else next(iter(texts), "")
+    base = _base(texts)
     return {
-        language: [kinds_of(text, Context(language, texts[base][row], base)) for row, text in enumerate(column)]
+        language: [kinds_of(text, Context(language, source, base)) for source, text in zip(texts[base], column)]
         for language, column in texts.items()
     }
+
+
+def counted_suspicions(texts: Mapping[str, Sequence[str]]) -> tuple[dict[str, dict[str, int]], NDArray[np.bool_]]:
+    """How many texts of each language are of each kind, and which rows have none, by the rule of `suspicions`."""
+    base, counts = _base(texts), {}
+    sound = np.ones(len(texts[base]) if texts else 0, dtype=bool)
+    for language, column in texts.items():
+        counter: Counter[str] = Counter()
+        for row, (source, text) in enumerate(zip(texts[base], column)):
+            if kinds := kinds_of(text, Context(language, source, base)):
+                sound[row] = False
+                counter.update(kinds)
+        counts[language] = dict(counter)
+    return {language: count for language, count in counts.items() if count}, sound
+
+
+def _base(texts: Mapping[str, Sequence[str]]) -> str:
+    return "en" if "en" in texts else next(iter(texts), "")
 
 
 def counts_by_kind(kinds: Mapping[str, Sequence[tuple[str, ...]]]) -> dict[str, dict[str, int]]:
@@ -196,13 +217,15 @@ def sifted(data: _Data, choice: Suspicious = "keep") -> _Data:
     choice.
     """
     require_choice(choice)
-    kinds = {} if choice == "keep" else suspicions(_asked(data).texts)
-    sound = [row for row in range(len(data)) if not any(column[row] for column in kinds.values())]
+    if choice == "keep":
+        return data
+    counts, is_sound = counted_suspicions(_asked(data).texts)
+    sound = np.flatnonzero(is_sound)
     left_out = len(data) - len(sound)
     if not left_out:
         return data
-    sentences: tuple[str, ...] = said(counts_by_kind(kinds))
-    if choice == "refuse" or not sound:
+    sentences: tuple[str, ...] = said(counts)
+    if choice == "refuse" or not len(sound):
         raise CorpusError(
             f"{data.name!r} has {left_out} of {len(data)} rows that are perhaps no text. " + " ".join(sentences),
             "Expected text in every language.",

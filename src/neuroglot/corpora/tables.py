@@ -1,21 +1,33 @@
 """Readers of one file with one column a language: a file to a `RawTable`, and a table to columns by language."""
 
 import csv
-import io
-import itertools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from neuroglot.corpora.columns import TextColumn, place
 from neuroglot.corpora.languages import choose, code_or_name, known_code
 from neuroglot.corpora.readers import string
-from neuroglot.corpora.textfiles import parse_text_json, read_bytes, read_lines, read_text
+from neuroglot.corpora.stored import Stored
+from neuroglot.corpora.storing import rows_of_file, stored_if_large
+from neuroglot.corpora.textfiles import (
+    LONGEST_LINE,
+    READ_AT_ONCE,
+    lines_of,
+    parse_text_json,
+    raw_lines,
+    require_room,
+    size_of,
+)
 from neuroglot.errors import CorpusError
 
 _log = logging.getLogger(__name__)
 OTHER_SEPARATORS = (";", "\t", "|")
+ROWS_AT_ONCE = 1024  # of a Parquet file
 ID = "id"  # the column of row ids; Indonesian in a table is `ind` or `id_ID`, or is asked for by name
 
 
@@ -43,29 +55,45 @@ def columns_of(table: RawTable, languages: Sequence[str] | None) -> dict[str, Te
 
 def text_column(table: RawTable, name: str, ids: Sequence[str] | None) -> TextColumn:
     """One column's texts; raises `CorpusError` where there are no rows or a value is not text."""
-    if not table.places:
+    if not len(table.places):
         raise CorpusError(f"{table.origin} has no rows.", "Expected is at least one row under the column names.")
-    places = (place(table.origin, table.unit, number) for number in table.places)
-    texts = [string(value, name, where) for where, value in zip(places, table.values[name])]
+    values, where = table.values[name], partial(place, table.origin, table.unit)
+    if isinstance(values, Stored) and values.is_plain:
+        return TextColumn(table.origin, values, table.places, ids, unit=table.unit)
+    rows = ((number, string(value, name, partial(where, number))) for number, value in zip(table.places, values))
+    (texts,) = stored_if_large([name], rows).values.values()
     return TextColumn(table.origin, texts, table.places, ids, unit=table.unit)
 
 
-def ids_of(table: RawTable, may_be_indonesian: bool = False) -> list[str] | None:
+def ids_of(table: RawTable, may_be_indonesian: bool = False) -> Sequence[str] | None:
     """The column of row ids, None where there is none; raises `CorpusError` on what is neither text nor an integer."""
     if ID not in table.values:
         return None
-    ids = []
+    values = table.values[ID]
+    rows = _checked_ids(table, may_be_indonesian)
+    if isinstance(values, Stored) and values.is_plain:
+        deque(rows, maxlen=0)
+        return values
+    return stored_if_large([ID], rows).values[ID]
+
+
+def _checked_ids(table: RawTable, may_be_indonesian: bool) -> Iterator[tuple[int, str]]:
     for number, value in zip(table.places, table.values[ID]):
-        where = place(table.origin, table.unit, number)
+        where = partial(place, table.origin, table.unit, number)
         row_id = str(value) if type(value) is int else string(value, ID, where)
         if may_be_indonesian and len(row_id.split()) > 1:
             raise CorpusError(
-                f"{where}: the id {row_id[:40]!r} has more than one word; is the column Indonesian text?",
+                f"{where()}: the id {row_id[:40]!r} has more than one word; is the column Indonesian text?",
                 "A column 'id' holds row ids, without spaces.",
                 "Name Indonesian 'ind', or say which languages to take with --languages (languages=[...]).",
             )
-        ids.append(row_id)
-    return ids
+        yield number, row_id
+
+
+def _read(path: Path, unit: str, rows: Callable[[Path], Iterator[tuple[Any, ...]]]) -> RawTable:
+    """A table of what a reader gives: first the names of the columns, then for each row its place and its values."""
+    read = rows_of_file(path, rows.__name__, lambda: rows(path))
+    return RawTable(str(path), read.values, read.places, unit)
 
 
 def read_tsv(path: Path) -> RawTable:
@@ -74,17 +102,23 @@ def read_tsv(path: Path) -> RawTable:
     A file with fields that only a CSV writer puts so, such as pandas, is read as that writer's, and refused if it is
     not.
     """
-    rows = [line.split("\t") for line in read_lines(path)]
-    if any(_is_quoted(field) for row in rows for field in row):
-        _log.info("%s: fields are quoted as in CSV", path)
-        return _separated(path, "\t")
-    return _table(path, rows, range(1, len(rows) + 1))
+    return _read(path, "line", _tsv_rows)
 
 
 def read_literal_tsv(path: Path) -> RawTable:
     """As `read_tsv`, of a file that is known to have no quoting: what looks quoted as in CSV is text too."""
-    rows = [line.split("\t") for line in read_lines(path)]
-    return _table(path, rows, range(1, len(rows) + 1))
+    return _read(path, "line", _literal_rows)
+
+
+def _tsv_rows(path: Path) -> Iterator[tuple[Any, ...]]:
+    if any('""' in line and any(map(_is_quoted, line.split("\t"))) for line in lines_of(path)):
+        _log.info("%s: fields are quoted as in CSV", path)
+        return _under_header(path, _separated(path, "\t"))
+    return _literal_rows(path)
+
+
+def _literal_rows(path: Path) -> Iterator[tuple[Any, ...]]:
+    return _under_header(path, ((number, line.split("\t")) for number, line in enumerate(lines_of(path), 1)))
 
 
 def _is_quoted(field: str) -> bool:
@@ -99,12 +133,16 @@ def read_csv(path: Path) -> RawTable:
     Python's reader in strict mode, since polars fills a short row silently. A record that runs over several lines is
     refused where each of its lines would be a whole row as well: a stray quote would merge rows unseen.
     """
-    return _separated(path, _separator(path))
+    return _read(path, "line", _csv_rows)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[Any, ...]]:
+    return _under_header(path, _separated(path, _separator(path)))
 
 
 def _separator(path: Path) -> str:
     """The comma, unless another character divides the header into two names or more that are ids or languages."""
-    header = read_text(path).partition("\n")[0]
+    header = next(raw_lines(path)).removesuffix("\n")
     for separator in OTHER_SEPARATORS:
         names = [name.strip().strip('"') for name in header.split(separator)]
         if len(names) > 1 and all(not name or name.lower() == ID or code_or_name(name) for name in names):
@@ -113,51 +151,66 @@ def _separator(path: Path) -> str:
     return ","
 
 
-def _separated(path: Path, separator: str) -> RawTable:
-    text = read_text(path)
-    rows, starts, last = [], [], 0
-    limit = csv.field_size_limit(2**31 - 1)  # a text may be longer than the default of 128 KiB
+def _separated(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Each record with the line in which it starts."""
+    held: list[str] = []  # the lines of the record that is being read
+
+    def lines() -> Iterator[str]:
+        for line in raw_lines(path):
+            held.append(line.removesuffix("\n"))
+            yield line
+
+    reader = csv.reader(lines(), strict=True, delimiter=separator)
+    start, width = 1, 0
+    while (row := _record(path, reader, start, separator)) is not None:
+        width = width or len(row)
+        _refuse_merged(path, held, start, width, separator)
+        yield start, row
+        start = reader.line_num + 1
+        held.clear()
+
+
+def _record(path: Path, reader: Any, start: int, separator: str) -> list[str] | None:
+    """The next record, None behind the last."""
+    limit = csv.field_size_limit(LONGEST_LINE)  # a text may be longer than the default of 128 KiB
     try:
-        reader = csv.reader(io.StringIO(text, newline="\n"), strict=True, delimiter=separator)
-        for row in reader:
-            rows.append(row)
-            starts.append(last + 1)
-            last = reader.line_num
+        record: list[str] | None = next(reader, None)
     except csv.Error as error:
         raise CorpusError(
-            f"{path}:{last + 1}: the record that starts here is not CSV: {error}.",
+            f"{path}:{start}: the record that starts here is not CSV: {error}.",
             f'Expected fields between {separator!r}; that, a quote (as "") or a newline stands in a field in "...".',
             "Mend the quoting, or write the file as .jsonl or .parquet.",
         ) from None
     finally:
         csv.field_size_limit(limit)
-    _refuse_merged(path, text.split("\n"), starts, last, len(rows[0]) if rows else 0, separator)
-    return _table(path, rows, starts)
+    return record
 
 
-def _refuse_merged(path: Path, lines: list[str], starts: list[int], last: int, width: int, separator: str) -> None:
-    for start, end in itertools.pairwise([*starts, last + 1]):
-        fields = [line.split(separator) for line in lines[start - 1 : end - 1]]
-        if len(fields) > 1 and all(len(row) == width and all(map(str.strip, row)) for row in fields):
-            raise CorpusError(
-                f"{path}:{start}: a quote opens here and closes in line {end - 1}, yet each line has {width} fields.",
-                "They may be one row or several.",
-                'Write a quote inside a field as "" in a quoted field, or write the file as .jsonl or .parquet.',
-            )
+def _refuse_merged(path: Path, lines: list[str], start: int, width: int, separator: str) -> None:
+    if len(lines) < 2:
+        return
+    fields = [line.split(separator) for line in lines]
+    if all(len(row) == width and all(map(str.strip, row)) for row in fields):
+        raise CorpusError(
+            f"{path}:{start}: a quote opens here and closes in line {start + len(lines) - 1}, yet each line has "
+            f"{width} fields.",
+            "They may be one row or several.",
+            'Write a quote inside a field as "" in a quoted field, or write the file as .jsonl or .parquet.',
+        )
 
 
-def _table(path: Path, rows: list[list[str]], places: Sequence[int]) -> RawTable:
+def _under_header(path: Path, records: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[Any, ...]]:
     """Rows of one width under a header of distinct names."""
-    header = [name.strip() for name in rows[0]]
-    for row, number in zip(rows, places):
+    header = [name.strip() for name in next(records)[1]]
+    yield tuple(_distinct(header, path))
+    for number, row in records:
         if len(row) != len(header):
             raise CorpusError(
                 f"{path}:{number} has {len(row)} fields.",
                 f"The header has {len(header)}: {', '.join(header)[:200]}.",
                 "Mend the line: each row needs as many fields as the header.",
             )
-    values = {name: [row[k] for row in rows[1:]] for k, name in enumerate(_distinct(header, path))}
-    return RawTable(str(path), values, places[1:], unit="line")
+        yield number, *row
 
 
 def _distinct(names: Sequence[str], path: Path) -> Sequence[str]:
@@ -169,38 +222,83 @@ def _distinct(names: Sequence[str], path: Path) -> Sequence[str]:
 
 def read_jsonl(path: Path) -> RawTable:
     """One JSON object a line, all with the fields of the first; a field that is null or left out is a missing text."""
-    rows: list[dict[str, object]] = []
-    for number, line in enumerate(read_lines(path), 1):
+    return _read(path, "line", _jsonl_rows)
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[Any, ...]]:
+    names: dict[str, None] | None = None
+    for number, line in enumerate(lines_of(path), 1):
         row = parse_text_json(line, path, number)
         if not isinstance(row, dict):
             raise CorpusError(f"{path}:{number} is a {type(row).__name__}.", "Expected is one JSON object a line.")
-        new = [name for name in row if rows and name not in rows[0]]
+        if names is None:
+            names = dict.fromkeys(row)
+            yield tuple(names)
+        new = [name for name in row if name not in names]
         if new:
             raise CorpusError(
                 f"{path}:{number} has the field {new[0]!r}, which the first line lacks.",
-                f"The first line has {', '.join(map(repr, rows[0])) or 'none'}.",
+                f"The first line has {', '.join(map(repr, names)) or 'none'}.",
                 "Give every line the same fields; null stands for a missing text.",
             )
-        rows.append(row)
-    return RawTable(
-        str(path), {name: [row.get(name) for row in rows] for name in rows[0]}, range(1, len(rows) + 1), unit="line"
-    )
+        yield number, *(row.get(name) for name in names)
 
 
 def read_parquet(path: Path) -> RawTable:
-    """A Parquet file, by polars."""
-    import polars
+    """A Parquet file, a few rows at a time."""
+    return _read(path, "row", _parquet_rows)
 
-    data = read_bytes(path)
+
+def _parquet_rows(path: Path) -> Iterator[tuple[Any, ...]]:
+    import pyarrow
+    from pyarrow import parquet
+
+    size = size_of(path)
     try:
-        frame = polars.read_parquet(io.BytesIO(data))
-    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError, ValueError) as error:
+        with path.open("rb") as source:
+            metadata = parquet.read_metadata(source)
+            leaves = [metadata.schema.column(place).path for place in range(metadata.num_columns)]
+            # Texts that repeat stay numbers of a dictionary until it is known how long they are.
+            file = parquet.ParquetFile(source, metadata=metadata, buffer_size=READ_AT_ONCE, read_dictionary=leaves)
+            yield tuple(file.schema_arrow.names)
+            _require_room_for_pages(path, metadata, size)
+            yield from rows_of_batches(file.iter_batches(ROWS_AT_ONCE, use_threads=False), path, size)
+    except CorpusError:
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise CorpusError(
             f"{path} cannot be read as Parquet: {str(error).splitlines()[0] if str(error) else type(error).__name__}.",
             "Expected is a whole Parquet file.",
             "Write it again, or check that it was copied whole.",
         ) from None
-    return RawTable(str(path), frame.to_dict(as_series=True), range(1, frame.height + 1))
+
+
+def _require_room_for_pages(path: Path, metadata: Any, size: int) -> None:
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    require_room(path, sum(group.total_byte_size for group in groups), size)
+
+
+def rows_of_batches(batches: Iterable[Any], path: Path, size: int) -> Iterator[tuple[Any, ...]]:
+    """The rows of Arrow's batches with their numbers; raises `CorpusError` if texts that repeat would fill the disk."""
+    number, unpacked = 0, 0
+    for batch in batches:
+        unpacked += sum(map(_length, batch.columns))
+        require_room(path, unpacked, size)
+        for row in zip(*(column.to_pylist() for column in batch.columns)):
+            number += 1
+            yield number, *row
+
+
+def _length(column: Any) -> int:
+    """Bytes of a column's values; of numbers of a dictionary those of the texts that they stand for."""
+    import pyarrow.compute
+
+    if pyarrow.types.is_struct(column.type):
+        return sum(map(_length, column.flatten()))
+    if not pyarrow.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    lengths = pyarrow.compute.binary_length(column.dictionary)
+    return int(pyarrow.compute.sum(lengths.take(column.indices)).as_py() or 0)
 
 
 TABLES: Mapping[str, Callable[[Path], RawTable]] = {

@@ -3,16 +3,17 @@
 import bz2
 import codecs
 import gzip
-import io
 import json
 import logging
 import lzma
 import re
 import stat
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 import yaml
 
@@ -20,45 +21,84 @@ from neuroglot.corpora.columns import place
 from neuroglot.errors import CorpusError
 from neuroglot.storage import each_once
 
-COMPRESSED: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-MOST_UNPACKED = 8 * 2**30  # bytes
+COMPRESSED: Mapping[str, Callable[[BinaryIO], Any]] = {
+    ".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": lambda file: _zstandard(file)
+}  # fmt: skip
+READ_AT_ONCE = 2**20  # bytes that are unpacked at once
+MOST_UNPACKED = 8 * 2**30  # bytes of a file that is held whole
+MOST_TIMES = 250  # as many bytes as are packed: text packs to a third, and text that repeats to a hundredth
+FREELY_UNPACKED = 64 * 2**20  # bytes to which any file may unpack
+LONGEST_LINE = 2**26  # characters
+_Part = TypeVar("_Part", str, bytes)
 _log = logging.getLogger(__name__)
 
 
-def read_bytes(path: Path) -> bytes:
-    """What a regular file holds; raises `CorpusError` where it is none, cannot be read, or is empty."""
+def blocks_of(path: Path) -> Iterator[bytes]:
+    """What a regular file holds, unpacked if it is compressed, in blocks.
+
+    Raises `CorpusError` if it is none, cannot be read, is empty or damaged, or unpacks to far more than its size.
+    """
+    suffix, size = path.suffix.lower(), 0
+    packed = size_of(path)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise CorpusError(f"{path} is a folder or a special file.", "Expected is a regular file.")
-        data = path.read_bytes()
+        with path.open("rb") as file, COMPRESSED.get(suffix, nullcontext)(file) as stream:
+            while block := stream.read(READ_AT_ONCE):
+                size += len(block)
+                require_room(path, size, packed)
+                yield block
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        if suffix in COMPRESSED:
+            raise CorpusError(f"{path} cannot be unpacked: {error}.", f"Expected a whole {suffix} file.") from error
+        raise CorpusError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    if not size:
+        raise CorpusError(f"{path} holds nothing.", "Expected at least one row.", "Fill it or remove it.")
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a regular file; raises `CorpusError` if it is none or is empty."""
+    try:
+        status = path.stat()
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if not data:
+    if not stat.S_ISREG(status.st_mode):
+        raise CorpusError(f"{path} is a folder or a special file.", "Expected is a regular file.")
+    if not status.st_size:
         raise CorpusError(f"{path} is empty.", "Expected is at least one row.", "Fill it or remove it.")
-    return unpacked(path, data)
+    return status.st_size
 
 
-def unpacked(path: Path, data: bytes) -> bytes:
-    """The content of a compressed file (.gz, .bz2, .xz), of others the bytes as they are.
+def _zstandard(file: BinaryIO) -> Any:
+    import pyarrow
 
-    Raises `CorpusError` where it is damaged, or would fill the memory.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in COMPRESSED:
-        return data
-    try:
-        with COMPRESSED[suffix](io.BytesIO(data)) as stream:
-            content: bytes = stream.read(MOST_UNPACKED + 1)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise CorpusError(f"{path} cannot be unpacked: {error}.", f"Expected a whole {suffix} file.") from error
-    if len(content) > MOST_UNPACKED:
+    return pyarrow.CompressedInputStream(file, "zstd")
+
+
+def require_room(path: Path, unpacked: int, packed: int) -> None:
+    """Raise `CorpusError` if a file unpacks to so much more than its size that it is a trap rather than text."""
+    if unpacked > max(FREELY_UNPACKED, MOST_TIMES * packed):
         raise CorpusError(
-            f"{path} unpacks to more than {MOST_UNPACKED // 2**30} GiB.", "Expected a corpus that fits into memory.",
-            "Unpack it and give a part, or write it as Parquet.",
-        )  # fmt: skip
-    if not content:
-        raise CorpusError(f"{path} holds nothing.", "Expected at least one row.", "Fill it or remove it.")
-    return content
+            f"{path} has {packed:,} bytes and unpacks to {unpacked:,} or more, {unpacked // packed:,} times as many.",
+            f"Expected at most {MOST_TIMES} times as many, or {FREELY_UNPACKED // 2**20} MiB.",
+            "Unpack it yourself, if it is the text that you mean.",
+        )
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a file holds as a whole; raises `CorpusError` as `blocks_of`, and if it would fill the memory."""
+    return b"".join(_fitting(path, blocks_of(path)))
+
+
+def _fitting(path: Path, parts: Iterable[_Part]) -> Iterator[_Part]:
+    size = 0
+    for part in parts:
+        size += len(part)
+        if size > MOST_UNPACKED:
+            raise CorpusError(
+                f"{path} unpacks to more than {MOST_UNPACKED // 2**30} GiB.",
+                "Expected a file of this format that fits into memory.",
+                "Give a part of it, or write it as TSV, JSON lines or Parquet.",
+            )
+        yield part
 
 
 def data_suffix(path: Path) -> str:
@@ -68,61 +108,89 @@ def data_suffix(path: Path) -> str:
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 file, or a UTF-16 one that says so by its byte order mark; marks are left out.
+    """A whole file as text; raises `CorpusError` as `texts_of`, and if it would fill the memory."""
+    return "".join(_fitting(path, texts_of(path)))
 
-    Raises `CorpusError` with line and byte where it is neither.
+
+def texts_of(path: Path) -> Iterator[str]:
+    """The text of a UTF-8 file, or of a UTF-16 one that says so by its byte order mark, in parts; marks are left out.
+
+    Raises `CorpusError` with line and byte where it is neither, and as `blocks_of`.
     """
-    data = read_bytes(path)
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _from_utf16(path, data)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # `utf-8-sig` counts from behind the mark, the user's hex editor does not
-        offset = error.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
-        raise CorpusError(
-            f"{_at(path, data, offset)}: byte 0x{data[offset]:02x} at offset {offset} of the file is not UTF-8.",
-            "Expected is UTF-8 text.",
-            "Save the file as UTF-8, for instance with iconv -t UTF-8.",
-        ) from None
-    if b"\0" in data:
-        where = _at(path, data, data.index(b"\0"))
-        raise CorpusError(f"{where}: the line holds a NUL byte.", "Expected is UTF-8 text.", "Remove it.")
-    if not text:
+    blocks = blocks_of(path)
+    first = next(blocks)
+    encoding = "utf-16" if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    if encoding == "utf-16":
+        _log.info("%s is read as UTF-16, as its first bytes say", path)
+    decoder = codecs.getincrementaldecoder(encoding)()
+    content = first.removeprefix(codecs.BOM_UTF8)
+    read, lines, is_empty = len(first) - len(content), 1, True
+    for block in chain([content], blocks, [None]):
+        start = read - len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(block or b"", final=block is None)
+        except UnicodeDecodeError as error:
+            raise _undecodable(path, encoding, error, start, lines) from None
+        if "\0" in text:
+            where = place(str(path), "line", lines + text.count("\n", 0, text.index("\0")))
+            raise CorpusError(f"{where}: the line holds a NUL byte.", "Expected is UTF-8 text.", "Remove it.")
+        read, lines, is_empty = read + len(block or b""), lines + text.count("\n"), is_empty and not text
+        yield text
+    if is_empty:
         raise CorpusError(f"{path} is empty.", "Expected is at least one row.", "Fill it or remove it.")
-    return text
 
 
-def _from_utf16(path: Path, data: bytes) -> str:
-    try:
-        text = data.decode("utf-16")
-    except UnicodeDecodeError as error:
-        raise CorpusError(
-            f"{path} begins as UTF-16, and the bytes at offset {error.start} are none.", "Expected UTF-8 or UTF-16.",
+def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError, start: int, line: int) -> CorpusError:
+    """The error of bytes that are no text, of which the first are at the offset `start`, in this line."""
+    offset, where = start + error.start, place(str(path), "line", line + error.object.count(b"\n", 0, error.start))
+    if encoding == "utf-16":
+        return CorpusError(
+            f"{path} begins as UTF-16, and the bytes at offset {offset} are none.", "Expected UTF-8 or UTF-16.",
             "Save the file as UTF-8.",
-        ) from None  # fmt: skip
-    if not text.strip():
-        raise CorpusError(f"{path} is empty.", "Expected is at least one row.", "Fill it or remove it.")
-    _log.info("%s is read as UTF-16, as its first bytes say", path)
-    return text
+        )  # fmt: skip
+    return CorpusError(
+        f"{where}: byte 0x{error.object[error.start]:02x} at offset {offset} of the file is not UTF-8.",
+        "Expected is UTF-8 text.",
+        "Save the file as UTF-8, for instance with iconv -t UTF-8.",
+    )
 
 
-def read_lines(path: Path) -> list[str]:
+def raw_lines(path: Path) -> Iterator[str]:
+    r"""The lines of a file as they are, each with its `\n`; raises `CorpusError` as `texts_of`, and on one too long."""
+    rest, number = "", 1
+    for text in texts_of(path):
+        *whole, rest = (rest + text).split("\n")
+        yield from (f"{line}\n" for line in whole)
+        number += len(whole)
+        if len(rest) > LONGEST_LINE:
+            raise CorpusError(
+                f"{path}:{number}: the line has more than {LONGEST_LINE:,} characters.", "Expected a text a line.",
+                "Break it into lines, one a row.",
+            )  # fmt: skip
+    if rest:
+        yield rest
+
+
+def lines_of(path: Path) -> Iterator[str]:
     r"""The lines of a UTF-8 file, ended by `\n` or `\r\n` and by nothing else.
 
     `str.splitlines` would also split at U+2028 and others, which stand inside real sentences, and so misalign the rows.
-    Raises `CorpusError` as `read_text`, and on a carriage return inside a line, at which some tools do split.
+    Raises `CorpusError` as `raw_lines`, and on a carriage return inside a line, at which some tools do split.
     """
-    lines = read_text(path).removesuffix("\n").split("\n")
-    lines = [line.removesuffix("\r") for line in lines]
-    for number, line in enumerate(lines, 1):
+    for number, raw in enumerate(raw_lines(path), 1):
+        line = raw.removesuffix("\n").removesuffix("\r")
         if "\r" in line:
             raise CorpusError(
                 f"{path}:{number}: a carriage return stands inside the line.",
                 r"Lines end in \n or \r\n.",
                 "Replace it by a space, or by a newline where it was meant as one.",
             )
-    return lines
+        yield line
+
+
+def read_lines(path: Path) -> list[str]:
+    """All of `lines_of`."""
+    return list(lines_of(path))
 
 
 def parse_text_json(text: str, path: Path, first_line: int = 1) -> object:
@@ -134,10 +202,6 @@ def parse_text_json(text: str, path: Path, first_line: int = 1) -> object:
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond what Python takes
         where, problem = place(str(path), "line", first_line), str(error).split(";")[0]
     raise CorpusError(f"{where}: this is not JSON: {problem}.", "Expected is valid JSON.", "Mend the line or the file.")
-
-
-def _at(path: Path, data: bytes, offset: int) -> str:
-    return place(str(path), "line", data.count(b"\n", 0, offset) + 1)
 
 
 class _Strict(yaml.SafeLoader):

@@ -14,7 +14,7 @@ from neuroglot.activity.passes import automatic_token_budget
 from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording
 from neuroglot.corpora.corpus import Task
-from neuroglot.corpora.seen import SameRows, rows_selected_on, text_hashes, told_rows
+from neuroglot.corpora.seen import SameRows, rows_selected_on, sorted_hashes, told_rows
 from neuroglot.errors import ConfigError
 from neuroglot.experiments.deactivation_scoring import (
     OffTokens,
@@ -198,7 +198,7 @@ def _chosen(plan: Plan, task: Task, counted_on: Task | None) -> list[Choice]:
             f"Categories were to be counted in {', '.join(counted_on.languages)}.",
             f"Expected the languages that are asked, {', '.join(task.languages)}.",
         )
-    return [Choice(Signature(), torch.tensor(sorted(text_hashes(counted_on or task)), dtype=torch.int64))]
+    return [Choice(Signature(), torch.from_numpy(sorted_hashes(counted_on or task)))]
 
 
 def _told_counted(counted_on: Task | None, rows: int) -> Signature:

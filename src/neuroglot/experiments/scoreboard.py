@@ -6,12 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording, Statistic
 from neuroglot.activity.text_means import Quantity, record_text_means
 from neuroglot.attribution.gradients import gradient_times_activation
 from neuroglot.corpora.directed import Parallel
-from neuroglot.corpora.seen import SameRows, text_hashes
+from neuroglot.corpora.seen import SameRows, sorted_hashes
 from neuroglot.errors import ConfigError
 from neuroglot.experiments.evaluation import ablation_matrix
 from neuroglot.metrics.ablation import AblationMatrix
@@ -66,7 +68,7 @@ def gather(
         found["gradients"] = gradient_times_activation(view, tokenizer, corpus, kept=kept.below("gradients"))
         found.setdefault("signature", _of_gradients(view, tokenizer, corpus))
     signature = found.pop("signature", None) or found["activity"].signature
-    return Evidence(view.layout, corpus.languages, signature, read=frozenset(text_hashes(corpus)), **found)
+    return Evidence(view.layout, corpus.languages, signature, read=torch.from_numpy(sorted_hashes(corpus)), **found)
 
 
 def needed_by(selectors: Sequence[Any]) -> tuple[Needs, ...]:

@@ -131,7 +131,8 @@ def score_translations(
     references = corpus.take(rows[row_id] for row_id in translations.ids)
     scores = {}
     for direction, column in translations.texts.items():
-        texts = Texts(column, (references.texts[direction.target],), references.texts[direction.source])
+        source, reference = (tuple(references.texts[code]) for code in (direction.source, direction.target))
+        texts = Texts(column, (reference,), source)
         beside = None if baseline is None else _of_rows(baseline, direction, translations.ids)
         scores[direction] = score_texts(texts, metrics, TextOptions(language=direction.target), beside)
     return scores

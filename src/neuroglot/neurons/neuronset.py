@@ -176,9 +176,10 @@ class NeuronSet(Shown):
         provenance = Signature.of(combined=f"({self.signature}) {sign} ({other.signature})")
         return NeuronSet(self.layout, members, provenance, read)
 
-    def selected_on(self, texts: Iterable[int]) -> NeuronSet:
+    def selected_on(self, texts: Iterable[int] | Tensor) -> NeuronSet:
         """The same set, which remembers the hashes of the texts that it was selected on (`corpora.text_hashes`)."""
-        return replace(self, read=torch.tensor(sorted(texts), dtype=torch.int64))
+        read = texts if isinstance(texts, Tensor) else torch.tensor(sorted(texts), dtype=torch.int64)
+        return replace(self, read=read)
 
     def save(self, path: Path | str) -> Path:
         """Write one safetensors file with a JSON header; members are stored as ascending flat indices (int64)."""

@@ -168,13 +168,15 @@ class Analyze(OnModel, OnParallel, OnNeurons, Controlled):
         return tuple(task.select(rows.languages) for task in lab.tasks())
 
     def _selected(self, inputs: AnalyzeInputs, activity: Activity, top_share: Share) -> dict[str, NeuronSet]:
-        from neuroglot.corpora.seen import text_hashes
+        import torch
+
+        from neuroglot.corpora.seen import sorted_hashes
         from neuroglot.neurons import by_entropy
 
         sets = by_entropy(
             activity, top_share=top_share, filter_quantile=self.filter_quantile, owner_quantile=self.owner_quantile
         )
-        read = text_hashes(inputs.selection_rows)
+        read = torch.from_numpy(sorted_hashes(inputs.selection_rows))
         return {language: neurons.selected_on(read) for language, neurons in sets.items()}
 
     def _ablated(

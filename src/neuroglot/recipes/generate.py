@@ -182,6 +182,7 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded, Proving):
                 kept=run.kept("batches"),
             )  # fmt: skip
         rows = {row_id: row for row, row_id in enumerate(prompts.ids)}
-        answered = prompts.take(rows[row_id] for row_id in generation.ids).texts
+        part = prompts.take(rows[row_id] for row_id in generation.ids)
+        answered = {language: tuple(column) for language, column in part.texts.items()}
         signature = generation.signature | self._chat_signature | told_rows(inputs.seen)
         return GeneratedTexts(generation.ids, generation.texts, answered, signature)

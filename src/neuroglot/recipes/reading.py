@@ -76,12 +76,12 @@ def read_task(options: Asked, corpus: str, name: str | None, languages: tuple[st
 
 def note_data(identity: Identity, data: Corpus | Task | ParallelInputs, what: str = "data") -> None:
     """Note in the run's identity which rows were read, and for its report which of them are perhaps no text."""
-    from neuroglot.corpora.suspicion import counts_by_kind, said, suspicions
+    from neuroglot.corpora.suspicion import counted_suspicions, said
     from neuroglot.signature import Signature
 
     identity.note(what, Signature.of(name=data.name, hash=data.hash, rows=len(data)))
     for texts, remarks in _text_columns(data):
-        identity.remarks += [*remarks, *said(counts_by_kind(suspicions(texts)))]
+        identity.remarks += [*remarks, *said(counted_suspicions(texts)[0])]
 
 
 def _text_columns(data: Corpus | Task | ParallelInputs) -> list[tuple[Mapping[str, Sequence[str]], tuple[str, ...]]]:

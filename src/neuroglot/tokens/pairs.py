@@ -25,7 +25,7 @@ from neuroglot.signature import Signature
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch, pad
 from neuroglot.tokens.examples import IGNORED, LONG, Examples, examples
 from neuroglot.tokens.language_tokens import Convention, Tags, end_token, require_convention
-from neuroglot.tokens.tokenizing import Text, context_limit
+from neuroglot.tokens.tokenizing import Text, context_limit, token_ids_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -38,12 +38,14 @@ class Pair(Text):
     Beside an encoder, `token_ids` is what the encoder reads and `target_ids` what is to be answered. `target_special`
     marks what stands around the translation, and `target_scored` what is asked for: all but tokens that name a
     language, which the decoder is given, so that the end token is asked for too. A decoder alone reads both as one text
-    in `token_ids`, whose translation is `scored`, and `target_ids` is empty.
+    in `token_ids`, whose translation is `scored`, and `target_ids` is empty; `source_ids` is then the source without
+    the prompt around it.
     """
 
     target_ids: tuple[int, ...] = ()
     target_special: tuple[bool, ...] = ()
     target_scored: tuple[bool, ...] = ()
+    source_ids: tuple[int, ...] = ()
 
     @property
     def asked(self) -> list[int]:
@@ -53,9 +55,10 @@ class Pair(Text):
 
     @property
     def sides(self) -> tuple[list[int], ...]:
-        """What is answered, and what is read."""
+        """What is answered, and what is read; of a decoder's prompt only the source, however long the prompt is."""
         marked = zip(self.token_ids, self.special, self.scored)
-        return self.asked, [token for token, is_added, is_asked in marked if not is_added and not is_asked]
+        read = [token for token, is_added, is_asked in marked if not is_added and not is_asked]
+        return self.asked, list(self.source_ids) or read
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +122,7 @@ def encode_pairs(
     limit = context_limit(tokenizer, text_config(view.model))
     if view.family.predicts_next:
         encoded = _as_one_text(tokenizer, corpus, chosen, limit)
-        pairs = tuple(Pair(**vars(text)) for text in encoded.texts)
+        pairs = tuple(_with_sources(tokenizer, corpus, chosen, encoded))
         kept, reasons = encoded.kept, encoded.dropped
     else:
         convention = require_convention(view, tokenizer, tags)
@@ -188,6 +191,18 @@ def _as_one_text(
     ]
     items = [item for row in zip(*columns, strict=True) for item in row]
     return examples(tokenizer, items, end="eos", max_tokens=limit, row_size=len(directions))
+
+
+def _with_sources(
+    tokenizer: PreTrainedTokenizerBase, corpus: Corpus, directions: Sequence[Direction], encoded: Examples
+) -> Iterator[Pair]:
+    columns = {
+        source: token_ids_of(tokenizer, corpus.texts[source], special_tokens=False)["input_ids"]
+        for source in {direction.source for direction in directions}
+    }
+    for text in encoded.texts:
+        column = columns[directions[text.language].source]
+        yield Pair(**vars(text), source_ids=tuple(column[encoded.kept[text.row]]))
 
 
 def pad_pairs(pairs: Sequence[Pair], pad_id: int, count_padding: bool = False) -> PairBatch:

@@ -85,12 +85,13 @@ class Reading:
         return len(self.corpus.languages) if self.order == "row" else 1
 
     @property
-    def rows(self) -> list[int]:
+    def rows(self) -> Sequence[int]:
         """The rows that were read, once all were; raises `CorpusError` where none was."""
         left_out = set(self.dropped)
         if len(left_out) == len(self.corpus):
             raise nothing_fits(self.corpus.name, self.max_tokens)
-        return [row for row in range(len(self.corpus)) if row not in left_out]
+        rows = range(len(self.corpus))
+        return [row for row in rows if row not in left_out] if left_out else rows
 
     def __iter__(self) -> Iterator[Batch]:
         self.dropped.clear()

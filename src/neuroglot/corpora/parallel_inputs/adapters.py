@@ -36,12 +36,12 @@ def from_corpora(
         )
     if (target is not None or wordings) and len(fields) > 1:
         raise CorpusError(f"There are the fields {', '.join(fields)}.", "A target or wordings need one field only.")
-    columns = {f: dict(corpus.texts) for f, corpus in fields.items()}
+    columns = {f: {g: tuple(texts) for g, texts in corpus.texts.items()} for f, corpus in fields.items()}
     given = references.select([original]).texts[original] if isinstance(references, Corpus) else references
     if target is not None:
         given = _taken(columns, language_code(target), original)
     for name, corpus in (wordings or {}).items():
-        next(iter(columns.values())).update({f"{g}#{name}": texts for g, texts in corpus.texts.items()})
+        next(iter(columns.values())).update({f"{g}#{name}": tuple(texts) for g, texts in corpus.texts.items()})
     if given is not None and len(given) != len(first):
         raise CorpusError(
             f"{first.name!r} has {len(first)} rows and {len(given)} references.", "Expected is one a row."

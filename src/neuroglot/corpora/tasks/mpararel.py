@@ -9,6 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from neuroglot.corpora.columns import OnMissing, TextColumn, place
@@ -198,7 +199,7 @@ def _values(table: RawTable, name: str) -> list[object]:
 
 def _texts(table: RawTable, name: str) -> list[str]:
     places = (place(table.origin, table.unit, number) for number in table.places)
-    return [string(value, name, where) for where, value in zip(places, _values(table, name))]
+    return [string(value, name, partial(str, where)) for where, value in zip(places, _values(table, name))]
 
 
 DISAGREE = "the languages name different facts"

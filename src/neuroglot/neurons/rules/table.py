@@ -12,6 +12,7 @@ from torch import Tensor
 
 from neuroglot.activity.activity import Activity
 from neuroglot.errors import ConfigError
+from neuroglot.headers import NOTHING_READ
 from neuroglot.layout import Layout
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.rules.common import EACH, TOGETHER, require_share
@@ -51,13 +52,12 @@ class Evidence:
     responses: Tensor | None = None
     importance: Tensor | None = None
     gradients: Tensor | None = None
-    read: frozenset[int] = frozenset()
+    read: Tensor = NOTHING_READ
 
     @classmethod
     def recorded(cls, activity: Activity) -> Evidence:
         """The evidence that an activity is, for the selectors that need no more."""
-        read = frozenset(activity.read.tolist())
-        return cls(activity.layout, activity.languages, activity.signature, activity=activity, read=read)
+        return cls(activity.layout, activity.languages, activity.signature, activity=activity, read=activity.read)
 
 
 @dataclass(frozen=True)
