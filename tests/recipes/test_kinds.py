@@ -10,6 +10,8 @@ from neuroglot import Activity, NeuronSet, Recording, ablation_matrix, evaluate,
 from neuroglot.corpora import Corpus, Directed, load, text_hashes
 from neuroglot.errors import ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.experiments.evaluation import control_seed
+from neuroglot.experiments.quality import quality_matrices
+from neuroglot.generation.decoding import Decoding
 from neuroglot.interventions import steering, switch_off
 from neuroglot.interventions.steering import Steering
 from neuroglot.metrics import NatsPerToken
@@ -23,6 +25,7 @@ from neuroglot.recipes.scoreboard import Scoreboard
 from neuroglot.recipes.select import Select
 from neuroglot.recipes.sharing import Sharing
 from neuroglot.recipes.steer import Steer
+from neuroglot.runs.identity import Identity
 from tests.families import tiny_model
 from tests.recipes.every import stand_in
 from tests.specialization import making
@@ -143,6 +146,46 @@ def test_other_models_that_translate_are_read_in_directions_too(model: str) -> N
     assert report.headline["languages"] == ["en-de", "de-en"]
     sharing = Sharing(**{**options, "corpus": ("pairs",)}).run()
     assert sharing.results[0].languages == ("en-de", "de-en")
+
+
+def test_quality_beside_the_loss_is_that_of_whole_translations() -> None:
+    Select(**ON_PAIRS, selector="magnitude", count=7, part="selection").run("sets")
+    sets = {path.stem: NeuronSet.load(path) for path in sorted(Path("sets").glob("*.safetensors"))}
+    ablate = {**ON_PAIRS, "neurons": Path("sets"), "part": "rest", "random_draws": 2, "seed": 3, "limit": 4}
+    report = Ablate(**ablate, quality=("chrf++", "bleu"), max_new_tokens=5, beams=2).run("run")
+    view, tokenizer = load_model("translator", device="cpu")
+    directed = Directed(load("pairs").split(0.5)[1].head(4), tuple(sets))  # type: ignore[arg-type]
+    decoding = Decoding(5, beams=2)
+    expected = quality_matrices(
+        view, tokenizer, directed, sets, ("chrf++", "bleu"), draws=2, seed=3, decoding=decoding
+    )  # fmt: skip
+    for matrix, found in zip(expected, report.results[1:3], strict=True):
+        assert found.metric == matrix.metric
+        for name in ("baseline", "ablated", "random"):
+            torch.testing.assert_close(getattr(found, name), getattr(matrix, name), equal_nan=True)
+    assert report.results[0].metric == NatsPerToken()
+    recipe = Ablate(**ablate, quality=("chrf++",), max_new_tokens=5)
+    line = recipe.price(recipe.read(Identity())).lines[1]
+    assert (line.step, line.tokens) == ("translating pairs with neurons off", 5 * 4 * len(sets))
+    assert line.times == 1 + len(sets) + 2  # random sets translate one direction each
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_new_tokens": 5}, "nothing is translated"),
+        ({"beams": 2}, "nothing is translated"),
+        (
+            {"model": "encoder", "corpus": "texts", "neurons": Path("on-texts"), "quality": ("bleu",)},
+            "not read in direct",
+        ),
+    ],
+)
+def test_quality_is_asked_for_where_texts_are_translated(options, words: str) -> None:  # type: ignore[no-untyped-def]
+    Select(**ON_PAIRS, selector="random", count=4, part="selection").run("sets")
+    Select(model="encoder", corpus="texts", device="cpu", selector="random", count=4, part="selection").run("on-texts")
+    with pytest.raises(ConfigError, match=words):
+        Ablate(**{**ON_PAIRS, "neurons": Path("sets"), "part": "rest", "random_draws": 1, **options}).run()
 
 
 def test_a_translation_model_has_a_scoreboard_and_is_compared() -> None:

@@ -20,6 +20,7 @@ from neuroglot.generation.decoding import Decoding
 from neuroglot.interventions.switching import switch_off
 from neuroglot.metrics.ablation import AblationMatrix
 from neuroglot.metrics.texts import TEXT_METRICS, TextOptions, Texts, choose_metrics
+from neuroglot.models.open_interventions import chosen_in
 from neuroglot.models.provenance import generation_signature, made_with
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
@@ -32,7 +33,7 @@ from neuroglot.tokens.reading import read_as
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-QualityName = Literal["chrf++", "chrf", "bleu", "spbleu", "comet"]
+QualityName = Literal["chrf++", "chrf", "bleu", "spbleu"]
 
 
 @dataclass(frozen=True)
@@ -104,15 +105,17 @@ def quality_matrices(
     64 tokens. Raises as `ablation_matrix` and `translate_directions` do.
     """
     qualities = [TranslationQuality(key) for key in metrics]
-    seen = rows_selected_on(data, sets.values(), same_rows)
+    seen = rows_selected_on(data, [*sets.values(), *chosen_in(view.model)], same_rows)
     conditions = ablation_conditions(view, data.languages, sets, draws, seed, random_on="own")
     how = decoding or Decoding(64)
-    translated = [
-        _translated(view, tokenizer, data, condition, how, token_budget, kept.below(f"condition-{number}"))
-        for number, condition in track(enumerate(conditions), f"translating {data.name}", len(conditions))
-    ]
+    translated: list[Translations] = []
+    whole = data
+    for number, condition in track(enumerate(conditions), f"translating {data.name}", len(conditions)):
+        part = kept.below(f"condition-{number}")
+        translated.append(_translated(view, tokenizer, data, condition, how, token_budget, part))
+        data = _rows(whole, translated[0].ids)  # a control's own direction may have room for rows that others have not
     ids = translated[0].ids
-    made = made_with(view, tokenizer, data, rows=len(ids), dropped=len(data) - len(ids))
+    made = made_with(view, tokenizer, whole, rows=len(ids), dropped=len(whole) - len(ids))
     made |= read_as(data) | selected_elsewhere(view, sets) | how.signature | generation_signature(view.model)
     groups, repeated = independent_rows(data, ids)
     return tuple(
@@ -139,12 +142,16 @@ def _translated(
 
 def _texts(translations: Translations, data: Directed) -> dict[Direction, Texts]:
     """The translations beside what they are compared with."""
-    rows = {row_id: row for row, row_id in enumerate(data.corpus.ids)}
-    corpus = data.corpus.take(rows[row_id] for row_id in translations.ids)
+    texts = data.corpus.texts
     return {
-        direction: Texts(column, (corpus.texts[direction.target],), corpus.texts[direction.source])
+        direction: Texts(column, (tuple(texts[direction.target]),), tuple(texts[direction.source]))
         for direction, column in translations.texts.items()
     }
+
+
+def _rows(data: Directed, ids: Sequence[str]) -> Directed:
+    rows = {row_id: row for row, row_id in enumerate(data.ids)}
+    return data.take([rows[row_id] for row_id in ids])
 
 
 def _counts(translated: Sequence[Translations], data: Directed, quality: TranslationQuality) -> Tensor:

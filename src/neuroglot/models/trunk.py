@@ -22,8 +22,6 @@ from neuroglot.models.offloaded import is_offloaded
 from neuroglot.models.open_interventions import open_interventions
 from neuroglot.models.view import ModelView
 
-Inputs = Mapping[str, Any]
-
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
@@ -70,14 +68,14 @@ class Trunk:
     """
 
     view: ModelView
-    inputs: Inputs
+    inputs: Mapping[str, Any]
     apart: bool
     output: ModelOutput
     blocks: Blocks
     known: Mapping[int, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, view: ModelView, inputs: Inputs, apart: bool, firsts: Collection[int] = ()) -> Trunk:
+    def of(cls, view: ModelView, inputs: Mapping[str, Any], apart: bool, firsts: Collection[int] = ()) -> Trunk:
         """A forward over the inputs that keeps what forwards from the layers `firsts` on need."""
         blocks = Blocks.of(view)
         with _keeping(blocks, blocks.needed(firsts)) as known:
@@ -106,7 +104,7 @@ class Trunk:
         return logits
 
 
-def head_lies_apart(view: ModelView, inputs: Inputs) -> bool:
+def head_lies_apart(view: ModelView, inputs: Mapping[str, Any]) -> bool:
     """Whether the head gives of single states what a whole forward gives; tried on these inputs."""
     model = view.model
     if model.base_model is model or is_offloaded(model):
@@ -120,7 +118,7 @@ def head_lies_apart(view: ModelView, inputs: Inputs) -> bool:
     return again.shape == whole.flatten(0, 1).shape and bool((again - whole.flatten(0, 1)).abs().max() <= tolerance)
 
 
-def layers_can_be_known(view: ModelView, inputs: Inputs, apart: bool, firsts: Collection[int]) -> bool:
+def layers_can_be_known(view: ModelView, inputs: Mapping[str, Any], apart: bool, firsts: Collection[int]) -> bool:
     """Whether forwards from each of the layers on give the very states of a whole forward; tried on these inputs.
 
     Models that hand more from layer to layer than states cannot; nor is it done under interventions, which expect to be
@@ -137,7 +135,7 @@ def layers_can_be_known(view: ModelView, inputs: Inputs, apart: bool, firsts: Co
         return False
 
 
-def _forward(view: ModelView, inputs: Inputs, apart: bool) -> ModelOutput:
+def _forward(view: ModelView, inputs: Mapping[str, Any], apart: bool) -> ModelOutput:
     """The output of the base model if the head lies `apart`, or of the whole model, as of those that do not run it."""
     if not apart:
         output: ModelOutput = view.model(**inputs)

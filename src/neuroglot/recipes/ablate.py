@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from neuroglot.runs.run import Run
 
 
-QualityName = Literal["chrf++", "chrf", "bleu", "spbleu", "comet"]
-
-
 class _Inputs(NamedTuple):
     view: ModelView
     tokenizer: PreTrainedTokenizerBase
@@ -56,9 +53,9 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Searching, Proving):
     """Run folder of `neuroglot select` or `neuroglot analyze`, or any folder with a neuron set a language,
     `xx.safetensors`, or a direction, `xx-yy.safetensors`."""
 
-    quality: tuple[QualityName, ...] = ()
+    quality: tuple[Literal["chrf++", "chrf", "bleu", "spbleu"], ...] = ()
     """Beside the loss of translations, translate under every condition, and score what was written by `chrf++`, `chrf`,
-    `bleu`, `spbleu` or `comet`. It takes far longer."""
+    `bleu` or `spbleu`. It takes far longer."""
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.tokens.asked import require_askable

@@ -50,6 +50,7 @@ def _section(result: Any) -> Section:
 
 def _same_counts(result: Any, other: Any) -> bool:
     pair = isinstance(result, AblationMatrix) and isinstance(other, AblationMatrix)
+    pair = pair and not (result.metric.higher_is_better or other.metric.higher_is_better)  # no unit of a loss
     return pair and result.data == other.data and torch.equal(result.ablated, other.ablated)
 
 

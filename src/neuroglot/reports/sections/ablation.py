@@ -71,8 +71,8 @@ def _(matrix: AblationMatrix) -> Section:
     if not matrix.metric.higher_is_better:
         return _loss_section(matrix)
     if matrix.metric.unit != SHARE_RIGHT:
-        key = f"quality-{_slug(matrix.metric.name)}"
-        return _levels_section(matrix, key, f"Translations: {matrix.metric.name}", "the worse the translations")
+        title = f"Translations: {matrix.metric.name}"
+        return _levels_section(matrix, "quality", title, "the worse the translations")
     return _levels_section(matrix, "task", f"Task: {matrix.data}", "the fewer answers are right")
 
 
