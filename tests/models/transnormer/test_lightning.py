@@ -2,12 +2,15 @@
 
 import itertools
 import math
+import sys
+from types import ModuleType
 
 import pytest
 import torch
 from torch import Tensor
 
-from neuroglot.models.architectures.transnormer.lightning import AttentionForm, Clock, lightning_attention
+from neuroglot.models.architectures.transnormer.kernels import has_kernel
+from neuroglot.models.architectures.transnormer.lightning import AttentionForm, Clock, _fastest, lightning_attention
 from neuroglot.models.architectures.transnormer.positions import log_decays, lrpe_frequencies, with_phase
 from tests.models.transnormer.oracle import plain_attention
 
@@ -37,7 +40,7 @@ def masks(length: int = LENGTH) -> dict[str, Tensor]:
 
 
 def test_the_forms_are_those_that_are_named() -> None:
-    assert set(AttentionForm.__args__) == set(FORMS)  # type: ignore[attr-defined]
+    assert set(AttentionForm.__args__) == {*FORMS, "kernel"}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -225,3 +228,57 @@ def test_the_phase_is_right_a_million_tokens_on() -> None:
     angle = float(theta) * 1_000_003
     assert got.tolist() == pytest.approx([math.cos(angle), math.sin(angle)], abs=1e-6)
     assert abs(float(torch.cos(theta * position)) - math.cos(angle)) > 1e-3
+
+
+# ---- kernels
+
+
+def as_documented(
+    q: Tensor, k: Tensor, v: Tensor, *, g_gamma: Tensor, scale: float, initial_state: Tensor, output_final_state: bool
+) -> tuple[Tensor, Tensor]:
+    """What fla says of `chunk_simple_gla`: `[B, T, H, ·]`, `S_t = e^γ S_{t−1} + k_t v_tᵀ`, `o_t = s q_tᵀ S_t`."""
+    assert q.is_contiguous()
+    assert {g_gamma.dtype, initial_state.dtype, q.dtype} == {torch.float32}
+    assert output_final_state
+    state, outputs = initial_state, []
+    for t in range(q.shape[1]):
+        state = torch.exp(g_gamma)[:, None, None] * state + k[:, t, :, :, None] * v[:, t, :, None, :]
+        outputs.append(scale * torch.einsum("bhk,bhkv->bhv", q[:, t], state))
+    return torch.stack(outputs, dim=1), state
+
+
+def test_kernels_are_given_what_they_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in that computes what the kernel documents; no GPU is needed."""
+    monkeypatch.setitem(sys.modules, "fla", ModuleType("fla"))
+    monkeypatch.setitem(sys.modules, "fla.ops", ModuleType("fla.ops"))
+    stand_in = ModuleType("fla.ops.simple_gla")
+    stand_in.chunk_simple_gla = as_documented  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "fla.ops.simple_gla", stand_in)
+    q, k, v, state = drawn(dtype=torch.float16)
+    expected = lightning_attention(q, k, v, LOG_DECAY, None, state, form="blocks")
+    got = lightning_attention(q, k, v, LOG_DECAY, None, state, form="kernel")
+    assert relative(got[0], expected[0]) < 1e-5
+    assert relative(got[1], expected[1]) < 1e-5
+    assert (got[0].dtype, got[1].dtype) == (torch.float32, torch.float64)
+
+
+def test_kernels_are_chosen_on_a_gpu_that_has_them_only() -> None:
+    assert [_fastest(length, 64, kernel=True) for length in (1, 64, 65)] == ["recurrence", "masked", "kernel"]
+    assert _fastest(65, 64, kernel=False) == "blocks"
+    assert not has_kernel(torch.zeros(1, 1, 65, 8))
+    plain = Clock.of(3, torch.device("cpu"), None)
+    assert plain.is_plain
+    assert not Clock.of(3, torch.device("cpu"), torch.ones(1, 3, dtype=torch.bool)).is_plain
+
+
+def test_the_forms_are_those_of_fla() -> None:
+    naive = pytest.importorskip("fla.ops.simple_gla.naive", reason="needs fla and triton", exc_type=ImportError)
+    q, k, v, state = (part.float() for part in drawn())
+    gates = -LOG_DECAY.float().expand(ROWS, LENGTH, HEADS)
+    theirs = naive.naive_recurrent_simple_gla(
+        *(part.transpose(1, 2) for part in (q, k, v)), gates, scale=1.0, initial_state=state, output_final_state=True
+    )
+    for form in FORMS:
+        ours = lightning_attention(q, k, v, LOG_DECAY, None, state, form=form)
+        assert relative(ours[0], theirs[0].transpose(1, 2)) < 1e-5
+        assert relative(ours[1], theirs[1]) < 1e-5

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-AttentionForm = Literal["masked", "blocks", "recurrence"]
+from neuroglot.models.architectures.transnormer.kernels import has_kernel, kernel_attention
+
+AttentionForm = Literal["masked", "blocks", "recurrence", "kernel"]
 BLOCK_TOKENS = 64  # of 32 to 256 tokens, 64 and 128 are the fastest on a CPU
 
 
@@ -38,6 +40,11 @@ class Clock:
         """The clock of `length` tokens; `begins` `[B, T]` is True for the first token of a document."""
         count = torch.arange(1, length + 1, device=device)[None] if real is None else real.long().cumsum(1)
         return cls(count, real, None if begins is None else begins.long().cumsum(1))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all tokens are real and none begins a document, so that all blocks are alike."""
+        return self.real is None and self.document is None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,28 +75,33 @@ def lightning_attention(
     """Outputs `[B, H, T, V]` and the state `[B, H, K, V]` behind the last token, in float32 or better.
 
     `log_decay` `[H]` is −ln λ, at least 0. Without a `form`, one token takes the recurrence, no more than a block the
-    masked product, and more the blocks. The state keeps the dtype in which it comes.
+    masked product, and more the blocks, or the kernels of fla on a GPU that has them and where nothing is padded or
+    begins. The state keeps the dtype in which it comes.
     """
     precise = torch.promote_types(queries.dtype, torch.float32)
     with torch.autocast(queries.device.type, enabled=False):
-        queries, keys, values = queries.to(precise), keys.to(precise), values.to(precise)
         length = queries.shape[2]
         clock = clock or Clock.of(length, queries.device, None)
         if state is None:
             state = torch.zeros(
                 *queries.shape[:2], queries.shape[3], values.shape[3], dtype=precise, device=queries.device
             )
-        form = form or _fastest(length, block)
+        form = form or _fastest(length, block, clock.is_plain and has_kernel(queries))
+        if form == "kernel":
+            return kernel_attention(queries, keys, values, log_decay, state)
+        queries, keys, values = queries.to(precise), keys.to(precise), values.to(precise)
         if form == "recurrence":
             return _recurrence(queries, keys, values, log_decay, clock, state)
         size = block if form == "blocks" else length
         return _blocks(queries, keys, values, log_decay, clock, state, size)
 
 
-def _fastest(length: int, block: int) -> AttentionForm:
+def _fastest(length: int, block: int, kernel: bool) -> AttentionForm:
     if length == 1:
         return "recurrence"
-    return "masked" if length <= block else "blocks"
+    if length <= block:
+        return "masked"
+    return "kernel" if kernel else "blocks"
 
 
 def _recurrence(
@@ -148,12 +160,11 @@ def _decay(log_decay: Tensor, clock: Clock, size: int, within: torch.dtype, stat
 
     What the state keeps is a product over all blocks, and so in the dtype of the state.
     """
-    alike = clock.real is None and clock.document is None
     count, since = _in_block(clock.count, size)
     passed = count - since
     document = None if clock.document is None else torch.sub(*_in_block(clock.document, size))
     real = None if clock.real is None else _in_block(clock.real.long(), size)[0] > 0
-    first = passed[:, :1] if alike else passed
+    first = passed[:, :1] if clock.is_plain else passed
     pairs = first[..., :, None] - first[..., None, :]
     unseen = torch.ones(size, size, dtype=torch.bool, device=count.device).triu(1)
     to_end, foreign, forgotten, lost = passed[..., -1:] - passed, None, None, None
