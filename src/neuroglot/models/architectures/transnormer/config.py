@@ -8,6 +8,7 @@ from transformers import PreTrainedConfig
 
 from neuroglot.errors import ConfigError
 from neuroglot.models.architectures.transnormer.lightning import BLOCK_TOKENS
+from neuroglot.models.architectures.transnormer.parallel import parallel_plan
 from neuroglot.models.architectures.transnormer.positions import DECAYS
 
 ATTENTION_ACTIVATIONS = ("silu", "1+elu", "none")
@@ -15,6 +16,7 @@ GLU_ACTIVATIONS = ("none", "silu")
 NORMS = ("srms", "rms", "layer")
 LAYER_TYPES = ("linear_attention", "full_attention")
 STATE_DTYPES = ("float64", "float32")
+NORMS_OVER = ("all heads", "own heads")
 
 # Names in the configs of the released checkpoints, and here.
 RELEASED_NAMES = {
@@ -36,6 +38,8 @@ class TransNormerConfig(PreTrainedConfig):
     without a decay. `lrpe_layers` and `decay_layers` are the numbers of the layers with relative phases (by default the
     first) and with a decay (by default all). `decay` is the formula: `paper`, `hf` (the released weights), or `none`
     (alike in every layer). `attention_size` is the width of all heads together, `hidden_size` unless said otherwise.
+    `norm_over` matters where heads are split among processes: over `all heads` is exact, over `own heads` another model
+    that saves a sum over processes a layer.
     Raises `ConfigError` for a value that is not offered, and for biases, which this model has none of.
     """
 
@@ -60,6 +64,7 @@ class TransNormerConfig(PreTrainedConfig):
     scale_embedding: bool = True
     block_size: int = BLOCK_TOKENS
     state_dtype: str = "float64"
+    norm_over: str = "all heads"
     initializer_range: float = 0.02
     use_cache: bool = True
     tie_word_embeddings: bool = False
@@ -75,6 +80,7 @@ class TransNormerConfig(PreTrainedConfig):
         self.lrpe_layers = list(layers[:1]) if self.lrpe_layers is None else list(self.lrpe_layers)
         self.decay_layers = list(layers) if self.decay_layers is None else list(self.decay_layers)
         self._check()
+        self.base_model_tp_plan = parallel_plan(4 if self.use_gate else 3)  # type: ignore[misc]
         super().__post_init__(**kwargs)
 
     @property
@@ -102,7 +108,7 @@ class TransNormerConfig(PreTrainedConfig):
     def _check(self) -> None:
         offered = {
             "attention_activation": ATTENTION_ACTIVATIONS, "glu_activation": GLU_ACTIVATIONS, "norm": NORMS,
-            "decay": DECAYS, "state_dtype": STATE_DTYPES,
+            "decay": DECAYS, "state_dtype": STATE_DTYPES, "norm_over": NORMS_OVER,
         }  # fmt: skip
         for name, values in offered.items():
             if getattr(self, name) not in values:

@@ -11,9 +11,11 @@ from torch.nn.functional import elu, silu
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from neuroglot.errors import ConfigError
 from neuroglot.models.architectures.transnormer.cache import StateLayer, TransNormerCache
 from neuroglot.models.architectures.transnormer.config import TransNormerConfig
 from neuroglot.models.architectures.transnormer.lightning import Clock, lightning_attention
+from neuroglot.models.architectures.transnormer.parallel import OwnHeads, summed_over
 from neuroglot.models.architectures.transnormer.positions import log_decays, lrpe_frequencies, with_phase
 
 
@@ -35,8 +37,12 @@ class TransNormerNorm(nn.Module):
         self.weight = None if kind == "srms" else nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(width)) if kind == "layer" else None
 
-    def forward(self, states: Tensor) -> Tensor:
+    def forward(self, states: Tensor, group: Any = None, width: int = 0) -> Tensor:
+        """The normed states; those of a `group` of processes are parts of one vector of `width` channels."""
         precise = states.to(torch.promote_types(states.dtype, torch.float32))
+        if group is not None:
+            squares = summed_over(precise.square().sum(-1, keepdim=True), group)
+            return precise * torch.rsqrt(squares / width + self.eps)
         if self.kind == "layer":
             precise = precise - precise.mean(-1, keepdim=True)
         precise = precise * torch.rsqrt(precise.square().mean(-1, keepdim=True) + self.eps)
@@ -52,8 +58,8 @@ class LRPE(nn.Module):
         super().__init__()
         self.theta = nn.Parameter(lrpe_frequencies(heads, width))
 
-    def forward(self, features: Tensor, position: Tensor) -> Tensor:
-        return with_phase(features, self.theta, position)
+    def forward(self, features: Tensor, position: Tensor, heads: slice) -> Tensor:
+        return with_phase(features, self.theta[heads], position)
 
 
 class GatedAttention(nn.Module):
@@ -77,34 +83,59 @@ class GatedAttention(nn.Module):
         self.log_decays = _log_decays(config, layer)
 
     def forward(self, states: Tensor, inputs: LayerInputs, past_key_values: TransNormerCache | None = None) -> Tensor:
+        own = OwnHeads.of(self.qkvu_proj.weight, self.heads)
         queries, keys, values, *gate = self.qkvu_proj(states).chunk(self.parts, dim=-1)
-        heads = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (queries, keys, values)]
+        heads = [part.unflatten(-1, (own.count, -1)).transpose(1, 2) for part in (queries, keys, values)]
         attend = self._linear if self.is_linear else self._softmax
-        attended = attend(heads[0], heads[1], heads[2], inputs, past_key_values).transpose(1, 2).flatten(2)
-        mixed = self.norm(attended).to(states.dtype)
+        attended = attend(heads[0], heads[1], heads[2], inputs, past_key_values, own.numbers).transpose(1, 2).flatten(2)
+        mixed = self._normed(attended, own).to(states.dtype)
         return self.out_proj(mixed * gate[0] if gate else mixed)
 
+    def _normed(self, attended: Tensor, own: OwnHeads) -> Tensor:
+        if own.group is None:
+            return self.norm(attended)
+        if self.norm.kind != "srms":
+            raise ConfigError(
+                f"The heads of a model with norm={self.norm.kind!r} were to be split among processes.",
+                "Expected norm='srms', which has no weights.",
+            )
+        exact = self.config.norm_over == "all heads"
+        return self.norm(attended, own.group if exact else None, self.config.attention_size)
+
     def _linear(
-        self, queries: Tensor, keys: Tensor, values: Tensor, inputs: LayerInputs, past: TransNormerCache | None
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        inputs: LayerInputs,
+        past: TransNormerCache | None,
+        own: slice,
     ) -> Tensor:
         activation = self.config.attention_activation
-        queries, keys = self._placed(_activated(queries, activation), _activated(keys, activation), inputs)
+        queries, keys = self._placed(_activated(queries, activation), _activated(keys, activation), inputs, own)
         memory = None if past is None else past.layers[self.layer]
         assert memory is None or isinstance(memory, StateLayer)
-        shape = self.heads, queries.shape[-1], values.shape[-1]
+        shape = queries.shape[1], queries.shape[-1], values.shape[-1]
         state = None if memory is None else memory.begin(len(queries), shape, queries.device)
-        rates = torch.tensor(self.log_decays, dtype=torch.float32 if queries.device.type == "mps" else torch.float64)
+        finest = torch.float32 if queries.device.type == "mps" else torch.float64
+        rates = torch.tensor(self.log_decays[own], dtype=finest, device=queries.device)
         outputs, state = lightning_attention(
-            queries, keys, values, rates.to(queries.device), inputs.clock, state, block=self.config.block_size
+            queries, keys, values, rates, inputs.clock, state, block=self.config.block_size
         )
         if memory is not None:
             memory.go_on(state, queries.shape[2])
         return outputs
 
     def _softmax(
-        self, queries: Tensor, keys: Tensor, values: Tensor, inputs: LayerInputs, past: TransNormerCache | None
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        inputs: LayerInputs,
+        past: TransNormerCache | None,
+        own: slice,
     ) -> Tensor:
-        queries, keys = (part.to(values.dtype) for part in self._placed(queries, keys, inputs))
+        queries, keys = (part.to(values.dtype) for part in self._placed(queries, keys, inputs, own))
         if past is not None:
             keys, values = past.update(keys, values, self.layer)
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, _eager)
@@ -112,10 +143,10 @@ class GatedAttention(nn.Module):
         outputs, _ = attend(self, queries, keys, values, inputs.causal_mask, dropout=0.0, scaling=scale)
         return outputs.transpose(1, 2)
 
-    def _placed(self, queries: Tensor, keys: Tensor, inputs: LayerInputs) -> tuple[Tensor, Tensor]:
+    def _placed(self, queries: Tensor, keys: Tensor, inputs: LayerInputs, own: slice) -> tuple[Tensor, Tensor]:
         if self.lrpe is None:
             return queries, keys
-        return self.lrpe(queries, inputs.position), self.lrpe(keys, inputs.position)
+        return self.lrpe(queries, inputs.position, own), self.lrpe(keys, inputs.position, own)
 
 
 class SimpleGLU(nn.Module):

@@ -148,6 +148,7 @@ class TransNormerModel(TransNormerPreTrainedModel):
 class TransNormerForCausalLM(TransNormerPreTrainedModel, GenerationMixin):
     """A TransNormerLLM with its head: token ids `[B, T]` to logits `[B, T, V]`."""
 
+    _tp_plan = {"lm_head": "colwise_gather_output"}  # noqa: RUF012
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}  # noqa: RUF012
 
     def __init__(self, config: TransNormerConfig) -> None:
