@@ -78,10 +78,15 @@ class Shortening:
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> Shortening | None:
         """That of the token which these texts have most; None if they have no character of several tokens."""
-        pieces = piece_bytes(tokenizer)
+        ids = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts)
+        return cls.by_ids(piece_bytes(tokenizer), ids)
+
+    @classmethod
+    def by_ids(cls, pieces: tuple[bytes, ...], texts: Iterable[Sequence[int]]) -> Shortening | None:
+        """As `of`, from the tokens of texts, and the bytes of each token."""
         leads: Counter[int] = Counter()
-        for text in texts:
-            leads.update(open_tokens(pieces, tokenizer(text, add_special_tokens=False)["input_ids"]))
+        for ids in texts:
+            leads.update(open_tokens(pieces, ids))
         return cls(min(leads, key=lambda lead: (-leads[lead], lead)), pieces) if leads else None
 
     def shorten(self, ids: Sequence[int]) -> list[int]:
