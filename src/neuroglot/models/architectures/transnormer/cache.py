@@ -10,6 +10,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, Linea
 
 from neuroglot.errors import ConfigError
 from neuroglot.models.architectures.transnormer.config import TransNormerConfig
+from neuroglot.models.architectures.transnormer.positions import finest_dtype
 
 
 class StateLayer(LinearAttentionLayer, CacheLayerMixin):
@@ -29,8 +30,9 @@ class StateLayer(LinearAttentionLayer, CacheLayerMixin):
     def begin(self, rows: int, shape: tuple[int, int, int], device: torch.device) -> Tensor:
         """The state so far; zeros before the first token."""
         if self.state is None:
-            self.device, self.dtype = device, self.state_dtype  # type: ignore[assignment]
-            self.state = torch.zeros(rows, *shape, dtype=self.state_dtype, device=device)
+            dtype = min(self.state_dtype, finest_dtype(device), key=lambda kind: kind.itemsize)
+            self.device, self.dtype = device, dtype  # type: ignore[assignment]
+            self.state = torch.zeros(rows, *shape, dtype=dtype, device=device)
             self.is_initialized = True
         return self.state
 

@@ -16,7 +16,12 @@ from neuroglot.models.architectures.transnormer.cache import StateLayer, TransNo
 from neuroglot.models.architectures.transnormer.config import TransNormerConfig
 from neuroglot.models.architectures.transnormer.lightning import Clock, lightning_attention
 from neuroglot.models.architectures.transnormer.parallel import OwnHeads, summed_over
-from neuroglot.models.architectures.transnormer.positions import log_decays, lrpe_frequencies, with_phase
+from neuroglot.models.architectures.transnormer.positions import (
+    finest_dtype,
+    log_decays,
+    lrpe_frequencies,
+    with_phase,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +122,7 @@ class GatedAttention(nn.Module):
         assert memory is None or isinstance(memory, StateLayer)
         shape = queries.shape[1], queries.shape[-1], values.shape[-1]
         state = None if memory is None else memory.begin(len(queries), shape, queries.device)
-        finest = torch.float32 if queries.device.type == "mps" else torch.float64
-        rates = torch.tensor(self.log_decays[own], dtype=finest, device=queries.device)
+        rates = torch.tensor(self.log_decays[own], dtype=finest_dtype(queries.device), device=queries.device)
         outputs, state = lightning_attention(
             queries, keys, values, rates, inputs.clock, state, block=self.config.block_size
         )

@@ -41,6 +41,11 @@ def lrpe_frequencies(heads: int, width: int) -> Tensor:
     return (LRPE_BASE ** (-2 * channels / (heads * width))).float().reshape(heads, 1, width)
 
 
+def finest_dtype(device: torch.device) -> torch.dtype:
+    """float64, or float32 on Apple's GPUs, which have no finer one."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def with_phase(features: Tensor, theta: Tensor, position: Tensor) -> Tensor:
     """`[x cos θt ; x sin θt]`, so that a product of two depends on their distance: `[B, H, T, K]` → `[B, H, T, 2K]`.
 
@@ -48,7 +53,7 @@ def with_phase(features: Tensor, theta: Tensor, position: Tensor) -> Tensor:
     position 10⁶. The result is in float32 or better.
     """
     precise = torch.promote_types(features.dtype, torch.float32)
-    finest = torch.float32 if features.device.type == "mps" else torch.float64
+    finest = finest_dtype(features.device)
     phase = theta.to(finest) * position.to(finest)[:, None, :, None]
     features = features.to(precise)
     return torch.cat([features * phase.cos().to(precise), features * phase.sin().to(precise)], dim=-1)
