@@ -202,7 +202,7 @@ def _refuse_merged(path: Path, lines: list[str], start: int, width: int, separat
 def _under_header(path: Path, records: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[Any, ...]]:
     """Rows of one width under a header of distinct names."""
     header = [name.strip() for name in next(records)[1]]
-    yield tuple(_distinct(header, path))
+    yield tuple(distinct_names(header, path))
     for number, row in records:
         if len(row) != len(header):
             raise CorpusError(
@@ -213,7 +213,8 @@ def _under_header(path: Path, records: Iterator[tuple[int, list[str]]]) -> Itera
         yield number, *row
 
 
-def _distinct(names: Sequence[str], path: Path) -> Sequence[str]:
+def distinct_names(names: Sequence[str], path: Path) -> Sequence[str]:
+    """The names; raises `CorpusError` for one that is there twice."""
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise CorpusError(f"{path}:1: the column {twice!r} is there twice.", "Each column needs its own name.")
@@ -260,7 +261,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Any, ...]]:
             leaves = [metadata.schema.column(place).path for place in range(metadata.num_columns)]
             # Texts that repeat stay numbers of a dictionary until it is known how long they are.
             file = parquet.ParquetFile(source, metadata=metadata, buffer_size=READ_AT_ONCE, read_dictionary=leaves)
-            yield tuple(file.schema_arrow.names)
+            yield tuple(distinct_names(file.schema_arrow.names, path))
             _require_room_for_pages(path, metadata, size)
             yield from rows_of_batches(file.iter_batches(ROWS_AT_ONCE, use_threads=False), path, size)
     except CorpusError:
