@@ -17,6 +17,7 @@ from neuroglot.corpora.storing import rows_of_file, stored_if_large
 from neuroglot.corpora.textfiles import (
     LONGEST_LINE,
     READ_AT_ONCE,
+    but_for_a_blank_end,
     lines_of,
     parse_text_json,
     raw_lines,
@@ -118,7 +119,8 @@ def _tsv_rows(path: Path) -> Iterator[tuple[Any, ...]]:
 
 
 def _literal_rows(path: Path) -> Iterator[tuple[Any, ...]]:
-    return _under_header(path, ((number, line.split("\t")) for number, line in enumerate(lines_of(path), 1)))
+    lines = enumerate(but_for_a_blank_end(lines_of(path)), 1)
+    return _under_header(path, ((number, line.split("\t")) for number, line in lines))
 
 
 def _is_quoted(field: str) -> bool:
@@ -156,7 +158,7 @@ def _separated(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
     held: list[str] = []  # the lines of the record that is being read
 
     def lines() -> Iterator[str]:
-        for line in raw_lines(path):
+        for line in but_for_a_blank_end(raw_lines(path)):
             held.append(line.removesuffix("\n"))
             yield line
 
@@ -228,7 +230,7 @@ def read_jsonl(path: Path) -> RawTable:
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[Any, ...]]:
     names: dict[str, None] | None = None
-    for number, line in enumerate(lines_of(path), 1):
+    for number, line in enumerate(but_for_a_blank_end(lines_of(path)), 1):
         row = parse_text_json(line, path, number)
         if not isinstance(row, dict):
             raise CorpusError(f"{path}:{number} is a {type(row).__name__}.", "Expected is one JSON object a line.")
