@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from neuroglot.errors import ConfigError, CorpusError
-from neuroglot.tokens.shortening import Shortening, piece_bytes
+from neuroglot.tokens.shortening import Shortening, pending_after, piece_bytes
 from tests.prompting.tokenizers import tokenizer
 
 TELUGU = "తెలుగు భాషలో ఇది ఒక వాక్యం."
@@ -112,3 +112,36 @@ def test_only_a_token_that_begins_a_character_can_be_left_out(lead: int | str) -
     known = {"a": pieces.index(b"a"), "continues": pieces.index(bytes([0x85]))}
     with pytest.raises(ConfigError, match="begins a character and does not end it"):
         Shortening(known.get(lead, lead), pieces)  # type: ignore[arg-type]
+
+
+def test_bytes_that_are_no_text_leave_nothing_open() -> None:
+    assert pending_after(b"\x85\x86\x87", 1) == 0
+    assert pending_after(b"\xe0\x85", 0) == 1
+    assert [pending_after(bytes([byte])) for byte in (0x41, 0xBF, 0xC3, 0xDF, 0xE0, 0xEF, 0xF0)] == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+        3,
+    ]
+
+
+def test_a_beginning_within_a_character_and_ids_that_are_not_there_stay() -> None:
+    shortening = Shortening(0, (b"\xe0", b"\xf0", b"a", b"\x80"))
+    ids = [1, 0, 3, 3, 2]  # the character that begins first is never ended
+    assert shortening.expand(shortening.shorten(ids)) == ids
+    assert shortening.expand([-1, 2, 4]) == [-1, 2, 4]
+    assert shortening.expand([3, -1, 3]) == [0, 3, -1, 0, 3]
+
+
+def test_the_token_that_is_left_out_most_often_is_chosen() -> None:
+    built = tokenizer("bytes")
+    shortening = Shortening.of(built, ["é" * 3 + "త" * 5])
+    assert shortening is not None
+    assert shortening.pieces[shortening.lead] == b"\xe0"
+    (first, second) = sorted(built.convert_tokens_to_ids(["Ã", "à"]))
+    tied = Shortening.of(built, ["éత"])
+    assert tied is not None
+    assert (tied.lead, first < second) == (first, True)

@@ -73,6 +73,12 @@ def test_every_text_comes_back_as_before(kind: str, text: str) -> None:
     assert extension.tokenizer.decode(ids) == built.decode(ids_of(built, text))
 
 
+def test_the_most_frequent_characters_in_bytes_are_first() -> None:
+    extension = extend_vocabulary(tokenizer("metaspace"), ["తతత కక జజజజ"], 2)
+    first = len(tokenizer("metaspace"))
+    assert extension.tokenizer.convert_ids_to_tokens([first, first + 1]) == ["జ", "త"]
+
+
 def merged_by_recounting(words: Counter[tuple[int, ...]], names: list[str], count: int) -> list[tuple[int, int]]:
     texts = {word: (list(word), weight) for word, weight in words.items()}
     names, merges, banned = list(names), [], set()
