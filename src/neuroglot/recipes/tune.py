@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from neuroglot.recipes.options import USE, Natural, OnColumn, OnModel, OnTask, Positive, Seeded
 from neuroglot.recipes.reading import note_data, read_corpus, read_task
-from neuroglot.recipes.training_options import Trained
+from neuroglot.recipes.training_options import Computed, Trained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
+class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
     """Tune a decoder on prompts in several languages mixed with direct ones; only the answers are learned.
 
     The run folder is the tuned model in the hub's layout. Source: Mu et al. 2024.
@@ -143,15 +143,6 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
 
     adapter: bool = False
     """Save the adapters, or what is added to neurons, alone, instead of merging them into the weights."""
-
-    bf16: bool = False
-    """Autocast the forward to bfloat16."""
-
-    gradient_checkpointing: bool = False
-    """Compute activations again in the backward, which takes time and spares memory."""
-
-    report_to: Literal["none", "wandb", "tensorboard"] = "none"
-    """Where else the losses go."""
 
     export: tuple[Literal["llama-factory", "openai", "trl"], ...] = ()
     """Also write the examples, without a chat template, as these programs read them."""

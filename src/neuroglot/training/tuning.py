@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,9 +72,23 @@ def tune(
     `training`.
     """
     encoded = learnable(model, tokenizer, examples, config)
+    tuned = tune_on(model, tokenizer, encoded.texts, config, kept=kept, on_step=on_step)
+    return replace(tuned, dropped=encoded.dropped)
+
+
+def tune_on(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[Text],
+    config: TuningConfig,
+    *,
+    kept: Kept = NOTHING_KEPT,
+    on_step: OnStep | None = None,
+) -> Tuned:
+    """As `tune`, on texts whose scored tokens are learned."""
     collate = completions(tokenizer.pad_token_id or 0)
     with trained_part(model, tokenizer, config) as part:
-        losses = fit(part.model, encoded.texts, collate, config.training, kept=kept, on_step=on_step)
+        losses = fit(part.model, texts, collate, config.training, kept=kept, on_step=on_step)
         deltas = part.deltas()
     is_merged = config.save == "merged"
     if deltas is not None and is_merged:
@@ -82,7 +96,7 @@ def tune(
     tuned: Any = part.model
     if config.lora is not None and is_merged:
         tuned = tuned.merge_and_unload()
-    return Tuned(tuned, tokenizer, losses, encoded.dropped, deltas, is_merged)
+    return Tuned(tuned, tokenizer, losses, {}, deltas, is_merged)
 
 
 class TrainedPart(NamedTuple):
@@ -114,11 +128,7 @@ def learnable(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, given: Sequence[Example], config: TuningConfig
 ) -> Examples:
     """The examples as tokens; raises as `tune` if the model or all examples do not fit."""
-    if model.config.is_encoder_decoder or not model.can_generate():
-        raise UnsupportedModelError(
-            f"{type(model).__name__} has an encoder, or generates no text.",
-            "Expected is a decoder, which reads prompt and completion as one text.",
-        )
+    require_decoder(model)
     longest = min(config.max_tokens, getattr(model.config, "max_position_embeddings", None) or config.max_tokens)
     encoded = examples(tokenizer, given, end=config.end, unfit=config.unfit, max_tokens=longest)
     if not encoded.kept:
@@ -129,6 +139,15 @@ def learnable(
             "Allow more tokens (max_tokens), or end prompts where a token ends.",
         )
     return encoded
+
+
+def require_decoder(model: PreTrainedModel) -> None:
+    """Raise `UnsupportedModelError` for a model with an encoder, and for one that generates no text."""
+    if model.config.is_encoder_decoder or not model.can_generate():
+        raise UnsupportedModelError(
+            f"{type(model).__name__} has an encoder, or generates no text.",
+            "Expected is a decoder, which reads prompt and completion as one text.",
+        )
 
 
 def completions(pad_id: int) -> Collate:
