@@ -48,6 +48,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "parallel": [0, 1], "controls": ["repeated"], "limit": 3, "max_new_tokens": 5, "device": "cpu",
     },
     "record": {**ON_TEXTS, "statistics": ["moments"], "limit": 8},
+    "scaling": {"points": "points.tsv", "budget": 5000},
     "scoreboard": {
         **{name: value for name, value in ON_TEXTS.items() if name != "model"}, **FEW, "models": ["model"],
         "selectors": ["random", "magnitude"], "count": 4,
@@ -128,6 +129,10 @@ def write_inputs(folder: Path) -> None:
     record(located, tokenizer, corpus, Recording(statistics=("moments",))).save(folder / "activity.safetensors")
     texts = {"de": ("Der Hund schläft im Garten.",), "en": ("The dog sleeps in the garden.",)}
     GeneratedTexts(("0",), texts, {}, Signature()).save(folder / "written" / "generated.jsonl")
+    points = [
+        f"{g}\t{size}\t{100 - part * size**-0.2}" for g, part in (("de", 99), ("sw", 80)) for size in (9, 99, 999)
+    ]
+    (folder / "points.tsv").write_text("\n".join(["language\tsize\tquality", *points]) + "\n")
     (folder / "stages.yaml").write_text(json.dumps(STAGES))
     (folder / "first.yaml").write_text("recipe: select\nmodel: model\ncorpus: texts\nselector: random\ncount: 3\n")
     (folder / "second.yaml").write_text("recipe: steer\noperator: set\nneurons: sets/de.safetensors\nvalue: 0.0\n")

@@ -18,7 +18,8 @@ MADE_BEFORE = ""  # in place of a key: sections that were given as results, in t
 ORDER = (
     "ablation", "task", "quality", "scoreboard", "prompting", "specialization", "training", "held-out",
     "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change", "alignment", "sharing",
-    "sharing-thresholds", "sharing-tasks", "neuron-sets", "neuron-set", "masks", "activity", "scores-by-data", "scores",
+    "sharing-thresholds", "sharing-tasks", "neuron-sets", "neuron-set", "masks", "activity", "scaling",
+    "scores-by-data", "scores",
 )  # fmt: skip
 
 
