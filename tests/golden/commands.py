@@ -52,6 +52,7 @@ COMMANDS: dict[str, list[str]] = {
         "gradient", "--ablation-rows", "4", "--random-draws", "2",
     ],
     "align": ["align", "lab", "--corpus", "{tmp}/texts.tsv", "--limit", "12", "--json"],
+    "fertility": ["fertility", "lab", "--corpus", "{tmp}/texts.tsv", "--json"],
     "attribute": ["attribute", "lab", *TASK],
     "deactivate": ["deactivate", "lab", *TASK, "--random-draws", "2"],
     "steer": [
@@ -96,7 +97,7 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "identify": ["identify", "{tmp}/generated.jsonl", "--candidates", "en", "de", "--json"],
 }  # fmt: skip
-WITHOUT_OUT = {"align", "generate", "specialize-evaluate", "score", "identify"}
+WITHOUT_OUT = {"align", "fertility", "generate", "specialize-evaluate", "score", "identify"}
 
 
 def write_inputs(folder: Path) -> None:

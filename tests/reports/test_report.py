@@ -96,6 +96,8 @@ def test_the_page_has_a_place_for_every_section() -> None:
     texts = [path.read_text() for path in Path(sections.__file__).parent.glob("*.py")]
     for text in (text for text in texts if "@section_of" in text):  # others make a section that is given as a result
         for call in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)):
+            if getattr(call.func, "id", "") == "_levels_section":
+                keys.add(ast.literal_eval(call.args[1]))
             if getattr(call.func, "id", "") == "Section":
                 stated = [keyword.value for keyword in call.keywords if keyword.arg == "key"] or call.args[:1]
                 keys |= {ast.literal_eval(stated[0])} if isinstance(stated[0], ast.Constant) else {"sharing-thresholds"}

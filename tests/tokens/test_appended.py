@@ -105,3 +105,19 @@ def test_rows_of_generation_are_counted_alike() -> None:
         record_generation_by_row(located, tokenizer_with(ends), corpus, Recording.pmi(), NEW) for ends in PAIRS[0]
     )
     assert torch.equal(rows.fired, expected.fired)
+
+
+def test_a_chat_template_writes_the_only_special_tokens() -> None:
+    """A tokenizer that begins every text with `<s>` would begin a chat twice."""
+    tokenizer = tokenizer_with("bos")
+    tokenizer.chat_template = "<s> {{ messages[0]['content'] }} </s>"
+    (direct, _) = prompt_sets(3)
+    chat = direct.as_chat(tokenizer)
+    (metric,) = choose_metrics(["exact-match"], TextOptions(language="en")).values()
+    measured = measure_setting(
+        view(tiny_model("llama")), tokenizer, chat, "de", metric, decoding=NEW, stop="\n", forced_too=True,
+        by_segment=True,
+    )  # fmt: skip
+    written = [tokenizer(prompt.text, add_special_tokens=False)["input_ids"] for prompt in chat.prompts]
+    assert all(ids.count(tokenizer.bos_token_id) == 1 for ids in written)
+    assert measured.result.prompt_tokens[:, 0].tolist() == [len(ids) for ids in written]

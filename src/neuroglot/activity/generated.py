@@ -63,12 +63,13 @@ def record_generation_by_row(
     recording: Recording,
     decoding: Decoding | None = None,
     *,
+    chats: bool = False,
     token_budget: int = TOKEN_BUDGET,
 ) -> tuple[Activity, RowCounts, Generation]:
     """What `record_generation` gives, and how often neurons of each layer fired on each row, for paired tests.
 
-    With beams the texts that won are counted. Raises as `record_generation` does, and `ConfigError` for several
-    thresholds.
+    With beams the texts that won are counted. `chats` are prompts that a chat template wrote. Raises as
+    `record_generation` does, and `ConfigError` for several thresholds.
     """
     _require_no_sample(recording)
     if len(recording.fires) != 1:
@@ -76,11 +77,13 @@ def record_generation_by_row(
     tally = ActivityTally(view.layout, len(prompts.languages), recording, view.model.device)
     rows = RowCountsTally(view.layout, len(prompts.languages), recording, len(prompts))
     if decoding is not None and decoding.beams > 1:
-        generation = generate(view, tokenizer, prompts, decoding, token_budget=token_budget)
+        generation = generate(view, tokenizer, prompts, decoding, chats=chats, token_budget=token_budget)
         Pass(view, GivenTexts(generation.read, len(generation.languages), token_budget), [tally, rows]).run()
     else:
         watch = _Watch(view, [tally, rows], end_tokens(view, tokenizer))
-        generation = generate(view, tokenizer, prompts, decoding, token_budget=token_budget, around=watch.around)
+        generation = generate(
+            view, tokenizer, prompts, decoding, chats=chats, token_budget=token_budget, around=watch.around
+        )
     kept = len(generation.ids)
     counts = RowCounts(view.layout, rows.totals["fired"][:kept], rows.totals["tokens"][:kept])
     return _activity(view, generation, tally), counts, generation

@@ -131,7 +131,7 @@ class Corpus(Described):
 
     @property
     def distinct(self) -> tuple[int, ...]:
-        """For each row the number of the first row that shares a text with it in some language, directly or through
+        """For each row the number of the first row that shares a text with it, in any languages, directly or through
         other rows: rows with the same number are no independent evidence.
         """
         return tuple(self._groups().tolist())
@@ -142,8 +142,7 @@ class Corpus(Described):
         from scipy.sparse.csgraph import connected_components
 
         rows = len(self)
-        pairs = [_neighbours(column) for column in self.texts.values()]
-        first, second = (np.concatenate(ends) for ends in zip(*pairs))
+        first, second = _neighbours(list(self.texts.values()))
         shared = coo_array((np.ones(len(first), dtype=bool), (first, second)), shape=(rows, rows))
         count, component = connected_components(shared, directed=False)
         lowest = np.full(count, rows, dtype=np.int64)
@@ -166,7 +165,7 @@ class Corpus(Described):
         if not 0 < first_size < len(groups):
             raise CorpusError(
                 f"Corpus {self.name!r} has {len(groups)} rows that share no text; a split at {share} leaves nothing.",
-                "Both parts need at least one row, and rows that share a text in some language stay together.",
+                "Both parts need at least one row, and rows that share a text stay together.",
                 "Leave a language out whose texts repeat." if len(groups) < len(self) else "",
             )
         drawn = groups[random.Random(seed).sample(range(len(groups)), first_size)]
@@ -174,12 +173,15 @@ class Corpus(Described):
         return self.take(np.flatnonzero(chosen)), self.take(np.flatnonzero(~chosen))
 
 
-def _neighbours(column: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of rows, one behind the other, with the same text but for white space around it; by 64 bits of hash."""
-    hashes = np.fromiter(map(hash, map(str.strip, column)), np.int64, len(column))
+def _neighbours(columns: Sequence[Sequence[str]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of rows with the same text but for white space around it, in any two columns; by 64 bits of hash."""
+    rows = len(columns[0])
+    hashes = np.empty(len(columns) * rows, np.int64)
+    for number, column in enumerate(columns):
+        hashes[number * rows : (number + 1) * rows] = np.fromiter(map(hash, map(str.strip, column)), np.int64, rows)
     order = np.argsort(hashes, kind="stable")
     same = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
-    return order[same], order[same + 1]
+    return order[same] % rows, order[same + 1] % rows
 
 
 def _held(column: Sequence[str]) -> Sequence[str]:

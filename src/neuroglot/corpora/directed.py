@@ -67,7 +67,7 @@ class Directed:
 
     @property
     def distinct(self) -> tuple[int, ...]:
-        """As of the corpus: rows with the same number share a text in some language."""
+        """As of the corpus: rows with the same number share a text."""
         return self.corpus.distinct
 
     @property

@@ -149,8 +149,8 @@ def measure_setting(
     """
     recording = Recording.pmi()
     activity, steps, generation = record_generation_by_row(
-        view, tokenizer, prompts.corpus, recording, decoding
-    )  # fmt: skip
+        view, tokenizer, prompts.corpus, recording, decoding, chats=any(prompt.is_chat for prompt in prompts.prompts)
+    )
     if len(generation.ids) < len(prompts):
         raise CorpusError(
             f"{len(prompts) - len(generation.ids)} prompts of the setting {prompts.setting.name!r} are longer than the "

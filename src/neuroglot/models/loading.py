@@ -64,6 +64,20 @@ def load(
     return view(model.eval(), family), tokenizer
 
 
+def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model, without its weights; raises `UnsupportedModelError` where there is none."""
+    source = _source(name)
+    _require_there(name)
+    try:
+        source, revision = _plain(source, revision)
+        return AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+    except NeuroglotError:
+        raise
+    except Exception as error:  # damaged files make libraries raise dozens of types
+        _require_sentencepiece(error)
+        raise _cannot_be_loaded(name, error) from error
+
+
 def _plain(source: str, revision: str | None) -> tuple[str, str | None]:
     """What transformers loads: of a GGUF file, the folder that it is converted into."""
     return (str(converted(source, revision)), None) if is_gguf(source) else (source, revision)

@@ -46,16 +46,23 @@ class Placed(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnDevice(Placed):
+class Revised(Recipe):
+    """Which version of a model is read."""
+
+    heading: ClassVar[str] = "Model"
+
+    revision: str | None = None
+    """Branch, tag or commit of a hub model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnDevice(Revised, Placed):
     """Where models run, and how they are loaded."""
 
     heading: ClassVar[str] = "Model"
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Precision of the model; the checkpoint's own by default."""
-
-    revision: str | None = None
-    """Branch, tag or commit of a hub model."""
 
     def family_of(self, name: str) -> Family:
         """What kind of model this is, before its weights are read."""

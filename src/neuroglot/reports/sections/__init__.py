@@ -6,6 +6,7 @@ from neuroglot.reports.sections import attribution as attribution
 from neuroglot.reports.sections import change as change
 from neuroglot.reports.sections import deactivation as deactivation
 from neuroglot.reports.sections import evaluation as evaluation
+from neuroglot.reports.sections import fertility as fertility
 from neuroglot.reports.sections import generation as generation
 from neuroglot.reports.sections import identification as identification
 from neuroglot.reports.sections import losses as losses
