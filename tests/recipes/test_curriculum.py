@@ -12,15 +12,19 @@ import torch
 
 from neuroglot.errors import ConfigError, CorpusError, NeuroglotError
 from neuroglot.experiments.curriculum import answer_losses
+from neuroglot.layout import Layout
 from neuroglot.models import load
 from neuroglot.neurons import NeuronSet
 from neuroglot.prompting.wordings import ALPACA, ALPACA_INPUT, INSTRUCTION_WORDINGS, TRANSLATION_INSTRUCTIONS
 from neuroglot.recipes.curriculum import Curriculum
-from neuroglot.recipes.curriculum_file import CurriculumFile
-from neuroglot.recipes.mixing import replayed
+from neuroglot.recipes.curriculum_file import CurriculumFile, StatedStage
+from neuroglot.recipes.mixing import replayed, tuning_of
 from neuroglot.runs.identity import Identity
 from neuroglot.tokens.examples import examples as encoded
 from neuroglot.tokens.mixtures import apportioned, drawn_exactly
+from neuroglot.training import Lora, TuningConfig
+from neuroglot.training.trainer import fit
+from neuroglot.training.tuning import completions
 from tests.families import tiny_model
 from tests.tiny import tiny_tokenizer
 
@@ -325,3 +329,55 @@ def test_shipped_examples_are_read(name: str) -> None:
     file = CurriculumFile.load(ROOT / "examples" / f"{name}.yaml")
     assert all(data.template in INSTRUCTION_WORDINGS for data in file.data.values())
     assert {stage.max_tokens for stage in file.stages} == {512}
+
+
+def test_every_option_of_a_stage_arrives() -> None:
+    neurons = NeuronSet.empty(Layout((("decoder", (4,)),)))
+    stated = StatedStage(
+        "s", counts={"a": 1}, freeze=("norm",), learning_rate=0.3, schedule="cosine", warmup=0.21, weight_decay=0.7,
+        batch_size=3, accumulation=4, end="newline", max_tokens=77, lora_rank=5, lora_alpha=6.0,
+    )  # fmt: skip
+    shared = TuningConfig(
+        steps=1, seed=8, bf16=True, gradient_checkpointing=True, checkpoint_every=6, report_to="wandb"
+    )
+    expected = TuningConfig(
+        steps=9, learning_rate=0.3, batch_size=3, accumulation=4, schedule="cosine", warmup=2, weight_decay=0.7,
+        frozen=("norm",), end="newline", max_tokens=77, unfit="drop", seed=8, bf16=True, gradient_checkpointing=True,
+        checkpoint_every=6, report_to="wandb",
+    )  # fmt: skip
+    assert tuning_of(stated, shared, 98, None) == expected
+    plain = replace(stated, freeze=())
+    for train, more in {
+        "adapters": {"lora": Lora(5, 6.0)}, "neurons": {"neurons": neurons}, ("mlp",): {"modules": ("mlp",)},
+    }.items():  # fmt: skip
+        given = neurons if train == "neurons" else None
+        assert tuning_of(replace(plain, train=train), shared, 98, given) == replace(expected, frozen=(), **more)
+    job = Curriculum(
+        model="m", stages=Path("s"), seed=8, bf16=True, gradient_checkpointing=True, checkpoint_every=6,
+        report_to="wandb",
+    )  # fmt: skip
+    assert job._shared == shared
+
+
+def test_a_stage_in_a_chat_asks_by_the_tokenizers_template(here: Path) -> None:
+    template = "{% for turn in messages %}w1 {{ turn.content }} w2{% endfor %}"
+    config = Path("model/tokenizer_config.json")
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"chat_template": template}))
+    Path("model/chat_template.jinja").write_text(template)
+    first, second = job(stages_file({"chat": True})).read(Identity()).stages
+    assert all(example.is_chat and example.prompt.startswith("w1 ") for example in second.examples)
+    assert not any(example.is_chat for example in first.examples)
+
+
+def test_every_example_of_a_stage_is_learned_once_also_in_the_last_shorter_step(tmp_path: Path) -> None:
+    texts = encoded(tiny_tokenizer(), [(f"w{row}", f" w{row + 1}") for row in range(23)], end="eos").texts
+    seen: list[tuple[int, ...]] = []
+
+    def collate(rows: Any) -> Any:
+        seen.extend(text.token_ids for text in rows)
+        return completions(0)(rows)
+
+    config = tuning_of(StatedStage("s", batch_size=5, accumulation=2), TuningConfig(steps=1), len(texts), None)
+    losses = fit(tiny_model("llama"), texts, collate, config.training)
+    assert len(losses) == config.steps == 3
+    assert seen == [text.token_ids for text in texts]
