@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.stats import linregress
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.scaling import ScalingLaw, allocate, fit_law
+from neuroglot.metrics.scaling import ScalingLaw, allocate, fit_law, fit_saturating
 
 SIZES = (1e3, 3e3, 1e4, 3e4, 1e5, 3e5)
 
@@ -83,3 +83,29 @@ def test_what_tells_nothing_is_refused() -> None:
         allocate({"de": fit_law(SIZES, [30, 20, 15, 10, 5, 2])}, 100)
     with pytest.raises(ConfigError, match="budget of 0"):
         allocate({"de": law(300, -0.2)}, 0)
+
+
+def saturating(limit: float, generator: np.random.Generator, noise: float, sizes: tuple[float, ...] = SIZES):  # type: ignore[no-untyped-def]
+    qualities = [limit - 500 * size**-0.5 + generator.normal(0, noise) for size in sizes]
+    return fit_saturating(sizes, qualities)
+
+
+def test_a_limit_is_found_where_quality_ends() -> None:
+    law = saturating(60, np.random.default_rng(0), 0.0)
+    assert law.limit.value == pytest.approx(60, abs=0.2)
+    assert law.exponent == pytest.approx(-0.5, abs=0.02)
+    assert law.factor == pytest.approx(500, rel=0.05)
+
+
+def test_the_profile_holds_the_limit_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(11)
+    laws = [saturating(60, generator, 0.3) for _ in range(300)]
+    held = [law.limit.low <= 60 <= law.limit.high or math.isnan(law.limit.low) for law in laws]
+    assert 0.92 <= np.mean(held) <= 0.99
+
+
+def test_a_limit_that_cannot_be_told_has_no_end() -> None:
+    line = fit_saturating(SIZES, [100 - 300 * size**-0.05 + part for size, part in zip(SIZES, (3, -3, 2, -2, 3, -3))])
+    assert line is not None
+    assert math.isnan(line.limit.high) or math.isinf(line.limit.high)
+    assert fit_saturating(SIZES[:3], (1, 2, 3)) is None

@@ -161,6 +161,31 @@ def test_a_resumed_tuning_of_neurons_ends_with_the_same_deltas(tmp_path: Path) -
     assert (part.losses, part.deltas.hash) == (whole.losses, whole.deltas.hash)
 
 
+@pytest.mark.parametrize("options", [{"bf16": True}, {"gradient_checkpointing": True}], ids=str)
+def test_deltas_are_learned_in_every_way_of_computing(options: dict[str, bool]) -> None:
+    model = tiny_model("llama")
+    neurons = some_neurons(view(model).layout)
+    base = {"steps": 4, "batch_size": 3, "learning_rate": 1e-2, "neurons": neurons}
+    plain = tune(model, tiny_tokenizer(), examples(), TuningConfig(**base))
+    other = tune(tiny_model("llama"), tiny_tokenizer(), examples(), TuningConfig(**base, **options))
+    for name, value in plain.deltas.values.items():
+        assert other.deltas.values[name].dtype == torch.float32
+        away = float((value - other.deltas.values[name]).abs().mean()) / float(value.abs().mean())
+        assert away < (0.1 if "bf16" in options else 1e-5)
+
+
+def test_deltas_of_a_model_in_half_precision_are_float32_and_merge_by_rounding() -> None:
+    model = tiny_model("llama").bfloat16()
+    neurons = some_neurons(view(model).layout)
+    config = TuningConfig(steps=3, batch_size=3, learning_rate=1e-2, neurons=neurons)
+    tuned = tune(model, tiny_tokenizer(), examples(), config)
+    assert {value.dtype for value in tuned.deltas.values.values()} == {torch.float32}
+    base = tiny_model("llama").bfloat16().state_dict()["model.layers.0.mlp.up_proj.weight"]
+    rows = torch.tensor(neurons.indices()["decoder", 0])
+    expected = (base[rows].float() + tuned.deltas.values["decoder.0.up1.delta_rows"]).bfloat16()
+    assert torch.equal(model.state_dict()["model.layers.0.mlp.up_proj.weight"][rows], expected)
+
+
 def test_neurons_at_random_are_as_many_in_each_layer_and_others() -> None:
     neurons = some_neurons(view(tiny_model("llama")).layout)
     control = at_random_like(neurons, 3)

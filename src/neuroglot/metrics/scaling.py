@@ -15,6 +15,8 @@ from neuroglot.metrics.intervals import CONFIDENCE, Score
 from neuroglot.showing import Shown, counted
 from neuroglot.signature import Signature
 
+EXPONENTS = -np.geomspace(0.01, 3.0, 400)  # that are tried
+LIMITS = 400
 LEAST_SIZES = 3  # with two the line passes through both, and nothing says how sure it is
 
 
@@ -65,10 +67,22 @@ class ScalingLaw(Shown):
 
 
 @dataclass(frozen=True, eq=False)
+class SaturatingLaw:
+    """S(X) = limit − α X^β with a limit that is fitted: its interval is that of the profile, infinite upwards where the
+    points do not tell whether quality ends anywhere, and NaN where they tell nothing.
+    """
+
+    limit: Score
+    factor: float
+    exponent: float
+
+
+@dataclass(frozen=True, eq=False)
 class ScalingLaws:
-    """The law of each language, and what each gets of a budget, if there is one."""
+    """The law of each language, with a limit that is fitted too, and what each gets of a budget, if there is one."""
 
     laws: Mapping[str, ScalingLaw]
+    saturating: Mapping[str, SaturatingLaw | None]
     allocation: Mapping[str, float]
 
 
@@ -103,6 +117,45 @@ def fit_law(
     left_out = float(np.mean(np.abs(errors)))
     made = signature or Signature()
     return ScalingLaw(intercept, slope, covariance, tuple(by_size), upper, left_out, made)
+
+
+def fit_saturating(sizes: Sequence[float], qualities: Sequence[float], *, upper: float = 100.0) -> SaturatingLaw | None:
+    """The law of one language with a limit of its own, by least squares of S; None for fewer than 4 sizes.
+
+    The limit is sought between the best point and `upper`, the exponent between -3 and -0.01. The interval holds the
+    limits whose least sum of squares is at most 1 + F / (n - 3) times the smallest one, for n sizes.
+    """
+    by_size: dict[float, list[float]] = {}
+    for size, quality in zip(sizes, qualities, strict=True):
+        by_size.setdefault(float(size), []).append(quality)
+    if len(by_size) <= LEAST_SIZES:
+        return None
+    powers = np.array(list(by_size))[None, :] ** EXPONENTS[:, None]
+    powers /= powers.max(axis=1, keepdims=True)
+    means = np.array([float(np.mean(part)) for part in by_size.values()])
+    limits = np.linspace(float(means.max()), upper, LIMITS + 1)[1:]
+    fits = [_at_limit(limit - means, powers) for limit in limits]
+    squares = np.array([part[0] for part in fits])
+    best, freedom = int(squares.argmin()), len(means) - 3
+    factor = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) ** 2
+    held = limits[squares <= squares[best] * (1 + factor / freedom)]
+    _, scaled, row = fits[best]
+    exponent = float(EXPONENTS[row])
+    low, high = float(held[0]), float(held[-1])
+    ends = (math.nan, math.nan) if len(held) == LIMITS else (low, math.inf if high == limits[-1] else high)
+    return SaturatingLaw(Score(float(limits[best]), *ends), scaled / _largest(by_size, exponent), exponent)
+
+
+def _largest(sizes: Mapping[float, object], exponent: float) -> float:
+    return float(max(size**exponent for size in sizes))
+
+
+def _at_limit(rest: np.ndarray, powers: np.ndarray) -> tuple[float, float, int]:
+    """The least sum of squares of `rest - a p` over the rows p of `powers`, that a, and the row."""
+    factors = (powers @ rest) / (powers**2).sum(axis=1)
+    squares = ((rest[None, :] - factors[:, None] * powers) ** 2).sum(axis=1)
+    row = int(squares.argmin())
+    return float(squares[row]), float(factors[row]), row
 
 
 def _line(x: np.ndarray, y: np.ndarray) -> tuple[tuple[float, float], np.ndarray]:

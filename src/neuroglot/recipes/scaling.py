@@ -45,7 +45,7 @@ class Scaling(Recipe):
         return identity.file("points", self.points, read_points)
 
     def work(self, run: Run, inputs: dict[str, list[tuple[float, float]]]) -> Report:
-        from neuroglot.metrics.scaling import ScalingLaws, allocate, fit_law
+        from neuroglot.metrics.scaling import ScalingLaws, allocate, fit_law, fit_saturating
         from neuroglot.reports import Report
         from neuroglot.signature import Signature, versions
 
@@ -54,8 +54,12 @@ class Scaling(Recipe):
             language: fit_law(*zip(*points, strict=True), upper=self.upper, signature=made)
             for language, points in inputs.items()
         }
+        saturating = {
+            language: fit_saturating(*zip(*points, strict=True), upper=self.upper)
+            for language, points in inputs.items()
+        }
         allocation = {} if self.budget is None else allocate(laws, self.budget)
-        return Report([ScalingLaws(laws, allocation)], title="Quality by size of the data")
+        return Report([ScalingLaws(laws, saturating, allocation)], title="Quality by size of the data")
 
     def price(self, inputs: dict[str, list[tuple[float, float]]]) -> Price:
         from neuroglot.recipes.steps import REPORT_BYTES

@@ -26,11 +26,16 @@ def _(results: ScalingLaws) -> Section:
         for language, law in results.laws.items()
     ]
     table = Table.of("scaling-laws", "upper - S = factor · X^exponent", columns, rows)
-    tables = (table,) if not results.allocation else (table, _allocation(results))
+    allocation = (_allocation(results),) if results.allocation else ()
+    tables = (table, _limits(results), *allocation)
     signature = merged([law.signature for law in results.laws.values()])
-    remarks = ("Intervals are 95% t intervals over sizes; seeds of one size are one observation.",)
+    remarks = (
+        "Intervals are 95% t intervals over sizes, of limits profile intervals; seeds of one size are one observation.",
+        "A limit without an end, or without an interval, cannot be told from these sizes.",
+    )
     return Section(
-        "scaling", "Quality by size of the data", sentence, signature, remarks, tables=tables, summary=tables[-1]
+        "scaling", "Quality by size of the data", sentence, signature, remarks, tables=tables,
+        summary=(allocation or tables)[0],
     )  # fmt: skip
 
 
@@ -41,3 +46,14 @@ def _allocation(results: ScalingLaws) -> Table:
         for language, size in results.allocation.items()
     ]
     return Table.of("allocation", "The budget over languages", columns, rows)
+
+
+def _limits(results: ScalingLaws) -> Table:
+    """The law whose limit is fitted, where there are sizes enough."""
+    columns = [Column("language"), *score_columns("limit", ""), Column("factor"), Column("exponent")]
+    rows = [
+        (language, *score_cells(law.limit), law.factor, law.exponent)
+        for language, law in results.saturating.items()
+        if law is not None
+    ]
+    return Table.of("saturating-laws", "limit - S = factor · X^exponent", columns, rows)
