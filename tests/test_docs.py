@@ -135,7 +135,7 @@ def test_what_is_found() -> None:
     assert len(PAGES) == 27
     assert sum(len(python_blocks(page)) for page in PAGES) == 34
     assert sum(len(commands(page)) for page in PAGES) == 99
-    assert sum(len(mentions(page)) for page in PAGES) == 104
+    assert sum(len(mentions(page)) for page in PAGES) == 107
 
 
 # ---- what the examples start from

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def test_a_length_in_tokens_is_reached_by_whole_examples(here: Path) -> None:
 
 
 def test_both_stages_are_tuned_and_what_is_held_out_is_followed(here: Path) -> None:
-    report = job(stages_file()).run("run")
+    report = job(stages_file(), keep_stages=True).run("run")
     training, held_out = report.sections
     assert training.headline is not None
     assert len(training.headline["losses"]) == 10
@@ -199,9 +200,11 @@ def test_both_stages_are_tuned_and_what_is_held_out_is_followed(here: Path) -> N
     ]  # fmt: skip
     assert rows[2][3] < rows[0][3]  # the loss falls
     assert "Stage answer: 11 examples of answers in en." in report.notes
-    before, after = (load(name, device="cpu")[0].model.state_dict() for name in ("model", "run"))
-    assert set(before) == set(after)
-    assert any(not torch.equal(before[name], after[name]) for name in before)
+    models = [load(name, device="cpu")[0].model.state_dict() for name in ("model", "run/align", "run")]
+    assert set(models[0]) == set(models[1]) == set(models[2])
+    for before, after in pairwise(models):
+        assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert not Path("run/answer").exists()
 
 
 def test_held_out_losses_are_those_of_the_scored_tokens() -> None:

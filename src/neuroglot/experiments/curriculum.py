@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -49,12 +49,14 @@ def run_curriculum(
     *,
     kept: Kept = NOTHING_KEPT,
     on_step: OnStep | None = None,
+    behind: Callable[[str], object] | None = None,
 ) -> tuple[dict[str, tuple[float, ...]], HeldOutLosses]:
     """Tune the model in place, stage by stage; returns the losses of each stage's steps, and those held out.
 
     `held_out` has texts by group, such as a data set in a language. What a stage learned (adapters, deltas of neurons)
     is merged before the next one. With a place in `kept` a killed job goes on within its stage, from the last whole
-    checkpoint, and ends with the same weights; a finished stage is kept as its weights. Raises as `tune`.
+    checkpoint, and ends with the same weights; a finished stage is kept as its weights. `behind` is called with the
+    name of each stage when the model is what it left. Raises as `tune`.
     """
     signature = made_with(model, tokenizer)
     moments = [kept.below(BEFORE).once("held-out", partial(_held_out, model, tokenizer, held_out))]
@@ -64,6 +66,8 @@ def run_curriculum(
         after = place.once("finished", partial(_done, model, tokenizer, stage, place, on_step))
         losses[stage.name] = tuple(after.pop(_LOSSES).tolist())
         _set_weights(model, after)
+        if behind is not None:
+            behind(stage.name)
         moments.append(place.once("held-out", partial(_held_out, model, tokenizer, held_out)))
         if place.folder is not None:
             shutil.rmtree(place.folder / "training", ignore_errors=True)

@@ -53,6 +53,9 @@ class Curriculum(OnModel, Computed, Seeded):
     stages: Path
     """YAML file of data sets and stages; the paths in it begin at its folder."""
 
+    keep_stages: bool = False
+    """Also save the model behind each stage but the last, in a folder of its name, to compare or analyze it."""
+
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.recipes.curriculum_file import CurriculumFile
         from neuroglot.recipes.mixing import Encoder, mixed_stages, read_data
@@ -82,9 +85,14 @@ class Curriculum(OnModel, Computed, Seeded):
         made = made_with(view, tokenizer)
         for number, stage in enumerate(stages, 1):
             made |= _numbered(number, signature_of(stage))
+
+        def save(stage: str) -> None:
+            if self.keep_stages and stage != stages[-1].name:
+                save_model(view.model, tokenizer, run.files / stage)
+
         with progress.steps("tuning") as on_step:
             losses, forgotten = run_curriculum(
-                view.model, tokenizer, stages, held_out, kept=run.kept("curriculum"), on_step=on_step
+                view.model, tokenizer, stages, held_out, kept=run.kept("curriculum"), on_step=on_step, behind=save
             )
         save_model(view.model, tokenizer, run.files)
         curve = LossCurve(tuple(loss for part in losses.values() for loss in part), made, dropped=dropped)
@@ -116,7 +124,8 @@ class Curriculum(OnModel, Computed, Seeded):
 
             steps.append(training_step(f"stage {stage.name}", _as_corpus(stage), run, len(stage.texts)))
         size = training_bytes(view.model, view)
-        return price(view, tokenizer, steps, size, (2 + len(stages)) * size)
+        written = (2 + len(stages) * (1 + self.keep_stages)) * size
+        return price(view, tokenizer, steps, size, written)
 
     @property
     def _shared(self) -> TuningConfig:
