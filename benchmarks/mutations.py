@@ -122,7 +122,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "recipes/deactivate.py", f"{HANDED} tests/recipes/test_deactivate.py",
-        ('"by_generation", "seed")', '"by_generation")'),
         ('("level", "corpus_share", "scope"', '("level", "scope"'),
     ),
     *_of(
@@ -210,8 +209,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "experiments/evaluation.py", f"tests/test_evaluation.py {HANDED}",
         ("control_seed(seed, draw, language, rule)),", "control_seed(seed, draw, language)),"),
         ("own = [sets[language] for language in languages]", "own = list(sets.values())"),
-        ("seen = len(data) if whole else", "seen = 0 if whole else"),
-        ('place if random_on == "own" else None', "None"),
         ("dropped=len(data) - len(tokens.ids))", "dropped=0)"),
     ),
     *_of(
@@ -285,7 +282,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "metrics/paired.py", "tests/metrics/test_paired.py tests/metrics/test_intervals.py",
-        ("        signs[0] = 1\n", ""),
         ("middle = len(ordered) // 2 + 1", "middle = max(1, len(ordered) // 2)"),
     ),
     *_of(
@@ -325,7 +321,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "reports/sections/scoreboard.py", "tests/reports/test_columns_in_place.py tests/recipes/test_scoreboard.py",
         ("number(one.other.value),\n            number(one.random.value),",
          "number(one.random.value),\n            number(one.other.value),"),
-        ("max(matrix.seen for", "min(matrix.seen for"),
     ),
     *_of(
         "training/trainer.py", f"{TUNING} tests/specialization/test_training.py",
@@ -390,8 +385,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "corpora/shapes.py", "tests/corpora/test_shapes.py",
-        ("key = str(list(ids)[place]) if", "key = str(len(column) + 1) if"),
-        ("numbers != [str(number) for number in range(len(numbers))]", "not numbers"),
         ("[column.get(key) for key in every]", "list(column.values())"),
     ),
     *_of(
@@ -569,7 +562,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("for script in letters) < len(letters)", "for script in letters) <= len(letters)"),
         ("len(letters) < LETTERS_NEEDED", "len(letters) <= LETTERS_NEEDED"),
         ('"en" if "en" in texts else next(iter(texts), "")', 'next(iter(texts), "")'),
-        ("if not any(column[row] for", "if not all(column[row] for"),
     ),
     *_of(
         "corpora/corpus.py", "tests/corpora/test_corpus.py tests/corpora/test_tasks.py tests/corpora/test_formats.py",
@@ -582,8 +574,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("kept=kept.below(source)", "kept=kept"),
         ("corpus.take(rows[row_id] for row_id in translations.ids)", "corpus.head(len(translations.ids))"),
         ("_of_rows(baseline, direction, translations.ids)", "list(baseline.texts[direction])"),
-        ("(references.texts[direction.target],), references.texts[direction.source])",
-         "(references.texts[direction.source],), references.texts[direction.target])"),
         ("TextOptions(language=direction.target)", "TextOptions(language=direction.source)"),
         ("tuple(corpus.ids[row] for row in kept)", "corpus.ids[: len(kept)]"),
     ),
@@ -603,21 +593,16 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "experiments/deactivation.py", DEACTIVATION,
         ("means[g + 1 :]", "means[g:]"),
-        ("plan.corpus_share * len(self.questions.rows)", "plan.corpus_share * len(self.task)"),
         ("self.task.ids[self.questions.rows[place]]", "self.task.ids[place]"),
         ('"last" if self.plan.scope == "last" else "all"', '"all"'),
     ),
     *_of(
         "experiments/evaluation.py", "tests/test_evaluation.py tests/test_unknown_text.py",
         ('neurons.signature.get("weights", here) != here', 'neurons.signature.get("weights") != here'),
-        ("whole = any(", "whole = all("),
-        ('neurons.signature.get("corpus_hash") == data.hash', 'neurons.signature.get("corpus") == data.name'),
         ("len(groups) - len(numbers)", "len(numbers)"),
-        ("{code}:{share:.3f}", "{code}"),
     ),
     *_of(
         "recipes/specialize_evaluate.py", "tests/recipes/test_specialize.py",
-        ("for direction in directions}, self.same_rows)", 'for direction in directions}, "allow")'),
         ("for row, row_id in enumerate(corpus.ids)}", "for row, row_id in enumerate(masked.ids)}"),
         ("sum(translations.dropped.values())", "len(translations.dropped)"),
     ),
@@ -685,8 +670,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "reports/sections/change.py", "tests/reports/test_columns_of_sections.py",
-        ("{names[1]} has {finding} all-shared neurons than {names[0]}",
-         "{names[0]} has {finding} all-shared neurons than {names[1]}"),
         ("(layer, category, *score_cells(line[depth]))", "(layer, category, *score_cells(line[0]))"),
     ),
     *_of(
@@ -698,7 +681,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "reports/sections/sets.py", "tests/reports/test_columns_of_sections.py tests/reports/test_tree.py",
         ("(name, count, width, count / width)", "(name, width, count, count / width)"),
         ("join.distance, len(join.first + join.second))", "join.distance, len(join.second))"),
-        ("lies in {layer}.", "lies in {layer_labels(layout).full[0]}."),
     ),
     *_of(
         "reports/sections/translating.py", "tests/inference/test_reasoning.py tests/recipes/test_translate.py",
@@ -758,7 +740,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "corpora/seen.py", "tests/corpora/test_corpus.py tests/test_evaluation.py",
-        ("sum(any(_text_hash(text) in hashes", "sum(all(_text_hash(text) in hashes"),
     ),
     # What came in lately: amounts, selecting from counts, chats and stops, init, directions, masked text.
     *_of(
@@ -860,8 +841,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "tokens/asked.py", "tests/test_kinds_scored.py tests/test_evaluation.py",
         ("if language is None or text.language == language)", ")"),
-        ("batch.scored[:, 1:])\n    logits", "batch.scored[:, :-1])\n    logits"),
-        ("batch.targets, batch.target_scored)", "batch.targets, batch.target_real)"),
         ("data.corpus, data.directions, data.tags)", "data.corpus, data.directions)"),
         ("{LONG: len(tokens.dropped)}", "{LONG: 1}"),
         ("asked.tokens.dropped[0]", "asked.tokens.dropped[-1]"),
@@ -911,6 +890,132 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "interventions/operators.py", "tests/interventions/test_steering_files.py",
         ('(None if isinstance(value, Values) else "post_act")', "None"),
+    ),
+    *_of(
+        "recipes/deactivate.py", "tests/recipes/test_options_arrive.py tests/test_seen_rows.py",
+        ('"by_generation", "seed", "same_rows")', '"by_generation", "same_rows")'),
+        ('"by_generation", "seed", "same_rows")', '"by_generation", "seed")'),
+    ),
+    *_of(
+        "corpora/seen.py", "tests/test_seen_rows.py",
+        ("sum(any(_text_hash(text) in known", "sum(all(_text_hash(text) in known"),
+        ('.split("+") for choice in chosen)', ' for choice in chosen)'),
+        ("return any(corpus_hash in str", "return all(corpus_hash in str"),
+    ),
+    *_of(
+        "neurons/neuronset.py", "tests/test_seen_rows.py",
+        ("for each in (self, other) if each", "for each in (self,) if each"),
+        ('"+".join(dict.fromkeys(part', '"".join(dict.fromkeys(part'),
+    ),
+    *_of(
+        "tokens/unknown.py", "tests/test_unknown_text.py",
+        ("{language}:{share:.3f}", "{language}"),
+        ("is_end_too and tokens and", "tokens and"),
+        ("max(share, shares.get(language, 0.0))", "share"),
+        ("share >= UNKNOWN_SHARE}", "share > UNKNOWN_SHARE}"),
+    ),
+    *_of(
+        "tokens/asked.py", "tests/test_kinds_scored.py tests/test_evaluation.py",
+        ("batch.targets, batch.target_scored", "batch.targets, batch.target_real"),
+        ("batch.token_ids[:, 1:], batch.scored[:, 1:]", "batch.token_ids[:, 1:], batch.scored[:, :-1]"),
+        ("slice(-1), batch", "slice(None), batch"),
+    ),
+    *_of(
+        "experiments/scoring.py",
+        "tests/test_evaluation.py tests/test_kinds_scored.py tests/models/test_trunk.py tests/metrics/test_scores.py",
+        ("condition.only in (None, text.language)", "condition.only in (None, text.row)"),
+        ("of_texts[rows] = of_part", "of_texts[: len(rows)] = of_part"),
+        ("return whole.behind(first, rows)", "return whole.behind(0, rows)"),
+        ("with switch_off(view, neurons):\n        return", "if True:\n        return"),
+        ("trunk.states[:, positions][scored]", "trunk.states[scored]"),
+        ("text_of.split(together)", "text_of.split(1)"),
+        ("targets[scored], scored, text_bytes", "targets[scored], scored, text_bytes * 0 + 1"),
+        ("if not any(text.asked for", "if not all(text.asked for"),
+        ("short_hash(*(str(text.token_ids) for text in batch.texts))", "len(batch.texts)"),
+    ),
+    *_of(
+        "models/trunk.py", "tests/models/test_trunk.py",
+        ("self.stack_of.index(paths.index(path_of[layer.stack])) + layer.index", "layer.index"),
+        ("return min(numbers, default=len(self.modules))", "return max(numbers, default=len(self.modules))"),
+        ("{first - 1 for first in firsts if first > 0}", "{first for first in firsts if first > 0}"),
+        ("known, first if known else 0)", "known, first + 1 if known else 0)"),
+        ("return value[list(rows)]", "return value[: len(rows)]"),
+    ),
+    *_of(
+        "experiments/quality.py", "tests/test_quality.py",
+        ("[*sets.values(), *chosen_in(view.model)]", "[*chosen_in(view.model)]"),
+        ("data = _rows(whole, translated[0].ids)", "data = whole"),
+        ("with switch_off(view, condition.neurons):", "if True:"),
+        ("(data.directions[condition.only],)", "(data.directions[0],)"),
+        ("(tuple(texts[direction.target]),), tuple(texts[direction.source])",
+         "(tuple(texts[direction.source]),), tuple(texts[direction.source])"),
+        ("counts.get(direction, missing)", "counts.get(direction, like)"),
+        ("draws=draws, seed=seed, random_on", "draws=draws, seed=0, random_on"),
+        ("data.languages, sets, draws, seed, random_on=", "data.languages, sets, draws, 0, random_on="),
+        ("kept.below(f\"condition-{number}\")", 'kept.below("condition")'),
+        ("repeated=repeated, seen=seen,", "repeated=repeated, seen=0,"),
+    ),
+    *_of(
+        "tokens/shortening.py", "tests/tokens/test_shortening.py",
+        ("FIRST_CONTINUING <= piece[0] < FIRST_BEGINNING", "FIRST_CONTINUING < piece[0] < FIRST_BEGINNING"),
+        ("1 + (byte >= 0xE0) + (byte >= 0xF0)", "1 + (byte > 0xE0) + (byte >= 0xF0)"),
+        ("max(0, pending - 1) if byte", "pending - 1 if byte"),
+        ("not (token == self.lead and pending == 0 and", "not (token == self.lead and"),
+        ("and continues(following)):\n", "):\n"),
+        ("pending = pending_after(self.pieces[self.lead])\n", "pending = 0\n"),
+        ("if 0 <= token < len(self.pieces) else", "if token < len(self.pieces) else"),
+        ("key=lambda lead: (-leads[lead], lead)", "key=lambda lead: (leads[lead], lead)"),
+        ("if pending == 0 and after and", "if after and"),
+        ("(index in added and not BYTE_PIECE.fullmatch(piece))", "index in added"),
+    ),
+    *_of(
+        "tokens/vocabulary.py", "tests/tokens/test_vocabulary.py",
+        ("(-self.counts[pair], pair), default", "(-self.counts[pair],), default"),
+        ("self.counts[best] < LEAST_SEEN", "self.counts[best] <= LEAST_SEEN"),
+        ("if in_bytes or name in known or SPACE", "if name in known or SPACE"),
+        ("in_bytes or name in known or", "in_bytes or"),
+        ("self.counts[other] -= self.weights[place]", "self.counts[other] -= 1"),
+        ("made.get(left, (left,)) + made.get(right, (right,))", "(left,) + (right,)"),
+        ('model["vocab"].setdefault(added["content"], added["id"])', "pass"),
+        ("key=lambda each: (-seen[each], each)", "key=lambda each: each"),
+        ("words, names, count - len(made))", "words, names, count)"),
+        ("if number != last and word:", "if word and number == -1:"),
+    ),
+    *_of(
+        "models/embeddings.py", "tests/tokens/test_vocabulary.py",
+        ("table[first + number]", "table[number]"),
+        ("if first + len(old_ids) > rows:", "if True:"),
+        ("(*tables.values(), *([] if bias is None else [bias]))", "tables.values()"),
+        ("range(min(first, rows))", "range(rows)"),
+    ),
+    *_of(
+        "experiments/fertility.py", "tests/recipes/test_fertility.py",
+        ("in (halves, halves[::-1])", "in ((halves[0], halves[0]), (halves[1], halves[1]))"),
+        ("continues(piece) or pending_after(piece) > 0", "continues(piece)"),
+        ("len(ids[row]) - len(shortening.shorten(ids[row]))", "len(shortening.shorten(ids[row]))"),
+        ("PIVOT if PIVOT in corpus.languages else", "corpus.languages[-1] if False else"),
+        ("summed.index_add_(0, torch.tensor(groups), counts)", "summed[: len(counts)] += counts[: len(summed)]"),
+    ),
+    *_of(
+        "recipes/extend.py", "tests/recipes/test_extend.py",
+        ("corpus.split(self.split)", "corpus.split(0.5)"),
+        ("fertility(each, counted_on)", "fertility(each, corpus)"),
+        ("for column in chosen_on.texts.values()", "for column in corpus.texts.values()"),
+        ("require_mergeable(load_tokenizer(self.model, self.revision))", "pass"),
+    ),
+    *_of(
+        "corpora/corpus.py", "tests/corpora/test_stored.py tests/corpora/test_corpus.py",
+        ("order[same] % rows, order[same + 1] % rows", "order[same] % rows, order[same] % rows"),
+    ),
+    *_of(
+        "corpora/textfiles.py", "tests/corpora/test_refusals.py",
+        ("            yield from blank\n", ""),
+        ('if not number or line.strip(" ', 'if line.strip(" '),
+    ),
+    *_of(
+        "metrics/intervals.py", "tests/metrics/test_one_draw.py tests/metrics/test_intervals.py",
+        ("torch.full_like(units, torch.nan)  # of", "units  # of"),
+        ('level.startswith("draws") and len(values) == 1', "False"),
     ),
 )  # fmt: skip
 

@@ -193,3 +193,11 @@ def test_rows_that_share_a_text_are_one_and_those_too_many_are_told() -> None:
     assert (found.repeated, len(found.counts)) == (2, 3)
     alone = [evaluate(located, tokenizer, corpus.take([row]), NatsPerToken()).counts[0] for row in range(5)]
     torch.testing.assert_close(found.counts, torch.stack([alone[0] + alone[2] + alone[3], alone[1], alone[4]]))
+
+
+def test_texts_of_which_nothing_is_predicted_are_refused() -> None:
+    """One token each, and a tokenizer that begins no text with another."""
+    located, tokenizer = view(tiny_model("llama")), tiny_tokenizer(bos=False)
+    single = Corpus("single", ("1", "2"), {"de": ("w1", "w2"), "sw": ("w3", "w4")})
+    with pytest.raises(ConfigError, match="no text has a token that is predicted"):
+        evaluate(located, tokenizer, single, NatsPerToken())

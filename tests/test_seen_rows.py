@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from operator import and_, or_, sub
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.recipes.deactivate import Deactivate
 from neuroglot.reports import Report
 from neuroglot.runs.identity import Identity
+from neuroglot.signature import Signature
 from tests.families import tiny_model
 from tests.specialization.making import random_masks
 from tests.test_deactivation import a_task
@@ -76,6 +79,26 @@ def test_what_is_scored_under_an_intervention_is_not_what_chose_it(located: Mode
         assert Report(allowed).sections[0].sentence.startswith(FIRST)
         assert "Not a proof" not in Report(others).sections[0].sentence
     evaluate(located, TOKENIZER, MIXED, NatsPerToken())  # with all neurons as they are, nothing was chosen
+
+
+@pytest.mark.parametrize("operation", [or_, and_, sub])
+def test_sets_that_are_made_of_others_know_the_corpora_of_both(located: ModelView, operation, tmp_path: Path) -> None:
+    """Of sets that know the hash of their corpus only, as those that Python's functions give."""
+    first, second = (
+        replace(
+            NeuronSet.of(located.layout, {("decoder", 0): chosen}),
+            signature=Signature.of(rule=str(chosen), corpus_hash=corpus.hash),
+        )
+        for chosen, corpus in (([1, 2], CHOSEN), ([2, 3], OTHERS))
+    )
+    made = NeuronSet.load(operation(first, second).save(tmp_path / "made.safetensors"))
+    again = operation(made, second)
+    for neurons in (made, again):
+        for corpus in (CHOSEN, OTHERS):
+            with switch_off(located, neurons), pytest.raises(CorpusError, match="the neurons were selected on"):
+                evaluate(located, TOKENIZER, corpus, NatsPerToken())
+        with switch_off(located, neurons):
+            evaluate(located, TOKENIZER, tiny_corpus(8, seed=5), NatsPerToken())
 
 
 def test_other_neurons_are_not_proved_beside_them_either(located: ModelView) -> None:

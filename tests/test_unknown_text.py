@@ -128,6 +128,17 @@ def test_a_prompt_in_words_that_are_known_makes_no_unknown_source_known() -> Non
         UnknownTokens(known, ("am-en",)).count(pairs.pairs).refuse()
 
 
+def test_an_end_that_is_the_unknown_token_too_is_not_unknown() -> None:
+    """As of GPT-2: `<|endoftext|>` ends each translation."""
+    tokenizer, texts = fast(), [Pair(0, 0, (3, 4, 0), (False,) * 3, (False, False, True), 0)]
+    tokenizer.eos_token = "<unk>"
+    assert UnknownTokens(tokenizer, ("en-de",)).count([replace(texts[0], token_ids=(3, 4, 0))]).shares == {}
+    counted = UnknownTokens(tokenizer, ("en-de",)).count(
+        [replace(texts[0], token_ids=(3, 0, 0), scored=(False, True, True))]
+    )
+    assert counted.shares == {"en-de": 1.0}
+
+
 def test_a_few_unknown_tokens_are_said_in_the_signature() -> None:
     english = Corpus("some", ("1", "2", "3"), {"en": (*ENGLISH[:2], "we buy bread tomorrow")})
     known = ng.evaluate(view(), fast(), english.take([0]), ng.metrics.BitsPerByte())

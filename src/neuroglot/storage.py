@@ -106,7 +106,8 @@ def beside(path: Path) -> Path:
     for left in path.parent.glob(f"{glob_escape(start)}*~"):
         owner = left.name.removeprefix(start).partition("-")[0]
         if owner.isdigit() and not _is_running(int(owner)):
-            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink(missing_ok=True)
+            with suppress(OSError):  # another user's, or another process was faster
+                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink(missing_ok=True)
     return path.with_name(f"{start}{os.getpid()}-{next(_numbers)}~")
 
 

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 import polars
+import pyarrow
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from neuroglot import corpora
 from neuroglot.errors import ConfigError, CorpusError
@@ -129,6 +131,16 @@ REFUSED = {
     "blank row": ({"a.csv": "de,en\n\na,b\n"}, "a.csv", {}, ["a.csv:2 has 0 fields"]),
     "header alone": ({"a.csv": "de,en\n"}, "a.csv", {}, ["a.csv has no rows"]),
     "empty table": ({"a.csv": ""}, "a.csv", {}, ["a.csv is empty"]),
+    "stranger beside Moses files": (
+        {"train.en": "a\n", "train.de": "b\n", "other.fr": "c\n"},
+        "",
+        {},
+        ["'other.fr'", "--languages"],
+    ),
+    "table beside Moses files": ({"c.en": "a\n", "c.de": "b\n", "t.tsv": "en\tde\na\tb\n"}, "", {}, ["'t.tsv'"]),
+    "archive": ({"de-en.txt.zip": "PK"}, "de-en.txt.zip", {}, ["an archive: unpack it"]),
+    "blank line in the middle": ({"a.tsv": "de\ten\na\tb\n\nc\td\n"}, "a.tsv", {}, ["a.tsv:3"]),
+    "NUL in a name": ({"a.jsonl": '{"e\\u0000n": "a", "de": "b"}\n'}, "a.jsonl", {}, ["no language code"]),
     "column twice": ({"a.csv": "de,de\na,b\n"}, "a.csv", {}, ["a.csv:1", "'de' is there twice"]),
     "two columns of one language": ({"a.csv": "de,deu\na,b\n"}, "a.csv", {}, ["'de' and 'deu' are both German"]),
     "half of UTF-16": ({"de.txt": "eins\n".encode("utf-16")[:-1]}, "", {}, ["de.txt begins as UTF-16"]),
@@ -187,7 +199,7 @@ REFUSED = {
     ),
     "carriage return in CSV": ({"a.csv": "de,en\na,b\rc,d\n"}, "a.csv", {}, ["a.csv:2", "not CSV"]),
     "JSON lines that do not parse": ({"a.jsonl": '{"de": "a"}\n{"de"\n'}, "a.jsonl", {}, ["a.jsonl:2", "not JSON"]),
-    "blank JSON line": ({"a.jsonl": '{"de": "a"}\n\n'}, "a.jsonl", {}, ["a.jsonl:2", "not JSON"]),
+    "blank JSON line": ({"a.jsonl": '{"de": "a"}\n\n{"de": "b"}\n'}, "a.jsonl", {}, ["a.jsonl:2", "not JSON"]),
     "JSON too deep": ({"a.jsonl": "[" * 100_000}, "a.jsonl", {}, ["a.jsonl:1", "not JSON"]),
     "JSON number too long": ({"a.jsonl": '{"de": ' + "1" * 5000 + "}"}, "a.jsonl", {}, ["a.jsonl:1", "not JSON"]),
     "JSON other fields": (
@@ -229,7 +241,25 @@ def test_bad_input_is_refused(case, tmp_path):
 
 
 def test_number_of_refusals():
-    assert len(REFUSED) == 84
+    assert len(REFUSED) == 89
+
+
+def test_a_parquet_file_or_folder_with_a_column_twice(tmp_path):
+    table = pyarrow.table([["a", "b"], ["c", "d"], ["e", "f"]], names=["en", "de", "de"])
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert "'de' is there twice" in message(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.tsv", "de\ten\na\tb\nc\td\n\n\n"), ("a.csv", "de,en\r\na,b\r\nc,d\r\n\r\n"),
+        ("a.jsonl", '{"de": "a", "en": "b"}\n{"de": "c", "en": "d"}\n\n'),
+    ],
+)  # fmt: skip
+def test_blank_lines_at_the_end_of_a_table_are_no_rows(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content.encode())
+    assert dict(corpora.load(tmp_path / name).texts) == {"de": ("a", "c"), "en": ("b", "d")}
 
 
 def test_parquet_with_numbers_truncated_or_empty(tmp_path):

@@ -113,6 +113,8 @@ def test_what_is_taken_of_it_is_what_is_taken_of_one_in_memory(tmp_path: Path) -
         lambda corpus: corpus.take([2, 5, 2]), lambda corpus: corpus.select(["sw", "de"]),
         lambda corpus: corpus.split(0.4, seed=3)[0], lambda corpus: corpus.split(0.4, seed=3)[1].head(5),
         lambda corpus: sifted(corpus, "drop"), lambda corpus: corpus.take(range(9, 2, -1)),
+        lambda corpus: corpus.take(range(5, -1, -1)), lambda corpus: corpus.take(range(len(corpus) - 1, -1, -1)),
+        lambda corpus: corpus.take(range(4, 17)).take(range(12, -1, -4)), lambda corpus: corpus.take(range(-3, 0)),
     ):  # fmt: skip
         of_stored, of_held = take(stored), take(held)
         assert tuple(of_stored.ids) == tuple(of_held.ids)
@@ -127,6 +129,12 @@ def test_what_is_taken_of_it_is_what_is_taken_of_one_in_memory(tmp_path: Path) -
     known = text_hashes(held.take([1, 2]).select(["en"]))
     assert rows_with(stored, known) == rows_with(held, known) == 2
     assert counted_suspicions(stored.texts)[0] == counts_by_kind(suspicions(held.texts)) == {"sw": {"gap marker": 1}}
+
+
+def test_rows_beyond_the_end_are_refused_as_in_memory(tmp_path: Path) -> None:
+    for corpus in both(tmp_path, TEXTS):
+        with pytest.raises(IndexError):
+            corpus.take(range(len(corpus) - 2, len(corpus) + 3))
 
 
 WORDS = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=30)

@@ -175,6 +175,8 @@ def test_quality_beside_the_loss_is_that_of_whole_translations() -> None:
     [
         ({"max_new_tokens": 5}, "nothing is translated"),
         ({"beams": 2}, "nothing is translated"),
+        ({"quality": ("bleu",), "max_new_tokens": 900}, "max_new_tokens=900.*Expected at most"),
+        ({"model": "decoder"}, "are of directions of translation: .*--directions "),
         (
             {"model": "encoder", "corpus": "texts", "neurons": Path("on-texts"), "quality": ("bleu",)},
             "not read in direct",
@@ -185,7 +187,8 @@ def test_quality_is_asked_for_where_texts_are_translated(options, words: str) ->
     Select(**ON_PAIRS, selector="random", count=4, part="selection").run("sets")
     Select(model="encoder", corpus="texts", device="cpu", selector="random", count=4, part="selection").run("on-texts")
     with pytest.raises(ConfigError, match=words):
-        Ablate(**{**ON_PAIRS, "neurons": Path("sets"), "part": "rest", "random_draws": 1, **options}).run()
+        Ablate(**{**ON_PAIRS, "neurons": Path("sets"), "part": "rest", "random_draws": 1, **options}).run("refused")
+    assert not Path("refused/.unfinished").exists()  # before anything is scored
 
 
 def test_a_translation_model_has_a_scoreboard_and_is_compared() -> None:

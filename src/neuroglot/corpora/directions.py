@@ -62,6 +62,14 @@ def directions_of(languages: Sequence[str], pivot: str = PIVOT) -> tuple[Directi
     return tuple(Direction(pivot, other) for other in others) + tuple(Direction(other, pivot) for other in others)
 
 
+def is_direction(text: str) -> bool:
+    """Whether a name is that of one direction, such as `en-de`; `pt-BR` and `zh-Hans` are languages."""
+    try:
+        return bool(Direction.parse(text)) and text.split("-")[1].islower()
+    except ConfigError:
+        return False
+
+
 def as_direction(direction: Direction | str) -> Direction:
     """A direction, however it was given."""
     return direction if isinstance(direction, Direction) else Direction.parse(direction)

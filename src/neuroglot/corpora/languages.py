@@ -75,6 +75,8 @@ def code_of_name(name: str) -> str | None:
     """The code of a language by its English name; None for what is no such name."""
     import langcodes
 
+    if not name.isprintable():  # of which the search makes nothing, or an error of its own
+        return None
     try:
         return known_code(str(langcodes.find(name, language="en")))
     except (LookupError, UnicodeEncodeError):  # the latter of half a surrogate pair, which JSON can hold

@@ -24,6 +24,7 @@ from neuroglot.corpora.textfiles import COMPRESSED, data_suffix, lines_of
 from neuroglot.errors import ConfigError, CorpusError
 
 PAPERS = re.compile(r"\..*|(licen[cs]e|readme|copying|notice|authors|changelog|citation)\b.*", re.IGNORECASE)
+ARCHIVES = re.compile(r"\.(zip|tar|tgz|7z|rar|tar\.\w+)$", re.IGNORECASE)
 DATA = frozenset({".txt", ".tsv", ".csv", ".json", ".jsonl", ".ndjson", ".parquet"})
 
 
@@ -36,9 +37,13 @@ def read_folder(
     and as `choose` and the readers do; `ConfigError` where the layout has no columns to choose from.
     """
     names = [name for name in names_in(folder) if not PAPERS.fullmatch(name)]
-    if found := files_by_language(folder, names) or folders_by_language(folder):
-        return PLAIN, _of_tags(folder, found, languages, column)
     files = [name for name in names if data_suffix(Path(name)) in DATA or _ends_in_language(name)]
+    if found := files_by_language(folder, names) or folders_by_language(folder):
+        if languages is None:
+            _refuse_strangers(
+                folder, [name for name in files if name not in found], PLAIN, ", ".join(sorted(found)[:3])
+            )
+        return PLAIN, _of_tags(folder, found, languages, column)
     source = _layout(folder, files)
     tags = {name: match[1] for name in files if (match := re.fullmatch(source.files, unpacked_name(name)))}
     if languages is None:
@@ -97,11 +102,11 @@ def _layout(folder: Path, files: list[str]) -> Source:
     )
 
 
-def _refuse_strangers(folder: Path, names: list[str], source: Source) -> None:
+def _refuse_strangers(folder: Path, names: list[str], source: Source, others: str = "") -> None:
     if names:
         raise CorpusError(
             f"{folder} holds {names[0]!r}, which is no part of the layout {source.name!r} of its other files.",
-            f"Expected are files such as {source.example}.",
+            f"Expected are files such as {others or source.example}.",
             "Move it out, or say which languages to take with --languages (languages=[...]).",
         )
 
@@ -244,6 +249,8 @@ def _from_file(path: Path, languages: Sequence[str] | None, column: str | None) 
     if data_suffix(path) == ".txt" and _has_header(path):
         layout, read = None, READERS[".tsv"]
     hint = f"It looks like one language of the layout {layout.name!r}: give the folder {path.parent}." if layout else ""
+    if ARCHIVES.search(path.name):
+        hint = "It is an archive: unpack it, and give the folder."
     if read is None or layout:
         raise CorpusError(
             f"{path} is no file with a column for each language.",

@@ -16,7 +16,7 @@ from xml.parsers import expat
 
 from neuroglot.corpora.languages import code_or_name
 from neuroglot.corpora.storing import stored_if_large
-from neuroglot.corpora.tables import ID, TABLES, RawTable, rows_of_batches
+from neuroglot.corpora.tables import ID, TABLES, RawTable, distinct_names, rows_of_batches
 from neuroglot.corpora.textfiles import parse_text_json, read_bytes, read_text, size_of
 from neuroglot.errors import CorpusError
 
@@ -217,7 +217,7 @@ def _saved_rows(folder: Path, names: Sequence[str]) -> Iterator[tuple[Any, ...]]
             with pyarrow.OSFile(str(folder / name)) as source:
                 stream = ipc.open_stream(source)
                 if not place:
-                    yield tuple(stream.schema.names)
+                    yield tuple(distinct_names(stream.schema.names, folder / name))
                 for row in rows_of_batches(stream, folder / name, size_of(folder / name)):
                     number += 1
                     yield number, *row[1:]

@@ -65,8 +65,13 @@ class Stored(Sequence[Any]):
 
     def take(self, rows: Sequence[int] | Positions) -> Stored:
         """The values at these positions."""
-        if isinstance(rows, range) and isinstance(self.rows, range):
-            return replace(self, rows=self.rows[rows.start : rows.stop : rows.step])
+        if (
+            isinstance(rows, range)
+            and isinstance(self.rows, range)
+            and all(0 <= end < len(self) for end in _ends(rows))
+        ):
+            first, step = (self.rows[rows[0]], self.rows.step * rows.step) if rows else (0, 1)
+            return replace(self, rows=range(first, first + step * len(rows), step))
         positions = np.asarray(rows, dtype=np.int64)
         return replace(self, rows=np.asarray(self.rows)[positions])
 
@@ -141,3 +146,7 @@ def encodes(text: str) -> bool:
 def taken(values: Sequence[Any], rows: Sequence[int] | Positions) -> Sequence[Any]:
     """The values at these positions, on disk if they are there."""
     return values.take(rows) if isinstance(values, Stored) else tuple(values[row] for row in rows)
+
+
+def _ends(rows: range) -> tuple[int, ...]:
+    return (rows[0], rows[-1]) if rows else ()

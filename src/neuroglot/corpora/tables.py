@@ -17,6 +17,7 @@ from neuroglot.corpora.storing import rows_of_file, stored_if_large
 from neuroglot.corpora.textfiles import (
     LONGEST_LINE,
     READ_AT_ONCE,
+    but_for_a_blank_end,
     lines_of,
     parse_text_json,
     raw_lines,
@@ -118,7 +119,8 @@ def _tsv_rows(path: Path) -> Iterator[tuple[Any, ...]]:
 
 
 def _literal_rows(path: Path) -> Iterator[tuple[Any, ...]]:
-    return _under_header(path, ((number, line.split("\t")) for number, line in enumerate(lines_of(path), 1)))
+    lines = enumerate(but_for_a_blank_end(lines_of(path)), 1)
+    return _under_header(path, ((number, line.split("\t")) for number, line in lines))
 
 
 def _is_quoted(field: str) -> bool:
@@ -156,7 +158,7 @@ def _separated(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
     held: list[str] = []  # the lines of the record that is being read
 
     def lines() -> Iterator[str]:
-        for line in raw_lines(path):
+        for line in but_for_a_blank_end(raw_lines(path)):
             held.append(line.removesuffix("\n"))
             yield line
 
@@ -202,7 +204,7 @@ def _refuse_merged(path: Path, lines: list[str], start: int, width: int, separat
 def _under_header(path: Path, records: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[Any, ...]]:
     """Rows of one width under a header of distinct names."""
     header = [name.strip() for name in next(records)[1]]
-    yield tuple(_distinct(header, path))
+    yield tuple(distinct_names(header, path))
     for number, row in records:
         if len(row) != len(header):
             raise CorpusError(
@@ -213,7 +215,8 @@ def _under_header(path: Path, records: Iterator[tuple[int, list[str]]]) -> Itera
         yield number, *row
 
 
-def _distinct(names: Sequence[str], path: Path) -> Sequence[str]:
+def distinct_names(names: Sequence[str], path: Path) -> Sequence[str]:
+    """The names; raises `CorpusError` for one that is there twice."""
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise CorpusError(f"{path}:1: the column {twice!r} is there twice.", "Each column needs its own name.")
@@ -227,7 +230,7 @@ def read_jsonl(path: Path) -> RawTable:
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[Any, ...]]:
     names: dict[str, None] | None = None
-    for number, line in enumerate(lines_of(path), 1):
+    for number, line in enumerate(but_for_a_blank_end(lines_of(path)), 1):
         row = parse_text_json(line, path, number)
         if not isinstance(row, dict):
             raise CorpusError(f"{path}:{number} is a {type(row).__name__}.", "Expected is one JSON object a line.")
@@ -260,7 +263,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Any, ...]]:
             leaves = [metadata.schema.column(place).path for place in range(metadata.num_columns)]
             # Texts that repeat stay numbers of a dictionary until it is known how long they are.
             file = parquet.ParquetFile(source, metadata=metadata, buffer_size=READ_AT_ONCE, read_dictionary=leaves)
-            yield tuple(file.schema_arrow.names)
+            yield tuple(distinct_names(file.schema_arrow.names, path))
             _require_room_for_pages(path, metadata, size)
             yield from rows_of_batches(file.iter_batches(ROWS_AT_ONCE, use_threads=False), path, size)
     except CorpusError:

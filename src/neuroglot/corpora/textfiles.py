@@ -188,6 +188,20 @@ def lines_of(path: Path) -> Iterator[str]:
         yield line
 
 
+def but_for_a_blank_end(lines: Iterable[str]) -> Iterator[str]:
+    """The first line, and the others without blank ones behind the last that is not, which editors leave at the end of
+    a table.
+    """
+    blank: list[str] = []
+    for number, line in enumerate(lines):
+        if not number or line.strip(" \r\n"):
+            yield from blank
+            blank = []
+            yield line
+        else:
+            blank.append(line)
+
+
 def read_lines(path: Path) -> list[str]:
     """All of `lines_of`."""
     return list(lines_of(path))

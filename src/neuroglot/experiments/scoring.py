@@ -23,6 +23,7 @@ from neuroglot.models.trunk import Blocks, Trunk, head_lies_apart, layers_can_be
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.progress import track
+from neuroglot.signature import short_hash
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.asked import AskedTokens, asked_inputs, asked_positions
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch
@@ -60,8 +61,11 @@ def counts_of(
     leaves out. What each batch gave is kept.
     """
     languages = asked.tokens.languages
-    if not asked.tokens.texts:
-        raise ConfigError("There is nothing to score.", "Expected at least one text.")
+    if not any(text.asked for text in asked.tokens.texts):
+        raise ConfigError(
+            "There is nothing to score: no text has a token that is predicted.",
+            "Expected texts of two tokens or more, or a tokenizer that begins each with a special one.",
+        )
     with view.evaluating():
         plan = _plan(view, asked, conditions)
         batches = asked.batches(plan.token_budget)
@@ -71,7 +75,8 @@ def counts_of(
 
         counts: Tensor | None = None
         for number, batch in track(enumerate(batches), description, len(batches)):
-            part = kept.once(f"batch-{number}-of-{plan.token_budget}-tokens", partial(scored, batch))["counts"]
+            name = f"batch-{number}-{short_hash(*(str(text.token_ids) for text in batch.texts))}"
+            part = kept.once(name, partial(scored, batch))["counts"]
             if counts is None:
                 shape = len(conditions), len(asked.tokens.ids), len(languages), part.shape[-1]
                 counts = torch.zeros(shape, dtype=torch.float64)

@@ -22,6 +22,8 @@ from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.showing import Described
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET
+from neuroglot.tokens.tokenizing import Text, token_ids_of
+from neuroglot.tokens.unknown import UnknownTokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -61,6 +63,11 @@ def translate_directions(
     if token_budget < 1:
         raise ConfigError(f"Got a token budget of {token_budget}.", "Expected one token or more.")
     chosen = [as_direction(direction) for direction in directions]
+    known = UnknownTokens(tokenizer, corpus.languages)
+    for language in {direction.source for direction in chosen}:
+        ids = token_ids_of(tokenizer, corpus.texts[language], special_tokens=False)["input_ids"]
+        known.count(Text.of(row, language=corpus.languages.index(language)) for row in ids)
+    known.refuse()
     gate = None if masks is None else _gate(view, masks, chosen, semantics)
     backend = LocalBackend(view, tokenizer, token_budget, keep_truncated=True, tags=tags or {})
     columns: dict[Direction, tuple[Completion | None, ...]] = {}

@@ -98,7 +98,7 @@ class LocalBackend:
         """One completion a prompt, in order; see `Backend`."""
         check_prompts(prompts)
         check_stop(stop)
-        self._check_target_length(decoding)
+        self.require_room(decoding)
         texts = [Text.of(ids, row) for row, ids in enumerate(self._tokenized(prompts))]
         room = self._room(decoding)
         fitting = [text for text in texts if room is None or len(text.token_ids) <= room]
@@ -122,7 +122,14 @@ class LocalBackend:
         limit = context_limit(self.tokenizer, text_config(self.view.model))
         return None if limit is None else limit - (decoding.max_new_tokens if self._is_decoder else 0)
 
-    def _check_target_length(self, decoding: Decoding) -> None:
+    def require_room(self, decoding: Decoding) -> None:
+        """Raise `ConfigError` for texts that are to become longer than the model's context."""
+        room = self._room(decoding)
+        if self._is_decoder and room is not None and room < 1:
+            raise ConfigError(
+                f"max_new_tokens={decoding.max_new_tokens} was asked for.",
+                f"Expected at most {room + decoding.max_new_tokens - 1}, because prompt and text share the context.",
+            )
         positions = getattr(text_config(self.view.model), "max_position_embeddings", None)
         begun = max(1, len(self.told.begin)) if self.told else 1
         if not self._is_decoder and positions is not None and decoding.max_new_tokens + begun > positions:

@@ -71,17 +71,22 @@ class Estimate:
     @cached_property
     def variances(self) -> dict[str, Tensor]:
         """The variance of the numbers by level."""
-        return {level: _variance(values) for level, values in self.without.items()}
+        return {
+            level: torch.zeros_like(self.value).masked_fill(values[0].isnan(), torch.nan)
+            if _is_one_draw(level, values)
+            else _variance(values)
+            for level, values in self.without.items()
+        }
 
     def squared_half_widths(self, confidence: float = CONFIDENCE) -> Tensor:
         """Σ t² variance over levels, each with the t of its own degrees of freedom; NaN where nothing varies.
 
         Where one level is known from few units, one t for all would hold too rarely (Graybill and Wang 1980).
         """
-        squared = sum(
-            (_t(len(self.without[level]), confidence) ** 2 * variance for level, variance in self.variances.items()),
-            start=torch.zeros_like(self.value),
-        )
+        squared = torch.zeros_like(self.value)
+        for level, variance in self.variances.items():
+            units = self.without[level]
+            squared = squared + (variance if _is_one_draw(level, units) else _t(len(units), confidence) ** 2 * variance)
         return squared.masked_fill(squared.sqrt() <= NO_SPREAD * (1 + self.value.abs()), torch.nan)
 
     def scores(self, confidence: float = CONFIDENCE) -> list[Score]:
@@ -182,7 +187,7 @@ def over(estimate: Estimate, level: UnitLevel) -> Estimate:
     if len(units) > 1:
         without[level] = (units.sum(0) - units) / (len(units) - 1)
     elif level == "draws":
-        without[level] = units
+        without[level] = torch.full_like(units, torch.nan)  # of what depends on draws; all else keeps its number
     return Estimate(units.mean(0), without)
 
 
@@ -279,6 +284,10 @@ def _fieller(estimate: Estimate, index: int) -> Score:
 
 def _scores(value: Tensor, low: Tensor, high: Tensor) -> list[Score]:
     return [Score(*numbers) for numbers in zip(value.tolist(), low.tolist(), high.tolist(), strict=True)]
+
+
+def _is_one_draw(level: str, values: Tensor) -> bool:
+    return level.startswith("draws") and len(values) == 1
 
 
 def _variance(without: Tensor) -> Tensor:

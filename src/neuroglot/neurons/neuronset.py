@@ -173,7 +173,11 @@ class NeuronSet(Shown):
         read = torch.cat([self.read, other.read]).unique()
         if self.signature == other.signature:
             return NeuronSet(self.layout, members, self.signature, read)
-        provenance = Signature.of(combined=f"({self.signature}) {sign} ({other.signature})")
+        both = [str(each.signature["corpus_hash"]) for each in (self, other) if each.signature.get("corpus_hash")]
+        corpora = "+".join(dict.fromkeys(part for hashes in both for part in hashes.split("+")))
+        provenance = Signature.of(
+            combined=f"({self.signature}) {sign} ({other.signature})", corpus_hash=corpora or None
+        )  # the hashes by themselves, so that rows that chose either set are known
         return NeuronSet(self.layout, members, provenance, read)
 
     def selected_on(self, texts: Iterable[int] | Tensor) -> NeuronSet:

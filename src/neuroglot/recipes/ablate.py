@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.corpora import Corpus, Directed, Task
+    from neuroglot.generation.decoding import Decoding
     from neuroglot.metrics import AblationMatrix, Metric
     from neuroglot.models import Family, ModelView
     from neuroglot.neurons import NeuronSet
@@ -65,7 +66,7 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Searching, Proving):
         data, metric = self._scored(identity, family, tuple(sets))
         view, tokenizer = self.load_model(identity, self.model)
         require_askable(view, tokenizer, data)
-        self._require_directions(data)
+        self._require_directions(view, tokenizer, data)
         return _Inputs(view, tokenizer, data, metric, sets)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
@@ -83,15 +84,20 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Searching, Proving):
         """What switching off does to whole translations, if that was asked for."""
         from neuroglot.corpora import Directed
         from neuroglot.experiments.quality import quality_matrices
-        from neuroglot.generation.decoding import Decoding
 
         if not self.quality or not isinstance(inputs.data, Directed):
             return ()
         return quality_matrices(
             inputs.view, inputs.tokenizer, inputs.data, inputs.sets, self.quality, draws=self.random_draws,
-            seed=self.seed, same_rows=self.same_rows, decoding=Decoding(self.max_new_tokens, beams=self.beams),
+            seed=self.seed, same_rows=self.same_rows, decoding=self._decoding,
             kept=run.kept("translations"),
         )  # fmt: skip
+
+    @property
+    def _decoding(self) -> Decoding:
+        from neuroglot.generation.decoding import Decoding
+
+        return Decoding(self.max_new_tokens, beams=self.beams)
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.recipes.steps import REPORT_BYTES, conditions, scoring, translating
@@ -103,10 +109,13 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Searching, Proving):
             steps.append(translating(*inputs[:3], self.max_new_tokens, self.beams, times))
         return price(*inputs[:2], steps, 0, REPORT_BYTES)
 
-    def _require_directions(self, data: Corpus | Directed | Task) -> None:
-        """Raise `ConfigError` for quality of what is not translated, and decoding of nothing."""
+    def _require_directions(
+        self, view: ModelView, tokenizer: PreTrainedTokenizerBase, data: Corpus | Directed | Task
+    ) -> None:
+        """Raise `ConfigError` for quality of what is not translated, texts too long, and decoding of nothing."""
         from neuroglot.corpora import Directed
         from neuroglot.errors import ConfigError
+        from neuroglot.generation.local import LocalBackend
         from neuroglot.metrics.texts import TextOptions, choose_metrics
 
         if not self.quality:
@@ -123,6 +132,8 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Searching, Proving):
             )
         for direction in data.directions:
             choose_metrics(self.quality, TextOptions(language=direction.target))
+            backend = LocalBackend(view, tokenizer, tags=data.tags)
+            (backend.towards(direction) or backend).require_room(self._decoding)
 
     def _sets(self, identity: Identity, is_directed: bool) -> dict[str, NeuronSet]:
         """The sets of the languages, or directions, that are asked for: of all directions between the languages."""
@@ -140,13 +151,21 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Searching, Proving):
         self, identity: Identity, family: Family, names: tuple[str, ...]
     ) -> tuple[Corpus | Directed | Task, Metric]:
         """What is scored, and by which metric: answers of a task, or the loss of text or of translations."""
+        from neuroglot.corpora.directions import is_direction
         from neuroglot.corpora.tasks import is_task
+        from neuroglot.errors import ConfigError
         from neuroglot.metrics import ExactAnswer, NatsPerToken
 
         if self.task is not None or is_task(self.corpus):
             return self.load_task(identity, names), ExactAnswer()
         if self.is_directed(family):
             return replace(self, directions=names).load_parallel(identity, family), NatsPerToken()
+        if all(is_direction(name) for name in names):
+            raise ConfigError(
+                f"The neuron sets are of directions of translation: {', '.join(names)}.",
+                "Expected sets of languages for text that is read language by language.",
+                f"Read it in these directions: --directions {' '.join(names)}.",
+            )
         return self.load_parallel(identity, family, names), NatsPerToken()
 
 

@@ -27,10 +27,12 @@ class UnknownTokens:
     def count(self, texts: Iterable[Text]) -> UnknownTokens:
         """And those of these texts; itself."""
         unknown = self.tokenizer.unk_token_id
+        is_end_too = unknown == self.tokenizer.eos_token_id  # as of GPT-2, whose texts end with `<|endoftext|>`
         for text in texts if unknown is not None else ():
             for side, tokens in enumerate(text.sides):
-                self.unknown[text.language, side] += tokens.count(unknown)
-                self.tokens[text.language, side] += len(tokens)
+                own = tokens[:-1] if is_end_too and tokens and tokens[-1] == unknown else tokens
+                self.unknown[text.language, side] += own.count(unknown)
+                self.tokens[text.language, side] += len(own)
         return self
 
     @property
