@@ -94,6 +94,7 @@ TINY_CONFIGS: dict[str, dict[str, Any]] = {
         name: _with_vision({"rope_parameters": _ROPE_3D}, {"spatial_merge_size": 1})
         for name in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
     },
+    "transnormer": _COMMON | {"block_size": 4},
 }  # fmt: skip
 
 

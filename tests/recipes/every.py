@@ -110,9 +110,9 @@ STAGES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def write_inputs(folder: Path) -> None:
+def write_inputs(folder: Path, model_type: str = "llama") -> None:
     """All that the examples read, below `folder`, which is to be the current one."""
-    located, tokenizer, corpus = view(tiny_model("llama")), tiny_tokenizer(), tiny_corpus(24)
+    located, tokenizer, corpus = view(tiny_model(model_type)), tiny_tokenizer(), tiny_corpus(24)
     translator = making.located("m2m_100")
     for name, model, its in (("model", located.model, tokenizer), ("translator", translator.model, _words())):
         model.save_pretrained(folder / name)

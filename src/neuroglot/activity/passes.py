@@ -235,7 +235,7 @@ class Pass:
 
 def can_share_prefixes(view: ModelView) -> bool:
     """Whether what a model keeps of a beginning can be handed to several texts: plain caches of keys and values."""
-    if not view.family.predicts_next:
+    if not view.family.predicts_next or view.model._is_stateful:
         return False
     cache = DynamicCache(config=view.model.config.get_text_config())
     return all(isinstance(layer, DynamicLayer) for layer in cache.layers)

@@ -15,9 +15,10 @@ from neuroglot.lab.config import LabConfig
 from neuroglot.storage import as_artifact_error, parse_json
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     from neuroglot.lab.generator import LabCorpus
+    from neuroglot.lab.untrained import LabModel
 
 SHIPPED = Path(__file__).parent / "shipped"
 MODEL, HELD_OUT, TASKS = "model.safetensors", "held_out.jsonl", "tasks.jsonl"
@@ -27,7 +28,7 @@ PACKAGES = ("torch", "transformers", "tokenizers", "babel", "num2words")
 
 def write_artefacts(
     folder: Path,
-    model: "LlamaForCausalLM",
+    model: "LabModel",
     tokenizer: "PreTrainedTokenizerFast",
     corpus: "LabCorpus",
     config: LabConfig,
@@ -70,13 +71,16 @@ def read_header(folder: Path = SHIPPED) -> dict[str, str]:
         raise ArtifactError(f"{folder / MODEL} is damaged or not safetensors ({error}).", LAB_FOLDER) from error
 
 
-def load(folder: Path = SHIPPED) -> "tuple[LlamaForCausalLM, PreTrainedTokenizerFast]":
+def load(folder: Path = SHIPPED) -> "tuple[LabModel, PreTrainedTokenizerFast]":
     """A lab model in eval mode and its tokenizer; without a folder, the ones shipped in the package."""
     if not (folder / MODEL).is_file():
         raise ArtifactError(f"There is no {MODEL} in {folder}.", LAB_FOLDER)
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
-    model = LlamaForCausalLM.from_pretrained(folder, local_files_only=True)
+    from neuroglot.models.loading import load_config
+
+    family, _ = load_config(folder, str(folder))
+    model = family.loader.from_pretrained(folder, local_files_only=True)
     return model.eval(), PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
 
 
@@ -133,7 +137,7 @@ def _columns(rows: list[dict], part: str) -> dict[str, list[str]]:
     return {language: [row[part][language] for row in rows] for language in rows[0][part]}
 
 
-def _write_weights(path: Path, model: "LlamaForCausalLM", metadata: dict[str, str]) -> None:
+def _write_weights(path: Path, model: "LabModel", metadata: dict[str, str]) -> None:
     from safetensors.torch import save
 
     weights = {name: weight.contiguous() for name, weight in model.state_dict().items() if name != "lm_head.weight"}

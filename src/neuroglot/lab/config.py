@@ -7,6 +7,8 @@ from transformers import PreTrainedTokenizerFast
 
 from neuroglot.errors import ConfigError
 
+ARCHITECTURES = ("llama", "transnormer")
+
 
 @dataclass(frozen=True)
 class LabConfig:
@@ -27,7 +29,7 @@ class LabConfig:
     layers: int = 4
     heads: int = 4
     ffn: int = 384
-    nonlinearity: str = "silu"  # of the gate
+    nonlinearity: str = "silu"  # of a Llama's gate; a TransNormerLLM has none
     steps: int = 4000
     batch_rows: int = 16
     row_tokens: int = 64
@@ -39,10 +41,16 @@ class LabConfig:
     answer_weight: float = 4.0  # of a token of an answer in the loss, beside 1 for any other
     minutes: float | None = None
     threads: int = 1
+    architecture: str = "llama"  # or transnormer
 
     def __post_init__(self) -> None:
         counts = [field.name for field in fields(self) if field.type is int and field.name != "seed"]
         wrong = [name for name in counts if getattr(self, name) < 1]
+        if self.architecture not in ARCHITECTURES:
+            raise ConfigError(
+                f"The lab's recipe asks for the architecture {self.architecture!r}.",
+                f"Expected {' or '.join(ARCHITECTURES)}.",
+            )
         if wrong or self.hidden % (2 * self.heads) or (self.minutes is not None and self.minutes <= 0):
             raise ConfigError(
                 f"The lab's recipe has {', '.join(f'{name}={getattr(self, name)}' for name in wrong) or self}.",

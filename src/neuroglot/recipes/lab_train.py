@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Gt
 
@@ -32,10 +32,14 @@ class LabTrain(Trained, Shaped, Seeded):
     group = HELP
     examples = """
     neuroglot lab train --out my-lab
-    neuroglot lab train --minutes 10 --seed 1 --out my-lab"""
+    neuroglot lab train --minutes 10 --seed 1 --out my-lab
+    neuroglot lab train --architecture transnormer --ffn 352 --out my-linear-lab"""
 
     seed: int = 0
     """Seed of corpus, initialisation and order; the shipped model has 0."""
+
+    architecture: Literal["llama", "transnormer"] = "llama"
+    """What is trained: a Llama, or a TransNormerLLM, whose attention is linear."""
 
     minutes: Annotated[float, Gt(0)] | None = None
     """Train for about this long, for a smaller model on the spot; by default the full recipe."""
@@ -72,7 +76,7 @@ class LabTrain(Trained, Shaped, Seeded):
         return LabConfig(
             self.seed, self.documents, self.questions, self.held_out_documents, self.held_out_questions,
             self.vocabulary, self.hidden, self.layers, self.heads, self.ffn, steps=self.steps,
-            batch_rows=self.batch_size, minutes=self.minutes,
+            batch_rows=self.batch_size, minutes=self.minutes, architecture=self.architecture,
         )  # fmt: skip
 
     def work(self, run: Run, inputs: LabConfig) -> Report:
@@ -90,6 +94,7 @@ class LabTrain(Trained, Shaped, Seeded):
         signature = made_with() | Signature.of(
             corpus_hash=made.corpus.train.hash, held_out_hash=made.corpus.held_out.hash, seed=self.seed,
             steps=made.config.steps, hidden=self.hidden, layers=self.layers, heads=self.heads, ffn=self.ffn,
+            architecture=self.architecture,
         )  # fmt: skip
         return Report([LossCurve(made.losses, signature, "nats per weighted token")], title="The lab, trained")
 

@@ -1,0 +1,186 @@
+"""A TransNormerLLM beside a Llama of equal parameters and updates: loss, answers, languages' neurons, recall.
+
+    python -m benchmarks.architectures lab --seeds 0 1 2 3 4 --variants llama transnormer hybrid
+    python -m benchmarks.architectures lab --seeds 0 1 2 --variants transnormer "no gate" "no decay" "no lrpe" rms
+    python -m benchmarks.architectures recall --pairs 4 16 64 --seeds 0 1 2 --variants llama transnormer hybrid
+
+`lab`: every variant is trained on the lab's corpus of each seed by the lab's own recipe and scored on held-out rows:
+nats a token, bits a byte, exact answers, and the effect of a language's own neurons (LAPE, selected on half of the
+rows) over that of another language's and of random ones. `recall`: sequences of pairs of tokens, and then the first of
+one, whose second is to be said; linear attention is known to fail where there are more pairs than its state holds.
+Each line is one seed; the last lines are means with 95 % t-intervals over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+
+import neuroglot as ng
+from neuroglot.lab import LabConfig
+from neuroglot.lab.training import batches, begin, fit_lab, training_texts
+from neuroglot.lab.untrained import new_model
+from neuroglot.models.architectures.transnormer import TransNormerConfig, TransNormerForCausalLM
+
+VARIANTS: dict[str, dict[str, Any] | None] = {  # None: a Llama; else what differs in a TransNormerLLM's config
+    "llama": None,
+    "transnormer": {},
+    "hybrid": {"layer_types": "every second"},
+    "no gate": {"use_gate": False},
+    "paper decay": {"decay": "paper"},
+    "no temperature": {"decay": "none"},
+    "no decay": {"decay_layers": []},
+    "no lrpe": {"lrpe_layers": []},
+    "lrpe everywhere": {"lrpe_layers": "all"},
+    "rms": {"norm": "rms"},
+    "layer norm": {"norm": "layer"},
+    "1+elu": {"attention_activation": "1+elu"},
+    "no activation": {"attention_activation": "none"},
+    "silu glu": {"glu_activation": "silu"},
+}
+T_975 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}  # by degrees of freedom
+RECALL_WIDTH, RECALL_LAYERS, RECALL_TOKENS = 64, 2, 256
+
+
+def main() -> None:
+    """Run the part that was asked for, and sum it up."""
+    parser = argparse.ArgumentParser("benchmarks.architectures", description=__doc__.splitlines()[0])
+    parser.add_argument("part", choices=["lab", "recall"])
+    parser.add_argument("--variants", nargs="+", default=["llama", "transnormer"], choices=list(VARIANTS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--documents", type=int, default=4000)
+    parser.add_argument("--pairs", nargs="+", type=int, default=[4, 16])
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for row in on_lab(options) if options.part == "lab" else recalled(options):
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+        if options.out:
+            options.out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for line in summed_up(rows):
+        print(line)
+
+
+def on_lab(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """One row a seed and variant; all variants of a seed read the same batches."""
+    for seed in options.seeds:
+        config = LabConfig(seed=seed, steps=options.steps, documents=options.documents)
+        corpus, tokenizer, _ = begin(config)
+        texts = training_texts(corpus, tokenizer)
+        for name in options.variants:
+            model = _lab_model(config, tokenizer, VARIANTS[name])
+            losses = fit_lab(model, batches(texts, config, tokenizer), config)
+            scores = _scores(ng.view(model), tokenizer, corpus)
+            size = sum(weight.numel() for weight in model.parameters())
+            yield {"variant": name, "seed": seed, "parameters": size, "training loss": mean(losses[-100:])} | scores
+
+
+def _lab_model(config: LabConfig, tokenizer: Any, changes: dict[str, Any] | None) -> PreTrainedModel:
+    if changes is None:
+        return new_model(config, tokenizer)
+    parts = 4 if changes.get("use_gate", True) else 3
+    ffn = config.ffn - round((parts - 3) * config.hidden / 3)
+    shaped = new_model(replace(config, architecture="transnormer", ffn=ffn), tokenizer).config
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        return TransNormerForCausalLM(_changed(shaped, changes))
+
+
+def _changed(config: Any, changes: dict[str, Any]) -> TransNormerConfig:
+    layers = range(config.num_hidden_layers)
+    named = {
+        "every second": [("linear_attention", "full_attention")[layer % 2] for layer in layers],
+        "all": list(layers),
+    }
+    values = {key: named.get(value, value) if isinstance(value, str) else value for key, value in changes.items()}
+    return TransNormerConfig(**(config.to_dict() | values))
+
+
+def _scores(located: ng.ModelView, tokenizer: Any, corpus: Any) -> dict[str, float]:
+    def average(evaluation: Any) -> float:
+        return mean(score.value for score in evaluation.scores.values())
+
+    choosing, judging = corpus.held_out.split(0.5)
+    answers = [ng.evaluate(located, tokenizer, task, ng.metrics.ExactAnswer()) for task in corpus.held_out_tasks]
+    sets = ng.neurons.by_entropy(ng.record(located, tokenizer, choosing), top_share=0.05)
+    matrix = ng.ablation_matrix(located, tokenizer, judging, sets, ng.metrics.NatsPerToken(), draws=2)
+    found = matrix.headline()
+    return {
+        "nats a token": average(ng.evaluate(located, tokenizer, corpus.held_out, ng.metrics.NatsPerToken())),
+        "bits a byte": average(ng.evaluate(located, tokenizer, corpus.held_out, ng.metrics.BitsPerByte())),
+        "answers": mean(map(average, answers)),
+        "own neurons off": found.diagonal.value,
+        "own over others": found.diagonal_over_off_diagonal.value,
+        "own over random": found.diagonal_over_random.value,
+    }
+
+
+def recalled(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The share of right answers on sequences that were never seen, by number of pairs."""
+    for pairs in options.pairs:
+        for seed in options.seeds:
+            for name in options.variants:
+                torch.manual_seed(seed)
+                model = _recall_model(VARIANTS[name])
+                optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+                generator = torch.Generator().manual_seed(seed)
+                for _ in range(options.steps):
+                    ids, answers = _pairs(pairs, 32, generator)
+                    loss = cross_entropy(model(ids, use_cache=False, logits_to_keep=1).logits[:, 0], answers)
+                    loss.backward()
+                    optimizer.step()
+                    optimizer.zero_grad()
+                ids, answers = _pairs(pairs, 512, generator)
+                with torch.no_grad():
+                    said = model.eval()(ids, use_cache=False, logits_to_keep=1).logits[:, 0].argmax(-1)
+                right = float((said == answers).float().mean())
+                yield {"variant": f"{name}, {pairs} pairs", "seed": seed, "right": right}
+
+
+def _recall_model(changes: dict[str, Any] | None) -> PreTrainedModel:
+    sizes = {"vocab_size": RECALL_TOKENS, "hidden_size": RECALL_WIDTH, "num_hidden_layers": RECALL_LAYERS,
+             "num_attention_heads": 4, "pad_token_id": None}  # fmt: skip
+    ffn = 4 * RECALL_WIDTH
+    if changes is None:
+        return LlamaForCausalLM(LlamaConfig(**sizes, intermediate_size=ffn))
+    parts = 4 if changes.get("use_gate", True) else 3
+    linear = TransNormerConfig(**sizes, intermediate_size=ffn - round((parts - 3) * RECALL_WIDTH / 3))
+    return TransNormerForCausalLM(_changed(linear, changes))
+
+
+def _pairs(pairs: int, rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Ids `[B, 2P + 1]`: keys, each followed by its value, and one of the keys again; its values `[B]`."""
+    half = RECALL_TOKENS // 2
+    keys = torch.stack([torch.randperm(half, generator=generator)[:pairs] for _ in range(rows)])
+    values = torch.randint(half, RECALL_TOKENS, (rows, pairs), generator=generator)
+    asked = torch.randint(pairs, (rows, 1), generator=generator)
+    told = torch.stack([keys, values], dim=2).flatten(1)
+    return torch.cat([told, keys.gather(1, asked)], dim=1), values.gather(1, asked)[:, 0]
+
+
+def summed_up(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Means over seeds by variant, with 95 % intervals where there are several."""
+    for name in dict.fromkeys(row["variant"] for row in rows):
+        own = [row for row in rows if row["variant"] == name]
+        for key in [key for key in own[0] if key not in ("variant", "seed", "parameters")]:
+            values = [row[key] for row in own]
+            half = T_975.get(len(values) - 1, 1.96) * stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+            interval = "" if half is None else f" [{mean(values) - half:.4g}, {mean(values) + half:.4g}]"
+            yield f"{name:28}{key:18}{mean(values):.4g}{interval}"
+
+
+if __name__ == "__main__":
+    main()
