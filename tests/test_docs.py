@@ -5,6 +5,7 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import shlex
@@ -133,8 +134,8 @@ EVERY_OPTION = set().union(*map(options_of, all_commands(cli.app))) | {"--instal
 def test_what_is_found() -> None:
     assert len(PAGES) == 28
     assert sum(len(python_blocks(page)) for page in PAGES) == 35
-    assert sum(len(commands(page)) for page in PAGES) == 94
-    assert sum(len(mentions(page)) for page in PAGES) == 98
+    assert sum(len(commands(page)) for page in PAGES) == 100
+    assert sum(len(mentions(page)) for page in PAGES) == 110
 
 
 # ---- what the examples start from
@@ -162,6 +163,20 @@ def _put_files(folder: Path) -> None:
     (folder / "experiment.yaml").write_text(_smaller(experiment))
     for name, code in zip(("select", "ablate"), _yaml(ROOT / "docs" / "runs.md"), strict=True):
         (folder / f"{name}.yaml").write_text(code)
+    _put_curriculum(folder)
+
+
+def _put_curriculum(folder: Path) -> None:
+    (code,) = _yaml(ROOT / "docs" / "tuning.md")
+    (folder / "curriculum.yaml").write_text(code)
+    (folder / "questions").mkdir()
+    for language, column in tiny_corpus(24, ("de", "en", "sw"), seed=5).texts.items():
+        (folder / "questions" / f"{language}.txt").write_text("\n".join(column) + "\n")
+    rows = [json.dumps({"query": f"w{row} w{row + 1}", "response": f"w{row + 2}"}) for row in range(24)]
+    (folder / "answers.jsonl").write_text("\n".join(rows) + "\n")
+    factors = {"de": 300, "sw": 400}
+    points = [f"{g}\t{size}\t{100 - part * size**-0.2}" for g, part in factors.items() for size in (1e3, 1e4, 1e5)]
+    (folder / "points.tsv").write_text("\n".join(["language\tsize\tquality", *points]) + "\n")
 
 
 def _put_texts(folder: Path) -> None:

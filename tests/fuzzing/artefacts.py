@@ -29,6 +29,7 @@ from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.neurons.released import load_reference_masks, save_reference_masks
 from neuroglot.signature import Signature
 from neuroglot.storage import save_tensors
+from neuroglot.training.deltas import NeuronDeltas
 
 LAYOUT = Layout((("decoder", (4, (2, 3), 0, 2)),))
 BOTH = Layout((("encoder", (4, 2)), ("decoder", (3,))))
@@ -57,6 +58,12 @@ def sharing(folder: Path) -> None:
 
 def neurons(folder: Path) -> None:
     NeuronSet(LAYOUT, torch.arange(N) % 3 == 0, SIGNATURE).save(folder / FILE)
+
+
+def deltas(folder: Path) -> None:
+    chosen = NeuronSet.of(DENSE, {("decoder", 0): [1, 3]})
+    values = {"decoder.0.up0.delta_rows": torch.ones(2, 3), "decoder.0.down.delta_columns": torch.zeros(2, 3)}
+    NeuronDeltas(chosen, values, SIGNATURE).save(folder / FILE)
 
 
 def masks(folder: Path) -> None:
@@ -168,6 +175,7 @@ KINDS: tuple[Kind, ...] = (
     ("activity", activity, lambda f: Activity.load(f / FILE), _saved),
     ("sharing", sharing, lambda f: Sharing.load(f / FILE), _saved),
     ("neurons", neurons, lambda f: NeuronSet.load(f / FILE), _saved),
+    ("deltas", deltas, lambda f: NeuronDeltas.load(f / FILE), _saved),
     ("masks", masks, lambda f: DirectionMasks.load(f / FILE), _saved),
     ("steering", steering, lambda f: Steering.load(f / FILE), _saved),
     ("attribution", attribution, lambda f: Attribution.load(f / FILE), _saved),

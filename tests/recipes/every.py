@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "analyze": {**ON_TEXTS, **FEW, "top_share": 0.2, "filter_quantile": 0.5, "owner_quantile": 0.5},
     "attribute": ON_TASK,
     "compare": {"before": "model", "after": "model", "corpus": "texts", "limit": 8, "device": "cpu"},
+    "curriculum": {"model": "model", "stages": "stages.yaml", "device": "cpu", "checkpoint_every": 2},
     "deactivate": {**ON_TASK, "random_draws": 1},
     "demo": {},
     "export": {"model": "model", "ablate": "sets/de.safetensors"},
@@ -48,6 +50,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "parallel": [0, 1], "controls": ["repeated"], "limit": 3, "max_new_tokens": 5, "device": "cpu",
     },
     "record": {**ON_TEXTS, "statistics": ["moments"], "limit": 8},
+    "scaling": {"points": "points.tsv", "budget": 5000},
     "scoreboard": {
         **{name: value for name, value in ON_TEXTS.items() if name != "model"}, **FEW, "models": ["model"],
         "selectors": ["random", "magnitude"], "count": 4,
@@ -85,6 +88,27 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
+# Two stages on parallel texts and on records, the first one whole weights, the second the deltas of neurons.
+STAGES: dict[str, Any] = {
+    "data": {
+        "pairs": {
+            "languages": ["de"], "source": "texts/{language}.txt", "target": "texts/sw.txt", "target_language": "sw",
+            "template": {"prompts": ["{source}"], "answer": " {target}"}, "held_out": 3,
+        },
+        "answers": {
+            "languages": ["zh"], "source": "texts/{language}.txt", "target": "texts/de.txt", "held_out": 3,
+            "template": {"prompts": ["{source}"], "answer": " {target}"},
+        },
+    },
+    "stages": [
+        {"name": "first", "counts": {"pairs": 12}, "batch_size": 3, "learning_rate": 1e-2},
+        {
+            "name": "second", "weights": {"answers": 1}, "examples": 15, "replay": 0.2, "batch_size": 3,
+            "train": "neurons", "neurons": "sets/de.safetensors", "learning_rate": 1e-2,
+        },
+    ],
+}  # fmt: skip
+
 
 def write_inputs(folder: Path, model_type: str = "llama") -> None:
     """All that the examples read, below `folder`, which is to be the current one."""
@@ -107,6 +131,11 @@ def write_inputs(folder: Path, model_type: str = "llama") -> None:
     record(located, tokenizer, corpus, Recording(statistics=("moments",))).save(folder / "activity.safetensors")
     texts = {"de": ("Der Hund schläft im Garten.",), "en": ("The dog sleeps in the garden.",)}
     GeneratedTexts(("0",), texts, {}, Signature()).save(folder / "written" / "generated.jsonl")
+    points = [
+        f"{g}\t{size}\t{100 - part * size**-0.2}" for g, part in (("de", 99), ("sw", 80)) for size in (9, 99, 999)
+    ]
+    (folder / "points.tsv").write_text("\n".join(["language\tsize\tquality", *points]) + "\n")
+    (folder / "stages.yaml").write_text(json.dumps(STAGES))
     (folder / "first.yaml").write_text("recipe: select\nmodel: model\ncorpus: texts\nselector: random\ncount: 3\n")
     (folder / "second.yaml").write_text("recipe: steer\noperator: set\nneurons: sets/de.safetensors\nvalue: 0.0\n")
 

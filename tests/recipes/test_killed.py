@@ -42,6 +42,7 @@ AFTER = {  # how many files each start keeps, and options that make the job long
     "specialize evaluate": (2, {"token_budget": 80}),
     "lab train": (3, {"steps": 8}),
     "tune": (1, {"steps": 8}),
+    "curriculum": (3, {}),
     "specialize train": (1, {"steps": 8}),
     "specialize compare": (6, {}),
 }

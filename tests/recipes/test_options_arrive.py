@@ -17,7 +17,9 @@ from neuroglot.experiments import deactivation, evaluation, scoreboard
 from neuroglot.generation import decoding
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.texts import GeneratedTexts
+from neuroglot.layout import Layout
 from neuroglot.metrics import identification
+from neuroglot.neurons import NeuronSet
 from neuroglot.neurons.rules.by_direction import Coverage
 from neuroglot.prompting import PromptSet
 from neuroglot.recipes import pmi as pmi_recipe
@@ -265,11 +267,26 @@ TUNE = Tune(
 
 
 def test_a_tuning_has_all_its_options() -> None:
-    assert TUNE.tuning == TuningConfig(
+    assert TUNE.tuning() == TuningConfig(
         steps=9, learning_rate=0.3, batch_size=3, accumulation=4, schedule="cosine", warmup=2, weight_decay=0.7,
         lora=Lora(5, 6.0, 0.4, ("q_proj",)), end="newline", max_tokens=77, unfit="drop", save="adapter", seed=8,
         bf16=True, gradient_checkpointing=True, checkpoint_every=6, report_to="wandb",
     )  # fmt: skip
+
+
+def test_a_tuning_of_neurons_or_modules_has_no_adapters(here: Path) -> None:
+    neurons = NeuronSet.of(Layout((("decoder", (9, 9)),)), {("decoder", 1): [2, 5]})
+    neurons.save("sets/de.safetensors")
+    job = replace(TUNE, train_neurons=Path("sets/de.safetensors"))
+    assert job._neurons(Identity()) == neurons
+    assert job.tuning(neurons) == replace(TUNE.tuning(), lora=None, neurons=neurons)
+    drawn = [replace(job, random_neurons=True, seed=seed)._neurons(Identity()) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert {tuple(chosen.counts_by_layer()) for chosen in drawn} == {tuple(neurons.counts_by_layer())}
+    named = replace(TUNE, train_modules=("mlp", "embeddings"), freeze_modules=("norm",), adapter=False)
+    assert named.tuning() == replace(
+        TUNE.tuning(), lora=None, modules=("mlp", "embeddings"), frozen=("norm",), save="merged"
+    )
 
 
 def test_questions_and_their_mixture_are_drawn_by_the_seed(monkeypatch) -> None:

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from neuroglot.cli import app
 from neuroglot.errors import ArtifactError, ConfigError, NeuroglotError
 from neuroglot.models import load
+from neuroglot.neurons import NeuronSet
+from neuroglot.training.deltas import NeuronDeltas
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
@@ -60,6 +63,30 @@ def test_the_lab_is_tuned_on_new_questions_with_several_originals(run, capsys: p
     assert not Path("other").exists()
 
 
+def test_neurons_alone_are_tuned_saved_and_exported(run, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = NeuronSet.of(load("model", device="cpu")[0].layout, {("decoder", 0): [1, 4], ("decoder", 2): [0]})
+    chosen.save("sets/de.safetensors")
+    words = (*CORPUS, "--originals", "de", "--train-neurons", "sets", "--steps", "2", "--batch-size", "2")
+    for out, more in {"alone": ("--adapter",), "merged": (), "control": ("--adapter", "--random-neurons")}.items():
+        run(*words, *more, "--out", out)
+    assert not list(Path("alone").glob("model*"))
+    deltas = {out: NeuronDeltas.load(Path(out, "deltas.safetensors")) for out in ("alone", "merged", "control")}
+    assert deltas["alone"].hash == deltas["merged"].hash
+    assert deltas["alone"].neurons == chosen
+    assert deltas["control"].neurons.counts_by_layer() == chosen.counts_by_layer()
+    assert deltas["control"].neurons != chosen
+    export = ["export", "model", "--deltas", "alone", "--out"]
+    app([*export, "exported"], result_action="return_value")
+    exported, merged = (load(out, device="cpu")[0].model.state_dict() for out in ("exported", "merged"))
+    assert all(torch.equal(tensor, merged[name]) for name, tensor in exported.items())
+    app([*export, "again", "--dry-run"], result_action="return_value")
+    assert not Path("again").exists()
+    for other, message in {("merged", "alone"): "have|has", ("model", None): "Expected --ablate or --deltas"}.items():
+        given = ["--deltas", other[1]] if other[1] else []
+        with pytest.raises(ConfigError, match=message):
+            app(["export", other[0], *given, "--out", "no"], result_action="return_value", exit_on_error=False)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -71,6 +98,9 @@ def test_the_lab_is_tuned_on_new_questions_with_several_originals(run, capsys: p
         ((*CORPUS, "--originals", "de", "--max-tokens", "2"), "20 have 'too many tokens'"),
         ((*CORPUS, "--originals", "de", "--lora-rank", "0", "--adapter"), "save='adapter'"),
         ((*CORPUS, "--originals", "de", "--warmup", "2"), "warmup=2"),
+        ((*CORPUS, "--originals", "de", "--train-neurons", "no.safetensors"), "no.safetensors is not a file"),
+        ((*CORPUS, "--originals", "de", "--random-neurons"), "Expected --train-neurons too"),
+        ((*CORPUS, "--originals", "de", "--train-modules", "poem"), "no module 'poem'"),
         (("model", "--corpus", "lab", "--task", "poetry", "--originals", "de"), "task 'poetry'"),
         (("model", "--corpus", "lab", "--originals", "de"), "one of iso_date"),
         (("model", "--corpus", "model/config.json", "--originals", "de"), "--template translation --target en"),

@@ -281,7 +281,7 @@ def test_the_recipe_has_the_same_learning_rate(rank: int, used: str) -> None:
     from neuroglot.recipes.tune import Tune
 
     job = Tune(model="lab", corpus="lab", originals=("de",), steps=1, lora_rank=rank)
-    assert job.tuning.rate == float(used)
+    assert job.tuning().rate == float(used)
 
 
 def test_the_trainer_has_every_option_of_the_training(tmp_path: Path) -> None:

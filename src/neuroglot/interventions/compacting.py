@@ -59,7 +59,7 @@ def compact(
     kept, networks = masks[direction].members, feed_forwards(view)
     for network in networks.values():
         for module in (*network.up, network.down):
-            _require_plain(module)
+            require_plain(module)
     twin, paths = copy.deepcopy(view.model), {module: name for name, module in view.model.named_modules()}
     for layer, members in view.layout.by_layer(kept):
         network = networks[layer]
@@ -106,7 +106,8 @@ def _parameter(values: Tensor, before: Tensor) -> nn.Parameter:
     return nn.Parameter(values.clone(), requires_grad=before.requires_grad)
 
 
-def _require_plain(module: nn.Module) -> None:
+def require_plain(module: nn.Module) -> None:
+    """Raise `UnsupportedModelError` unless a projection is a plain linear layer, whole in memory."""
     plain = isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
     weight = getattr(module, "weight", None)
     if not plain or type(weight) is not nn.Parameter or not weight.is_floating_point() or weight.is_meta:

@@ -1,11 +1,13 @@
-"""LossCurve: the losses of a training, step by step."""
+"""The losses of a training, step by step, and those of what it did not learn from, stage by stage."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from neuroglot.metrics.intervals import Score
+from torch import Tensor
+
+from neuroglot.metrics.intervals import Estimate, Score, by_rows
 from neuroglot.showing import Shown, counted
 from neuroglot.signature import Signature
 
@@ -33,3 +35,28 @@ class LossCurve(Shown):
             (start + 1, min(start + size, len(self.losses))): self.losses[start : start + size] for start in starts
         }
         return {steps: Score(sum(part) / len(part), min(part), max(part)) for steps, part in parts.items()}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HeldOutLosses(Shown):
+    """Nats and tokens of held-out answers by group at M moments, before and behind each stage: `[M, R, 2]`, float64."""
+
+    moments: tuple[str, ...]
+    counts: Mapping[str, Tensor]
+    signature: Signature
+    unit: str = "nats per learned token"
+
+    def _facts(self) -> list[str]:
+        return [counted(len(self.counts), "group"), counted(len(self.moments), "moment")]
+
+    def score(self, group: str, moment: int) -> Score:
+        """The mean loss over all tokens of the group, with an interval over its rows."""
+        return _rate(self.counts[group][moment]).scores()[0]
+
+    def change(self, group: str, moment: int) -> Score:
+        """How much it rose since the beginning, paired by rows: above 0 something was forgotten."""
+        return (_rate(self.counts[group][moment]) - _rate(self.counts[group][0])).scores()[0]
+
+
+def _rate(counts: Tensor) -> Estimate:
+    return by_rows(counts).map(lambda sums: sums[..., :1] / sums[..., 1:])

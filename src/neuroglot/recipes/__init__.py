@@ -11,7 +11,15 @@ from typing import Any
 
 from neuroglot.runs.recipe import Recipe
 
-HELPERS = {"artefacts", "options", "starting", "steps", "training_options"}  # modules that hold no recipe
+HELPERS = {
+    "artefacts",
+    "curriculum_file",
+    "mixing",
+    "options",
+    "starting",
+    "steps",
+    "training_options",
+}  # modules that hold no recipe
 
 
 @cache

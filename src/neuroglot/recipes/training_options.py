@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from neuroglot.recipes.options import Positive
 from neuroglot.runs.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained(Recipe):
+class Checkpointed(Recipe):
+    """What is kept of a training until it is finished."""
+
+    heading: ClassVar[str] = "Training"
+
+    checkpoint_every: Positive = 500
+    """Keep, so many steps apart, what is needed to go on, until the run is finished."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed(Checkpointed):
+    """How a large model is trained, and who follows it."""
+
+    heading: ClassVar[str] = "Training"
+
+    bf16: bool = False
+    """Autocast the forward to bfloat16."""
+
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward, which takes time and spares memory."""
+
+    report_to: Literal["none", "wandb", "tensorboard"] = "none"
+    """Where else the losses go."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained(Checkpointed):
     """How long a model is trained."""
 
     heading: ClassVar[str] = "Training"
@@ -20,9 +46,6 @@ class Trained(Recipe):
 
     batch_size: Positive = 32
     """Examples read at once."""
-
-    checkpoint_every: Positive = 500
-    """Keep, so many steps apart, what is needed to go on, until the run is finished."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from neuroglot.recipes.options import USE, Natural, OnColumn, OnModel, OnTask, Positive, Seeded
 from neuroglot.recipes.reading import note_data, read_corpus, read_task
-from neuroglot.recipes.training_options import Trained
+from neuroglot.recipes.training_options import Computed, Trained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from neuroglot.corpora import Corpus, Task
     from neuroglot.corpora.parallel_inputs import ParallelInputs
     from neuroglot.models import ModelView
+    from neuroglot.neurons import NeuronSet
     from neuroglot.prompting import PromptSet
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
@@ -38,10 +39,11 @@ class _Inputs(NamedTuple):
     examples: tuple[Example, ...]
     plain: tuple[Example, ...]  # without a chat template
     signature: Signature
+    tuning: TuningConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
+class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
     """Tune a decoder on prompts in several languages mixed with direct ones; only the answers are learned.
 
     The run folder is the tuned model in the hub's layout. Source: Mu et al. 2024.
@@ -54,6 +56,8 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
         --languages en fr --end newline --steps 50 --out run
     neuroglot tune ./my-model --corpus texts.tsv --template translation \\
         --originals de --languages es fr --target en --steps 500 --out tuned
+    neuroglot tune lab --corpus lab --task iso_date --originals de --train-neurons selected/de.safetensors \\
+        --end newline --steps 50 --out run
     neuroglot tune ./my-model --corpus xnli/ --originals de fr --steps 500 \\
         --export openai --out run"""
     positional = ("model",)
@@ -84,7 +88,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
     """Put the prompts into the tokenizer's chat template."""
 
     lora_rank: Natural = 8
-    """Rank of the adapters; 0 tunes all parameters."""
+    """Rank of the adapters; 0 tunes whole weights."""
 
     lora_alpha: Annotated[float, Gt(0)] = 16.0
     """Updates of adapters are scaled by this over the rank."""
@@ -95,8 +99,23 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
     lora_targets: tuple[str, ...] | None = None
     """Names of the modules that have adapters; all linear ones but the unembedding by default."""
 
+    train_neurons: Path | None = None
+    """File of a neuron set, or a run folder with one: tune only these neurons' rows of the up projections and columns
+    of the down projection, in place of adapters."""
+
+    random_neurons: bool = False
+    """Tune as many neurons at random in each layer, drawn with the seed, in place of those of --train-neurons: the
+    control."""
+
+    train_modules: tuple[str, ...] | None = None
+    """Tune the whole weights of these modules, in place of adapters: `embeddings`, `unembedding`, or ends of paths such
+    as `mlp`."""
+
+    freeze_modules: tuple[str, ...] = ()
+    """Modules that stay as they are where whole weights are tuned."""
+
     learning_rate: Annotated[float, Gt(0)] | None = None
-    """Highest learning rate, by default 1e-4 for adapters and 2e-5 for all parameters."""
+    """Highest learning rate, by default 1e-4 for adapters and neurons, and 2e-5 for whole weights."""
 
     schedule: Literal["linear", "cosine", "constant", "inverse_sqrt"] = "linear"
     """How the learning rate falls."""
@@ -123,16 +142,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
     """Leave out, and count, examples that are too long or whose prompt has other tokens if its answer follows."""
 
     adapter: bool = False
-    """Save the adapters alone, instead of merging them into the weights."""
-
-    bf16: bool = False
-    """Autocast the forward to bfloat16."""
-
-    gradient_checkpointing: bool = False
-    """Compute activations again in the backward, which takes time and spares memory."""
-
-    report_to: Literal["none", "wandb", "tensorboard"] = "none"
-    """Where else the losses go."""
+    """Save the adapters, or what is added to neurons, alone, instead of merging them into the weights."""
 
     export: tuple[Literal["llama-factory", "openai", "trl"], ...] = ()
     """Also write the examples, without a chat template, as these programs read them."""
@@ -142,16 +152,19 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
         from neuroglot.signature import Signature
         from neuroglot.training.tuning import learnable
 
-        _ = self.tuning  # refuses options that contradict each other
+        neurons = self._neurons(identity)
+        tuning = self.tuning(neurons)  # refuses options that contradict each other
         sets = self._prompt_sets(identity)
         plain = pmi_mix(sets, self.direct_share, self.seed)
         view, tokenizer = self.load_model(identity, self.model)
         chats = [part.as_chat(tokenizer) for part in sets] if self.chat else sets
         examples = pmi_mix(chats, self.direct_share, self.seed) if self.chat else plain
-        learnable(view.model, tokenizer, examples, self.tuning)
+        if neurons is not None:
+            view.layout.require_same(neurons.layout, "The neuron set")
+        learnable(view.model, tokenizer, examples, tuning)
         signature = Signature.of(examples=len(examples), examples_hash=examples_hash(examples))
         identity.note("examples", signature)
-        return _Inputs(view, tokenizer, examples, plain, signature)
+        return _Inputs(view, tokenizer, examples, plain, signature, tuning)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot import progress
@@ -160,11 +173,11 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
         from neuroglot.reports import Report
         from neuroglot.training import tune
 
-        made = made_with(inputs.view, inputs.tokenizer) | inputs.signature | self._options
+        made = made_with(inputs.view, inputs.tokenizer) | inputs.signature | options_of(inputs.tuning)
         title = f"{made['model']}, tuned"
         with progress.steps("tuning") as on_step:
             tuned = tune(
-                inputs.view.model, inputs.tokenizer, inputs.examples, self.tuning, kept=run.kept("training"),
+                inputs.view.model, inputs.tokenizer, inputs.examples, inputs.tuning, kept=run.kept("training"),
                 on_step=on_step,
             )  # fmt: skip
         tuned.save(run.files)
@@ -178,48 +191,51 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.recipes.steps import training_bytes, training_step
         from neuroglot.runs.price import price
-        from neuroglot.training.adapters import with_adapters
         from neuroglot.training.trainer import read_once
-        from neuroglot.training.tuning import completions, learnable
+        from neuroglot.training.tuning import completions, learnable, trained_part
 
         view, tokenizer, examples, *_ = inputs
-        model, lora = view.model, self.tuning.lora
-        trained = model if lora is None else with_adapters(model, lora, self.seed)
         collate, by_id = completions(tokenizer.pad_token_id or 0), {example.id: example for example in examples}
+        with trained_part(view.model, tokenizer, inputs.tuning) as part:
 
-        def run(part: Corpus) -> None:
-            chosen = [by_id[row_id] for row_id in part.ids]
-            read_once(trained, learnable(model, tokenizer, chosen, self.tuning).texts, collate, self.batch_size)
+            def run(rows: Corpus) -> None:
+                chosen = [by_id[row_id] for row_id in rows.ids]
+                texts = learnable(view.model, tokenizer, chosen, inputs.tuning).texts
+                read_once(part.model, texts, collate, self.batch_size)
 
-        needed = self.steps * self.batch_size * self.accumulation
-        size = training_bytes(trained, view)
-        return price(view, tokenizer, [training_step("training", _as_corpus(examples), run, needed)], size, 2 * size)
+            needed = self.steps * self.batch_size * self.accumulation
+            size = training_bytes(part.model, view)
+            step = training_step("training", _as_corpus(examples), run, needed)
+            return price(view, tokenizer, [step], size, 2 * size)
 
-    @property
-    def tuning(self) -> TuningConfig:
-        """How the model is tuned."""
+    def tuning(self, neurons: NeuronSet | None = None) -> TuningConfig:
+        """How the model is tuned, with the neurons that are, if any."""
         from neuroglot.training import Lora, TuningConfig
 
-        lora = Lora(self.lora_rank, self.lora_alpha, self.lora_dropout, self.lora_targets) if self.lora_rank else None
+        is_low_rank = self.lora_rank and neurons is None and self.train_modules is None
+        lora = Lora(self.lora_rank, self.lora_alpha, self.lora_dropout, self.lora_targets) if is_low_rank else None
         return TuningConfig(
             steps=self.steps, learning_rate=self.learning_rate, batch_size=self.batch_size,
             accumulation=self.accumulation, schedule=self.schedule, warmup=self.warmup, weight_decay=self.weight_decay,
-            lora=lora, end=self.end, max_tokens=self.max_tokens, unfit="drop" if self.drop_unfit else "refuse",
+            lora=lora, neurons=neurons, modules=self.train_modules, frozen=self.freeze_modules, end=self.end,
+            max_tokens=self.max_tokens, unfit="drop" if self.drop_unfit else "refuse",
             save="adapter" if self.adapter else "merged", seed=self.seed, bf16=self.bf16,
             gradient_checkpointing=self.gradient_checkpointing, checkpoint_every=self.checkpoint_every,
             report_to=self.report_to,
         )  # fmt: skip
 
-    @property
-    def _options(self) -> Signature:
-        from neuroglot.signature import Signature
+    def _neurons(self, identity: Identity) -> NeuronSet | None:
+        """The neurons that are tuned, if only some are, noted; raises `ConfigError` for a control of nothing."""
+        from neuroglot.errors import ConfigError
+        from neuroglot.neurons import NeuronSet, at_random_like
+        from neuroglot.recipes.artefacts import neuron_file
 
-        config = self.tuning
-        return Signature.of(
-            steps=config.steps, learning_rate=config.rate, batch=config.batch_size * config.accumulation,
-            schedule=config.schedule, warmup=config.warmup, weight_decay=config.weight_decay, lora=str(config.lora),
-            end=config.end, seed=config.seed, bf16=config.bf16,
-        )  # fmt: skip
+        if self.train_neurons is None:
+            if self.random_neurons:
+                raise ConfigError("Neurons at random were asked for, like no others.", "Expected --train-neurons too.")
+            return None
+        neurons = identity.file("neurons", neuron_file(self.train_neurons), NeuronSet.load)
+        return at_random_like(neurons, self.seed) if self.random_neurons else neurons
 
     def _prompt_sets(self, identity: Identity) -> list[PromptSet]:
         """Direct and parallel prompts, for each original; the rows are noted."""
@@ -280,6 +296,20 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Seeded):
         for name in self.export:
             write, file = writers[name]
             write(examples, run.files / file)
+
+
+def options_of(config: TuningConfig) -> Signature:
+    """How a model was tuned."""
+    from neuroglot.signature import Signature
+
+    parts = {"modules": config.modules, "frozen": config.frozen}
+    named = {name: " ".join(modules) for name, modules in parts.items() if modules}
+    neurons = Signature() if config.neurons is None else config.neurons.described
+    return Signature.of(
+        steps=config.steps, learning_rate=config.rate, batch=config.batch_size * config.accumulation,
+        schedule=config.schedule, warmup=config.warmup, weight_decay=config.weight_decay, lora=str(config.lora),
+        **named, end=config.end, seed=config.seed, bf16=config.bf16,
+    ) | neurons  # fmt: skip
 
 
 def _as_corpus(examples: Sequence[Example]) -> Corpus:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -60,6 +61,39 @@ def drawn(
     chosen_parts = generator.choice(len(members), size=(batches, batch_size if mixed else 1), p=probabilities)
     chosen = [next(orders[part]) for part in np.broadcast_to(chosen_parts, (batches, batch_size)).flat]
     return _dealt_by_length(chosen, lengths, batch_size, dealing) if mixed and lengths is not None else chosen
+
+
+def apportioned(total: int, weights: Sequence[float]) -> list[int]:
+    """`total` in whole numbers as the weights are, by largest remainder; of equal remainders the first is larger."""
+    if total < 0 or min(weights, default=0) < 0 or sum(weights) <= 0:
+        raise ConfigError(
+            f"Got {total} examples for the weights {list(weights)}.", "Expected numbers from 0, one of them above."
+        )
+    exact = [total * weight / sum(weights) for weight in weights]
+    counts = [math.floor(part) for part in exact]
+    most = sorted(range(len(exact)), key=lambda index: (counts[index] - exact[index], index))
+    for index in most[: total - sum(counts)]:
+        counts[index] += 1
+    return counts
+
+
+def drawn_exactly(sizes: Sequence[int], counts: Sequence[int], seed: int) -> list[tuple[int, int]]:
+    """Exactly so many examples of each part, as (part, example), in one drawn order.
+
+    Within a part every example comes once before any comes again. What is drawn of a part depends on the seed, its
+    number and its size only, not on how many are drawn of others. Raises `ConfigError` for a part without examples of
+    which some are asked for.
+    """
+    empty = [part for part, (size, count) in enumerate(zip(sizes, counts, strict=True)) if count and not size]
+    if empty:
+        raise ConfigError(f"{counts[empty[0]]} examples of part {empty[0] + 1} were asked for.", "It has none.")
+    *own_generators, shuffling = np.random.default_rng(seed).spawn(len(sizes) + 1)
+    chosen = [
+        (part, index)
+        for part, (own, size, count) in enumerate(zip(own_generators, sizes, counts, strict=True))
+        for index in islice(_endless(own, range(size)), count)
+    ]
+    return [chosen[number] for number in shuffling.permutation(len(chosen)).tolist()]
 
 
 def _stated(stated: Sequence[float], parts: int) -> np.ndarray:

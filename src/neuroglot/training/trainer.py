@@ -88,7 +88,7 @@ def new_trainer(
     from transformers import PrinterCallback
 
     arguments = _arguments(model, training, folder, keeping)
-    if training.gradient_checkpointing and hasattr(model, "peft_config"):
+    if training.gradient_checkpointing and not all(parameter.requires_grad for parameter in model.parameters()):
         model.enable_input_require_grads()
     trainer = _sealing_trainer()(
         model=model,

@@ -1,21 +1,27 @@
-"""Supervised fine-tuning of a decoder, in full or by LoRA, on completions only."""
+"""Supervised fine-tuning of a decoder, in full, in part, or by LoRA, on completions only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from neuroglot.errors import CorpusError, UnsupportedModelError
+from neuroglot.models.provenance import made_with
+from neuroglot.models.view import view
 from neuroglot.prompting.examples import Example
+from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept, as_artifact_error
 from neuroglot.tokens.examples import IGNORED, Examples, examples
 from neuroglot.tokens.tokenizing import Text
 from neuroglot.training.adapters import with_adapters
+from neuroglot.training.deltas import DELTAS_FILE, NeuronDeltas, merge, tunable, tuned_deltas
+from neuroglot.training.parts import training_only
 from neuroglot.training.trainer import Collate, fit
 from neuroglot.training.types import OnStep, TuningConfig
 
@@ -27,16 +33,25 @@ if TYPE_CHECKING:
 class Tuned:
     """The tuned model (with adapters if they are not to be merged), its loss in nats per learned token by step, and
     the examples dropped by reason.
+
+    Where neurons alone were tuned, `deltas` are what was added to their weights; if they are not to be merged, the
+    model is the one that was tuned.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     losses: tuple[float, ...]
     dropped: Mapping[str, int]
+    deltas: NeuronDeltas | None = None
+    merged: bool = True
 
     def save(self, folder: Path | str) -> Path:
-        """Write model and tokenizer in the hub's layout."""
-        return save_model(self.model, self.tokenizer, Path(folder))
+        """Write model and tokenizer in the hub's layout, and deltas of neurons beside them, or alone if not merged."""
+        folder = Path(folder)
+        if self.deltas is not None:
+            self.deltas.save(folder / DELTAS_FILE)
+        is_alone = self.deltas is not None and not self.merged
+        return folder if is_alone else save_model(self.model, self.tokenizer, folder)
 
 
 def tune(
@@ -57,24 +72,63 @@ def tune(
     `training`.
     """
     encoded = learnable(model, tokenizer, examples, config)
-    trained = model if config.lora is None else with_adapters(model, config.lora, config.seed)
+    tuned = tune_on(model, tokenizer, encoded.texts, config, kept=kept, on_step=on_step)
+    return replace(tuned, dropped=encoded.dropped)
+
+
+def tune_on(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[Text],
+    config: TuningConfig,
+    *,
+    kept: Kept = NOTHING_KEPT,
+    on_step: OnStep | None = None,
+) -> Tuned:
+    """As `tune`, on texts whose scored tokens are learned."""
     collate = completions(tokenizer.pad_token_id or 0)
-    losses = fit(trained, encoded.texts, collate, config.training, kept=kept, on_step=on_step)
-    merged: Any = trained
-    if config.lora is not None and config.save == "merged":
-        merged = merged.merge_and_unload()
-    return Tuned(merged, tokenizer, losses, encoded.dropped)
+    with trained_part(model, tokenizer, config) as part:
+        losses = fit(part.model, texts, collate, config.training, kept=kept, on_step=on_step)
+        deltas = part.deltas()
+    is_merged = config.save == "merged"
+    if deltas is not None and is_merged:
+        merge(view(model), deltas)
+    tuned: Any = part.model
+    if config.lora is not None and is_merged:
+        tuned = tuned.merge_and_unload()
+    return Tuned(tuned, tokenizer, losses, {}, deltas, is_merged)
+
+
+class TrainedPart(NamedTuple):
+    """The model as it is trained, and what gives the deltas learned so far, None where whole weights are trained."""
+
+    model: PreTrainedModel
+    deltas: Callable[[], NeuronDeltas | None]
+
+
+@contextmanager
+def trained_part(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: TuningConfig
+) -> Iterator[TrainedPart]:
+    """The model in which only what the config says is trained; adapters stay in it, all else is as it was."""
+    if config.lora is not None:
+        yield TrainedPart(with_adapters(model, config.lora, config.seed), lambda: None)
+    elif config.neurons is not None:
+        neurons, viewed = config.neurons, view(model)
+        options = Signature.of(steps=config.steps, learning_rate=config.rate, weight_decay=config.weight_decay)
+        signature = made_with(viewed, tokenizer) | neurons.described | options
+        with tunable(viewed, neurons):
+            yield TrainedPart(model, lambda: tuned_deltas(viewed, neurons, signature))
+    else:
+        with training_only(model, config.modules, config.frozen):
+            yield TrainedPart(model, lambda: None)
 
 
 def learnable(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, given: Sequence[Example], config: TuningConfig
 ) -> Examples:
     """The examples as tokens; raises as `tune` if the model or all examples do not fit."""
-    if model.config.is_encoder_decoder or not model.can_generate():
-        raise UnsupportedModelError(
-            f"{type(model).__name__} has an encoder, or generates no text.",
-            "Expected is a decoder, which reads prompt and completion as one text.",
-        )
+    require_decoder(model)
     longest = min(config.max_tokens, getattr(model.config, "max_position_embeddings", None) or config.max_tokens)
     encoded = examples(tokenizer, given, end=config.end, unfit=config.unfit, max_tokens=longest)
     if not encoded.kept:
@@ -85,6 +139,15 @@ def learnable(
             "Allow more tokens (max_tokens), or end prompts where a token ends.",
         )
     return encoded
+
+
+def require_decoder(model: PreTrainedModel) -> None:
+    """Raise `UnsupportedModelError` for a model with an encoder, and for one that generates no text."""
+    if model.config.is_encoder_decoder or not model.can_generate():
+        raise UnsupportedModelError(
+            f"{type(model).__name__} has an encoder, or generates no text.",
+            "Expected is a decoder, which reads prompt and completion as one text.",
+        )
 
 
 def completions(pad_id: int) -> Collate:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from neuroglot.errors import ConfigError
+from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.tokens.examples import End, Unfit
 
-FULL_RATE, ADAPTER_RATE = 2e-5, 1e-4  # adapters begin at zero and take larger steps
+FULL_RATE, ADAPTER_RATE = 2e-5, 1e-4  # adapters and deltas begin at zero and take larger steps
 Save = Literal["merged", "adapter"]
 Tracker = Literal["none", "wandb", "tensorboard"]
 RateSchedule = Literal["linear", "cosine", "constant", "inverse_sqrt"]
@@ -75,11 +76,13 @@ class Training:
 class TuningConfig:
     """Supervised fine-tuning of a decoder on answers; what it shares with any training is in `training`.
 
-    Without `lora` all parameters are tuned. The `learning_rate` is by default 1e-4 for adapters and 2e-5 for all
-    parameters (`rate` says which is used). Each completion ends with the tokenizer's end of text (`eos`), a `newline`,
+    All parameters are tuned, or with `lora` adapters, with `neurons` their rows and columns, with `modules` those of
+    the modules of these names (`embeddings` and `unembedding`, or as the model calls them, at the end of their path);
+    `frozen` modules are left as they are. The `learning_rate` is by default 1e-4 for adapters and neurons and 2e-5
+    otherwise (`rate` says which is used). Each completion ends with the tokenizer's end of text (`eos`), a `newline`,
     or nothing more. Examples of more than `max_tokens` tokens, or whose prompt has other tokens when the answer
-    follows, are refused, or dropped and counted (`unfit`); nothing is cut. `save` says whether adapters are merged into
-    the weights.
+    follows, are refused, or dropped and counted (`unfit`); nothing is cut. `save` says whether adapters, or the deltas
+    of neurons, are merged into the weights.
     """
 
     steps: int
@@ -90,6 +93,9 @@ class TuningConfig:
     warmup: int = 0
     weight_decay: float = 0.0
     lora: Lora | None = None
+    neurons: NeuronSet | None = None
+    modules: tuple[str, ...] | None = None
+    frozen: tuple[str, ...] = ()
     end: End = "eos"
     max_tokens: int = 1024
     unfit: Unfit = "refuse"
@@ -103,7 +109,13 @@ class TuningConfig:
     def __post_init__(self) -> None:
         _ = self.training  # refuses what makes no sense
         _require(self, "max_tokens", self.max_tokens >= 1, "1 or more")
-        _require(self, "save", self.save == "merged" or self.lora is not None, "'merged' where there is no adapter")
+        few = self.lora is not None or self.neurons is not None
+        _require(self, "save", self.save == "merged" or few, "'merged' where there is no adapter")
+        _require(self, "neurons", self.neurons is None or self.lora is None, "none beside adapters")
+        _require(
+            self, "modules", self.modules is None or (bool(self.modules) and not few), "none beside others, or one"
+        )
+        _require(self, "frozen", not (few and self.frozen), "none where adapters or neurons alone are tuned")
         for name, choice in {"end": End, "unfit": Unfit, "save": Save}.items():
             _require(self, name, getattr(self, name) in get_args(choice), f"one of {', '.join(get_args(choice))}")
 
@@ -112,7 +124,7 @@ class TuningConfig:
         """The highest learning rate that is used."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return FULL_RATE if self.lora is None else ADAPTER_RATE
+        return FULL_RATE if self.lora is None and self.neurons is None else ADAPTER_RATE
 
     @property
     def training(self) -> Training:

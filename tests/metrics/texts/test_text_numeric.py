@@ -196,6 +196,23 @@ def test_the_published_rule_takes_the_last_number_and_zero_for_none() -> None:
     assert dict(score.signature.fields)["answer"] == "published (last number)"
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1.000 Euro", "1.000"), ("3,5", "35"), ("1 000", "0"), ("-7", "7"), ("1/2", "2"), ("1,2,3", "3"),
+        ("The answer is 5. (See step 2)", "2"), ("১২৩", "123"), ("٤٥", "45"), ("７", "7"),
+    ],
+)  # fmt: skip
+def test_the_published_rule_reads_as_qaligns_does(text: str, number: str) -> None:
+    assert read_published(text) == Decimal(number)
+
+
+def test_the_published_rule_is_right_within_a_thousandth() -> None:
+    texts = Texts(("5.0009", "5.001", "4.9995"), (("5", "5", "5"),))
+    (score,) = score_texts(texts, ["numeric"], TextOptions(rule="published"))
+    assert score.score.value == pytest.approx(200 / 3)
+
+
 def test_gold_answers_of_mgsm_equal_themselves_in_every_language(real_data) -> None:
     for file in sorted(Path(real_data("mgsm")).glob("mgsm_*.tsv")):
         answers = tuple(line.split("\t")[1] for line in file.read_text().rstrip("\n").split("\n"))

@@ -42,6 +42,7 @@ _QUESTIONS = (
     "question|problem|q|frage|aufgabe|pregunta|problema|domanda|pergunta|вопрос|задача|swali|প্রশ্ন|ప్రశ్న|โจทย์|คำถาม|问题|問題|質問|"
     "질문|문제|سؤال|السؤال|प्रश्न|câu hỏi"
 )
+PUBLISHED_TOLERANCE = Decimal("0.001")  # below which a number is right in the published scripts
 NEXT = re.compile(rf"\n\s*[*#]*\s*(?:{_QUESTIONS})\s*\d*\s*[*]*\s*[:：]", re.IGNORECASE)
 BETWEEN = r"[^\d\n.!?。।:：]{0,30}?"  # 'The answer to the question is', 'La respuesta final es'
 CALCULATION = re.compile(r"\s*(?:[^\W\d_]+\s*)?[%$€£¥₹]?\s*(?P<operator>[-+−–*×x·/÷^=])\s*[$€£¥₹(]?\s*|:")
@@ -57,7 +58,7 @@ def numeric(options: TextOptions) -> TextMetric:
     """
     if options.rule == "published":
         settings = {"answer": "published (last number)", "unparsed": "0"}
-        return _metric(read_published, read_published, settings)
+        return _metric(read_published, read_published, settings, PUBLISHED_TOLERANCE)
     language = options.needed_language("How numbers are written")
     separators(language)
     settings = {"numbers": language, "answer": "boxed, sign, else last number", "unparsed": "wrong"}
@@ -100,14 +101,20 @@ def read_answer(text: str, language: str) -> Decimal | None:
 
 
 def _metric(
-    read: Callable[[str], Decimal | None], read_reference: Callable[[str], Decimal | None], settings: dict[str, str]
-) -> TextMetric:
+    read: Callable[[str], Decimal | None], read_reference: Callable[[str], Decimal | None], settings: dict[str, str],
+    tolerance: Decimal | None = None,
+) -> TextMetric:  # fmt: skip
     def counts(texts: Texts) -> Tensor:
         rows = []
         for row, text in enumerate(texts.hypotheses):
             number = read(text)
             rights = [_reference(read_reference, reference, row) for reference in texts.of_row(row)]
-            rows.append([float(number in rights), float(number is None), 1])
+            is_right = number in rights or (
+                tolerance is not None
+                and number is not None
+                and any(abs(number - right) < tolerance for right in rights)
+            )
+            rows.append([float(is_right), float(number is None), 1])
         return torch.tensor(rows, dtype=torch.float64)
 
     def signature(texts: Texts) -> Signature:

@@ -12,6 +12,7 @@ from neuroglot.reports.sections import identification as identification
 from neuroglot.reports.sections import losses as losses
 from neuroglot.reports.sections import masks as masks
 from neuroglot.reports.sections import prompting as prompting
+from neuroglot.reports.sections import scaling as scaling
 from neuroglot.reports.sections import scoreboard as scoreboard
 from neuroglot.reports.sections import sets as sets
 from neuroglot.reports.sections import sharing as sharing

@@ -1,14 +1,14 @@
-"""LossCurve: how the loss went in training."""
+"""How the loss went in training, and what each stage of a curriculum did to what was held out."""
 
 from __future__ import annotations
 
-from neuroglot.metrics.losses import WINDOWS, LossCurve
+from neuroglot.metrics.losses import WINDOWS, HeldOutLosses, LossCurve
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
-from neuroglot.reports.parts import Figure, Plot, Section
+from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
 from neuroglot.reports.section import section_of
-from neuroglot.reports.tables import Column, Table
-from neuroglot.reports.wording import Labels, number, plural
+from neuroglot.reports.tables import Column, Table, score_cells, score_columns
+from neuroglot.reports.wording import Labels, bracketed, number, plural
 
 TERMINAL_ROWS = 10
 
@@ -49,3 +49,33 @@ def _table(curve: LossCurve, most: int = WINDOWS) -> Table:
     columns += [Column(name, curve.unit) for name in ("mean loss", "least", "most")]
     rows = [(*steps, score.value, score.low, score.high) for steps, score in curve.windows(most).items()]
     return Table.of("loss-by-step", "Loss by step", columns, rows)
+
+
+@section_of.register
+def _(losses: HeldOutLosses) -> Section:
+    """The loss of held-out answers before and behind each stage, and how much it rose since the beginning."""
+    last, changes = len(losses.moments) - 1, {}
+    for group in losses.counts:
+        changes[group] = losses.change(group, last)
+    rose = [f"{group} {bracketed(change)}" for group, change in changes.items() if change.low > 0]
+    sentence = (
+        f"Behind the last stage the loss of held-out answers is clearly higher than before for {'; '.join(rose)}."
+        if rose
+        else f"Behind the last stage the loss of held-out answers is clearly higher than before in none of "
+        f"{plural(len(changes), 'group')}."
+    )
+    columns = [
+        Column("group"), Column("rows"), Column("moment"), *score_columns("loss", losses.unit),
+        *score_columns("change", losses.unit),
+    ]  # fmt: skip
+    rows = [
+        (group, counts.shape[1], moment, *score_cells(losses.score(group, index)),
+         *(score_cells(losses.change(group, index)) if index else (None,) * 3))
+        for group, counts in losses.counts.items()
+        for index, moment in enumerate(losses.moments)
+    ]  # fmt: skip
+    table = Table.of("held-out-losses", "Loss of held-out answers", columns, rows)
+    remarks = (INTERVALS, "A change above 0 is forgetting; rows are the same at all moments.")
+    return Section(
+        "held-out", "Held-out answers", sentence, losses.signature, remarks, tables=(table,), summary=table
+    )  # fmt: skip

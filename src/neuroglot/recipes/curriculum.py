@@ -1,0 +1,198 @@
+"""`curriculum`: tune a decoder in stages, each on a mixture of data sets, with earlier ones replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from neuroglot.recipes.options import USE, OnModel, Seeded
+from neuroglot.recipes.training_options import Computed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from neuroglot.corpora import Corpus
+    from neuroglot.experiments.curriculum import Stage
+    from neuroglot.models import ModelView
+    from neuroglot.neurons import NeuronSet
+    from neuroglot.recipes.curriculum_file import CurriculumFile
+    from neuroglot.recipes.mixing import Encoder, MixedData
+    from neuroglot.reports import Report
+    from neuroglot.runs.identity import Identity
+    from neuroglot.runs.price import Price
+    from neuroglot.runs.run import Run
+    from neuroglot.signature import Signature
+    from neuroglot.tokens.tokenizing import Text
+    from neuroglot.training.types import TuningConfig
+
+
+class _Inputs(NamedTuple):
+    view: ModelView
+    tokenizer: PreTrainedTokenizerBase
+    stages: tuple[Stage, ...]
+    held_out: Mapping[str, tuple[Text, ...]]
+    dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curriculum(OnModel, Computed, Seeded):
+    """Tune a decoder in stages, each on an exact mixture of data sets; the run folder is the model behind the last one.
+
+    Sources: question alignment, Zhu et al. 2024 (QAlign); cross-lingual instruction tuning, Zhu et al. 2023 (x-LLM).
+    """
+
+    command = "curriculum"
+    group = USE
+    examples = """
+    neuroglot curriculum ./my-model --stages qalign.yaml --out aligned
+    neuroglot curriculum ./my-model --stages qalign.yaml --dry-run"""
+    positional = ("model",)
+
+    stages: Path
+    """YAML file of data sets and stages; the paths in it begin at its folder."""
+
+    keep_stages: bool = False
+    """Also save the model behind each stage but the last, in a folder of its name, to compare or analyze it."""
+
+    def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.recipes.curriculum_file import CurriculumFile
+        from neuroglot.recipes.mixing import Encoder, mixed_stages, read_data
+
+        file = identity.file("stages", self.stages, CurriculumFile.load)
+        data = read_data(file, self.stages.parent, self.seed)
+        neurons = self._neurons(identity, file)
+        view, tokenizer = self.load_model(identity, self.model)
+        longest = getattr(view.model.config, "max_position_embeddings", None) or 2**30
+        encoder = Encoder(tokenizer, longest)
+        stages, dropped = mixed_stages(file, data, encoder, neurons, self.seed, self._shared)
+        held_out = _held_out(file, data, encoder)
+        self._refuse(view, stages)
+        for stage in stages:
+            identity.note(f"stage {stage.name}", signature_of(stage))
+        return _Inputs(view, tokenizer, stages, held_out, dropped)
+
+    def work(self, run: Run, inputs: _Inputs) -> Report:
+        from neuroglot import progress
+        from neuroglot.experiments.curriculum import run_curriculum
+        from neuroglot.metrics.losses import LossCurve
+        from neuroglot.models.provenance import made_with
+        from neuroglot.reports import Report
+        from neuroglot.training.tuning import save_model
+
+        view, tokenizer, stages, held_out, dropped = inputs
+        made = made_with(view, tokenizer)
+        for number, stage in enumerate(stages, 1):
+            made |= _numbered(number, signature_of(stage))
+
+        def save(stage: str) -> None:
+            if self.keep_stages and stage != stages[-1].name:
+                save_model(view.model, tokenizer, run.files / stage)
+
+        with progress.steps("tuning") as on_step:
+            losses, forgotten = run_curriculum(
+                view.model, tokenizer, stages, held_out, kept=run.kept("curriculum"), on_step=on_step, behind=save
+            )
+        save_model(view.model, tokenizer, run.files)
+        curve = LossCurve(tuple(loss for part in losses.values() for loss in part), made, dropped=dropped)
+        mixed = [
+            f"Stage {stage.name}: {count:,} examples of {name} in {language}."
+            for stage in stages
+            for (name, language), count in sorted(stage.counts.items())
+        ]
+        parts = [curve, forgotten] if held_out else [curve]
+        return Report(parts, title=f"{made['model']}, tuned in {len(stages)} stages", notes=mixed)
+
+    def following(self, out: Path) -> tuple[str, ...]:
+        """Compare with the model that was tuned."""
+        return ("compare", self.model, str(out), "--corpus", "TEXTS", "--out", f"{out}-compared")
+
+    def price(self, inputs: _Inputs) -> Price:
+        from neuroglot.recipes.steps import training_bytes, training_step
+        from neuroglot.runs.price import price
+        from neuroglot.training.trainer import read_once
+        from neuroglot.training.tuning import completions
+
+        view, tokenizer, stages, *_ = inputs
+        collate, steps = completions(tokenizer.pad_token_id or 0), []
+        for stage in stages:
+
+            def run(rows: Corpus, stage: Stage = stage) -> None:
+                texts = [stage.texts[int(row)] for row in rows.ids]
+                read_once(view.model, texts, collate, stage.config.batch_size)
+
+            steps.append(training_step(f"stage {stage.name}", _as_corpus(stage), run, len(stage.texts)))
+        size = training_bytes(view.model, view)
+        written = (2 + len(stages) * (1 + self.keep_stages)) * size
+        return price(view, tokenizer, steps, size, written)
+
+    @property
+    def _shared(self) -> TuningConfig:
+        from neuroglot.training import TuningConfig
+
+        return TuningConfig(
+            steps=1, seed=self.seed, bf16=self.bf16, gradient_checkpointing=self.gradient_checkpointing,
+            checkpoint_every=self.checkpoint_every, report_to=self.report_to,
+        )  # fmt: skip
+
+    def _neurons(self, identity: Identity, file: CurriculumFile) -> dict[str, NeuronSet]:
+        """The neuron set of each stage that trains one, noted."""
+        from neuroglot.neurons import NeuronSet, at_random_like
+        from neuroglot.recipes.artefacts import neuron_file
+
+        sets = {}
+        for stage in file.stages:
+            if stage.neurons is not None:
+                path = neuron_file(self.stages.parent / stage.neurons)
+                neurons = identity.file(f"neurons of stage {stage.name}", path, NeuronSet.load)
+                sets[stage.name] = at_random_like(neurons, self.seed) if stage.random_neurons else neurons
+        return sets
+
+    def _refuse(self, view: ModelView, stages: tuple[Stage, ...]) -> None:
+        """Raise for a model with an encoder, neurons of another model, and modules that are not there."""
+        from neuroglot.training.parts import training_only
+        from neuroglot.training.tuning import require_decoder
+
+        require_decoder(view.model)
+        for stage in stages:
+            if stage.config.neurons is not None:
+                view.layout.require_same(stage.config.neurons.layout, "The neuron set")
+            with training_only(view.model, stage.config.modules, stage.config.frozen):
+                pass
+
+
+def _held_out(file: CurriculumFile, data: Mapping[str, MixedData], encoder: Encoder) -> dict[str, tuple[Text, ...]]:
+    """The texts held out of each data set, by data set and language; read as the last stage reads them."""
+    groups = {}
+    for name, part in data.items():
+        for language, examples in part.held_out.items():
+            learnable, _ = encoder.texts(file.stages[-1], examples)
+            if learnable:
+                groups[f"{name}, {language}"] = tuple(text for _, text in learnable)
+    return groups
+
+
+def signature_of(stage: Stage) -> Signature:
+    """Which examples a stage learns, and how."""
+    from neuroglot.prompting.examples import examples_hash
+    from neuroglot.recipes.tune import options_of
+    from neuroglot.signature import Signature
+
+    drawn = Signature.of(stage=stage.name, examples=len(stage.examples), examples_hash=examples_hash(stage.examples))
+    tokens = sum(len(text.token_ids) for text in stage.texts)
+    learned = sum(sum(text.scored) for text in stage.texts)
+    return drawn | Signature.of(tokens=tokens, learned_tokens=learned) | options_of(stage.config)
+
+
+def _numbered(number: int, signature: Signature) -> Signature:
+    from neuroglot.signature import Signature
+
+    return Signature.of(**{f"stage_{number}": signature.inline})
+
+
+def _as_corpus(stage: Stage) -> Corpus:
+    from neuroglot.corpora import Corpus
+
+    ids = tuple(map(str, range(len(stage.examples))))
+    return Corpus("examples", ids, {"und": tuple(example.prompt + example.completion for example in stage.examples)})

@@ -1,0 +1,146 @@
+"""The file of a curriculum: which data with which wording, and the stages that mix them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+
+from neuroglot.errors import ArtifactError, ConfigError, CorpusError
+from neuroglot.headers import STRICT, Names, from_json
+
+_Count = Annotated[int, Ge(1)]
+_Weight = Annotated[float, Gt(0)]
+_Share = Annotated[float, Ge(0), Lt(1)]
+_Rest = Annotated[float, Ge(0)]
+
+
+@dataclass(frozen=True)
+class StatedWording:
+    """A wording of one's own: prompts, of which row k takes number k mod their count, or a file of `instructions`, one
+    a line, in Alpaca's form with an `input`.
+    """
+
+    __pydantic_config__ = STRICT
+
+    answer: str
+    prompts: tuple[str, ...] = ()
+    instructions: str | None = None
+    input: str = "{source}"
+
+
+@dataclass(frozen=True)
+class StatedData:
+    """Rows of records (`rows`), or lines of two files (`source` and `target`); `{language}` in a path stands for each
+    of `languages`.
+
+    `fields` says what the file calls a field. So many rows are held out, the same numbers in every language, or all.
+    """
+
+    __pydantic_config__ = STRICT
+
+    languages: Annotated[Names, MinLen(1)]
+    template: str | StatedWording
+    rows: str | None = None
+    source: str | None = None
+    target: str | None = None
+    source_language: str = "{language}"
+    target_language: str = "{language}"
+    language_names: Literal["plain", "published"] = "plain"
+    fields: dict[str, str] = field(default_factory=dict)
+    held_out: Annotated[int, Ge(0)] | Literal["all"] = 0
+
+
+@dataclass(frozen=True)
+class StatedStage:
+    """What a stage mixes, in `counts` of examples or by `weights` of so many `examples` or `tokens`, the share of them
+    that is replayed from earlier stages, and what is trained, how.
+    """
+
+    __pydantic_config__ = STRICT
+
+    name: str
+    counts: dict[str, _Count] = field(default_factory=dict)
+    weights: dict[str, _Weight] = field(default_factory=dict)
+    examples: _Count | None = None
+    tokens: _Count | None = None
+    replay: _Share = 0.0
+    train: Literal["all", "adapters", "neurons"] | Annotated[tuple[str, ...], MinLen(1)] = "all"
+    freeze: tuple[str, ...] = ()
+    neurons: str | None = None
+    random_neurons: bool = False
+    lora_rank: _Count = 8
+    lora_alpha: _Weight = 16.0
+    objective: Literal["answers", "text"] = "answers"
+    chat: bool = False
+    end: Literal["eos", "newline", "none"] = "eos"
+    max_tokens: _Count = 1024
+    learning_rate: _Weight | None = None
+    schedule: Literal["linear", "cosine", "constant", "inverse_sqrt"] = "linear"
+    warmup: Annotated[float, Ge(0), Le(1)] = 0.0
+    weight_decay: _Rest = 0.0
+    batch_size: _Count = 8
+    accumulation: _Count = 1
+
+
+@dataclass(frozen=True)
+class CurriculumFile:
+    """Data sets by name, and stages in their order."""
+
+    __pydantic_config__ = STRICT
+
+    data: Mapping[str, StatedData]
+    stages: Annotated[tuple[StatedStage, ...], MinLen(1)]
+
+    @classmethod
+    def load(cls, path: Path) -> CurriculumFile:
+        """The curriculum in a YAML file; raises `ConfigError` that names what does not fit."""
+        from neuroglot.corpora.textfiles import read_yaml
+
+        try:
+            stored = json.loads(json.dumps(read_yaml(path), default=str))
+            read = from_json(stored, cls, str(path))
+        except (CorpusError, ArtifactError) as error:
+            raise ConfigError(error.got, error.expected, error.next_step) from error
+        read.check()
+        return read
+
+    def check(self) -> None:
+        """Raise `ConfigError` for parts that contradict each other."""
+        names = [stage.name for stage in self.stages]
+        _require(len({*names}) == len(names), f"The stages are called {', '.join(names)}.", "Expected each once.")
+        for name in names:
+            plain = name.replace("-", "").replace("_", "").isalnum() and name != "before"
+            _require(plain, f"A stage is called {name!r}.", "Expected letters, digits, - and _, and not 'before'.")
+        for name, data in self.data.items():
+            lines = data.source is not None and data.target is not None and data.rows is None
+            records = data.rows is not None and data.source is None and data.target is None
+            _require(lines or records, f"The data {name!r} name no files, or too many.",
+                     "Expected rows, or source and target.")  # fmt: skip
+        for number, stage in enumerate(self.stages):
+            self._check_stage(stage, is_first=number == 0)
+
+    def _check_stage(self, stage: StatedStage, is_first: bool) -> None:
+        named = f"The stage {stage.name!r}"
+        _require(bool(stage.counts) != bool(stage.weights), f"{named} has counts and weights, or neither.",
+                 "Expected one of them.")  # fmt: skip
+        unknown = [name for name in (stage.counts | stage.weights) if name not in self.data]
+        _require(not unknown, f"{named} mixes {', '.join(unknown)}.", f"The data are {', '.join(self.data)}.")
+        lengths = sum(part is not None for part in (stage.examples, stage.tokens))
+        _require(lengths == bool(stage.weights), f"{named} has {lengths} lengths.",
+                 "Expected examples or tokens beside weights, and none beside counts.")  # fmt: skip
+        _require(not (is_first and stage.replay), f"{named} replays, and is the first.", "Expected an earlier stage.")
+        _require((stage.train == "neurons") == (stage.neurons is not None),
+                 f"{named} trains {stage.train} with neurons: {stage.neurons}.",
+                 "Expected the file of a neuron set beside train: neurons, and there only.")  # fmt: skip
+        _require(stage.neurons is not None or not stage.random_neurons, f"{named} has random neurons, like no others.",
+                 "Expected neurons beside them.")  # fmt: skip
+
+
+def _require(holds: bool, got: str, expected: str) -> None:
+    if not holds:
+        raise ConfigError(got, expected)
