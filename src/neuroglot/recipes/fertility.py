@@ -64,4 +64,4 @@ class CountTokens(Revised, OnCorpus):
         from neuroglot.recipes.steps import REPORT_BYTES
         from neuroglot.runs.price import of_files
 
-        return of_files([], [], REPORT_BYTES)
+        return of_files([], ["report.html", "report.json"], REPORT_BYTES, [f"{inputs.corpus.name} is tokenised once."])
