@@ -37,7 +37,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "deactivate": {**ON_TASK, "random_draws": 1},
     "demo": {},
     "export": {"model": "model", "ablate": "sets/de.safetensors"},
-    "extend": {"model": "lab", "corpus": "texts", "limit": 12, "count": 5},
+    "extend": {"model": "lab", "corpus": "lab", "limit": 20, "count": 5},
     "fertility": {"tokenizer": "model", "corpus": "texts", "limit": 8},
     "generate": {**ON_TEXTS, "limit": 5, "max_new_tokens": 5, "temperature": 0.9, "steer": "steering", "seed": 4},
     "identify": {"generated": "written", "candidates": ["en", "de"]},

@@ -24,7 +24,7 @@ from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 
 NORM_PARENTS = ("", "model", "decoder", "language_model")  # relative to the model without its head
-NORM_NAMES = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f", "layer_norm")
+NORM_NAMES = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f", "layer_norm", "final_norm")
 NORM_TOLERANCE = 0.02  # relative; half precision rounds what the module returns
 Watch = Callable[[Tensor, Tensor], None]
 

@@ -159,7 +159,13 @@ def selected_elsewhere(view: ModelView, sets: Mapping[str, NeuronSet]) -> Signat
 
 
 def independent_rows(data: Readable, ids: Sequence[str]) -> tuple[list[int], int]:
-    """For each of these rows the number of its group of rows with a text in common, and how many rows repeat."""
+    """For each of these rows the number of its group of rows with a text in common, and how many rows repeat.
+
+    Rows that were dropped join no others.
+    """
+    if len(ids) < len(data):
+        row_of = {row_id: row for row, row_id in enumerate(data.ids)}
+        data = data.take([row_of[row_id] for row_id in ids])
     group_of = dict(zip(data.ids, data.distinct, strict=True))
     numbers: dict[int, int] = {}
     groups = [numbers.setdefault(group_of[row_id], len(numbers)) for row_id in ids]

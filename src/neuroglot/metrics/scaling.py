@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.intervals import CONFIDENCE, Score
-from neuroglot.showing import Shown, counted
+from neuroglot.showing import Shown, counted, languages_in_short
 from neuroglot.signature import Signature
 
 EXPONENTS = -np.geomspace(0.01, 3.0, 400)  # that are tried
@@ -77,13 +77,16 @@ class SaturatingLaw:
     exponent: float
 
 
-@dataclass(frozen=True, eq=False)
-class ScalingLaws:
+@dataclass(frozen=True, eq=False, repr=False)
+class ScalingLaws(Shown):
     """The law of each language, with a limit that is fitted too, and what each gets of a budget, if there is one."""
 
     laws: Mapping[str, ScalingLaw]
     saturating: Mapping[str, SaturatingLaw | None]
     allocation: Mapping[str, float]
+
+    def _facts(self) -> list[str]:
+        return [languages_in_short(list(self.laws))]
 
 
 def fit_law(
