@@ -58,6 +58,7 @@ def test_each_condition_is_scored_on_what_is_written_without_its_neurons(model_t
     assert [matrix.metric.name for matrix in found] == ["chrF2++", "BLEU"]
     differs = False
     for place, matrix in enumerate(found):
+        assert (matrix.signature["seed"], matrix.signature["random_draws"]) == (4, 2)
         assert (matrix.languages, matrix.set_sizes) == (DIRECTIONS, tuple(map(len, chosen.values())))
         values = matrix.metric.value(matrix.baseline.sum(0)), matrix.metric.value(matrix.ablated.sum(1))
         for column, name in enumerate(DIRECTIONS):

@@ -109,6 +109,8 @@ def test_either_side_of_a_translation_is_looked_at() -> None:
         [texts[0], replace(texts[1], token_ids=(0, 0), target_ids=(3, 4))]
     )
     assert counted.shares == {"en-am": 1.0, "am-en": 1.0}
+    worse = replace(texts[0], token_ids=(3, 4, 0, 0), special=(False,) * 4, scored=(False,) * 4)  # half of the source
+    assert UnknownTokens(fast(), ("en-am",)).count([worse]).shares == {"en-am": 1.0}  # and all of the translation
     with pytest.raises(CorpusError, match="100% in 'en-am', 100% in 'am-en'"):
         counted.refuse()
 

@@ -70,7 +70,8 @@ def test_tokens_that_hold_a_part_of_a_character_are_counted() -> None:
 def test_rows_that_share_a_text_are_summed() -> None:
     texts = {"en": ("a b", "a b", "c", "d e f"), "de": ("x", "y y", "z", "w")}
     found = fertility(tokenizer("words"), Corpus("repeated", ("1", "2", "3", "4"), texts))
-    assert len(found.tokens) == 3
+    assert found.characters[:, 0].tolist() == [6, 1, 5]  # English: the first two rows together
+    assert found.characters[:, 1].tolist() == [4, 1, 1]
 
 
 def test_the_report_has_what_the_function_gives(run, capsys: pytest.CaptureFixture[str]) -> None:

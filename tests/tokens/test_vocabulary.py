@@ -154,6 +154,11 @@ def test_new_rows_are_means_and_old_answers_stay(model_type: str) -> None:
     torch.testing.assert_close(after[..., :rows], before)
     torch.testing.assert_close(after[..., rows], before[..., [3, 5]].mean(-1), atol=1e-5, rtol=1e-5)
     assert (old_bias is None) == (model_type != "phi")
+    if old_bias is not None:
+        grown = model.get_output_embeddings().bias[rows:]
+        torch.testing.assert_close(
+            grown, torch.stack([old_bias[[3, 5]].mean(), old_bias[7], old_bias[[2, 2, 9]].mean()])
+        )
     assert model.config.vocab_size == rows + 3
 
 
