@@ -64,7 +64,7 @@ def translate_directions(
         raise ConfigError(f"Got a token budget of {token_budget}.", "Expected one token or more.")
     chosen = [as_direction(direction) for direction in directions]
     known = UnknownTokens(tokenizer, corpus.languages)
-    for language in {direction.source for direction in chosen}:
+    for language in dict.fromkeys(direction.source for direction in chosen):
         ids = token_ids_of(tokenizer, corpus.texts[language], special_tokens=False)["input_ids"]
         known.count(Text.of(row, language=corpus.languages.index(language)) for row in ids)
     known.refuse()
