@@ -14,7 +14,7 @@ import torch
 from neuroglot.errors import ConfigError, CorpusError, NeuroglotError
 from neuroglot.experiments.curriculum import answer_losses
 from neuroglot.layout import Layout
-from neuroglot.models import load
+from neuroglot.models import load, view
 from neuroglot.neurons import NeuronSet
 from neuroglot.prompting.wordings import ALPACA, ALPACA_INPUT, INSTRUCTION_WORDINGS, TRANSLATION_INSTRUCTIONS
 from neuroglot.recipes.curriculum import Curriculum
@@ -210,7 +210,7 @@ def test_both_stages_are_tuned_and_what_is_held_out_is_followed(here: Path) -> N
 def test_held_out_losses_are_those_of_the_scored_tokens() -> None:
     model, tokenizer = tiny_model("llama"), tiny_tokenizer()
     texts = encoded(tokenizer, [("w1 w2", " w3"), ("w4", " w5 w6")], end="eos").texts
-    got = answer_losses(model, texts, 0)
+    got = answer_losses(view(model), texts)
     for text, (nats, count) in zip(texts, got.tolist(), strict=True):
         with torch.no_grad():
             logs = model(torch.tensor([text.token_ids])).logits[0].log_softmax(-1).double()

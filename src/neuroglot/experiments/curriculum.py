@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
+from neuroglot.experiments.scoring import Condition, counts_of
 from neuroglot.metrics.losses import HeldOutLosses
+from neuroglot.metrics.metrics import NatsPerToken
 from neuroglot.models.provenance import made_with
+from neuroglot.models.view import ModelView, view
+from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.prompting.examples import Example
 from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
-from neuroglot.tokens.examples import IGNORED
-from neuroglot.tokens.tokenizing import Text
-from neuroglot.training.tuning import completions, tune_on
+from neuroglot.tokens.asked import AskedTokens
+from neuroglot.tokens.tokenizing import Text, TokenizedCorpus
+from neuroglot.training.tuning import tune_on
 from neuroglot.training.types import OnStep, TuningConfig
 
 if TYPE_CHECKING:
@@ -59,7 +62,7 @@ def run_curriculum(
     name of each stage when the model is what it left. Raises as `tune`.
     """
     signature = made_with(model, tokenizer)
-    moments = [kept.below(BEFORE).once("held-out", partial(_held_out, model, tokenizer, held_out))]
+    moments = [kept.below(BEFORE).once("held-out", partial(_held_out, model, held_out))]
     losses = {}
     for stage in stages:
         place = kept.below(stage.name)
@@ -68,7 +71,7 @@ def run_curriculum(
         _set_weights(model, after)
         if behind is not None:
             behind(stage.name)
-        moments.append(place.once("held-out", partial(_held_out, model, tokenizer, held_out)))
+        moments.append(place.once("held-out", partial(_held_out, model, held_out)))
         if place.folder is not None:
             shutil.rmtree(place.folder / "training", ignore_errors=True)
     by_group = {group: torch.stack([moment[group] for moment in moments]) for group in held_out}
@@ -98,25 +101,13 @@ def _set_weights(model: PreTrainedModel, weights: Mapping[str, Tensor]) -> None:
         parameter.copy_(weights[name])
 
 
-def _held_out(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, held_out: Mapping[str, Sequence[Text]]
-) -> dict[str, Tensor]:
-    pad_id = tokenizer.pad_token_id or 0
-    return {group: answer_losses(model, texts, pad_id) for group, texts in held_out.items()}
+def _held_out(model: PreTrainedModel, held_out: Mapping[str, Sequence[Text]]) -> dict[str, Tensor]:
+    return {group: answer_losses(view(model), texts) for group, texts in held_out.items()}
 
 
-@torch.inference_mode()
-def answer_losses(model: PreTrainedModel, texts: Sequence[Text], pad_id: int, batch_size: int = 8) -> Tensor:
+def answer_losses(view: ModelView, texts: Sequence[Text]) -> Tensor:
     """Of each text −log p of its scored tokens, in nats, and how many these are: `[R, 2]`, float64."""
-    was_training, forward, collate = model.training, model.eval(), completions(pad_id)
-    rows = []
-    for start in range(0, len(texts), batch_size):
-        batch: dict[str, Any] = {
-            name: value.to(model.device) for name, value in collate(texts[start : start + batch_size]).items()
-        }
-        labels = batch.pop("labels")[:, 1:]
-        logits = forward(**batch).logits[:, :-1].float()
-        nats = cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none").double().sum(1)
-        rows.append(torch.stack([nats, (labels != IGNORED).sum(1).double()], dim=1).cpu())
-    model.train(was_training)
-    return torch.cat(rows)
+    numbered = tuple(replace(text, row=row, language=0) for row, text in enumerate(texts))
+    asked = AskedTokens(TokenizedCorpus(("held out",), tuple(map(str, range(len(texts)))), numbered, ()), {})
+    counts = counts_of(view, asked, NatsPerToken(), [Condition(NeuronSet.empty(view.layout))], "losses held out")
+    return counts[0, :, 0, :2]

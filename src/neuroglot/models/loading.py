@@ -43,17 +43,12 @@ def load(
     _require_there(name)
     if revision is not None and (name == "lab" or Path(name).exists()):
         raise ConfigError(f"Revision {revision!r} was asked of the model {name!r}.", "Only the hub has revisions.")
-    try:
+    with _as_unsupported(name):
         source, revision = _plain(source, revision)
         family, config = load_config(source, name, family, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
         spread = {"device_map": "auto"} if device == "auto" else {}
         model = _whole_model(family, source, name, revision=revision, dtype=dtype, **spread)
-    except NeuroglotError:
-        raise
-    except Exception as error:  # damaged files make libraries raise dozens of types
-        _require_sentencepiece(error)
-        raise _cannot_be_loaded(name, error) from error
     if source != name and name != "lab":
         model.config.name_or_path = name  # rather than where the converted file lies
     if device != "auto":
@@ -68,12 +63,22 @@ def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
     """The tokenizer of a model, without its weights; raises `UnsupportedModelError` where there is none."""
     source = _source(name)
     _require_there(name)
-    try:
+    with _as_unsupported(name):
         source, revision = _plain(source, revision)
-        return AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            source, revision=revision, trust_remote_code=False
+        )
+    return tokenizer
+
+
+@contextmanager
+def _as_unsupported(name: str) -> Iterator[None]:
+    """Whatever libraries raise for damaged files, which is dozens of types, as `UnsupportedModelError`."""
+    try:
+        yield
     except NeuroglotError:
         raise
-    except Exception as error:  # damaged files make libraries raise dozens of types
+    except Exception as error:
         _require_sentencepiece(error)
         raise _cannot_be_loaded(name, error) from error
 

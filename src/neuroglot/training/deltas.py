@@ -170,7 +170,7 @@ def tuned_deltas(view: ModelView, neurons: NeuronSet, signature: Signature) -> N
 def merge(view: ModelView, deltas: NeuronDeltas) -> None:
     """Add the deltas to the model's weights, in place; nothing but the neurons' rows and columns changes.
 
-    In float32 the model computes what it computed under `tunable` up to rounding (1e-6 of the largest value); in a
+    In float32 the model computes what it computed under `tunable` up to rounding (2e-6 of the largest value); in a
     lower precision the sums are rounded to it. Raises as `tunable`, and `ConfigError` for deltas of other forms.
     """
     for place in _places(view, deltas.neurons):
