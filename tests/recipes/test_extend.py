@@ -40,7 +40,11 @@ def test_the_checkpoint_has_tokens_of_one_part_and_is_counted_on_the_other() -> 
     for found, wanted in zip(report.results, (before, after), strict=True):
         assert torch.equal(found.tokens, wanted.tokens)
     saved = 1 - float(after.tokens[:, 1].sum() / before.tokens[:, 1].sum())
-    assert f"{saved:.1%} in te" in report.notes[0]
+    score = after.fewer_than(before)["te"]
+    assert score.value == pytest.approx(saved)
+    by_row = 1 - after.tokens[:, 1] / before.tokens[:, 1]
+    assert float(by_row.min()) < score.low < score.value < score.high < float(by_row.max())
+    assert f"{saved:.1%} [{score.low:.1%}, {score.high:.1%}] in te" in report.notes[0]
     old, new = (AutoModelForCausalLM.from_pretrained(name).eval() for name in ("model", "extended"))
     first = len(tokenizer("bpe"))
     table, grown = old.get_input_embeddings().weight, new.get_input_embeddings().weight

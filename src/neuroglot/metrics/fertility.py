@@ -68,6 +68,10 @@ class Fertility(Shown):
         """Share of the tokens that shortening leaves out."""
         return self._ratio(self.saved, self.tokens)
 
+    def fewer_than(self, other: Fertility) -> dict[str, Score]:
+        """Share of another tokenizer's tokens that this one saves on the same rows."""
+        return self._ratio(other.tokens - self.tokens, other.tokens)
+
     def _ratio(self, over: Tensor, under: Tensor) -> dict[str, Score]:
         import torch
 

@@ -57,6 +57,7 @@ class Extend(OnModel, OnCorpus):
         from neuroglot.experiments.fertility import fertility
         from neuroglot.models.embeddings import add_embeddings
         from neuroglot.reports import Report
+        from neuroglot.reports.wording import bracketed, percent
         from neuroglot.tokens.vocabulary import extend_vocabulary
         from neuroglot.training.tuning import save_model
 
@@ -67,8 +68,8 @@ class Extend(OnModel, OnCorpus):
         add_embeddings(view.model, extension.old_ids, len(tokenizer))
         save_model(view.model, extension.tokenizer, run.files)
         before, after = (fertility(each, counted_on) for each in (tokenizer, extension.tokenizer))
-        saved = 1 - after.tokens.sum(0) / before.tokens.sum(0)
-        listed = ", ".join(f"{share:.1%} in {language}" for language, share in zip(corpus.languages, saved.tolist()))
+        saved = after.fewer_than(before).items()
+        listed = ", ".join(f"{percent(score.value)} {bracketed(score, percent)} in {code}" for code, score in saved)
         new = f"{len(extension.old_ids):,} new tokens"
         notes = [
             f"{new}, merged on {len(chosen_on):,} rows. On {len(counted_on):,} other rows they save {listed}.",
