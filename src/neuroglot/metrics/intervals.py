@@ -164,6 +164,11 @@ class Estimate:
         return ~sum(self.variances.values(), start=torch.zeros_like(self.value)).isnan()
 
 
+def confidence_of_each(claims: int) -> float:
+    """The confidence of each of so many claims at which all of them hold at once with 95 % (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / max(1, claims)
+
+
 def by_rows(counts: Tensor) -> Estimate:
     """Sums over parallel rows, which are independent: `[R, ...]`, float64; a single row has no variance."""
     counts = counts.double()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from neuroglot.metrics.intervals import Estimate, Score, by_rows
+from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, by_rows, confidence_of_each
 from neuroglot.showing import Shown, counted
 from neuroglot.signature import Signature
 
@@ -53,9 +53,18 @@ class HeldOutLosses(Shown):
         """The mean loss over all tokens of the group, with an interval over its rows."""
         return _rate(self.counts[group][moment]).scores()[0]
 
-    def change(self, group: str, moment: int) -> Score:
+    def change(self, group: str, moment: int, confidence: float = CONFIDENCE) -> Score:
         """How much it rose since the beginning, paired by rows: above 0 something was forgotten."""
-        return (_rate(self.counts[group][moment]) - _rate(self.counts[group][0])).scores()[0]
+        return (_rate(self.counts[group][moment]) - _rate(self.counts[group][0])).scores(confidence)[0]
+
+    @property
+    def risen(self) -> tuple[str, ...]:
+        """The groups whose loss is clearly higher at the end than at the beginning; all of them are one family of
+        claims (Bonferroni).
+        """
+        confidence = confidence_of_each(len(self.counts))
+        last = len(self.moments) - 1
+        return tuple(group for group in self.counts if self.change(group, last, confidence).low > 0)
 
 
 def _rate(counts: Tensor) -> Estimate:

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from scipy.special import stdtrit
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.intervals import CONFIDENCE, Score
+from neuroglot.metrics.intervals import CONFIDENCE, NO_SPREAD, Score, confidence_of_each
 from neuroglot.showing import Shown, counted, languages_in_short
 from neuroglot.signature import Signature
 
@@ -60,8 +60,16 @@ class ScalingLaw(Shown):
         )
         return Score(self.upper - rest.value, self.upper - rest.high, self.upper - rest.low)
 
-    def _interval(self, value: float, variance: float, *, exponential: bool = False) -> Score:
-        half = float(stdtrit(len(self.sizes) - 2, (1 + CONFIDENCE) / 2)) * math.sqrt(variance)
+    def rises(self, confidence: float = CONFIDENCE) -> bool:
+        """Whether quality clearly rises with the data; never of points that lie on the line to the last digit."""
+        return self._interval(self.slope, float(self.covariance[1, 1]), confidence=confidence).high < 0
+
+    def _interval(
+        self, value: float, variance: float, *, exponential: bool = False, confidence: float = CONFIDENCE
+    ) -> Score:
+        half = float(stdtrit(len(self.sizes) - 2, (1 + confidence) / 2)) * math.sqrt(variance)
+        if half <= NO_SPREAD * (1 + abs(value)):
+            half = math.nan
         ends = (value, value - half, value + half)
         return Score(*map(math.exp, ends)) if exponential else Score(*ends)
 
@@ -87,6 +95,12 @@ class ScalingLaws(Shown):
 
     def _facts(self) -> list[str]:
         return [languages_in_short(list(self.laws))]
+
+    @property
+    def rising(self) -> tuple[str, ...]:
+        """The languages whose quality clearly rises with the data; all of them are one family of claims."""
+        confidence = confidence_of_each(len(self.laws))
+        return tuple(language for language, law in self.laws.items() if law.rises(confidence))
 
 
 def fit_law(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.ablation import AblationMatrix
-from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, combined, holm, over, stacked
+from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, combined, confidence_of_each, holm, over, stacked
 from neuroglot.metrics.metrics import Valued
 from neuroglot.showing import Shown, counted, languages_in_short, scores_in_short
 from neuroglot.signature import Signature
@@ -105,7 +105,7 @@ class Scoreboard(Shown):
     @property
     def confidence_at_once(self) -> float:
         """Of each difference, so that those of all selectors hold at once, the first one's too (Bonferroni)."""
-        return 1 - (1 - CONFIDENCE) / len(self.matrices)
+        return confidence_of_each(len(self.matrices))
 
     def _scored(self, estimate: Estimate, confidence: float) -> list[list[Score]]:
         """A list of scores for each selector: `[S, K]`."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.activity.sharing import Sharing
-from neuroglot.metrics.intervals import CONFIDENCE, Score, mean_scores, sign_told
+from neuroglot.metrics.intervals import Score, confidence_of_each, mean_scores, sign_told
 from neuroglot.neurons.categories import (
     active_shares_by_row,
     layer_shares_by_row,
@@ -64,7 +64,7 @@ def clear_changes(change: SharingChange) -> list[int]:
     The categories are one family (Bonferroni).
     """
     by_category = _overall(change.before, change.category_shares).unbind(1)
-    confidence = 1 - (1 - CONFIDENCE) / len(by_category)
+    confidence = confidence_of_each(len(by_category))
     return [sign_told(by_row, confidence) for by_row in by_category]
 
 

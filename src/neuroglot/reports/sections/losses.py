@@ -54,15 +54,13 @@ def _table(curve: LossCurve, most: int = WINDOWS) -> Table:
 @section_of.register
 def _(losses: HeldOutLosses) -> Section:
     """The loss of held-out answers before and behind each stage, and how much it rose since the beginning."""
-    last, changes = len(losses.moments) - 1, {}
-    for group in losses.counts:
-        changes[group] = losses.change(group, last)
-    rose = [f"{group} {bracketed(change)}" for group, change in changes.items() if change.low > 0]
+    last = len(losses.moments) - 1
+    rose = [f"{group} {bracketed(losses.change(group, last))}" for group in losses.risen]
     sentence = (
         f"Behind the last stage the loss of held-out answers is clearly higher than before for {'; '.join(rose)}."
         if rose
         else f"Behind the last stage the loss of held-out answers is clearly higher than before in none of "
-        f"{plural(len(changes), 'group')}."
+        f"{plural(len(losses.counts), 'group')}."
     )
     columns = [
         Column("group"), Column("rows"), Column("moment"), *score_columns("loss", losses.unit),
@@ -75,7 +73,11 @@ def _(losses: HeldOutLosses) -> Section:
         for index, moment in enumerate(losses.moments)
     ]  # fmt: skip
     table = Table.of("held-out-losses", "Loss of held-out answers", columns, rows)
-    remarks = (INTERVALS, "A change above 0 is forgetting; rows are the same at all moments.")
+    remarks = (
+        INTERVALS,
+        "A change above 0 is forgetting; rows are the same at all moments. What is called clear "
+        "is so at a level at which all groups are told at once (Bonferroni).",
+    )
     return Section(
         "held-out", "Held-out answers", sentence, losses.signature, remarks, tables=(table,), summary=table
     )  # fmt: skip

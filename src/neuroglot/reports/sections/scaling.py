@@ -13,7 +13,7 @@ from neuroglot.signature import merged
 @section_of.register
 def _(results: ScalingLaws) -> Section:
     """The laws by language with t intervals, and the allocation of the budget."""
-    rising = [language for language, law in results.laws.items() if law.exponent.high < 0]
+    rising = results.rising
     sentence = (
         f"Of {plural(len(results.laws), 'language')} quality clearly rises with the data in {joined(rising) or 'none'}."
     )
@@ -25,13 +25,15 @@ def _(results: ScalingLaws) -> Section:
         (language, len(law.sizes), *score_cells(law.exponent), *score_cells(law.factor), law.left_out_error)
         for language, law in results.laws.items()
     ]
-    table = Table.of("scaling-laws", "upper - S = factor · X^exponent", columns, rows)
+    table = Table.of("scaling-laws", "upper − S = factor · X^exponent", columns, rows)
     allocation = (_allocation(results),) if results.allocation else ()
-    tables = (table, _limits(results), *allocation)
+    limits = (_limits(results),) if any(results.saturating.values()) else ()  # there may be too few sizes
+    tables = (table, *limits, *allocation)
     signature = merged([law.signature for law in results.laws.values()])
     remarks = (
         "Intervals are 95% t intervals over sizes, of limits profile intervals; seeds of one size are one observation.",
-        "A limit without an end, or without an interval, cannot be told from these sizes.",
+        "What is called clear is so at a level at which all languages are told at once (Bonferroni).",
+        *(["A limit without an end, or without an interval, cannot be told from these sizes."] if limits else []),
     )
     return Section(
         "scaling", "Quality by size of the data", sentence, signature, remarks, tables=tables,
@@ -56,4 +58,4 @@ def _limits(results: ScalingLaws) -> Table:
         for language, law in results.saturating.items()
         if law is not None
     ]
-    return Table.of("saturating-laws", "limit - S = factor · X^exponent", columns, rows)
+    return Table.of("saturating-laws", "limit − S = factor · X^exponent", columns, rows)
