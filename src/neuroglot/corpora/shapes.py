@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from neuroglot.corpora.languages import code_or_name
+from neuroglot.corpora.recognised import recognised
 from neuroglot.corpora.storing import stored_if_large
 from neuroglot.corpora.tables import ID, TABLES, RawTable, distinct_names, rows_of_batches
 from neuroglot.corpora.textfiles import parse_text_json, read_bytes, read_text, size_of
@@ -29,7 +29,6 @@ CODES = frozenset(("bpt", "ept", "it", "ph", "ut"))  # elements of TMX that hold
 LANGUAGE_COLUMNS = ("lang", "language", "lang_code", "language_code", "locale")
 TEXT_COLUMNS = ("text", "sentence", "content", "translation")
 ID_COLUMNS = (ID, "sentence_id", "row_id", "segment_id")
-_log = logging.getLogger(__name__)
 
 
 def usual(table: RawTable, plain: bool = False) -> RawTable:
@@ -38,7 +37,7 @@ def usual(table: RawTable, plain: bool = False) -> RawTable:
     beside = [name for name in table.values if name.lower() in BESIDE_TEXTS and name not in ID_COLUMNS[:1]]
     if plain or not beside or len(beside) == len(table.values):
         return table
-    _log.info("%s: the columns %s are no texts", table.origin, ", ".join(beside))
+    recognised(f"{table.origin}: the columns {', '.join(beside)} are no texts")
     return replace(table, values={name: column for name, column in table.values.items() if name not in beside})
 
 
@@ -47,7 +46,7 @@ def _nested(table: RawTable) -> RawTable:
     nested = [name for name, column in table.values.items() if _all_mappings(column)]
     if len(nested) != 1 or any(code_or_name(name) for name in table.values if name not in nested and name != ID):
         return table
-    _log.info("%s: the texts stand in the column %r, by language", table.origin, nested[0])
+    recognised(f"{table.origin}: the texts stand in the column {nested[0]!r}, by language")
     return unnested(table, nested[0])
 
 
@@ -72,7 +71,7 @@ def _without_index(table: RawTable) -> RawTable:
         return table
     if not all(str(value) == str(number) for number, value in enumerate(table.values[first])):
         return table
-    _log.info("%s: the first column numbers the rows", table.origin)
+    recognised(f"{table.origin}: the first column numbers the rows")
     return replace(table, values={name: column for name, column in table.values.items() if name != first})
 
 
@@ -99,7 +98,7 @@ def _long(table: RawTable) -> RawTable:
     every = list(dict.fromkeys(key for column in by_language.values() for key in column))
     values: dict[str, Iterable[object]] = {ID: every} if row_id else {}
     values |= {tag: [column.get(key) for key in every] for tag, column in by_language.items()}
-    _log.info("%s: a row for each text, its language in %r and the text in %r", table.origin, language, text)
+    recognised(f"{table.origin}: a row for each text, its language in {language!r} and the text in {text!r}")
     return RawTable(table.origin, values, range(1, len(every) + 1))
 
 

@@ -4,7 +4,6 @@ import bz2
 import codecs
 import gzip
 import json
-import logging
 import lzma
 import re
 import stat
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 import yaml
 
 from neuroglot.corpora.columns import place
+from neuroglot.corpora.recognised import recognised
 from neuroglot.errors import CorpusError
 from neuroglot.storage import each_once
 
@@ -30,7 +30,6 @@ MOST_TIMES = 250  # as many bytes as are packed: text packs to a third, and text
 FREELY_UNPACKED = 64 * 2**20  # bytes to which any file may unpack
 LONGEST_LINE = 2**26  # characters
 _Part = TypeVar("_Part", str, bytes)
-_log = logging.getLogger(__name__)
 
 
 def blocks_of(path: Path) -> Iterator[bytes]:
@@ -40,6 +39,8 @@ def blocks_of(path: Path) -> Iterator[bytes]:
     """
     suffix, size = path.suffix.lower(), 0
     packed = size_of(path)
+    if suffix in COMPRESSED:
+        recognised(f"{path} is unpacked, as its ending {suffix} says")
     try:
         with path.open("rb") as file, COMPRESSED.get(suffix, nullcontext)(file) as stream:
             while block := stream.read(READ_AT_ONCE):
@@ -121,7 +122,7 @@ def texts_of(path: Path) -> Iterator[str]:
     first = next(blocks)
     encoding = "utf-16" if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
     if encoding == "utf-16":
-        _log.info("%s is read as UTF-16, as its first bytes say", path)
+        recognised(f"{path} is read as UTF-16, as its first bytes say")
     decoder = codecs.getincrementaldecoder(encoding)()
     content = first.removeprefix(codecs.BOM_UTF8)
     read, lines, is_empty = len(first) - len(content), 1, True
