@@ -22,6 +22,7 @@ from typing import Any
 
 from huggingface_hub import cached_assets_path
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.recognised import heard, recognised
 from neuroglot.corpora.stored import CODED, Stored, StoredFile, encodes
 from neuroglot.errors import ArtifactError, CorpusError
@@ -228,7 +229,7 @@ def _array(values: Iterable[Any]) -> tuple[Any, bool]:
     values = list(values)
     if all(type(value) is str for value in values) and CODED not in "".join(values):
         with suppress(UnicodeEncodeError):
-            return pyarrow.array(values, pyarrow.string()), all(map(str.strip, values))
+            return pyarrow.array(values, pyarrow.string()), not any(map(is_blank, values))
     return pyarrow.array(list(map(_coded, values)), pyarrow.string()), False
 
 
@@ -274,16 +275,16 @@ def _written_state(path: Path) -> list[int]:
 
 
 def _folder() -> Path:
-    with _told("the hub's cache of assets", ValueError):
+    with _told("the hub's cache of assets", (OSError, ValueError)):
         return Path(cached_assets_path("neuroglot", "corpora", "rows"))
 
 
 @contextmanager
-def _told(cache: Path | str, *others: type[Exception]) -> Iterator[None]:
+def _told(cache: Path | str, kinds: tuple[type[Exception], ...] = (OSError, ArtifactError)) -> Iterator[None]:
     """Say of a place for copies that cannot be used which variable names another one."""
     try:
         yield
-    except (OSError, ArtifactError, *others) as error:
+    except kinds as error:
         problem = getattr(error.__cause__ or error, "strerror", None) or error
         raise ArtifactError(
             f"Copies of large texts cannot be kept in {cache}: {problem}.",

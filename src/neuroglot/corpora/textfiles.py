@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import yaml
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.columns import place
 from neuroglot.corpora.recognised import recognised
 from neuroglot.errors import CorpusError
@@ -195,7 +196,7 @@ def but_for_a_blank_end(lines: Iterable[str]) -> Iterator[str]:
     """
     blank: list[str] = []
     for number, line in enumerate(lines):
-        if not number or line.strip(" \r\n"):
+        if not number or "\t" in line or not is_blank(line):
             yield from blank
             blank = []
             yield line

@@ -70,6 +70,7 @@ def _without(data: MixedData, prompts: set[str]) -> MixedData:
 
 
 def _read(name: str, data: StatedData, folder: Path, seed: int) -> MixedData:
+    from neuroglot.corpora.blank import is_blank
     from neuroglot.prompting.examples import Example
     from neuroglot.signature import seed_of
 
@@ -87,7 +88,7 @@ def _read(name: str, data: StatedData, folder: Path, seed: int) -> MixedData:
         for row in part:
             is_held_out = row.number in chosen
             prompt, answer = wording.filled(row.fields, 0 if is_held_out else row.number)
-            if answer.strip():
+            if not is_blank(answer):
                 sides[is_held_out].append(Example(prompt, answer, name, f"{name}/{row.id}"))
             else:
                 dropped[language, EMPTY_ROW] += 1
@@ -132,6 +133,7 @@ def _rows(name: str, data: StatedData, folder: Path) -> dict[str, list[Instructi
 
 
 def _wording(name: str, template: str | StatedWording, folder: Path) -> InstructionWording:
+    from neuroglot.corpora.blank import is_blank
     from neuroglot.corpora.textfiles import read_lines
     from neuroglot.prompting.wordings import INSTRUCTION_WORDINGS, InstructionWording, with_instructions
 
@@ -148,7 +150,7 @@ def _wording(name: str, template: str | StatedWording, folder: Path) -> Instruct
         )
     if template.instructions is None:
         return InstructionWording(template.prompts, template.answer)
-    lines = [line for line in read_lines(folder / template.instructions) if line.strip()]
+    lines = [line for line in read_lines(folder / template.instructions) if not is_blank(line)]
     return with_instructions(lines, template.input, template.answer)
 
 

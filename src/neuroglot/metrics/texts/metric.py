@@ -8,6 +8,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.languages import language_code
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.signature import Signature
@@ -40,7 +41,7 @@ class Texts:
                 "Line n of every side must belong together; look for lines that were lost or split.",
             )
         for name, texts in sides.items():
-            if name != "the hypothesis" and not any(text.strip() for text in texts):
+            if name != "the hypothesis" and all(map(is_blank, texts)):
                 raise CorpusError(f"In {name} all {len(texts)} rows are blank.", "Expected is text.")
 
     def of_row(self, row: int) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from neuroglot.metrics.texts.comet import comet
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts
 from neuroglot.metrics.texts.numbers import numeric
 from neuroglot.metrics.texts.overlap import bleu, chrf, chrf_plus_plus, rouge_1, rouge_2, rouge_l, sari, spbleu, ter
+from neuroglot.showing import in_short
 from neuroglot.signature import Signature
 
 Option = Literal["tokenize", "normalization", "rule", "comet_model"]
@@ -103,7 +104,8 @@ class Comparison:
     test: str
 
     def __str__(self) -> str:
-        return f"baseline {self.score:.2f}, difference {_interval(self.difference)}, p = {self.p:.3g} ({self.test})"
+        change = f"difference {_interval(self.difference)}, p = {self.p:.3g} ({self.test})"
+        return f"baseline {in_short(self.score, '.2f')}, {change}"
 
 
 @dataclass(frozen=True)
@@ -200,4 +202,5 @@ def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
 
 
 def _interval(score: Score) -> str:
-    return f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]" if score.low == score.low else f"{score.value:.2f}"
+    value = in_short(score.value, ".2f")
+    return f"{value} [{score.low:.2f}, {score.high:.2f}]" if score.has_interval else value
