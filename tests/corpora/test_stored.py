@@ -519,6 +519,34 @@ def test_four_times_the_rows_take_no_more_memory(tmp_path: Path, monkeypatch: py
     assert peaks[2] < 1.25 * peaks[1] + 2**17
 
 
+def tmx(path: Path, texts: writing.Texts) -> Path:
+    units = (
+        "".join(f'<tuv xml:lang="{code}"><seg>{text}</seg></tuv>' for code, text in zip(texts, row))
+        for row in zip(*texts.values())
+    )
+    path.write_text(f"<tmx><body>{''.join(f'<tu>{unit}</tu>' for unit in units)}</body></tmx>")
+    return path
+
+
+def test_a_memory_of_any_size_is_read_unit_by_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(textfiles, "READ_AT_ONCE", 2**14)
+    monkeypatch.setattr(storing, "BATCH_ROWS", 256)
+    peaks = []
+    for rows in (2_000, 2_000, 16_000):  # the first warms up
+        texts = {
+            "de": [f"Satz {n}, so lang wie es geht" for n in range(rows)],
+            "en": [f"line {n}" for n in range(rows)],
+        }
+        path = tmx(tmp_path / f"{rows}.tmx", texts)
+        gc.collect()
+        tracemalloc.start()
+        corpus = corpora.load(path)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert {code: [*column] for code, column in corpus.texts.items()} == texts
+    assert peaks[2] < 1.25 * peaks[1] + 2**17
+
+
 def test_a_nested_table_is_laid_out_without_being_held(tmp_path: Path) -> None:
     values = shapes.usual(tables.read_parquet(nested(tmp_path, TEXTS))).values
     assert list(values) == ["id", *TEXTS]

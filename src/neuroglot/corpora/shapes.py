@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,9 +15,9 @@ from xml.parsers import expat
 
 from neuroglot.corpora.languages import code_or_name
 from neuroglot.corpora.recognised import recognised
-from neuroglot.corpora.storing import stored_if_large
+from neuroglot.corpora.storing import rows_of_file, stored_if_large
 from neuroglot.corpora.tables import ID, TABLES, RawTable, distinct_names, rows_of_batches
-from neuroglot.corpora.textfiles import parse_text_json, read_bytes, read_text, size_of
+from neuroglot.corpora.textfiles import blocks_of, parse_text_json, read_text, size_of
 from neuroglot.errors import CorpusError
 
 # Columns that tables have beside texts; by these names only, because another one may be a language that is misspelt.
@@ -113,19 +113,40 @@ def read_json(path: Path) -> RawTable:
 
 def read_tmx(path: Path) -> RawTable:
     """A translation memory (TMX 1.4): a row a unit, a column a language; inline markup is left out, its text kept."""
-    units: list[dict[str, str]] = []
-    try:
-        _refuse_entities(path, read_bytes(path))
-        for _, element in ElementTree.iterparse(io.BytesIO(read_bytes(path))):
-            if element.tag.rpartition("}")[2] == "tu":
-                units.append(_unit(path, element, len(units) + 1))
-                element.clear()
-    except ElementTree.ParseError as error:
-        raise _no_xml(path, error) from error
-    if not units:
+    read = rows_of_file(path, "tmx", lambda: _tmx_rows(path))
+    return RawTable(str(path), read.values, read.places)
+
+
+def _tmx_rows(path: Path) -> Iterator[tuple[Any, ...]]:
+    """The languages of all units, then each unit's texts: the file is read twice, and a unit is in memory at a time."""
+    names = dict.fromkeys(name for unit in _units(path) for name in unit)
+    if not names:
         raise CorpusError(f"{path} has no translation unit.", "Expected <tu> with a <tuv> for each language.")
-    names = dict.fromkeys(name for unit in units for name in unit)
-    return RawTable(str(path), {name: [unit.get(name) for unit in units] for name in names}, range(1, len(units) + 1))
+    yield tuple(names)
+    for number, unit in enumerate(_units(path), 1):
+        yield number, *map(unit.get, names)
+
+
+def _units(path: Path) -> Iterator[dict[str, str]]:
+    guard, parser = _entity_guard(path), ElementTree.XMLPullParser(("start", "end"))
+    number, parents = 0, list[ElementTree.Element]()
+    try:
+        for block in chain(blocks_of(path), [b""]):
+            guard.Parse(block, not block)  # before the other one, which would write out an entity
+            parser.feed(block)
+            for event, element in parser.read_events():
+                if event == "start":
+                    parents.append(element)
+                    continue
+                parents.pop()
+                if element.tag.rpartition("}")[2] == "tu":
+                    number += 1
+                    yield _unit(path, element, number)
+                    if parents:
+                        parents[-1].remove(element)
+        parser.close()
+    except (ElementTree.ParseError, expat.ExpatError) as error:
+        raise _no_xml(path, error) from error
 
 
 def _unit(path: Path, element: ElementTree.Element, number: int) -> dict[str, str]:
@@ -153,18 +174,15 @@ def _words_of(element: ElementTree.Element) -> Iterator[str]:
         yield part.tail or ""
 
 
-def _refuse_entities(path: Path, data: bytes) -> None:
-    """Raise `CorpusError` for a file that declares entities: a few bytes of them can stand for gigabytes."""
+def _entity_guard(path: Path) -> expat.XMLParserType:
+    """A parser that raises `CorpusError` if entities are declared: a few bytes of them can stand for gigabytes."""
     parser = expat.ParserCreate()
 
     def declared(name: str, *_: object) -> None:
         raise CorpusError(f"{path} declares the entity {name!r}.", "Expected plain TMX.", "Write it without entities.")
 
     parser.EntityDeclHandler = declared
-    try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        raise _no_xml(path, error) from error
+    return parser
 
 
 def _no_xml(path: Path, error: Exception) -> CorpusError:

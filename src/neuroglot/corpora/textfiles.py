@@ -114,12 +114,13 @@ def read_text(path: Path) -> str:
     return "".join(_fitting(path, texts_of(path)))
 
 
-def texts_of(path: Path) -> Iterator[str]:
+def texts_of(path: Path, blocks: Iterator[bytes] | None = None) -> Iterator[str]:
     """The text of a UTF-8 file, or of a UTF-16 one that says so by its byte order mark, in parts; marks are left out.
 
-    Raises `CorpusError` with line and byte where it is neither, and as `blocks_of`.
+    `blocks` are given if the file is not one by itself. Raises `CorpusError` with line and byte where it is neither,
+    and as `blocks_of`.
     """
-    blocks = blocks_of(path)
+    blocks = blocks_of(path) if blocks is None else blocks
     first = next(blocks)
     encoding = "utf-16" if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
     if encoding == "utf-16":
@@ -157,10 +158,10 @@ def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError, start: in
     )
 
 
-def raw_lines(path: Path) -> Iterator[str]:
+def raw_lines(path: Path, blocks: Iterator[bytes] | None = None) -> Iterator[str]:
     r"""The lines of a file as they are, each with its `\n`; raises `CorpusError` as `texts_of`, and on one too long."""
     rest, number = "", 1
-    for text in texts_of(path):
+    for text in texts_of(path, blocks):
         *whole, rest = (rest + text).split("\n")
         yield from (f"{line}\n" for line in whole)
         number += len(whole)
@@ -173,13 +174,13 @@ def raw_lines(path: Path) -> Iterator[str]:
         yield rest
 
 
-def lines_of(path: Path) -> Iterator[str]:
+def lines_of(path: Path, blocks: Iterator[bytes] | None = None) -> Iterator[str]:
     r"""The lines of a UTF-8 file, ended by `\n` or `\r\n` and by nothing else.
 
     `str.splitlines` would also split at U+2028 and others, which stand inside real sentences, and so misalign the rows.
     Raises `CorpusError` as `raw_lines`, and on a carriage return inside a line, at which some tools do split.
     """
-    for number, raw in enumerate(raw_lines(path), 1):
+    for number, raw in enumerate(raw_lines(path, blocks), 1):
         line = raw.removesuffix("\n").removesuffix("\r")
         if "\r" in line:
             raise CorpusError(
