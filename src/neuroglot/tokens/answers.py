@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 from neuroglot.corpora.corpus import Task
 from neuroglot.errors import CorpusError
-from neuroglot.tokens.examples import LONG
+from neuroglot.tokens.examples import EMPTY, LONG
 from neuroglot.tokens.language_tokens import end_token
 from neuroglot.tokens.pairs import Pair, Pairs
 from neuroglot.tokens.tokenizing import token_ids_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-EMPTY = "no tokens"
 
 
 def encode_answers(tokenizer: PreTrainedTokenizerBase, task: Task, limit: int | None) -> Pairs:
