@@ -83,6 +83,8 @@ TUNING = " ".join(
     )
 )  # fmt: skip
 STORED = "tests/corpora/test_stored.py"
+STORED += f" --deselect {STORED}::test_four_times_the_rows_take_no_more_memory"
+STORED += " --deselect tests/corpora/test_stored.py::test_a_memory_of_any_size_is_read_unit_by_unit"
 MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "runs/identity.py", f"{RUNS} tests/models/test_provenance.py",
