@@ -398,6 +398,16 @@ def test_nothing_that_is_not_ours_is_removed(tmp_path: Path, cache: Path) -> Non
     assert (cache / "rows" / "rows.json").read_text() == (tmp_path / "elsewhere" / "rows.json").read_text() == "mine"
 
 
+@pytest.mark.parametrize(("characters", "is_stored"), [(10, False), (11, True)])
+def test_what_has_more_characters_than_are_held_is_on_disk(
+    characters: int, is_stored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "MOST_IN_MEMORY", 10)
+    rows = storing.stored_if_large(["de"], [(1, "a" * 4), (2, "b" * (characters - 4))])
+    assert isinstance(rows.values["de"], Stored) == is_stored
+    assert [*rows.values["de"]] == ["a" * 4, "b" * (characters - 4)]
+
+
 def test_what_is_open_can_be_read_when_its_file_has_changed(tmp_path: Path) -> None:
     path = writing.tsv(tmp_path, TEXTS)
     before = corpora.load(path)

@@ -153,6 +153,14 @@ def test_rules_give_the_verdicts_of_their_plain_writing(text: str, language: str
     held_to_the_oracle(text, language)
 
 
+@pytest.mark.parametrize("language", ["en", "zh-Hans", "zh-Hant", "ru"])
+@pytest.mark.parametrize("times", [1, 4])
+def test_parts_beside_each_other_get_the_same_verdicts(times: int, language: str) -> None:
+    for first in PARTS:
+        for second in PARTS:
+            held_to_the_oracle(times * first + second, language)
+
+
 def test_real_text_gets_the_same_verdicts(real_data: Callable[[str], Path]) -> None:
     corpus = corpora.load(real_data("flores_detok"))
     for language, column in corpus.texts.items():
