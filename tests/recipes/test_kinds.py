@@ -314,9 +314,8 @@ answer: "{answer}"
 
 @pytest.mark.parametrize("languages", [None, ("en", "de")])
 def test_t5_is_asked_questions_by_language(languages: tuple[str, ...] | None) -> None:
-    rows = [
-        f"{n}\t{code}\tw{n} w{n + 9 + place}\tw{n % 3}" for n in range(8) for place, code in enumerate(("de", "en"))
-    ]
+    codes = ("de", "en")
+    rows = [f"{n}\t{code}\tw{n} w{n + 9 + codes.index(code)}\tw{n % 3}" for n in range(8) for code in codes]
     Path("questions.tsv").write_text("\n".join(["id\tlanguage\tasked\tanswer", *rows]) + "\n")
     Path("task.yaml").write_text(QUESTIONS)
     view, tokenizer = load_model("asked")

@@ -128,7 +128,8 @@ def _tmx_rows(path: Path) -> Iterator[tuple[Any, ...]]:
 
 
 def _units(path: Path) -> Iterator[dict[str, str]]:
-    guard, parser = _entity_guard(path), ElementTree.XMLPullParser(("start", "end"))
+    guard = _entity_guard(path)
+    parser: Any = ElementTree.XMLPullParser(("start", "end"))
     number, parents = 0, list[ElementTree.Element]()
     try:
         for block in chain(blocks_of(path), [b""]):
