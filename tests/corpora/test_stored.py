@@ -437,6 +437,13 @@ def test_doctor_shows_copies_and_removes_them(
     assert [path.name for path in cache.iterdir()] == ["mine"]
 
 
+def test_a_copy_that_goes_while_doctor_looks_has_no_size(tmp_path: Path) -> None:
+    doctoring = import_module("neuroglot.cli.doctor")
+    (tmp_path / "rows.arrow").write_bytes(b"four")
+    assert doctoring._size_of(tmp_path) == 4
+    assert doctoring._size_of(tmp_path / "gone") == 0
+
+
 def excel(folder: Path) -> Path:
     rows = zip(TEXTS["de"], TEXTS["en"])
     (folder / "a.csv").write_text("German;en\n" + "".join(f"{de};{en}\n" for de, en in rows), encoding="utf-16")

@@ -44,7 +44,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = making.translation_tokenizer()
     models = {
         "translator": (making.located("m2m_100").model, words), "marian": (making.located("marian").model, words),
-        "bart": (making.located("bart").model, words), "asked": (making.located("t5").model, words), "decoder": (tiny_model("llama"), words),
+        "bart": (making.located("bart").model, words), "asked": (making.located("t5").model, words),
+        "decoder": (tiny_model("llama"), words),
         "encoder": (tiny_model("xlm-roberta"), masking_tokenizer()),
     }  # fmt: skip
     for name, (model, tokenizer) in models.items():

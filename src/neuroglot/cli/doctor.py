@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -134,9 +135,18 @@ def _copies() -> Iterator[Check]:
     except ArtifactError as error:
         yield Check("copies of texts", str(error), "missing")
         return
-    size = sum(file.stat().st_size for folder in folders for file in folder.iterdir())
+    size = sum(map(_size_of, folders))
     removable = "; neuroglot doctor --clean removes them" if folders else ""
     yield Check("copies of texts", f"{len(folders)} of large files, {_size(size)} in {cache}{removable}")
+
+
+def _size_of(folder: Path) -> int:
+    """The bytes of the files in a folder, which another process may be removing."""
+    size = 0
+    with suppress(OSError):
+        for file in folder.iterdir():
+            size += file.lstat().st_size
+    return size
 
 
 def _clean() -> None:
