@@ -112,15 +112,15 @@ class Curriculum(OnModel, Computed, Seeded):
         from neuroglot.recipes.steps import training_bytes, training_step
         from neuroglot.runs.price import price
         from neuroglot.training.trainer import read_once
-        from neuroglot.training.tuning import completions
+        from neuroglot.training.tuning import collator
 
         view, tokenizer, stages, *_ = inputs
-        collate, steps = completions(tokenizer.pad_token_id or 0), []
+        steps = []
         for stage in stages:
 
             def run(rows: Corpus, stage: Stage = stage) -> None:
                 texts = [stage.texts[int(row)] for row in rows.ids]
-                read_once(view.model, texts, collate, stage.config.batch_size)
+                read_once(view.model, texts, collator(view.model, tokenizer, stage.config), stage.config.batch_size)
 
             steps.append(training_step(f"stage {stage.name}", _as_corpus(stage), run, len(stage.texts)))
         size = training_bytes(view.model, view)
@@ -150,11 +150,14 @@ class Curriculum(OnModel, Computed, Seeded):
         return sets
 
     def _refuse(self, view: ModelView, stages: tuple[Stage, ...]) -> None:
-        """Raise for a model with an encoder, neurons of another model, and modules that are not there."""
+        """Raise for a model with an encoder or whose texts cannot be packed, neurons of another, and missing modules."""
         from neuroglot.training.parts import training_only
+        from neuroglot.training.packing import separation_of
         from neuroglot.training.tuning import require_decoder
 
         require_decoder(view.model)
+        if any(stage.config.pack for stage in stages):
+            separation_of(view.model)
         for stage in stages:
             if stage.config.neurons is not None:
                 view.layout.require_same(stage.config.neurons.layout, "The neuron set")

@@ -79,6 +79,7 @@ class StatedStage:
     chat: bool = False
     end: Literal["eos", "newline", "none"] = "eos"
     max_tokens: _Count = 1024
+    pack: bool = False
     learning_rate: _Weight | None = None
     schedule: Literal["linear", "cosine", "constant", "inverse_sqrt"] = "linear"
     warmup: Annotated[float, Ge(0), Le(1)] = 0.0

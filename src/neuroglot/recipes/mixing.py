@@ -252,5 +252,5 @@ def tuning_of(stage: StatedStage, shared: TuningConfig, examples: int, neurons: 
         weight_decay=stage.weight_decay,
         lora=Lora(stage.lora_rank, stage.lora_alpha) if stage.train == "adapters" else None,
         neurons=neurons, modules=None if isinstance(stage.train, str) else stage.train, frozen=stage.freeze,
-        end=stage.end, max_tokens=stage.max_tokens, unfit="drop",
+        end=stage.end, max_tokens=stage.max_tokens, unfit="drop", pack=stage.pack,
     )  # fmt: skip

@@ -141,6 +141,9 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
     drop_unfit: bool = False
     """Leave out, and count, examples that are too long or whose prompt has other tokens if its answer follows."""
 
+    pack: bool = False
+    """Put short examples of a batch into one sequence, where none sees another: less padding, and the same weights."""
+
     adapter: bool = False
     """Save the adapters, or what is added to neurons, alone, instead of merging them into the weights."""
 
@@ -150,7 +153,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.prompting.examples import examples_hash, pmi_mix
         from neuroglot.signature import Signature
-        from neuroglot.training.tuning import learnable
+        from neuroglot.training.tuning import collator, learnable
 
         neurons = self._neurons(identity)
         tuning = self.tuning(neurons)  # refuses options that contradict each other
@@ -162,6 +165,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
         if neurons is not None:
             view.layout.require_same(neurons.layout, "The neuron set")
         learnable(view.model, tokenizer, examples, tuning)
+        collator(view.model, tokenizer, tuning)  # refuses models whose texts cannot be packed
         signature = Signature.of(examples=len(examples), examples_hash=examples_hash(examples))
         identity.note("examples", signature)
         return _Inputs(view, tokenizer, examples, plain, signature, tuning)
@@ -192,10 +196,11 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
         from neuroglot.recipes.steps import training_bytes, training_step
         from neuroglot.runs.price import price
         from neuroglot.training.trainer import read_once
-        from neuroglot.training.tuning import completions, learnable, trained_part
+        from neuroglot.training.tuning import collator, learnable, trained_part
 
         view, tokenizer, examples, *_ = inputs
-        collate, by_id = completions(tokenizer.pad_token_id or 0), {example.id: example for example in examples}
+        collate = collator(view.model, tokenizer, inputs.tuning)
+        by_id = {example.id: example for example in examples}
         with trained_part(view.model, tokenizer, inputs.tuning) as part:
 
             def run(rows: Corpus) -> None:
@@ -219,7 +224,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
             accumulation=self.accumulation, schedule=self.schedule, warmup=self.warmup, weight_decay=self.weight_decay,
             lora=lora, neurons=neurons, modules=self.train_modules, frozen=self.freeze_modules, end=self.end,
             max_tokens=self.max_tokens, unfit="drop" if self.drop_unfit else "refuse",
-            save="adapter" if self.adapter else "merged", seed=self.seed, bf16=self.bf16,
+            pack=self.pack, save="adapter" if self.adapter else "merged", seed=self.seed, bf16=self.bf16,
             gradient_checkpointing=self.gradient_checkpointing, checkpoint_every=self.checkpoint_every,
             report_to=self.report_to,
         )  # fmt: skip
@@ -302,7 +307,7 @@ def options_of(config: TuningConfig) -> Signature:
     """How a model was tuned."""
     from neuroglot.signature import Signature
 
-    parts = {"modules": config.modules, "frozen": config.frozen}
+    parts = {"modules": config.modules, "frozen": config.frozen, "pack": ("sequences",) * config.pack}
     named = {name: " ".join(modules) for name, modules in parts.items() if modules}
     neurons = Signature() if config.neurons is None else config.neurons.described
     return Signature.of(

@@ -21,6 +21,7 @@ from neuroglot.tokens.examples import IGNORED, Examples, examples
 from neuroglot.tokens.tokenizing import Text
 from neuroglot.training.adapters import with_adapters
 from neuroglot.training.deltas import DELTAS_FILE, NeuronDeltas, merge, tunable, tuned_deltas
+from neuroglot.training.packing import packed_completions, separation_of
 from neuroglot.training.parts import training_only
 from neuroglot.training.trainer import Collate, fit
 from neuroglot.training.types import OnStep, TuningConfig
@@ -86,7 +87,7 @@ def tune_on(
     on_step: OnStep | None = None,
 ) -> Tuned:
     """As `tune`, on texts whose scored tokens are learned."""
-    collate = completions(tokenizer.pad_token_id or 0)
+    collate = collator(model, tokenizer, config)
     with trained_part(model, tokenizer, config) as part:
         losses = fit(part.model, texts, collate, config.training, kept=kept, on_step=on_step)
         deltas = part.deltas()
@@ -148,6 +149,12 @@ def require_decoder(model: PreTrainedModel) -> None:
             f"{type(model).__name__} has an encoder, or generates no text.",
             "Expected is a decoder, which reads prompt and completion as one text.",
         )
+
+
+def collator(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: TuningConfig) -> Collate:
+    """What turns texts into a batch, packed if the config says so; raises as `separation_of`."""
+    pad_id = tokenizer.pad_token_id or 0
+    return packed_completions(pad_id, separation_of(model), model.dtype) if config.pack else completions(pad_id)
 
 
 def completions(pad_id: int) -> Collate:
