@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from neuroglot import distribution
 from neuroglot.experiments.scoring import Condition, counts_of
 from neuroglot.metrics.losses import HeldOutLosses
 from neuroglot.metrics.metrics import NatsPerToken
@@ -72,7 +73,7 @@ def run_curriculum(
         if behind is not None:
             behind(stage.name)
         moments.append(place.once("held-out", partial(_held_out, model, held_out)))
-        if place.folder is not None:
+        if place.folder is not None and distribution.rank() == 0:
             shutil.rmtree(place.folder / "training", ignore_errors=True)
     by_group = {group: torch.stack([moment[group] for moment in moments]) for group in held_out}
     order = Signature.of(stages=" → ".join(stage.name for stage in stages))

@@ -47,8 +47,10 @@ class Curriculum(OnModel, Computed, Seeded):
     group = USE
     examples = """
     neuroglot curriculum ./my-model --stages qalign.yaml --out aligned
-    neuroglot curriculum ./my-model --stages qalign.yaml --dry-run"""
+    neuroglot curriculum ./my-model --stages qalign.yaml --dry-run
+    torchrun --nproc-per-node 8 -m neuroglot curriculum ./my-model --stages qalign.yaml --out aligned"""
     positional = ("model",)
+    shares_rows = True
 
     stages: Path
     """YAML file of data sets and stages; the paths in it begin at its folder."""
@@ -75,6 +77,7 @@ class Curriculum(OnModel, Computed, Seeded):
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot import progress
+        from neuroglot.distribution import rank
         from neuroglot.experiments.curriculum import run_curriculum
         from neuroglot.metrics.losses import LossCurve
         from neuroglot.models.provenance import made_with
@@ -87,14 +90,15 @@ class Curriculum(OnModel, Computed, Seeded):
             made |= _numbered(number, signature_of(stage))
 
         def save(stage: str) -> None:
-            if self.keep_stages and stage != stages[-1].name:
+            if self.keep_stages and stage != stages[-1].name and rank() == 0:
                 save_model(view.model, tokenizer, run.files / stage)
 
         with progress.steps("tuning") as on_step:
             losses, forgotten = run_curriculum(
                 view.model, tokenizer, stages, held_out, kept=run.kept("curriculum"), on_step=on_step, behind=save
             )
-        save_model(view.model, tokenizer, run.files)
+        if rank() == 0:
+            save_model(view.model, tokenizer, run.files)
         curve = LossCurve(tuple(loss for part in losses.values() for loss in part), made, dropped=dropped)
         mixed = [
             f"Stage {stage.name}: {count:,} examples of {name} in {language}."
@@ -150,7 +154,7 @@ class Curriculum(OnModel, Computed, Seeded):
         return sets
 
     def _refuse(self, view: ModelView, stages: tuple[Stage, ...]) -> None:
-        """Raise for a model with an encoder or whose texts cannot be packed, neurons of another, and missing modules."""
+        """Raise for models with an encoder or not to be packed, neurons of another, and modules that are not there."""
         from neuroglot.training.parts import training_only
         from neuroglot.training.packing import separation_of
         from neuroglot.training.tuning import require_decoder

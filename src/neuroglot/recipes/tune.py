@@ -61,6 +61,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
     neuroglot tune ./my-model --corpus xnli/ --originals de fr --steps 500 \\
         --export openai --out run"""
     positional = ("model",)
+    shares_rows = True
 
     corpus: str
     """A task (see `neuroglot deactivate`), `lab` with --task, whose questions are then new ones, or for the template
@@ -172,6 +173,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot import progress
+        from neuroglot.distribution import rank
         from neuroglot.metrics.losses import LossCurve
         from neuroglot.models.provenance import made_with
         from neuroglot.reports import Report
@@ -184,8 +186,9 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
                 inputs.view.model, inputs.tokenizer, inputs.examples, inputs.tuning, kept=run.kept("training"),
                 on_step=on_step,
             )  # fmt: skip
-        tuned.save(run.files)
-        self._export(run, inputs.plain)
+        if rank() == 0:
+            tuned.save(run.files)
+            self._export(run, inputs.plain)
         return Report([LossCurve(tuned.losses, made, dropped=tuned.dropped)], title=title)
 
     def following(self, out: Path) -> tuple[str, ...]:

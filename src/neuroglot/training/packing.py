@@ -17,7 +17,7 @@ from neuroglot.tokens.tokenizing import Text
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from neuroglot.training.trainer import Collate
+    from neuroglot.training.sharing import Collate
 
 Separation = Literal["positions", "mask"]  # what tells a model where texts begin: their positions alone, or a mask too
 _PROBED = (3, 5, 2, 4)  # tokens of the texts on which a model is tried

@@ -23,7 +23,8 @@ from neuroglot.training.adapters import with_adapters
 from neuroglot.training.deltas import DELTAS_FILE, NeuronDeltas, merge, tunable, tuned_deltas
 from neuroglot.training.packing import packed_completions, separation_of
 from neuroglot.training.parts import training_only
-from neuroglot.training.trainer import Collate, fit
+from neuroglot.training.sharing import Collate
+from neuroglot.training.trainer import fit
 from neuroglot.training.types import OnStep, TuningConfig
 
 if TYPE_CHECKING:
