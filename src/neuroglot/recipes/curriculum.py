@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroglot.recipes.options import USE, OnModel, Seeded
 from neuroglot.recipes.training_options import Computed
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from neuroglot.models import ModelView
     from neuroglot.neurons import NeuronSet
     from neuroglot.recipes.curriculum_file import CurriculumFile
-    from neuroglot.recipes.mixing import Encoder, MixedData
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price
@@ -69,7 +68,7 @@ class Curriculum(OnModel, Computed, Seeded):
         longest = getattr(view.model.config, "max_position_embeddings", None) or 2**30
         encoder = Encoder(tokenizer, longest)
         stages, dropped = mixed_stages(file, data, encoder, neurons, self.seed, self._shared)
-        held_out = _held_out(file, data, encoder)
+        held_out = encoder.grouped(file.stages[-1], {name: part.held_out for name, part in data.items()})
         self._refuse(view, stages)
         for stage in stages:
             identity.note(f"stage {stage.name}", signature_of(stage))
@@ -79,7 +78,7 @@ class Curriculum(OnModel, Computed, Seeded):
         from neuroglot import progress
         from neuroglot.distribution import rank
         from neuroglot.experiments.curriculum import run_curriculum
-        from neuroglot.metrics.losses import LossCurve
+        from neuroglot.metrics.losses import LossCurve, TriedRates
         from neuroglot.models.provenance import made_with
         from neuroglot.reports import Report
         from neuroglot.training.tuning import save_model
@@ -94,18 +93,20 @@ class Curriculum(OnModel, Computed, Seeded):
                 save_model(view.model, tokenizer, run.files / stage)
 
         with progress.steps("tuning") as on_step:
-            losses, forgotten = run_curriculum(
+            taught = run_curriculum(
                 view.model, tokenizer, stages, held_out, kept=run.kept("curriculum"), on_step=on_step, behind=save
             )
         if rank() == 0:
             save_model(view.model, tokenizer, run.files)
-        curve = LossCurve(tuple(loss for part in losses.values() for loss in part), made, dropped=dropped)
+        losses = tuple(loss for part in taught.losses.values() for loss in part)
+        parts: list[Any] = [LossCurve(losses, made, dropped=dropped)]
+        parts += [TriedRates(taught.tried, made)] if taught.tried else []
+        parts += [taught.held_out] if held_out else []
         mixed = [
             f"Stage {stage.name}: {count:,} examples of {name} in {language}."
             for stage in stages
             for (name, language), count in sorted(stage.counts.items())
         ]
-        parts = [curve, forgotten] if held_out else [curve]
         return Report(parts, title=f"{made['model']}, tuned in {len(stages)} stages", notes=mixed)
 
     def following(self, out: Path) -> tuple[str, ...]:
@@ -155,8 +156,8 @@ class Curriculum(OnModel, Computed, Seeded):
 
     def _refuse(self, view: ModelView, stages: tuple[Stage, ...]) -> None:
         """Raise for models with an encoder or not to be packed, neurons of another, and modules that are not there."""
-        from neuroglot.training.parts import training_only
         from neuroglot.training.packing import separation_of
+        from neuroglot.training.parts import training_only
         from neuroglot.training.tuning import require_decoder
 
         require_decoder(view.model)
@@ -169,17 +170,6 @@ class Curriculum(OnModel, Computed, Seeded):
                 pass
 
 
-def _held_out(file: CurriculumFile, data: Mapping[str, MixedData], encoder: Encoder) -> dict[str, tuple[Text, ...]]:
-    """The texts held out of each data set, by data set and language; read as the last stage reads them."""
-    groups = {}
-    for name, part in data.items():
-        for language, examples in part.held_out.items():
-            learnable, _ = encoder.texts(file.stages[-1], examples)
-            if learnable:
-                groups[f"{name}, {language}"] = tuple(text for _, text in learnable)
-    return groups
-
-
 def signature_of(stage: Stage) -> Signature:
     """Which examples a stage learns, and how."""
     from neuroglot.prompting.examples import examples_hash
@@ -189,7 +179,10 @@ def signature_of(stage: Stage) -> Signature:
     drawn = Signature.of(stage=stage.name, examples=len(stage.examples), examples_hash=examples_hash(stage.examples))
     tokens = sum(len(text.token_ids) for text in stage.texts)
     learned = sum(sum(text.scored) for text in stage.texts)
-    return drawn | Signature.of(tokens=tokens, learned_tokens=learned) | options_of(stage.config)
+    searched = (
+        Signature.of(learning_rates=" ".join(f"{rate:g}" for rate in stage.rates)) if stage.rates else Signature()
+    )
+    return drawn | Signature.of(tokens=tokens, learned_tokens=learned) | options_of(stage.config) | searched
 
 
 def _numbered(number: int, signature: Signature) -> Signature:

@@ -94,9 +94,7 @@ def packed_completions(pad_id: int, separation: Separation, dtype: torch.dtype =
         ids = [torch.tensor([token for text in row for token in text.token_ids]) for row in rows]
         learned = [torch.tensor([flag for text in row for flag in (False, *text.scored[1:])]) for row in rows]
         labels = [torch.where(flags, tokens, IGNORED) for flags, tokens in zip(learned, ids, strict=True)]
-        numbers = [
-            torch.tensor([number for number, text in enumerate(row) for _ in text.token_ids]) for row in rows
-        ]
+        numbers = [torch.tensor([number for number, text in enumerate(row) for _ in text.token_ids]) for row in rows]
         return {
             "input_ids": pad_sequence(ids, batch_first=True, padding_value=pad_id),
             "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),

@@ -189,10 +189,14 @@ def _sealing_trainer() -> type[Trainer]:
     return SealingTrainer
 
 
+class DivergedError(ConfigError):
+    """The loss of a training is no number any more."""
+
+
 def require_finite(loss: float, step: int) -> None:
-    """Raise `ConfigError` if a loss is no number: the weights behind it are none either."""
+    """Raise `DivergedError` if a loss is no number: the weights behind it are none either."""
     if not math.isfinite(loss):
-        raise ConfigError(
+        raise DivergedError(
             f"The loss of step {step} is {loss}.", "Expected a finite number.",
             "Take a lower learning rate, or full precision.",
         )  # fmt: skip

@@ -112,9 +112,16 @@ class TrainedPart(NamedTuple):
 def trained_part(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: TuningConfig
 ) -> Iterator[TrainedPart]:
-    """The model in which only what the config says is trained; adapters stay in it, all else is as it was."""
+    """The model in which only what the config says is trained; adapters stay in it unless something is raised, all else
+    is as it was.
+    """
     if config.lora is not None:
-        yield TrainedPart(with_adapters(model, config.lora, config.seed), lambda: None)
+        adapted: Any = with_adapters(model, config.lora, config.seed)
+        try:
+            yield TrainedPart(adapted, lambda: None)
+        except BaseException:
+            adapted.unload()
+            raise
     elif config.neurons is not None:
         neurons, viewed = config.neurons, view(model)
         options = Signature.of(steps=config.steps, learning_rate=config.rate, weight_decay=config.weight_decay)
