@@ -261,6 +261,18 @@ def test_what_is_left_out_is_counted_by_language(here: Path) -> None:
     }
 
 
+def test_a_stage_behind_adapters_trains_all_weights(here: Path) -> None:
+    """Merging adapters leaves weights that take no gradients; the next stage would learn nothing."""
+    stored = json.loads(json.dumps(TWO_STAGES))
+    stored["stages"] = [
+        {"name": "adapters", "counts": {"answers": 6}, "train": "adapters", "learning_rate": 1e-2},
+        {"name": "all", "counts": {"answers": 6}, "learning_rate": 1e-2},
+    ]
+    job(written(stored), keep_stages=True).run("run")
+    before, after = (load(name, device="cpu")[0].model.state_dict() for name in ("run/adapters", "run"))
+    assert {name for name in before if torch.equal(before[name], after[name])} == set()
+
+
 # ---- a search of learning rates
 
 

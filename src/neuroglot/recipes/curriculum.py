@@ -114,23 +114,18 @@ class Curriculum(OnModel, Computed, Seeded):
         return ("compare", self.model, str(out), "--corpus", "TEXTS", "--out", f"{out}-compared")
 
     def price(self, inputs: _Inputs) -> Price:
-        from neuroglot.recipes.steps import training_bytes, training_step
-        from neuroglot.runs.price import price
-        from neuroglot.training.trainer import read_once
-        from neuroglot.training.tuning import collator
+        from dataclasses import replace
 
         view, tokenizer, stages, *_ = inputs
-        steps = []
-        for stage in stages:
-
-            def run(rows: Corpus, stage: Stage = stage) -> None:
-                texts = [stage.texts[int(row)] for row in rows.ids]
-                read_once(view.model, texts, collator(view.model, tokenizer, stage.config), stage.config.batch_size)
-
-            steps.append(training_step(f"stage {stage.name}", _as_corpus(stage), run, len(stage.texts)))
-        size = training_bytes(view.model, view)
-        written = (2 + len(stages) * (1 + self.keep_stages)) * size
-        return price(view, tokenizer, steps, size, written)
+        prices = [_price_of(stage, view, tokenizer) for stage in stages]
+        size = max(price.disk_bytes for price in prices)
+        return replace(
+            prices[0],
+            lines=tuple(line for price in prices for line in price.lines),
+            kept_bytes=max(price.kept_bytes for price in prices),
+            disk_bytes=(2 + len(stages) * (1 + self.keep_stages)) * size,
+            remarks=tuple(remark for price in prices for remark in price.remarks),
+        )
 
     @property
     def _shared(self) -> TuningConfig:
@@ -168,6 +163,32 @@ class Curriculum(OnModel, Computed, Seeded):
                 view.layout.require_same(stage.config.neurons.layout, "The neuron set")
             with training_only(view.model, stage.config.modules, stage.config.frozen):
                 pass
+
+
+def _price_of(stage: Stage, view: ModelView, tokenizer: PreTrainedTokenizerBase) -> Price:
+    """What a stage costs with what it trains: whole weights, adapters, or deltas of neurons."""
+    from dataclasses import replace
+
+    from neuroglot.recipes.steps import Learned, training_bytes, training_step
+    from neuroglot.runs.price import price
+    from neuroglot.training.trainer import read_once
+    from neuroglot.training.tuning import collator, trained_part
+
+    collate = collator(view.model, tokenizer, stage.config)
+    with trained_part(view.model, tokenizer, stage.config) as part:
+
+        def run(rows: Corpus) -> None:
+            read_once(part.model, [stage.texts[int(row)] for row in rows.ids], collate, stage.config.batch_size)
+
+        times = max(1, len(stage.rates))
+        step = training_step(f"stage {stage.name}", _as_corpus(stage), run, len(stage.texts), models=times)
+        learned = Learned.of(part.model)
+        tokens = times * sum(len(text.token_ids) for text in stage.texts)
+        priced = price(view, tokenizer, [step], learned.bytes, training_bytes(part.model, view))
+    if stage.config.lora is not None:
+        unadapted: Any = part.model
+        unadapted.unload()
+    return replace(priced, remarks=(learned.remark(f"Stage {stage.name}", tokens),))
 
 
 def signature_of(stage: Stage) -> Signature:

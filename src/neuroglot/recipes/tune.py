@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -196,7 +196,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
         return ("compare", self.model, str(out), "--corpus", "TEXTS", "--out", f"{out}-compared")
 
     def price(self, inputs: _Inputs) -> Price:
-        from neuroglot.recipes.steps import training_bytes, training_step
+        from neuroglot.recipes.steps import Learned, training_bytes, training_step
         from neuroglot.runs.price import price
         from neuroglot.training.trainer import read_once
         from neuroglot.training.tuning import collator, learnable, trained_part
@@ -214,7 +214,10 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
             needed = self.steps * self.batch_size * self.accumulation
             size = training_bytes(part.model, view)
             step = training_step("training", _as_corpus(examples), run, needed)
-            return price(view, tokenizer, [step], size, 2 * size)
+            learned = Learned.of(part.model)
+            priced = price(view, tokenizer, [step], learned.bytes, 2 * size)
+            tokens = sum(line.tokens * line.times for line in priced.lines)
+            return replace(priced, remarks=(learned.remark("The training", tokens),))
 
     def tuning(self, neurons: NeuronSet | None = None) -> TuningConfig:
         """How the model is tuned, with the neurons that are, if any."""

@@ -30,6 +30,8 @@ def separation_of(model: PreTrainedModel) -> Separation:
     `UnsupportedModelError` for models in which a text changes another either way, such as those with recurrent states,
     and those that lay their own positions over the whole sequence.
     """
+    if model.device.type == "meta":
+        return "positions"  # nothing can be tried without weights, and nothing trained
     vocabulary = int(text_config(model).vocab_size)
     ids = torch.arange(sum(_PROBED)).mul(7).remainder(vocabulary).split(_PROBED)
     has_window = getattr(text_config(model), "sliding_window", None) is not None  # which a mask of ours would widen

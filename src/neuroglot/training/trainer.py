@@ -97,6 +97,8 @@ def new_trainer(
 ) -> Trainer:
     """transformers' Trainer on rows in their order, nothing removed from them; its checkpoints are sealed."""
     extras.require("accelerate", extra="training")
+    if model.device.type == "meta":
+        raise ConfigError("The model has no weights on the device 'meta'.", "Expected another one, or --dry-run.")
     from transformers import PrinterCallback
 
     shared = shared_steps(rows, collate, training, distribution.process_count())

@@ -116,12 +116,16 @@ def trained_part(
     is as it was.
     """
     if config.lora is not None:
+        before = {parameter: parameter.requires_grad for parameter in model.parameters()}
         adapted: Any = with_adapters(model, config.lora, config.seed)
         try:
             yield TrainedPart(adapted, lambda: None)
         except BaseException:
             adapted.unload()
             raise
+        finally:
+            for parameter, required in before.items():
+                parameter.requires_grad_(required)  # of frozen ones a later stage would learn nothing
     elif config.neurons is not None:
         neurons, viewed = config.neurons, view(model)
         options = Signature.of(steps=config.steps, learning_rate=config.rate, weight_decay=config.weight_decay)
