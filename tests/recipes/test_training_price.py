@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from tokenizers.pre_tokenizers import Whitespace
 from transformers import LlamaConfig
 
 from neuroglot.errors import ConfigError
@@ -93,7 +94,9 @@ SEVEN = {
 def seven(here: Path) -> Path:
     """The form of LLaMA 2 7B, without weights, and files in the layout that the examples name."""
     LlamaConfig(**SEVEN).save_pretrained(here / "seven")
-    tiny_tokenizer().save_pretrained(here / "seven")
+    tokenizer = tiny_tokenizer()
+    tokenizer.backend_tokenizer.pre_tokenizer = Whitespace()  # the published prompts end in a colon without a space
+    tokenizer.save_pretrained(here / "seven")
     for language in ("de", "es", "fr", "ja", "ru", "sw", "zh"):
         (here / "questions" / f"{language}-en").mkdir(parents=True)
         for side in (language, "en"):

@@ -24,7 +24,7 @@ from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.asked import AskedTokens
 from neuroglot.tokens.tokenizing import Text, TokenizedCorpus
-from neuroglot.training.trainer import DivergedError
+from neuroglot.training.trainer import DivergedError, require_weights
 from neuroglot.training.tuning import tune_on
 from neuroglot.training.types import OnStep, TuningConfig
 
@@ -79,6 +79,7 @@ def run_curriculum(
     checkpoint, and ends with the same weights; a finished stage is kept as its weights. `behind` is called with the
     name of each stage when the model is what it left. Raises as `tune`.
     """
+    require_weights(model)
     signature = made_with(model, tokenizer)
     moments = [kept.below(BEFORE).once("held-out", partial(_held_out, model, held_out))]
     losses, tried = {}, {}

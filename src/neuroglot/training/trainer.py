@@ -97,8 +97,7 @@ def new_trainer(
 ) -> Trainer:
     """transformers' Trainer on rows in their order, nothing removed from them; its checkpoints are sealed."""
     extras.require("accelerate", extra="training")
-    if model.device.type == "meta":
-        raise ConfigError("The model has no weights on the device 'meta'.", "Expected another one, or --dry-run.")
+    require_weights(model)
     from transformers import PrinterCallback
 
     shared = shared_steps(rows, collate, training, distribution.process_count())
@@ -189,6 +188,12 @@ def _sealing_trainer() -> type[Trainer]:
             distribution.wait_for_all()
 
     return SealingTrainer
+
+
+def require_weights(model: PreTrainedModel) -> None:
+    """Raise `ConfigError` for a model of which there is only the form."""
+    if model.device.type == "meta":
+        raise ConfigError("The model has no weights on the device 'meta'.", "Expected another one, or --dry-run.")
 
 
 class DivergedError(ConfigError):
