@@ -84,6 +84,58 @@ TUNING = " ".join(
 )  # fmt: skip
 MUTATIONS: tuple[Mutation, ...] = (
     *_of(
+        "training/packing.py", "tests/training/test_packing.py",
+        ("(-lengths[index], index)", "(lengths[index], index)"),
+        ("left >= lengths[index]", "left > lengths[index]"),
+        ("room.append(max(lengths))", "room.append(sum(lengths))"),
+        ("room[fitting] -= lengths[index]", "room[fitting] -= 1"),
+        ("(False, *text.scored[1:])", "text.scored"),
+        ("padding_value=len(texts)", "padding_value=0"),
+        ("places[:, :, None] >= places[:, None, :]", "places[:, :, None] > places[:, None, :]"),
+        ('"use_cache": False}', '"use_cache": True}'),
+        ("model.train(was_training)", "model.eval()"),
+        (".eps ** 0.6", ".eps ** 0"),
+        ('("positions",) if has_window', '("positions", "mask") if has_window'),
+    ),
+    *_of(
+        "training/sharing.py", "tests/training/test_processes.py -k 'step_learns or cannot_be_shared'",
+        ("yield from ((),) * (-len(parts) % processes)", "yield from ()"),
+        ("return training.batch_size, training.accumulation // processes", "return training.batch_size, training.accumulation"),
+        ("return training.batch_size // processes, training.accumulation", "return training.batch_size, training.accumulation"),
+        ("a_step = training.batch_size * training.accumulation", "a_step = training.batch_size"),
+        ("torch.full_like(read[\"labels\"], IGNORED)", "read[\"labels\"]"),
+        ("if training.accumulation % processes == 0:", "if training.accumulation >= processes:"),
+    ),
+    *_of(
+        "experiments/curriculum.py", "tests/recipes/test_curriculum.py -k 'rate or selection or search'",
+        ("best = int(losses.argmin())", "best = int(losses.argmax())"),
+        ("learning_rate=rate))", "learning_rate=stage.rates[0]))"),
+        ("    _set_weights(model, after)\n    sums", "    sums"),
+        ("nats / tokens for nats, tokens in sums", "nats for nats, tokens in sums"),
+        ("    except DivergedError:", "    except ZeroDivisionError:"),
+    ),
+    *_of(
+        "recipes/mixing.py", "tests/recipes/test_curriculum.py -k 'rate or selection or search'",
+        ("0 if side else row.number", "row.number"),
+        ("2 if row.number in selection else 0", "0"),
+        ("if number not in held_out]", "]"),
+    ),
+    *_of(
+        "recipes/steps.py", "tests/recipes/test_training_price.py -k 'stage_is or shared_embeddings or tune'",
+        ("4 * forward + 2 * learned", "6 * forward"),
+        ("kept = 3 * sum", "kept = 2 * sum"),
+        ("head.weight is not looked_up else set()", "head.weight is looked_up else set()"),
+    ),
+    *_of(
+        "training/tuning.py", "tests/recipes/test_curriculum.py -k 'rate or behind'",
+        ("            adapted.unload()\n", ""),
+        ("parameter.requires_grad_(required)  # of", "pass  # of"),
+    ),
+    *_of(
+        "recipes/export.py", "tests/training/test_deltas.py -k subtracted",
+        ("deltas.scaled(-1) if self.subtract", "deltas.scaled(1) if self.subtract"),
+    ),
+    *_of(
         "runs/identity.py", f"{RUNS} tests/models/test_provenance.py",
         ("while block := file.read(_BLOCK):", "if block := file.read(_BLOCK):"),
         ('self.note("versions", versions())', "pass"),

@@ -1,7 +1,7 @@
 """Does aligning questions first help? Stages on the lab, over paired seeds, with what is forgotten beside.
 
 python -m benchmarks.staged --out runs                 # goes on where it was stopped; one seed of all arms is minutes
-python -m benchmarks.staged --out runs --seeds 1 --rows 48 --rates 1e-3     # a smoke run
+python -m benchmarks.staged --out runs --seeds 1 --rows 48 --tokens 400 --rates 1e-3     # a smoke run
 
 A model learns to answer one of the lab's questions in English (stage 2), and is asked them in other languages, in which
 it never saw an answer. The arms: English only at stage 2's tokens; questions translated into English first (stage 1 →
@@ -23,21 +23,20 @@ from random import Random
 from typing import Any
 
 import numpy as np
-import yaml
 from scipy.special import stdtrit
 
 from neuroglot.lab import lab_questions
 from neuroglot.recipes.curriculum import Curriculum
 from neuroglot.storage import write_whole
 
-SPARED = "ordinal"  # is in no stage: what is forgotten of it is forgetting
+SPARED = "counting"  # is in no stage: what is forgotten of it is forgetting
 REPLAY = 0.3
 Losses = dict[str, float]  # by group of held-out answers, in nats per learned token, behind the last stage
 
 
 @dataclass(frozen=True)
 class Arm:
-    """Its stages, of which each learns a data set: so many times the examples of one stage."""
+    """Its stages, of which each learns a data set: so many times the tokens of one stage."""
 
     stages: tuple[tuple[str, float], ...]
     replay: float = 0.0
@@ -62,8 +61,8 @@ def main() -> None:
     parser.add_argument("--languages", nargs="+", default=["de", "fr", "sw"])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--rows", type=int, default=400, help="questions that are drawn; a quarter each is held apart")
-    parser.add_argument("--epochs", type=int, default=2, help="how often a stage reads its questions")
+    parser.add_argument("--rows", type=int, default=400, help="questions; a quarter is tested, and an eighth selects")
+    parser.add_argument("--tokens", type=int, default=30_000, help="of one stage")
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-4, 3e-4, 1e-3])
     asked = parser.parse_args()
     results: dict[str, list[Losses]] = {arm: [] for arm in ARMS}
@@ -78,7 +77,7 @@ def kept(asked: argparse.Namespace, arm: str, seed: int) -> Losses:
     """The losses of one arm and seed: read if they are there, else computed and written."""
     name = arm.replace(",", "").replace(" ", "-")
     path = asked.out / f"seed-{seed}" / name / "results.json"
-    stated = {"task": asked.task, "languages": asked.languages, "rows": asked.rows, "epochs": asked.epochs,
+    stated = {"task": asked.task, "languages": asked.languages, "rows": asked.rows, "tokens": asked.tokens,
               "rates": asked.rates, "model": asked.model}  # fmt: skip
     if path.is_file():
         stored: dict[str, Any] = json.loads(path.read_text())
@@ -88,7 +87,7 @@ def kept(asked: argparse.Namespace, arm: str, seed: int) -> Losses:
     folder = asked.out / f"seed-{seed}"
     write_data(folder, asked, seed)
     file = folder / f"{name}.yaml"
-    file.write_text(yaml.safe_dump(curriculum(asked, ARMS[arm])))
+    write_whole(file, json.dumps(curriculum(asked, ARMS[arm]), indent=1) + "\n")  # JSON is YAML
     run = folder / name / "run"
     report = Curriculum(model=asked.model, stages=file, seed=seed, device="cpu").run(run, resume=True)
     (section,) = (section for section in report.sections if section.key == "held-out")
@@ -115,37 +114,42 @@ def write_data(folder: Path, asked: argparse.Namespace, seed: int) -> None:
                  "other": english[(row + shift) % len(drawn)]}
                 for row in range(len(drawn))
             ]  # fmt: skip
-            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-            write_whole(folder / f"{task}-{language}.jsonl", text)
+            tested = (
+                len(lines) // 4
+            )  # the same rows in every language: no question is learned in one and asked in another
+            for name, part in (("test", lines[:tested]), ("learned", lines[tested:])):
+                text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in part)
+                write_whole(folder / f"{task}-{name}-{language}.jsonl", text)
 
 
 def curriculum(asked: argparse.Namespace, arm: Arm) -> dict[str, Any]:
-    """The file of an arm; data of the same rows hold the same numbers apart, by name of their data set."""
-    apart = asked.rows // 4
+    """The file of an arm: what it learns, and what all arms are tested on."""
+    everywhere = ["en", *asked.languages]
     answering = {"prompts": ["{question}"], "answer": "{answer}"}
-    tested = {"held_out": apart, "selection": apart}
-    every = {
-        "answers": {"languages": ["en"], "rows": f"{asked.task}-{{language}}.jsonl", "template": answering, **tested},
-        "aligned": {"languages": asked.languages, "rows": f"{asked.task}-{{language}}.jsonl", **tested,
-                    "template": {"prompts": ["{question} = "], "answer": "{english}"}},
-        "misaligned": {"languages": asked.languages, "rows": f"{asked.task}-{{language}}.jsonl", **tested,
-                       "template": {"prompts": ["{question} = "], "answer": "{other}"}},
-        "everywhere": {"languages": ["en", *asked.languages], "rows": f"{asked.task}-{{language}}.jsonl",
-                       "template": answering, **tested},
+    learned = {
+        "answers": (["en"], answering),
+        "aligned": (asked.languages, {"prompts": ["{question} ="], "answer": " {english}"}),
+        "misaligned": (asked.languages, {"prompts": ["{question} ="], "answer": " {other}"}),
+        "everywhere": (everywhere, answering),
+    }
+    data = {
+        name: {"languages": learned[name][0], "template": learned[name][1], "selection": asked.rows // 8,
+               "rows": f"{asked.task}-learned-{{language}}.jsonl"}
+        for name, _ in arm.stages
     }  # fmt: skip
-    spared = {"languages": ["en", *asked.languages], "rows": f"{SPARED}-{{language}}.jsonl", "template": answering,
-              "held_out": "all"}  # fmt: skip
-    learned = {name: every[name] for name, _ in arm.stages}
-    size = asked.epochs * (asked.rows - 2 * apart)
-    common = {"end": "newline", "batch_size": 8, "schedule": "cosine", "warmup": 0.1, "pack": True,
-              **({"learning_rates": asked.rates} if len(asked.rates) > 1 else {"learning_rate": asked.rates[0]})}  # fmt: skip
+    tested = {
+        name: {"languages": everywhere, "template": answering, "held_out": "all",
+               "rows": f"{task}-test-{{language}}.jsonl"}
+        for name, task in (("test", asked.task), ("spared", SPARED))
+    }  # fmt: skip
+    rates = {"learning_rates": asked.rates} if len(asked.rates) > 1 else {"learning_rate": asked.rates[0]}
+    common = {"end": "newline", "batch_size": 8, "schedule": "cosine", "warmup": 0.1, "pack": True, **rates}
     stages = [
-        {"name": name, "weights": {name: 1}, "examples": int(times * size), "replay": arm.replay if number else 0.0,
+        {"name": name, "weights": {name: 1}, "tokens": int(times * asked.tokens), "replay": arm.replay if number else 0,
          **common}
         for number, (name, times) in enumerate(arm.stages)
     ]  # fmt: skip
-    # Held out in every arm, and learned in one: answers in all languages. Other arms learn the rows that are left.
-    return {"data": {"everywhere": every["everywhere"], **learned, "spared": spared}, "stages": stages}
+    return {"data": data | tested, "stages": stages}
 
 
 def summary(results: dict[str, list[Losses]]) -> list[str]:
@@ -153,7 +157,7 @@ def summary(results: dict[str, list[Losses]]) -> list[str]:
     first = next(iter(results))
     lines = []
     for arm, seeds in results.items():
-        for group in (name for name in seeds[0] if name.startswith(("everywhere", "spared"))):
+        for group in (name for name in seeds[0] if name.startswith(("test", "spared"))):
             lines.append(f"{arm}, {group}: {interval([losses[group] for losses in seeds])}")
             if arm != first:
                 paired = [own[group] - other[group] for own, other in zip(seeds, results[first], strict=True)]

@@ -172,9 +172,9 @@ def _price_of(stage: Stage, view: ModelView, tokenizer: PreTrainedTokenizerBase)
     from neuroglot.recipes.steps import Learned, training_bytes, training_step
     from neuroglot.runs.price import price
     from neuroglot.training.trainer import read_once
-    from neuroglot.training.tuning import collator, trained_part
+    from neuroglot.training.tuning import batching, trained_part
 
-    collate = collator(view.model, tokenizer, stage.config)
+    collate = batching(view.model, tokenizer, stage.config)
     with trained_part(view.model, tokenizer, stage.config) as part:
 
         def run(rows: Corpus) -> None:

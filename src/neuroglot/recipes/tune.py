@@ -154,7 +154,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.prompting.examples import examples_hash, pmi_mix
         from neuroglot.signature import Signature
-        from neuroglot.training.tuning import collator, learnable
+        from neuroglot.training.tuning import batching, learnable
 
         neurons = self._neurons(identity)
         tuning = self.tuning(neurons)  # refuses options that contradict each other
@@ -166,7 +166,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
         if neurons is not None:
             view.layout.require_same(neurons.layout, "The neuron set")
         learnable(view.model, tokenizer, examples, tuning)
-        collator(view.model, tokenizer, tuning)  # refuses models whose texts cannot be packed
+        batching(view.model, tokenizer, tuning)  # refuses models whose texts cannot be packed
         signature = Signature.of(examples=len(examples), examples_hash=examples_hash(examples))
         identity.note("examples", signature)
         return _Inputs(view, tokenizer, examples, plain, signature, tuning)
@@ -199,10 +199,10 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
         from neuroglot.recipes.steps import Learned, training_bytes, training_step
         from neuroglot.runs.price import price
         from neuroglot.training.trainer import read_once
-        from neuroglot.training.tuning import collator, learnable, trained_part
+        from neuroglot.training.tuning import batching, learnable, trained_part
 
         view, tokenizer, examples, *_ = inputs
-        collate = collator(view.model, tokenizer, inputs.tuning)
+        collate = batching(view.model, tokenizer, inputs.tuning)
         by_id = {example.id: example for example in examples}
         with trained_part(view.model, tokenizer, inputs.tuning) as part:
 

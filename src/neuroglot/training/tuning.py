@@ -88,7 +88,7 @@ def tune_on(
     on_step: OnStep | None = None,
 ) -> Tuned:
     """As `tune`, on texts whose scored tokens are learned."""
-    collate = collator(model, tokenizer, config)
+    collate = batching(model, tokenizer, config)
     with trained_part(model, tokenizer, config) as part:
         losses = fit(part.model, texts, collate, config.training, kept=kept, on_step=on_step)
         deltas = part.deltas()
@@ -163,7 +163,7 @@ def require_decoder(model: PreTrainedModel) -> None:
         )
 
 
-def collator(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: TuningConfig) -> Collate:
+def batching(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: TuningConfig) -> Collate:
     """What turns texts into a batch, packed if the config says so; raises as `separation_of`."""
     pad_id = tokenizer.pad_token_id or 0
     return packed_completions(pad_id, separation_of(model), model.dtype) if config.pack else completions(pad_id)
