@@ -82,6 +82,24 @@ TUNING = " ".join(
         "the_recipe_has_the_same_learning_rate", "no_example_is_longer_than_the_model_reads",
     )
 )  # fmt: skip
+SHARED_STEPS = " ".join(
+    f"tests/training/test_processes.py::test_{name}"
+    for name in (
+        "each_step_learns_the_rows_that_one_process_learns",
+        "what_cannot_be_shared_is_refused_and_one_process_is_left_alone",
+    )
+)  # fmt: skip
+SEARCH = " ".join(
+    f"tests/recipes/test_curriculum.py::test_{name}"
+    for name in (
+        "a_selection_is_neither_learned_nor_reported", "the_rate_is_the_one_with_the_lowest_loss_of_the_selection",
+        "rates_that_all_diverge_are_named", "a_stage_behind_adapters_trains_all_weights",
+    )
+)  # fmt: skip
+TRAINING_PRICE = " ".join(
+    f"tests/recipes/test_training_price.py::test_{name}"
+    for name in ("a_stage_is_priced_by_what_it_trains", "shared_embeddings_cost_what_the_unembedding_costs")
+)
 MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "training/packing.py", "tests/training/test_packing.py",
@@ -98,16 +116,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         ('("positions",) if has_window', '("positions", "mask") if has_window'),
     ),
     *_of(
-        "training/sharing.py", "tests/training/test_processes.py -k 'step_learns or cannot_be_shared'",
+        "training/sharing.py", SHARED_STEPS,
         ("yield from ((),) * (-len(parts) % processes)", "yield from ()"),
-        ("return training.batch_size, training.accumulation // processes", "return training.batch_size, training.accumulation"),
-        ("return training.batch_size // processes, training.accumulation", "return training.batch_size, training.accumulation"),
+        ("return training.batch_size, training.accumulation // processes", "return training.batch_size, 1"),
+        ("return training.batch_size // processes, training.accumulation", "return training.batch_size, 1"),
         ("a_step = training.batch_size * training.accumulation", "a_step = training.batch_size"),
         ("torch.full_like(read[\"labels\"], IGNORED)", "read[\"labels\"]"),
         ("if training.accumulation % processes == 0:", "if training.accumulation >= processes:"),
     ),
     *_of(
-        "experiments/curriculum.py", "tests/recipes/test_curriculum.py -k 'rate or selection or search'",
+        "experiments/curriculum.py", SEARCH,
         ("best = int(losses.argmin())", "best = int(losses.argmax())"),
         ("learning_rate=rate))", "learning_rate=stage.rates[0]))"),
         ("    _set_weights(model, after)\n    sums", "    sums"),
@@ -115,24 +133,24 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("    except DivergedError:", "    except ZeroDivisionError:"),
     ),
     *_of(
-        "recipes/mixing.py", "tests/recipes/test_curriculum.py -k 'rate or selection or search'",
+        "recipes/mixing.py", SEARCH,
         ("0 if side else row.number", "row.number"),
         ("2 if row.number in selection else 0", "0"),
         ("if number not in held_out]", "]"),
     ),
     *_of(
-        "recipes/steps.py", "tests/recipes/test_training_price.py -k 'stage_is or shared_embeddings or tune'",
+        "recipes/steps.py", TRAINING_PRICE,
         ("4 * forward + 2 * learned", "6 * forward"),
         ("kept = 3 * sum", "kept = 2 * sum"),
         ("head.weight is not looked_up else set()", "head.weight is looked_up else set()"),
     ),
     *_of(
-        "training/tuning.py", "tests/recipes/test_curriculum.py -k 'rate or behind'",
+        "training/tuning.py", SEARCH,
         ("            adapted.unload()\n", ""),
         ("parameter.requires_grad_(required)  # of", "pass  # of"),
     ),
     *_of(
-        "recipes/export.py", "tests/training/test_deltas.py -k subtracted",
+        "recipes/export.py", "tests/training/test_deltas.py::test_exported_deltas_are_subtracted_again",
         ("deltas.scaled(-1) if self.subtract", "deltas.scaled(1) if self.subtract"),
     ),
     *_of(

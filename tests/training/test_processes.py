@@ -52,7 +52,7 @@ def dealt(rows: list[int], processes: int, batch_size: int, accumulation: int) -
 
 
 @pytest.mark.parametrize("count", [1, 7, 12, 13, 24])
-@pytest.mark.parametrize(("processes", "batch_size", "accumulation"), [(2, 3, 2), (2, 4, 1), (3, 2, 3), (4, 4, 3)])
+@pytest.mark.parametrize(("processes", "batch_size", "accumulation"), [(2, 3, 2), (2, 4, 1), (3, 2, 3), (4, 4, 3), (2, 2, 4)])
 def test_each_step_learns_the_rows_that_one_process_learns(count, processes, batch_size, accumulation) -> None:
     rows, a_step = list(range(100, 100 + count)), batch_size * accumulation
     expected = [rows[start : start + a_step] for start in range(0, count, a_step)]
