@@ -85,7 +85,7 @@ TUNING = " ".join(
 SHARED_STEPS = " ".join(
     f"tests/training/test_processes.py::test_{name}"
     for name in (
-        "each_step_learns_the_rows_that_one_process_learns",
+        "each_step_learns_the_rows_that_one_process_learns", "all_processes_have_equal_shares",
         "what_cannot_be_shared_is_refused_and_one_process_is_left_alone",
     )
 )  # fmt: skip

@@ -52,11 +52,24 @@ def dealt(rows: list[int], processes: int, batch_size: int, accumulation: int) -
 
 
 @pytest.mark.parametrize("count", [1, 7, 12, 13, 24])
-@pytest.mark.parametrize(("processes", "batch_size", "accumulation"), [(2, 3, 2), (2, 4, 1), (3, 2, 3), (4, 4, 3), (2, 2, 4)])
+@pytest.mark.parametrize(
+    ("processes", "batch_size", "accumulation"), [(2, 3, 2), (2, 4, 1), (3, 2, 3), (4, 4, 3), (2, 2, 4)]
+)
 def test_each_step_learns_the_rows_that_one_process_learns(count, processes, batch_size, accumulation) -> None:
     rows, a_step = list(range(100, 100 + count)), batch_size * accumulation
     expected = [rows[start : start + a_step] for start in range(0, count, a_step)]
     assert dealt(rows, processes, batch_size, accumulation) == expected
+
+
+@pytest.mark.parametrize(
+    ("processes", "batch_size", "accumulation", "most", "times"),
+    [(2, 3, 2, 3, 1), (2, 4, 1, 2, 1), (4, 4, 3, 1, 3), (2, 2, 4, 2, 2)],
+)
+def test_all_processes_have_equal_shares(processes, batch_size, accumulation, most, times) -> None:
+    training = Training(steps=1, learning_rate=1, batch_size=batch_size, accumulation=accumulation)
+    shared = shared_steps(list(range(batch_size * accumulation)), collated, training, processes)
+    assert [len(part) for part in shared.rows] == [most] * (processes * times)
+    assert shared.training.accumulation == times
 
 
 def test_what_cannot_be_shared_is_refused_and_one_process_is_left_alone() -> None:
