@@ -85,7 +85,77 @@ TUNING = " ".join(
 STORED = "tests/corpora/test_stored.py"
 STORED += f" --deselect {STORED}::test_four_times_the_rows_take_no_more_memory"
 STORED += " --deselect tests/corpora/test_stored.py::test_a_memory_of_any_size_is_read_unit_by_unit"
+SHARED_STEPS = " ".join(
+    f"tests/training/test_processes.py::test_{name}"
+    for name in (
+        "each_step_learns_the_rows_that_one_process_learns", "all_processes_have_equal_shares",
+        "what_cannot_be_shared_is_refused_and_one_process_is_left_alone",
+    )
+)  # fmt: skip
+SEARCH = " ".join(
+    f"tests/recipes/test_curriculum.py::test_{name}"
+    for name in (
+        "a_selection_is_neither_learned_nor_reported", "the_rate_is_the_one_with_the_lowest_loss_of_the_selection",
+        "rates_that_all_diverge_are_named", "a_stage_behind_adapters_trains_all_weights",
+    )
+)  # fmt: skip
+TRAINING_PRICE = " ".join(
+    f"tests/recipes/test_training_price.py::test_{name}"
+    for name in ("a_stage_is_priced_by_what_it_trains", "shared_embeddings_cost_what_the_unembedding_costs")
+)
 MUTATIONS: tuple[Mutation, ...] = (
+    *_of(
+        "training/packing.py", "tests/training/test_packing.py",
+        ("(-lengths[index], index)", "(lengths[index], index)"),
+        ("left >= lengths[index]", "left > lengths[index]"),
+        ("room.append(max(lengths))", "room.append(sum(lengths))"),
+        ("room[fitting] -= lengths[index]", "room[fitting] -= 1"),
+        ("(False, *text.scored[1:])", "text.scored"),
+        ("padding_value=len(texts)", "padding_value=0"),
+        ("places[:, :, None] >= places[:, None, :]", "places[:, :, None] > places[:, None, :]"),
+        ('"use_cache": False}', '"use_cache": True}'),
+        ("model.train(was_training)", "model.eval()"),
+        (".eps ** 0.6", ".eps ** 0"),
+        ('("positions",) if has_window', '("positions", "mask") if has_window'),
+    ),
+    *_of(
+        "training/sharing.py", SHARED_STEPS,
+        ("yield from ((),) * (-len(parts) % processes)", "yield from ()"),
+        ("return training.batch_size, training.accumulation // processes", "return training.batch_size, 1"),
+        ("return training.batch_size // processes, training.accumulation", "return training.batch_size, 1"),
+        ("a_step = training.batch_size * training.accumulation", "a_step = training.batch_size"),
+        ("torch.full_like(read[\"labels\"], IGNORED)", "read[\"labels\"]"),
+        ("if training.accumulation % processes == 0:", "if training.accumulation >= processes:"),
+    ),
+    *_of(
+        "experiments/curriculum.py", SEARCH,
+        ("best = int(losses.argmin())", "best = int(losses.argmax())"),
+        ("learning_rate=rate))", "learning_rate=stage.rates[0]))"),
+        ("    _set_weights(model, after)\n    sums", "    sums"),
+        ("nats / tokens for nats, tokens in sums", "nats for nats, tokens in sums"),
+        ("    except DivergedError:", "    except ZeroDivisionError:"),
+    ),
+    *_of(
+        "recipes/mixing.py", SEARCH,
+        ("0 if side else row.number", "row.number"),
+        ("2 if row.number in selection else 0", "0"),
+        ("if number not in held_out]", "]"),
+    ),
+    *_of(
+        "recipes/steps.py", TRAINING_PRICE,
+        ("4 * forward + 2 * learned", "6 * forward"),
+        ("kept = 3 * sum", "kept = 2 * sum"),
+        ("head.weight is not looked_up else set()", "head.weight is looked_up else set()"),
+    ),
+    *_of(
+        "training/tuning.py", SEARCH,
+        ("            adapted.unload()\n", ""),
+        ("parameter.requires_grad_(required)  # of", "pass  # of"),
+    ),
+    *_of(
+        "recipes/export.py", "tests/training/test_deltas.py::test_exported_deltas_are_subtracted_again",
+        ("deltas.scaled(-1) if self.subtract", "deltas.scaled(1) if self.subtract"),
+    ),
     *_of(
         "runs/identity.py", f"{RUNS} tests/models/test_provenance.py",
         ("while block := file.read(_BLOCK):", "if block := file.read(_BLOCK):"),

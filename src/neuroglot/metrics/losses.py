@@ -67,5 +67,21 @@ class HeldOutLosses(Shown):
         return tuple(group for group in self.counts if self.change(group, last, confidence).low > 0)
 
 
+@dataclass(frozen=True, repr=False)
+class TriedRates(Shown):
+    """The mean loss that each learning rate left of a selection, by stage; infinite where the training diverged."""
+
+    losses: Mapping[str, Mapping[float, float]]
+    signature: Signature
+    unit: str = "nats per learned token"
+
+    def _facts(self) -> list[str]:
+        return [f"{stage} at {self.chosen(stage):g}" for stage in self.losses]
+
+    def chosen(self, stage: str) -> float:
+        """The rate with the lowest loss; of equal ones the first."""
+        return min(self.losses[stage], key=lambda rate: self.losses[stage][rate])
+
+
 def _rate(counts: Tensor) -> Estimate:
     return by_rows(counts).map(lambda sums: sums[..., :1] / sums[..., 1:])
