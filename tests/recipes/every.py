@@ -45,6 +45,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "steps": 6, "batch_size": 4, "documents": 30, "questions": 6, "held_out_documents": 8, "held_out_questions": 4,
         "vocabulary": 600, "hidden": 16, "layers": 2, "heads": 2, "ffn": 32, "checkpoint_every": 2,
     },
+    "lint": {"corpus": "texts", "against": ["pairs"], "limit": 9, "drop": ["untranslated", "too long"]},
     "pmi": {
         "models": ["lab"], "corpus": "lab", "task": "iso_date", "originals": ["de"], "languages": ["en", "fr"],
         "parallel": [0, 1], "controls": ["repeated"], "limit": 3, "max_new_tokens": 5, "device": "cpu",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from neuroglot.recipes.artefacts import CORPUS, TRANSLATIONS, corpus_source
+from neuroglot.recipes.artefacts import CORPUS, TRANSLATIONS, corpus_source, write_corpus
 from neuroglot.recipes.options import USE, Decoded, OnDevice, OnEndpoint, OnTexts, Positive
 from neuroglot.recipes.reading import SuspiciousText, first_sound, note_data
 
@@ -93,7 +92,7 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
         translated = self._translated(self._with_answers(inputs, run), run.kept("windows"))
         translated.save(run.files / TRANSLATIONS)
         corpus = _translated_rows(translated, self.suspicious)
-        _save(corpus, run.files / CORPUS)
+        write_corpus(corpus, run.files / CORPUS)
         section = translated_section(translated, len(corpus))
         return Report([section], title=f"{corpus.name} in {', '.join(corpus.languages)}")
 
@@ -178,12 +177,3 @@ def _translated_rows(translated: Translated, suspicious: SuspiciousText) -> Corp
             raise
         next_step = "Go on with resume (--resume), which asks once more for what failed."
         raise EndpointError(error.got, error.expected, next_step) from error
-
-
-def _save(corpus: Corpus, path: Path) -> None:
-    """One line a row, which all commands read."""
-    from neuroglot.storage import write_whole
-
-    columns = zip(*corpus.texts.values())
-    lines = [{"id": row_id, **dict(zip(corpus.languages, texts))} for row_id, texts in zip(corpus.ids, columns)]
-    write_whole(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))

@@ -19,7 +19,7 @@ ORDER = (
     "ablation", "task", "quality", "scoreboard", "prompting", "specialization", "training", "held-out",
     "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change", "alignment", "fertility",
     "sharing", "sharing-thresholds", "sharing-tasks", "neuron-sets", "neuron-set", "masks", "activity", "scaling",
-    "scores-by-data", "scores",
+    "lint", "scores-by-data", "scores",
 )  # fmt: skip
 
 
