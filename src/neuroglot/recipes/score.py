@@ -46,8 +46,8 @@ class Score(Sifted):
     keeping = "optional"
 
     metrics: tuple[str, ...]
-    """bleu, spbleu, chrf, chrf++, ter, rouge-1, rouge-2, rouge-l, sari, accuracy, exact-match, f1, numeric or comet;
-    several are allowed."""
+    """bleu, spbleu, chrf, chrf++, ter, rouge-1, rouge-2, rouge-l, sari, accuracy, exact-match, f1, containment,
+    numeric or comet; several are allowed."""
 
     hypotheses: Path | None = None
     """The system's texts, one a line; or a log of fairseq-generate, which is recognised."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, by_rows, holm
 from neuroglot.metrics.paired import exchanged, mcnemar
-from neuroglot.metrics.texts.answers import accuracy, exact_match, f1
+from neuroglot.metrics.texts.answers import accuracy, containment, exact_match, f1
 from neuroglot.metrics.texts.comet import comet
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts
 from neuroglot.metrics.texts.numbers import numeric
@@ -59,6 +59,7 @@ TEXT_METRICS: Mapping[str, Definition] = {
     "accuracy": Definition("accuracy", "neuroglot", PERCENT, accuracy),
     "exact-match": Definition("exact match", "neuroglot", PERCENT, exact_match, reads=("normalization",)),
     "f1": Definition("F1", "neuroglot", PERCENT, f1, reads=("normalization",)),
+    "containment": Definition("containment", "neuroglot", PERCENT, containment),
     "numeric": Definition("numeric answer", "neuroglot", PERCENT, numeric, reads=("rule",)),
     "comet": Definition(
         "COMET",
