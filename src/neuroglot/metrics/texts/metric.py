@@ -12,7 +12,6 @@ from neuroglot.corpora.languages import language_code
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.signature import Signature
 
-Rule = Literal["sign", "published"]
 COMET_MODEL = "Unbabel/wmt22-comet-da"
 
 
@@ -56,14 +55,12 @@ class TextOptions:
     * `tokenize`: a tokenizer of sacrebleu by name, or `auto`, the one that sacrebleu recommends for the language;
       `13a` where None.
     * `normalization`: `squad` (English articles, ASCII punctuation) or `mlqa` (of the language).
-    * `rule`: how a number is read from an answer, by the `sign` that announces it, or as `published` (the last number).
     * `comet_model`: name or folder of a COMET model.
     """
 
     language: str | None = None
     tokenize: str | None = None
     normalization: Literal["squad", "mlqa"] = "squad"
-    rule: Rule = "sign"
     comet_model: str = COMET_MODEL
 
     def needed_language(self, purpose: str) -> str:
