@@ -19,7 +19,7 @@ ORDER = (
     "ablation", "task", "quality", "scoreboard", "prompting", "specialization", "training", "held-out",
     "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change", "alignment", "fertility",
     "sharing", "sharing-thresholds", "sharing-tasks", "neuron-sets", "neuron-set", "masks", "activity", "scaling",
-    "lint", "scores-by-data", "scores",
+    "consistency", "lint", "scores-by-data", "scores",
 )  # fmt: skip
 
 

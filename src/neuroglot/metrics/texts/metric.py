@@ -77,6 +77,7 @@ class TextMetric:
     `counts`: of each row, `[R, C]`, float64. `value`: the number from summed counts, `[..., C]` → `[...]`.
     `signature`: every option that can change the number. `verbose`: what else the summed counts `[C]` say.
     `right_or_wrong`: whether `counts[:, 0]` is 1 or 0, so that two systems can be compared by McNemar's test.
+    `read`: what a text gives as its answer, if that means the same in every language, or None where it gives none.
     """
 
     counts: Callable[[Texts], Tensor]
@@ -84,6 +85,7 @@ class TextMetric:
     signature: Callable[[Texts], Signature]
     verbose: Callable[[Tensor], str] = lambda summed: ""
     right_or_wrong: bool = False
+    read: Callable[[str], object | None] | None = None
 
 
 def mean_percent(counts: Tensor) -> Tensor:

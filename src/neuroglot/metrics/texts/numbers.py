@@ -128,7 +128,10 @@ def _metric(
     def verbose(summed: Tensor) -> str:
         return f"unparsed = {int(summed[1])}"
 
-    return TextMetric(counts, mean_percent, signature, verbose, right_or_wrong=True)
+    def written(text: str) -> Decimal | None:
+        return read(text) if re.search(r"\d", text) else None
+
+    return TextMetric(counts, mean_percent, signature, verbose, right_or_wrong=True, read=written)
 
 
 def _reference(read: Callable[[str], Decimal | None], text: str, row: int) -> Decimal:

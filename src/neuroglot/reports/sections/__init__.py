@@ -4,6 +4,7 @@ from neuroglot.reports.sections import ablation as ablation
 from neuroglot.reports.sections import alignment as alignment
 from neuroglot.reports.sections import attribution as attribution
 from neuroglot.reports.sections import change as change
+from neuroglot.reports.sections import consistency as consistency
 from neuroglot.reports.sections import deactivation as deactivation
 from neuroglot.reports.sections import evaluation as evaluation
 from neuroglot.reports.sections import fertility as fertility
