@@ -18,4 +18,5 @@ from neuroglot.reports.sections import scaling as scaling
 from neuroglot.reports.sections import scoreboard as scoreboard
 from neuroglot.reports.sections import sets as sets
 from neuroglot.reports.sections import sharing as sharing
+from neuroglot.reports.sections import task_moments as task_moments
 from neuroglot.reports.sections import translation as translation
