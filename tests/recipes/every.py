@@ -42,6 +42,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "fertility": {"tokenizer": "model", "corpus": "texts", "limit": 8},
     "generate": {**ON_TEXTS, "limit": 5, "max_new_tokens": 5, "temperature": 0.9, "steer": "steering", "seed": 4},
     "identify": {"generated": "written", "candidates": ["en", "de"]},
+    "judge": {"generated": "judged", "baseline": "judged-before", "model": "lab", "device": "cpu", "max_new_tokens": 4},
     "lab train": {
         "steps": 6, "batch_size": 4, "documents": 30, "questions": 6, "held_out_documents": 8, "held_out_questions": 4,
         "vocabulary": 600, "hidden": 16, "layers": 2, "heads": 2, "ffn": 32, "checkpoint_every": 2,
@@ -138,6 +139,10 @@ def write_inputs(folder: Path, model_type: str = "llama") -> None:
         (folder / "sums" / f"mgsm_{language}.tsv").write_text("w1 w2\t3\nw4\t5\n")
     numbers = {"de": ("Das sind 3.", "Vier."), "en": ("It is 3.", "The answer is 5.")}
     GeneratedTexts(("1", "2"), numbers, {}, Signature()).save(folder / "answered" / "generated.jsonl")
+    asked = {"de": ("Wie viele?", "Wer?"), "en": ("How many?", "Who?")}
+    GeneratedTexts(("1", "2"), numbers, asked, Signature()).save(folder / "judged" / "generated.jsonl")
+    before = {"de": ("Das sind 4.", "Vier."), "en": ("It is 4.", "Five.")}
+    GeneratedTexts(("1", "2"), before, asked, Signature()).save(folder / "judged-before" / "generated.jsonl")
     points = [
         f"{g}\t{size}\t{100 - part * size**-0.2}" for g, part in (("de", 99), ("sw", 80)) for size in (9, 99, 999)
     ]

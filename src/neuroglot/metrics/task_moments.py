@@ -53,7 +53,7 @@ class TaskMoments(Shown):
         return change.scores(confidence)[0]
 
     def p(self, group: Group, moment: int) -> float:
-        """Of no change since the first moment: McNemar's exact test, or the exchange of moments where a row is a share."""
+        """Of no change since the first moment: McNemar's exact test, or their exchange where a row is a share."""
         before, now = self.counts[group][0], self.counts[group][moment]
         metric = _formula(group)
         return mcnemar(before[:, 0], now[:, 0]).p if metric.right_or_wrong else exchanged(now, before, metric.value)

@@ -20,7 +20,7 @@ ORDER = (
     "task-moments", "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change",
     "alignment", "fertility", "sharing", "sharing-thresholds",
     "sharing-tasks", "neuron-sets", "neuron-set", "masks", "activity", "scaling",
-    "consistency", "lint", "scores-by-data", "scores",
+    "judged", "consistency", "lint", "scores-by-data", "scores",
 )  # fmt: skip
 
 

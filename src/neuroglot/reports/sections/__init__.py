@@ -10,6 +10,7 @@ from neuroglot.reports.sections import evaluation as evaluation
 from neuroglot.reports.sections import fertility as fertility
 from neuroglot.reports.sections import generation as generation
 from neuroglot.reports.sections import identification as identification
+from neuroglot.reports.sections import judging as judging
 from neuroglot.reports.sections import linting as linting
 from neuroglot.reports.sections import losses as losses
 from neuroglot.reports.sections import masks as masks
