@@ -58,6 +58,7 @@ BOTH = corpus(en=ENGLISH, de=GERMAN)
         ("১২টি", "bn", {12: 1}, 0),
         ("3万円と2個", "ja", {2: 1}, 1),
         ("8.0 und 8", "de-AT", {8: 2}, 0),
+        ("1.250 km", "de-AT", {1250: 1}, 0),
         ("no number", "en", {}, 0),
     ],
 )
@@ -213,6 +214,7 @@ def test_the_same_id_and_the_same_numbers_are_a_row_in_another_language() -> Non
     assert leaked(BOTH, test)["like a row of the test set"] == {"en": (0,), "de": (0,)}
     unread = corpus(ids="a", ja=("12と3と3万",))
     assert leaked(BOTH, unread)["like a row of the test set"] == {"en": (), "de": ()}
+    assert leaked(unread, corpus(ids="a", en=("12 and 3",)))["like a row of the test set"] == {"ja": ()}
     known = corpus(ids="a", en=(ENGLISH[0],), fr=(french["a"],))
     assert leaked(BOTH, known)["like a row of the test set"] == {"en": (), "de": ()}  # known by its text already
 

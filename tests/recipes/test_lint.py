@@ -89,6 +89,14 @@ def test_every_option_arrives(texts: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert handed == {"relative_to": "fr", "length_factor": 2.5, "candidates": ("es", "pt")}
 
 
+def test_where_no_row_is_left_the_findings_are_reported(texts: Path) -> None:
+    Path("bad.tsv").write_text("id\ten\tde\n1\tIt costs 2 dollars.\tEs kostet 3 Dollar.\n")
+    report = LintCorpus(corpus="bad.tsv").run("out")
+    assert report.notes == ("No row is left for corpus.jsonl.",)
+    assert not Path("out/corpus.jsonl").exists()
+    assert len(lines_of("out/findings.jsonl")) == 1
+
+
 def test_clean_text_says_so(texts: Path) -> None:
     report = LintCorpus(corpus=str(texts), languages=("en", "fr"), limit=3).run()
     (section,) = report.to_json()["sections"]

@@ -95,9 +95,10 @@ class LintCorpus(Limited, OnColumn):
             against=inputs.against,
         )  # fmt: skip
         _write_findings(found, run.files / FINDINGS)
-        clean = found.clean(self._dropped)
-        write_corpus(clean, run.files / CORPUS)
-        notes = [f"{CORPUS} has {len(clean):,} of {len(found.corpus):,} rows."]
+        left = len(found.corpus) - len(found.rows(self._dropped))
+        if left:
+            write_corpus(found.clean(self._dropped), run.files / CORPUS)
+        notes = [f"{CORPUS} has {left:,} of {len(found.corpus):,} rows." if left else f"No row is left for {CORPUS}."]
         if found.corpus.dropped:
             notes.append(f"{found.corpus.dropped:,} rows more were not read, because a language lacked them.")
         notes += [
