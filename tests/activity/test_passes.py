@@ -198,3 +198,17 @@ def test_padding_repeats_the_last_token_and_is_not_real() -> None:
     assert batch.token_ids.tolist() == [[1, 4, 5, 6], [1, 10, 10, 10]]
     assert batch.real.tolist() == [[True] * 4, [True, True, False, False]]
     assert batch.special.tolist() == [[True, False, False, False]] * 2
+
+
+def test_batches_of_a_large_trunk_are_smaller_and_count_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    located = view(tiny_model("llama"))
+    trunk = located.model.base_model
+    weights = sum(parameter.numel() for name, parameter in trunk.named_parameters() if "embed_tokens" not in name)
+    small = record(located, TOKENIZER, CORPUS)
+    assert passes.automatic_token_budget(located) == 4096
+    monkeypatch.setattr(passes, "LARGE_TRUNK", weights)  # embedding rows that a token does not pass do not count
+    assert passes.automatic_token_budget(located) == 512
+    large = record(located, TOKENIZER, CORPUS)
+    assert torch.equal(small.fired, large.fired)
+    monkeypatch.setattr(passes, "LARGE_TRUNK", weights + 1)
+    assert passes.automatic_token_budget(located) == 4096

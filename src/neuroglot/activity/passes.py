@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
@@ -31,22 +31,34 @@ from neuroglot.progress import advancing
 from neuroglot.tokens.batches import TOKEN_BUDGET, Batch
 from neuroglot.tokens.pairs import PairBatch, read_positions, translation_inputs
 
+LARGE_TRUNK = 10**7  # weights that a token passes; from here on a few hundred positions fill a processor
+LARGE_TRUNK_BUDGET = 512  # positions a batch for such: larger ones only pad more, by a fifth with 60 texts a language
 LARGEST_BUDGET = 2**16
 EASE = 0.5  # share of the memory that a batch may take: lengths differ from those tried
 TRIED_LENGTH = 256
 
 
 def automatic_token_budget(view: ModelView) -> int:
-    """Padded tokens a batch: `TOKEN_BUDGET` on a CPU, whose caches are filled by that; doubled on an accelerator for as
-    long as a batch of such a size leaves half of the memory free.
+    """Padded tokens a batch: `token_budget_of` on a CPU; on an accelerator doubled for as long as a batch of that
+    size leaves half of the memory free.
     """
     device = view.model.device
     if device.type != "cuda":
-        return TOKEN_BUDGET
+        return token_budget_of(view)
     budget, room = TOKEN_BUDGET, torch.cuda.get_device_properties(device).total_memory * EASE
     while budget < LARGEST_BUDGET and _peak_memory(view, 2 * budget) < room:
         budget *= 2
     return budget
+
+
+def token_budget_of(view: ModelView) -> int:
+    """Padded tokens a batch that fill a device: `TOKEN_BUDGET`, or fewer on a CPU if many weights are passed."""
+    if view.model.device.type != "cpu":
+        return TOKEN_BUDGET
+    trunk = view.model.base_model
+    embedded = sum(part.weight.numel() for part in trunk.modules() if isinstance(part, nn.Embedding))
+    weights = sum(parameter.numel() for parameter in trunk.parameters()) - embedded
+    return TOKEN_BUDGET if weights < LARGE_TRUNK else LARGE_TRUNK_BUDGET
 
 
 def _peak_memory(view: ModelView, tokens: int) -> float:

@@ -14,6 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from neuroglot.activity.passes import token_budget_of
 from neuroglot.errors import ConfigError
 from neuroglot.interventions.switching import switch_off
 from neuroglot.metrics.metrics import Metric, Predictions
@@ -26,7 +27,7 @@ from neuroglot.progress import track
 from neuroglot.signature import short_hash
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.asked import AskedTokens, asked_inputs, asked_positions
-from neuroglot.tokens.batches import TOKEN_BUDGET, Batch
+from neuroglot.tokens.batches import Batch
 
 LOGIT_BUDGET = 2**25  # tokens × vocabulary at a time: 128 MiB of float32
 STATE_BUDGET = 2**27  # tokens × width × known layers of a batch: 512 MiB of float32
@@ -104,7 +105,7 @@ def _plan(view: ModelView, asked: AskedTokens, conditions: Sequence[Condition]) 
     known = len(blocks.needed(firsts)) if shared else 1
     widest = width * max(known, 1) if apart else vocabulary
     budget = (STATE_BUDGET if apart else LOGIT_BUDGET) // widest
-    return _Plan(apart, tuple(firsts) if shared else (0,) * len(firsts), max(1, min(TOKEN_BUDGET, budget)))
+    return _Plan(apart, tuple(firsts) if shared else (0,) * len(firsts), max(1, min(token_budget_of(view), budget)))
 
 
 def _by_condition(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
 
-from neuroglot.activity.passes import LARGEST_BUDGET
+from neuroglot.activity.passes import LARGEST_BUDGET, token_budget_of
 from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.directed import Directed, Parallel
 from neuroglot.errors import CorpusError
@@ -22,7 +22,6 @@ from neuroglot.models.provenance import model_name
 from neuroglot.models.view import ModelView
 from neuroglot.reports.tables import Column, Table
 from neuroglot.tokens.asked import Readable
-from neuroglot.tokens.batches import TOKEN_BUDGET
 from neuroglot.tokens.pairs import encode_pairs
 from neuroglot.tokens.tokenizing import context_limit, nothing_fits
 
@@ -199,7 +198,7 @@ def _seconds_a_token(
                 raise
         else:
             seconds, tokens = perf_counter() - start, _tokens(view, tokenizer, step, part, limit)
-            full = seconds >= MOST_SECONDS or (seconds >= ENOUGH_SECONDS and tokens >= TOKEN_BUDGET)
+            full = seconds >= MOST_SECONDS or (seconds >= ENOUGH_SECONDS and tokens >= token_budget_of(view))
             if warm and tokens and (full or rows == len(order)):
                 return seconds / tokens
             warm = True
@@ -210,7 +209,7 @@ def _batch_bytes(view: ModelView) -> int:
     """What a batch needs: a layer's activations at each position, and logits, in float32; a rule of thumb."""
     config = text_config(view.model)
     widest = max(layer.width // layer.experts for layer in view.layout.layers)
-    positions = TOKEN_BUDGET if view.model.device.type == "cpu" else LARGEST_BUDGET
+    positions = token_budget_of(view) if view.model.device.type == "cpu" else LARGEST_BUDGET
     logits = min(LOGIT_BUDGET, positions * int(config.vocab_size))
     return 4 * positions * (3 * widest + 8 * int(config.hidden_size)) + 8 * logits
 
