@@ -212,6 +212,8 @@ def test_the_same_id_and_the_same_numbers_are_a_row_in_another_language() -> Non
     }
     test = corpus(ids="".join(french), fr=tuple(french.values()))
     assert leaked(BOTH, test)["like a row of the test set"] == {"en": (0,), "de": (0,)}
+    backwards = test.take(range(4, -1, -1))
+    assert leaked(BOTH, backwards)["like a row of the test set"] == {"en": (0,), "de": (0,)}
     unread = corpus(ids="a", ja=("12と3と3万",))
     assert leaked(BOTH, unread)["like a row of the test set"] == {"en": (), "de": ()}
     assert leaked(unread, corpus(ids="a", en=("12 and 3",)))["like a row of the test set"] == {"ja": ()}
