@@ -17,9 +17,9 @@ MADE_BEFORE = ""  # in place of a key: sections that were given as results, in t
 # The order of the page by the sections' keys: the claim first, then what it rests on.
 ORDER = (
     "ablation", "task", "quality", "scoreboard", "prompting", "specialization", "training", "rates", "held-out",
-    "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change", "alignment", "fertility",
-    "sharing", "sharing-thresholds", "sharing-tasks", "neuron-sets", "neuron-set", "masks", "activity", "scaling",
-    "scores-by-data", "scores",
+    "task-moments", "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change",
+    "alignment", "fertility", "sharing", "sharing-thresholds", "sharing-tasks", "neuron-sets", "neuron-set", "masks",
+    "activity", "scaling", "judged", "consistency", "lint", "scores-by-data", "scores",
 )  # fmt: skip
 
 
