@@ -30,8 +30,12 @@ def sharing_the_job(patience_minutes: float = 30.0) -> Iterator[None]:
 
     `patience_minutes` is how long one waits for another before the job ends with `ProcessError`.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or _together():
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or _Job.is_shared:
         yield
+        return
+    if processes.is_initialized():
+        with _shared():
+            yield
         return
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else None
     if device is not None:
@@ -39,7 +43,8 @@ def sharing_the_job(patience_minutes: float = 30.0) -> Iterator[None]:
     with _as_process_error():
         processes.init_process_group(timeout=timedelta(minutes=patience_minutes))
     try:
-        yield
+        with _shared():
+            yield
     finally:
         processes.destroy_process_group()
 
@@ -71,8 +76,23 @@ def wait_for_all() -> None:
             processes.barrier()
 
 
+class _Job:
+    """Whether processes share it: those that hold one model between them, as in tensor parallelism, do not."""
+
+    is_shared = False
+
+
+@contextmanager
+def _shared() -> Iterator[None]:
+    _Job.is_shared = True
+    try:
+        yield
+    finally:
+        _Job.is_shared = False
+
+
 def _together() -> bool:
-    return processes.is_available() and processes.is_initialized()
+    return _Job.is_shared and processes.is_initialized()
 
 
 @contextmanager
