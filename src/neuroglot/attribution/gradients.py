@@ -51,7 +51,7 @@ def gradient_times_activation(
     Xiong 2024 (the sign is ours, so that harm is positive). Rows with a text longer than the model's context are left
     out. Raises `UnsupportedModelError` for a model that cannot be asked for such data, and for layers of experts.
     """
-    require_whole(view, "A gradient of the loss")
+    require_whole(view.model, "A gradient of the loss")
     _require_dense(view)
     asked = asked_tokens(view, tokenizer, corpus)
     budget = max(1, min(GRADIENT_TOKEN_BUDGET, GRADIENT_LOGIT_BUDGET // int(text_config(view.model).vocab_size)))

@@ -195,7 +195,7 @@ def attribute(
     defined, `CorpusError` for rows to refuse or if none is left.
     """
     recording = recording or Recording.sharing_matters()
-    require_whole(view, "Attribution")
+    require_whole(view.model, "Attribution")
     _require_defined(view, task, recording, top_share)
     limit = context_limit(tokenizer, text_config(view.model))
     questions = read_questions(tokenizer, task, limit, unfit)

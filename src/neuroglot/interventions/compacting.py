@@ -56,7 +56,7 @@ def compact(
     model itself is not touched. Raises `UnsupportedModelError` for networks that are not built as the table says, and
     for quantised weights and adapters.
     """
-    require_whole(view, "Compacting")
+    require_whole(view.model, "Compacting")
     view.layout.require_same(masks.layout, "The masks")
     kept, networks = masks[direction].members, feed_forwards(view)
     for network in networks.values():

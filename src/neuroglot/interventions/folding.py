@@ -52,7 +52,7 @@ def write_folded(
 ) -> None:
     """Write the files of `fold` into a folder that is there; raises as `fold` does."""
     view.layout.require_same(neurons.layout, "The neuron set")
-    require_whole(view, "Folding")
+    require_whole(view.model, "Folding")
     _require_plain(view.model)
     weights = _folded(view, neurons)
     with as_artifact_error(folder), _config_kept(view.model):

@@ -53,7 +53,7 @@ def gating(
         named = [directions] if isinstance(directions, Direction | str) else list(directions)
         gate.set(torch.tensor([masks.place(direction) for direction in named]))
     if semantics == "weight row":
-        require_whole(view, "Gating by weight row")
+        require_whole(view.model, "Gating by weight row")
     networks = feed_forwards(view) if semantics == "weight row" else {}
     name = f"gating by {semantics} ({masks.described.inline})"
     with ExitStack() as hooks:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.distributed as processes
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer
 
-if TYPE_CHECKING:
-    from neuroglot.models.points import Routing, Tap
-    from neuroglot.models.view import ModelView
+Tapped = Callable[[Layer, Tensor, Any], Tensor | None]  # what a point calls; it names the routing's type
 
 
 def is_split(tensor: Any) -> bool:
@@ -26,17 +26,17 @@ def whole(tensor: Any) -> Any:
     return tensor.full_tensor() if is_split(tensor) else tensor
 
 
-def require_whole(view: ModelView, job: str) -> None:
+def require_whole(model: PreTrainedModel, job: str) -> None:
     """Raise `UnsupportedModelError` if the model is split among processes, for a job that reads or changes weights."""
-    if any(is_split(parameter) for parameter in view.model.parameters()):
+    if any(is_split(parameter) for parameter in model.parameters()):
         raise UnsupportedModelError(
-            f"The weights of the {type(view.model).__name__} are split among processes.",
+            f"The weights of the {type(model).__name__} are split among processes.",
             f"{job} works on a model that is whole in one of them.",
             "Load it with device_map='auto' (device='auto'), which spreads whole layers over devices.",
         )
 
 
-def over_parts(write: nn.Module, tap: Tap) -> Tap:
+def over_parts(write: nn.Module, tap: Tapped) -> Tapped:
     """The tap on all neurons of a network whose down projection is split among processes, in each of them alike.
 
     Each process holds as many neurons; the activations of all are gathered for the tap, and its own of what comes back
@@ -54,7 +54,7 @@ def over_parts(write: nn.Module, tap: Tap) -> Tap:
         )
     group, own = weight.device_mesh.get_group(), weight.device_mesh.get_local_rank()
 
-    def gathered(layer: Layer, part: Tensor, routing: Routing | None) -> Tensor | None:
+    def gathered(layer: Layer, part: Tensor, routing: Any) -> Tensor | None:
         parts = [torch.empty_like(part, memory_format=torch.contiguous_format) for _ in range(count)]
         processes.all_gather(parts, part.contiguous(), group)
         changed = tap(layer, torch.cat(parts, dim=-1), routing)
