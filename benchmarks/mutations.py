@@ -82,7 +82,80 @@ TUNING = " ".join(
         "the_recipe_has_the_same_learning_rate", "no_example_is_longer_than_the_model_reads",
     )
 )  # fmt: skip
+STORED = "tests/corpora/test_stored.py"
+STORED += f" --deselect {STORED}::test_four_times_the_rows_take_no_more_memory"
+STORED += " --deselect tests/corpora/test_stored.py::test_a_memory_of_any_size_is_read_unit_by_unit"
+SHARED_STEPS = " ".join(
+    f"tests/training/test_processes.py::test_{name}"
+    for name in (
+        "each_step_learns_the_rows_that_one_process_learns", "all_processes_have_equal_shares",
+        "what_cannot_be_shared_is_refused_and_one_process_is_left_alone",
+    )
+)  # fmt: skip
+SEARCH = " ".join(
+    f"tests/recipes/test_curriculum.py::test_{name}"
+    for name in (
+        "a_selection_is_neither_learned_nor_reported", "the_rate_is_the_one_with_the_lowest_loss_of_the_selection",
+        "rates_that_all_diverge_are_named", "a_stage_behind_adapters_trains_all_weights",
+    )
+)  # fmt: skip
+TRAINING_PRICE = " ".join(
+    f"tests/recipes/test_training_price.py::test_{name}"
+    for name in ("a_stage_is_priced_by_what_it_trains", "shared_embeddings_cost_what_the_unembedding_costs")
+)
 MUTATIONS: tuple[Mutation, ...] = (
+    *_of(
+        "training/packing.py", "tests/training/test_packing.py",
+        ("(-lengths[index], index)", "(lengths[index], index)"),
+        ("left >= lengths[index]", "left > lengths[index]"),
+        ("room.append(max(lengths))", "room.append(sum(lengths))"),
+        ("room[fitting] -= lengths[index]", "room[fitting] -= 1"),
+        ("(False, *text.scored[1:])", "text.scored"),
+        ("padding_value=len(texts)", "padding_value=0"),
+        ("places[:, :, None] >= places[:, None, :]", "places[:, :, None] > places[:, None, :]"),
+        ('"use_cache": False}', '"use_cache": True}'),
+        ("model.train(was_training)", "model.eval()"),
+        (".eps ** 0.6", ".eps ** 0"),
+        ('("positions",) if has_window', '("positions", "mask") if has_window'),
+    ),
+    *_of(
+        "training/sharing.py", SHARED_STEPS,
+        ("yield from ((),) * (-len(parts) % processes)", "yield from ()"),
+        ("return training.batch_size, training.accumulation // processes", "return training.batch_size, 1"),
+        ("return training.batch_size // processes, training.accumulation", "return training.batch_size, 1"),
+        ("a_step = training.batch_size * training.accumulation", "a_step = training.batch_size"),
+        ("torch.full_like(read[\"labels\"], IGNORED)", "read[\"labels\"]"),
+        ("if training.accumulation % processes == 0:", "if training.accumulation >= processes:"),
+    ),
+    *_of(
+        "experiments/curriculum.py", SEARCH,
+        ("best = int(losses.argmin())", "best = int(losses.argmax())"),
+        ("learning_rate=rate))", "learning_rate=stage.rates[0]))"),
+        ("    _set_weights(model, after)\n    sums", "    sums"),
+        ("nats / tokens for nats, tokens in sums", "nats for nats, tokens in sums"),
+        ("    except DivergedError:", "    except ZeroDivisionError:"),
+    ),
+    *_of(
+        "recipes/mixing.py", SEARCH,
+        ("0 if side else row.number", "row.number"),
+        ("2 if row.number in selection else 0", "0"),
+        ("if number not in held_out]", "]"),
+    ),
+    *_of(
+        "recipes/steps.py", TRAINING_PRICE,
+        ("4 * forward + 2 * learned", "6 * forward"),
+        ("kept = 3 * sum", "kept = 2 * sum"),
+        ("head.weight is not looked_up else set()", "head.weight is looked_up else set()"),
+    ),
+    *_of(
+        "training/tuning.py", SEARCH,
+        ("            adapted.unload()\n", ""),
+        ("parameter.requires_grad_(required)  # of", "pass  # of"),
+    ),
+    *_of(
+        "recipes/export.py", "tests/training/test_deltas.py::test_exported_deltas_are_subtracted_again",
+        ("deltas.scaled(-1) if self.subtract", "deltas.scaled(1) if self.subtract"),
+    ),
     *_of(
         "runs/identity.py", f"{RUNS} tests/models/test_provenance.py",
         ("while block := file.read(_BLOCK):", "if block := file.read(_BLOCK):"),
@@ -384,6 +457,125 @@ MUTATIONS: tuple[Mutation, ...] = (
          "thresholds = \",\".join(str(threshold).removesuffix(\".0\") for threshold in self.fires[:1])"),
     ),
     *_of(
+        "corpora/storing.py", STORED,
+        ("identity = source + _digest(list(before))[:16]", "identity = source + _digest(before[0])[:16]"),
+        ("    _remove_older(source, identity)\n", ""),
+        ("if settled and before[0] > LEAST_KEPT and", "if before[0] > LEAST_KEPT and"),
+        ("folder.name.startswith(source) and folder.name != current", "folder.name != current"),
+        ("            if _IN_COPY.fullmatch(file.name):\n", "            if True:\n"),
+        ("bool(_COPY.fullmatch(path.name)) and not path.is_symlink()", "bool(_COPY.fullmatch(path.name))"),
+        ("    if path.parent.is_dir():  # the file", "    if True:  # the file"),
+        ('"recognised": list(sentences)}', '"recognised": []}'),
+        ("(rows := _opened(folder, identity, say=False))", "(rows := _opened(folder, identity))"),
+        ("error.__cause__ or error", "error"),
+        ("        if characters > MOST_IN_MEMORY:", "        if characters > 2 * MOST_IN_MEMORY:"),
+        ("if len(batch) == BATCH_ROWS or size >= BATCH_CHARACTERS:", "if size >= BATCH_CHARACTERS:"),
+        ("first = sum(lengths) + 1", "first = sum(lengths)"),
+        ('if re.fullmatch("[0-9a-f]{16}", kept):', "if kept:"),
+        ("not any(map(is_blank, values))", "True"),
+        ("[list(names), *map(_said, stored)]", "[*map(_said, stored)]"),
+    ),
+    *_of(
+        "corpora/stored.py", STORED,
+        ("row - int(self.file.starts[number])", "row"),
+        ("first + step * len(rows), step)", "first + step * len(rows), 1)"),
+        ("            return self.missing\n", "            return None\n"),
+        ("if isinstance(self.rows, range) and self.rows.step == 1:", "if isinstance(self.rows, range):"),
+        ("all(0 <= end < len(self) for end in _ends(rows))", "True"),
+        ("[*(np.flatnonzero(np.diff(numbers)) + 1), len(rows)]", "[*np.flatnonzero(np.diff(numbers)), len(rows)]"),
+    ),
+    *_of(
+        "corpora/recognised.py", STORED,
+        ("if heard is None or sentence not in heard:", "if True:"),
+        ("        _heard.reset(token)\n", "        pass\n"),
+        ("        heard[sentence] = None\n", "        pass\n"),
+    ),
+    *_of(
+        "corpora/blank.py", "tests/corpora/test_blank.py",
+        ("\\u200b-\\u200f", "\\u200b-\\u200c"),
+        ("\\ufeff", ""),
+        ("[\\s{_UNSEEN}]*", "[{_UNSEEN}]*"),
+        ("_BLANK.fullmatch(text)", "_BLANK.match(text)"),
+    ),
+    *_of(
+        "corpora/archives.py", "tests/corpora/test_archives.py",
+        ("if info.flag_bits & 1:", "if False:"),
+        ("max(1, min(info.compress_size, size_of(path)))", "max(1, info.compress_size)"),
+        ("                    require_room(path / name, size, packed)\n", ""),
+        ("counts.items() if count > 1)", "counts.items() if count > 2)"),
+        ('f"lines of {name}"', '"lines"'),
+        ("if Path(name).suffix.lower() not in COMPRESSED and", "if"),
+        ("CorpusError(error.got, error.expected, UNPACK) from None", "error"),
+    ),
+    *_of(
+        "corpora/shapes.py", "tests/corpora/test_shapes.py tests/corpora/test_refusals.py tests/corpora/test_stored.py",
+        ("                        parents[-1].remove(element)", "                        pass"),
+        ("            guard.Parse(block, not block)", "            pass"),
+        ("map(unit.get, names)", "unit.values()"),
+        ('if part.tag.rpartition("}")[2] not in CODES:', "if True:"),
+        ("len(table.values) > (3 if row_id else 2)", "len(table.values) > 3"),
+    ),
+    *_of(
+        "corpora/textfiles.py", f"tests/corpora/test_blank.py {STORED} tests/corpora/test_refusals.py",
+        ('if not number or "\\t" in line or not is_blank(line):', "if not number or not is_blank(line):"),
+        ("unpacked > max(FREELY_UNPACKED, MOST_TIMES * packed)", "unpacked > FREELY_UNPACKED + MOST_TIMES * packed"),
+        ("start = read - len(decoder.getstate()[0])", "start = read"),
+    ),
+    *_of(
+        "corpora/columns.py", f"tests/corpora/test_blank.py {STORED} tests/corpora/test_refusals.py",
+        ("        if is_blank(row_id):", "        if not row_id.strip():"),
+        ("row is not None and not is_blank(column.texts[row])", "row is not None and bool(column.texts[row].strip())"),
+        ("complete &= ~np.fromiter", "complete = ~np.fromiter"),
+    ),
+    *_of(
+        "corpora/suspicion.py", "tests/corpora/test_suspicion.py",
+        ('if "<" not in text and "◁" not in text:', 'if "<" not in text:'),
+        ('_IN_PIECES = ("@@", "##", "▁", "Ġ")', '_IN_PIECES = ("@@", "##", "▁")'),
+        ("if number < LETTERS_NEEDED:", "if len(letters) < LETTERS_NEEDED:"),
+        ("han_script(text) not in (None, wanted)", "han_script(text) != wanted"),
+    ),
+    *_of(
+        "corpora/hub_folders.py", "tests/corpora/test_hub_folders.py",
+        ("any(named) and (len(folders) < 2 or named[1])", "any(named)"),
+        ('name != "data" and not SPLIT.fullmatch(name)', "not SPLIT.fullmatch(name)"),
+        ("for parts in (1, 2, 3):", "for parts in (1, 3):"),
+        ('"configs" in header', "bool(header)"),
+    ),
+    *_of(
+        "cli/habits.py", "tests/test_cli.py tests/recipes/test_pasteable.py",
+        ("LIST.fullmatch(word) and not os.path.exists(word)", "LIST.fullmatch(word)"),
+        ("PRECISIONS.get(word, word)", "word"),
+        ('flag = name if word.startswith("--") else flag', "flag = name"),
+    ),
+    *_of(
+        "reports/notebook.py", "tests/test_showing.py",
+        ("min(int(position), len(names) - 2)", "min(int(position), len(names) - 1)"),
+        ('"minus" if value < 0 else "plus"', '"plus" if value < 0 else "minus"'),
+        ("        if key in (None, part.key):", "        if key == part.key:"),
+        ("document, quote=True", "document, quote=False"),
+    ),
+    *_of(
+        "showing.py", "tests/test_showing.py tests/reports/test_wording.py",
+        ('_DIRECTION = re.compile(r".+-[a-z]{2,3}(-.+)?")', '_DIRECTION = re.compile(r".+-[a-z]{2,}(-.+)?")'),
+        ("all(_DIRECTION.fullmatch(str(code)) for", "any(_DIRECTION.fullmatch(str(code)) for"),
+        ('return "–" if math.isnan(value) else', "return"),
+        ("max_lines=2", "max_lines=3"),
+    ),
+    *_of(
+        "metrics/intervals.py", "tests/test_showing.py tests/metrics/test_intervals.py",
+        ("self.low <= self.high and not self.low == self.value == self.high", "self.low <= self.high"),
+    ),
+    *_of(
+        "tokens/answers.py", "tests/test_kinds_scored.py",
+        ("if limit is not None and max(lengths) >= limit", "if limit is not None and max(lengths) > limit"),
+        ("asked = tuple(not is_end for is_end in answer_special)", "asked = (True,) * len(answer_special)"),
+        ("dropped[reason] = dropped.get(reason, 0) + 1", "dropped[reason] = 1"),
+    ),
+    *_of(
+        "experiments/quality.py", "tests/test_quality.py",
+        ("    made |= translated[0].unknown\n", ""),
+    ),
+    *_of(
         "corpora/shapes.py", "tests/corpora/test_shapes.py",
         ("[column.get(key) for key in every]", "list(column.values())"),
     ),
@@ -470,7 +662,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "metrics/texts/answers.py", "tests/metrics/texts/test_text_answers.py",
         ("return max(_overlap", "return min(_overlap"),
-        ("float(first == second)", "0.0"),
         ("(Counter(first) & Counter(second)).total()", "len(set(first) & set(second))"),
     ),
     *_of(
@@ -559,8 +750,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "corpora/suspicion.py", "tests/corpora/test_suspicion.py",
-        ("for script in letters) < len(letters)", "for script in letters) <= len(letters)"),
-        ("len(letters) < LETTERS_NEEDED", "len(letters) <= LETTERS_NEEDED"),
+        ("if script_of(letter) in scripts) < number:", "if script_of(letter) in scripts) <= number:"),
+        ("number < LETTERS_NEEDED", "number <= LETTERS_NEEDED"),
         ('"en" if "en" in texts else next(iter(texts), "")', 'next(iter(texts), "")'),
     ),
     *_of(
@@ -1010,12 +1201,117 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "corpora/textfiles.py", "tests/corpora/test_refusals.py",
         ("            yield from blank\n", ""),
-        ('if not number or line.strip(" ', 'if line.strip(" '),
+        ('if not number or "\\t" in line', 'if "\\t" in line'),
     ),
     *_of(
         "metrics/intervals.py", "tests/metrics/test_one_draw.py tests/metrics/test_intervals.py",
         ("torch.full_like(units, torch.nan)  # of", "units  # of"),
         ('level.startswith("draws") and len(values) == 1', "False"),
+    ),
+    *_of(
+        "metrics/texts/changed_numbers.py", "tests/metrics/test_linting.py",
+        ("abs(number) for", "number for"),
+        ("total() > text.unread", "total() > 0"),
+        ("total() > source.unread", "total() > 0"),
+        ("(source.known - text.known)", "(source.known - (source.known - text.known))"),
+        ("return LOST if lost else ADDED", "return ADDED if lost else LOST"),
+        ('language.partition("-")[0]', "language"),
+        ("if language not in SEPARATORS and", "if False and"),
+    ),
+    *_of(
+        "metrics/leakage.py", "tests/metrics/test_linting.py",
+        (">= LEAST_CHARACTERS}", ">= 0}"),
+        ("sorted(anywhere - {*rows})", "sorted(anywhere)"),
+        ("in row_of and row not in known", "in row_of"),
+        ("< LEAST_NUMBERS or numbers.unread", "< LEAST_NUMBERS"),
+        ("[(row, row_of[row_id]) for", "[(row, row) for"),
+        ("casefold()", "lower()"),
+    ),
+    *_of(
+        "metrics/linting.py", "tests/metrics/test_linting.py tests/recipes/test_lint.py",
+        ("seen[key] > 1", "seen[key] == 2"),
+        ("np.maximum(lengths, expected)", "lengths"),
+        ("np.median(lengths / sources)", "np.mean(lengths / sources)"),
+        ("lengths * factor < expected", "lengths < expected"),
+        ("for row in rows[:most]", "for row in rows"),
+        ("if language != relative_to:", "if language == relative_to:"),
+    ),
+    *_of(
+        "experiments/linting.py", "tests/metrics/test_linting.py tests/recipes/test_lint.py",
+        ("*(leaked(corpus, test) for test in against)", "*(leaked(corpus, test) for test in against[:1])"),
+        ("min_distance=SURE", "min_distance=0.0"),
+        ("not in (language, UNDECIDED)", "not in (language,)"),
+        ("tuple(sorted(rows))", "tuple(rows)[:1]"),
+    ),
+    *_of(
+        "recipes/lint.py", "tests/recipes/test_lint.py",
+        (").head(self.limit)", ")"),
+        ("languages=self.languages, on_missing=self.on_missing", "languages=self.languages, on_missing='drop'"),
+        ("if found.corpus.dropped:", "if False:"),
+        ("found.clean(self._dropped)", "found.clean(())"),
+        ("relative_to=self.relative_to,", "relative_to=None,"),
+    ),
+    *_of(
+        "metrics/texts/answers.py",
+        "tests/metrics/texts/test_text_official.py tests/metrics/texts/test_text_answers.py",
+        ("if same else 0.0", "if same else float(first == second)"),
+        ("if reference.strip()))", "))"),
+        ("in text.lower() for reference", "in text for reference"),
+        ('"ar": "ال"', '"ar": r"(?:^|\\s)ال"'),
+        ("\\u9fa5", "\\u9fa6"),
+    ),
+    *_of(
+        "metrics/consistency.py", "tests/metrics/test_consistency.py tests/recipes/test_answers.py",
+        ("answer is not None and answer == other", "answer == other"),
+        ("(1 - right.amax(1), 1)", "(1 - right.amin(1), 1)"),
+        ("(right.amin(1), 1)", "(right.amax(1), 1)"),
+        ("mcnemar(other, values).p", "mcnemar(values, values).p"),
+        ("(values - other)[:, None]", "(other - values)[:, None]"),
+        ("share_means(values[:, None], cells)[0]", "share_means(values[:, None], 1)[0]"),
+    ),
+    *_of(
+        "recipes/answers.py", "tests/recipes/test_answers.py",
+        ("answers.texts[language][row_of[row_id]] for", "answers.texts[language][row] for row,"),
+        (".first(self.limit)", ""),
+        ("self.languages or answers.languages", "answers.languages"),
+        ("TextOptions(normalization=self.normalization)", "TextOptions()"),
+    ),
+    *_of(
+        "metrics/task_moments.py", "tests/test_asked_tasks.py",
+        ("self._value(group, moment) - self._value(group, 0)", "self._value(group, moment) - self._value(group, 1)"),
+        ("confidence_of_each(len(self.counts))", "confidence_of_each(1)"),
+        ("(rose if better[group] else fell)", "rose"),
+        ("share_differences(whole=100, confidence=confidence)", "share_differences(whole=100)"),
+        ("mcnemar(before[:, 0], now[:, 0])", "mcnemar(before[:, 0], before[:, 0])"),
+    ),
+    *_of(
+        "experiments/asked_tasks.py", "tests/test_asked_tasks.py",
+        ("questions(asked.task, written.ids,", "questions(asked.task, asked.task.ids,"),
+        ("stop=asked.stop, chats", "stop=(), chats"),
+        ("in_language(asked.options, language)", 'in_language(asked.options, "en")'),
+        ('kept.below(f"task-{number}")', "kept"),
+    ),
+    *_of(
+        "experiments/judging.py", "tests/inference/test_judging.py",
+        ("return ASKED, first, 1 - second", "return ASKED, first, second"),
+        ("(replies[::2], replies[1::2])", "(replies[1::2], replies[::2])"),
+        ("ONE_WRONG, float(is_wrong[1])", "ONE_WRONG, float(is_wrong[0])"),
+        ("_pairing(baseline, answers, *each, answers)", "_pairing(answers, baseline, *each, answers)"),
+        ("if first is None or second is None", "if first is None and second is None"),
+        ("own.strip() == other.strip()", "own == other"),
+    ),
+    *_of(
+        "metrics/judging.py", "tests/inference/test_judging.py",
+        ("[~both.isnan()]", ""),
+        ("(first + 1 - second) / 2", "first"),
+        ("reason == ASKED for", "reason != UNDECIDED for"),
+        ("mcnemar(1 - worth, worth).p", "1.0"),
+    ),
+    *_of(
+        "generation/judging.py", "tests/inference/test_judging.py",
+        ("lines[-1]", "lines[0]"),
+        ("_VERDICT.fullmatch(", "_VERDICT.match("),
+        ("(pairing.question, pairing.first, pairing.second)", "(pairing.question,)"),
     ),
 )  # fmt: skip
 

@@ -132,10 +132,10 @@ EVERY_OPTION = set().union(*map(options_of, all_commands(cli.app))) | {"--instal
 
 
 def test_what_is_found() -> None:
-    assert len(PAGES) == 28
+    assert len(PAGES) == 29
     assert sum(len(python_blocks(page)) for page in PAGES) == 35
-    assert sum(len(commands(page)) for page in PAGES) == 100
-    assert sum(len(mentions(page)) for page in PAGES) == 110
+    assert sum(len(commands(page)) for page in PAGES) == 107
+    assert sum(len(mentions(page)) for page in PAGES) == 115
 
 
 # ---- what the examples start from
@@ -174,6 +174,10 @@ def _put_curriculum(folder: Path) -> None:
         (folder / "questions" / f"{language}.txt").write_text("\n".join(column) + "\n")
     rows = [json.dumps({"query": f"w{row} w{row + 1}", "response": f"w{row + 2}"}) for row in range(24)]
     (folder / "answers.jsonl").write_text("\n".join(rows) + "\n")
+    (folder / "mgsm").mkdir()
+    for language, column in tiny_corpus(3, ("de", "en"), seed=6).texts.items():
+        lines = [f"{text}\t{row}" for row, text in enumerate(column)]
+        (folder / "mgsm" / f"mgsm_{language}.tsv").write_text("\n".join(lines) + "\n")
     factors = {"de": 300, "sw": 400}
     points = [f"{g}\t{size}\t{100 - part * size**-0.2}" for g, part in factors.items() for size in (1e3, 1e4, 1e5)]
     (folder / "points.tsv").write_text("\n".join(["language\tsize\tquality", *points]) + "\n")

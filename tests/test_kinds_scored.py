@@ -11,6 +11,7 @@ from transformers import AutoModel
 from neuroglot import ablation_matrix, evaluate
 from neuroglot.attribution.gradients import gradient_times_activation
 from neuroglot.corpora import Corpus, Directed
+from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.interventions import switch_off
@@ -145,6 +146,83 @@ def test_an_encoder_is_asked_for_every_token_once_with_every_seventh_masked(mode
         size = sum(len(text.encode()) for text in column)
         assert math.isclose(bits[language].value, sum(losses) / math.log(2) / size, rel_tol=1e-4)
     assert nats.signature["read"] == "masked text"
+
+
+QUESTIONS = {"de": ("w1 w2 w3", "w4 w5", "w6 w7 w8 w9"), "en": ("w9 w8", "w7 w6 w5", "w4")}
+
+
+def answered_half(model) -> dict[str, list[str]]:
+    """Two words an answer: of every second question what the model ranks first given what comes before."""
+    answers: dict[str, list[str]] = {}
+    for language, prompts in QUESTIONS.items():
+        for row, prompt in enumerate(prompts):
+            read, begun = torch.tensor([[*words(prompt), END]]), [0]
+            while len(begun) < 3:
+                with torch.no_grad():
+                    logits = model(input_ids=read, decoder_input_ids=torch.tensor([begun])).logits[0, -1]
+                begun.append(int(logits.argmax()) if row % 2 == 0 else words("w1")[0])
+            text = " ".join(translation_tokenizer().convert_ids_to_tokens(begun[1:]))
+            answers.setdefault(language, []).append(f" {text}")
+    return answers
+
+
+def greedy(model, prompt: str, answer: str) -> bool:
+    """Whether each of the answer's tokens is ranked first behind those before it."""
+    target = words(answer)
+    begun = torch.tensor([[0, *target[:-1]]])
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([[*words(prompt), END]]), decoder_input_ids=begun).logits[0]
+    return logits.argmax(-1).tolist() == target
+
+
+@pytest.mark.parametrize("model_type", ["t5", "mt5"])
+def test_answers_of_what_is_asked_in_words_are_what_greedy_decoding_would_write(model_type: str) -> None:
+    located_model, ids = located(model_type), ("1", "2", "3")
+    with torch.no_grad():
+        located_model.model.lm_head.weight[: words("w0")[0]] = 0  # so that a word comes first
+    answers = answered_half(located_model.model)
+    task = Task("own", Corpus("p", ids, QUESTIONS), Corpus("a", ids, {g: tuple(a) for g, a in answers.items()}))
+    evaluation = evaluate(located_model, translation_tokenizer(), task, ExactAnswer())
+    expected = {g: [greedy(located_model.model, *pair) for pair in zip(QUESTIONS[g], answers[g])] for g in QUESTIONS}
+    assert {0 < sum(rights) < 3 for rights in expected.values()} == {True}
+    assert {g: score.value for g, score in evaluation.scores.items()} == {
+        g: pytest.approx(sum(rights) / 3) for g, rights in expected.items()
+    }
+    assert evaluation.signature["read"] == "prompt by the encoder"
+    layer = located_model.layout.layers[-1]
+    sets = {g: NeuronSet.of(located_model.layout, {(layer.stack, layer.index): range(layer.width)}) for g in QUESTIONS}
+    matrix = ablation_matrix(located_model, translation_tokenizer(), task, sets, ExactAnswer(), draws=1)
+    with switch_off(located_model, sets["de"]):
+        off = [greedy(located_model.model, *pair) for pair in zip(QUESTIONS["en"], answers["en"])]
+    assert matrix.ablated[0, :, 1, 0].tolist() == [float(right) for right in off]
+
+
+def test_questions_that_do_not_fit_are_left_out_in_all_languages() -> None:
+    ids, long = ("1", "2", "3"), " ".join(["w1"] * 64)  # with the end token one too many
+    prompts = {"de": (QUESTIONS["de"][0], long, QUESTIONS["de"][2]), "en": QUESTIONS["en"]}
+    task = Task("own", Corpus("p", ids, prompts), Corpus("a", ids, dict.fromkeys(prompts, (" w1", " w2", " w3"))),
+                dropped={LONG: 1, "no option": 2})  # fmt: skip
+    asked = asked_tokens(located("t5"), translation_tokenizer(), task)
+    assert asked.tokens.ids == ("1", "3")
+    assert asked.dropped == {LONG: 2, "no option": 2}
+    with pytest.raises(CorpusError, match="1 rows with a text of more than 64 tokens"):
+        asked_tokens(located("t5"), translation_tokenizer(), task, unfit="refuse")
+    with pytest.raises(CorpusError, match="No row of task 'own' is left"):
+        asked_tokens(located("t5"), translation_tokenizer(), task.take([1]))
+
+
+def test_what_only_translates_is_asked_no_questions() -> None:
+    ids = ("1", "2", "3")
+    task = Task("own", Corpus("p", ids, QUESTIONS), Corpus("a", ids, dict.fromkeys(QUESTIONS, (" w1",) * 3)))
+    marked = translation_tokenizer()
+    marked.add_tokens(["<2de>", "<2en>"])
+    for model_type, tokenizer in (
+        ("m2m_100", translation_tokenizer()),
+        ("bart", translation_tokenizer()),
+        ("t5", marked),
+    ):
+        with pytest.raises(UnsupportedModelError, match=r"predicts no answers of a task: .*for answers also T5"):
+            evaluate(located(model_type), tokenizer, task, ExactAnswer())
 
 
 @pytest.mark.parametrize("model_type", ["m2m_100", "t5", "bert"])

@@ -91,6 +91,18 @@ def test_rows_too_long_for_a_direction_are_left_out_of_its_controls_too() -> Non
     assert (found.signature["rows"], found.signature["rows_dropped"]) == (3, 1)
 
 
+def test_unknown_tokens_of_the_sources_are_in_the_signature() -> None:
+    view, corpus = located("m2m_100", seed=2), texts(2)
+    english = ("w3 w4 w5 never", "w6 seen")  # in a text that is only a target they change no translation
+    data = Directed(Corpus("few", corpus.ids, {**corpus.texts, "en": english}), DIRECTIONS)
+    (found,) = quality_matrices(view, translation_tokenizer(), data, sets(view), draws=1, decoding=HOW)
+    assert found.signature["unknown_tokens"] == "en:0.333"
+    (known,) = quality_matrices(
+        view, translation_tokenizer(), Directed(corpus, DIRECTIONS), sets(view), draws=1, decoding=HOW
+    )
+    assert known.signature.get("unknown_tokens") is None
+
+
 def test_what_was_translated_is_not_translated_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     view, data = located("m2m_100", seed=2), Directed(texts(3), DIRECTIONS)
     kept = Kept(tmp_path / "run", 0)

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,17 +20,21 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.errors import ConfigError, MissingExtraError
 from neuroglot.layout import Layout
 from neuroglot.metrics.alignment import alignment
+from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.losses import LossCurve
+from neuroglot.metrics.metrics import NatsPerToken
 from neuroglot.models import view
 from neuroglot.neurons.comparing import SharingChange
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.neurons.neuronset import Neuron, NeuronSet
 from neuroglot.reports import Report
 from neuroglot.reports.section import section_of
+from neuroglot.reports.wording import NO_INTERVAL
 from neuroglot.showing import Described, Shown
 from tests.families import tiny_model
 from tests.reports import making
 from tests.reports.browsing import needs_browser
+from tests.tiny import tiny_tokenizer
 
 HOSTILE = "<script>alert(1)</script>\"'"
 
@@ -94,6 +99,44 @@ def test_reprs_say_names_rows_languages_and_scores_with_units() -> None:
     )
     assert "12 rows" in repr(making.corpus(making.THIRTY))
     assert "30 languages (en, de, fr, es, ru, …)" in repr(making.corpus(making.THIRTY))
+
+
+NOTHING = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        (Score(2.5, NOTHING, NOTHING), "2.5"), (Score(2.5, 1.0, NOTHING), "2.5"), (Score(2.5, NOTHING, 3.0), "2.5"),
+        (Score.exact(7), "7"), (Score(NOTHING, NOTHING, NOTHING), "–"), (Score(2.5, 2.0, 3.0), "2.5 [2, 3]"),
+        (Score(float("inf"), 2.0, float("inf")), "inf [2, inf]"),
+    ],
+)  # fmt: skip
+def test_an_interval_that_does_not_exist_is_not_printed(score: Score, said: str) -> None:
+    assert str(score) == said
+
+
+def test_of_one_row_no_interval_is_shown_anywhere() -> None:
+    """Plotly writes what is null as 0: a hover said [0, 0]."""
+    corpus = Corpus("one", ("1",), {"en": ("w3 w4 w5",), "de": ("w6 w7 w8 w9",)})
+    located = view(tiny_model("llama"))
+    evaluation = neuroglot.evaluate(located, tiny_tokenizer(), corpus, NatsPerToken())
+    sets = {code: NeuronSet.of(located.layout, {("decoder", 0): [place]}) for place, code in enumerate(("en", "de"))}
+    matrix = neuroglot.ablation_matrix(located, tiny_tokenizer(), corpus, sets, NatsPerToken(), draws=1)
+    for result in (evaluation, matrix):
+        assert "nan" not in repr(result)
+        assert "[" not in repr(result)
+        for section in Report([result]).sections:
+            for trace in [trace for figure in section.figures for plot in figure.plots for trace in plot.spec.data]:
+                assert NO_INTERVAL in str(trace["customdata"])
+                assert not re.search(r"customdata\[\d\]:|\[%", trace["hovertemplate"])
+            assert "[nan" not in str(section.to_json()).lower()
+
+
+def test_a_rate_that_is_not_defined_is_no_nan() -> None:
+    activity = making.activity()
+    empty = replace(activity, tokens=torch.zeros_like(activity.tokens), fired=torch.zeros_like(activity.fired))
+    assert "nan" not in repr(empty)
 
 
 def test_a_long_corpus_has_a_short_repr() -> None:

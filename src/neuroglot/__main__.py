@@ -46,6 +46,9 @@ def main() -> None:
         code = run(sys.argv[1:])
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the interpreter's own end is not interrupted
+        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if signal.getsignal(number) == _stop:
+                signal.signal(number, signal.SIG_DFL)  # a launcher's, say, when another process died: no traceback
     sys.exit(code)
 
 

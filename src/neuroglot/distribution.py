@@ -60,13 +60,18 @@ def combine(tensors: Iterable[tuple[Tensor, bool]]) -> None:
 
 def from_first(decision: bool) -> bool:
     """What the first process has decided, in all of them: others may see its files sooner or later than it does."""
+    return bool(number_from_first(int(decision)))
+
+
+def number_from_first(number: int) -> int:
+    """A whole number of the first process, in all of them."""
     if not _together():
-        return decision
+        return number
     device = torch.device("cuda") if processes.get_backend() == "nccl" else torch.device("cpu")
-    shared = torch.tensor(int(decision), device=device)
+    shared = torch.tensor(number, device=device)
     with _as_process_error():
         processes.broadcast(shared, 0)
-    return bool(shared)
+    return int(shared)
 
 
 def wait_for_all() -> None:
@@ -91,6 +96,22 @@ def _shared() -> Iterator[None]:
         _Job.is_shared = False
 
 
+@contextmanager
+def while_together() -> Iterator[None]:
+    """Within the block, what torch says of a process that is gone becomes `ProcessError`; other errors stay."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not _together() or not _is_of_a_peer(error):
+            raise
+        raise _gone(error) from error
+
+
+def _is_of_a_peer(error: RuntimeError) -> bool:
+    said = str(error).lower()
+    return isinstance(error, processes.DistError) or any(name in said for name in ("gloo", "nccl", "by peer"))
+
+
 def _together() -> bool:
     return _Job.is_shared and processes.is_initialized()
 
@@ -100,8 +121,12 @@ def _as_process_error() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch.distributed has no class of its own for a peer that is gone
-        raise ProcessError(
-            f"Another process of the job ended or did not answer ({str(error).splitlines()[0]}).",
-            "Expected all of them to finish their share.",
-            "Start the job again with --resume, on any number of processes: what is in the run folder is kept.",
-        ) from error
+        raise _gone(error) from error
+
+
+def _gone(error: RuntimeError) -> ProcessError:
+    return ProcessError(
+        f"Another process of the job ended or did not answer ({str(error).splitlines()[0]}).",
+        "Expected all of them to finish their share.",
+        "Start the job again with --resume, on any number of processes: what is in the run folder is kept.",
+    )

@@ -6,6 +6,8 @@ ones that reach up, and they do so if they are called (`docs/decisions.md`).
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 WIDTH = 118  # characters of a line
 NAMED = 6  # languages that are named in a line
+# `en-de`, `zh-Hans-en`: behind the first, no part of a language's canonical code is as short and in lower case.
+_DIRECTION = re.compile(r".+-[a-z]{2,3}(-.+)?")
 
 
 class Described:
@@ -98,10 +102,25 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def in_short(value: float, form: str = ".3g") -> str:
+    """Three digits; `–` for a number that is not defined."""
+    return "–" if math.isnan(value) else format(value, form)
+
+
+def counted_codes(codes: Sequence[str]) -> str:
+    """`3 languages`, `2 directions`."""
+    return counted(len(codes), noun_of(codes))
+
+
+def noun_of(codes: Sequence[str]) -> str:
+    """What these codes are of: `language`, or `direction` of translations."""
+    return "direction" if len(codes) and all(_DIRECTION.fullmatch(str(code)) for code in codes) else "language"
+
+
 def languages_in_short(codes: Sequence[str]) -> str:
-    """`3 languages (de, sw, zh)`; of many the first ones."""
+    """`3 languages (de, sw, zh)`, `2 directions (en-de, de-en)`; of many the first ones."""
     named = [*codes] if len(codes) <= NAMED else [*codes[: NAMED - 1], "…"]
-    return f"{counted(len(codes), 'language')} ({', '.join(map(str, named))})"
+    return f"{counted_codes(codes)} ({', '.join(map(str, named))})"
 
 
 def scores_in_short(scores: Mapping[Any, Any], unit: str, mean: Any = None) -> str:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from neuroglot import distribution
 from neuroglot.errors import ArtifactError, ConfigError
 
 FORMAT_VERSION = "1"
@@ -172,16 +173,30 @@ class Kept:
         return None if self.folder is None else self.folder / name
 
     def once(self, name: str, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """The tensors called `name`, made and kept unless they are there; a damaged file is made again."""
+        """The tensors called `name`, made and kept unless they are there; a damaged file is made again.
+
+        Processes that share a job come here together: all make the same, or none, and the first one writes.
+        """
         if self.folder is None:
             return dict(make())
         path = self.folder / f"{name}.safetensors"
-        with suppress(ArtifactError, KeyError, TypeError, ValueError):
-            tensors, header = load_tensors(path, "kept")
-            return {name: tensors[name] for name in stored_texts(header.get("names"), "names")}
+        there = _kept(path)
+        if distribution.from_first(there is not None):
+            if there is None:
+                raise ArtifactError(f"{path} cannot be read.", "Expected a file that the first process reads.")
+            return there
         made = {key: tensor.detach().cpu() for key, tensor in make().items()}
-        save_tensors(path, "kept", made, {"names": list(made)})  # tensors come back in another order
+        if distribution.rank() == 0:
+            save_tensors(path, "kept", made, {"names": list(made)})  # tensors come back in another order
+        distribution.wait_for_all()
         return made
+
+
+def _kept(path: Path) -> dict[str, Tensor] | None:
+    with suppress(ArtifactError, KeyError, TypeError, ValueError):
+        tensors, header = load_tensors(path, "kept")
+        return {name: tensors[name] for name in stored_texts(header.get("names"), "names")}
+    return None
 
 
 NOTHING_KEPT = Kept()

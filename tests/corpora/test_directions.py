@@ -2,7 +2,7 @@
 
 import pytest
 
-from neuroglot.corpora.directions import Direction, directions_of
+from neuroglot.corpora.directions import Direction, directions_of, is_direction
 from neuroglot.errors import ConfigError
 
 
@@ -18,6 +18,12 @@ from neuroglot.errors import ConfigError
 def test_a_direction_is_read_and_written(text: str, source: str, target: str) -> None:
     direction = Direction.parse(text)
     assert (direction.source, direction.target, str(direction)) == (source, target, text)
+    assert is_direction(text)
+
+
+@pytest.mark.parametrize("text", ["en", "pt-BR", "zh-Hans", "es-419", "ca-valencia", "", "a path", "zh-Hant-TW"])
+def test_what_is_a_language_or_nothing_is_no_direction(text: str) -> None:
+    assert not is_direction(text)
 
 
 @pytest.mark.parametrize("text", ["en", "", "en-", "-", "en-en", "en-qqq", "a path", "en-pt-br"])

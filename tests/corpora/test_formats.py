@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroglot import corpora
+from neuroglot.corpora.blank import is_blank
 from tests.corpora import writing
 
 # No control characters but the line separators that `str.splitlines` knows and a file format does not.
@@ -20,9 +21,10 @@ TEXT = st.text(
     st.one_of(st.characters(exclude_categories=("Cs", "Cc")), st.sampled_from("\x0b\x0c\x1c\x85\u2028\u2029")),
     min_size=1,
     max_size=30,
-).filter(str.strip)
+).filter(lambda text: not is_blank(text))
 # Formats that quote or escape take tabs, quotes and newlines too.
-ANY_TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1).filter(str.strip)
+ANY_TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1)
+ANY_TEXT = ANY_TEXT.filter(lambda text: not is_blank(text))
 FORMATS = {
     writing.lines: TEXT,
     writing.mgsm: TEXT,

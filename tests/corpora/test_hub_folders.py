@@ -9,7 +9,7 @@ import pytest
 
 from neuroglot import corpora
 from neuroglot.corpora.hub import choices
-from neuroglot.corpora.hub_folders import in_hub_layout, parse_folder
+from neuroglot.corpora.hub_folders import in_hub_layout, lists_files, parse_folder
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.recipes.starting import write_recipe
 
@@ -109,3 +109,24 @@ def test_init_lists_each_split() -> None:
     path, known = write_recipe(Path("mine"))
     assert [(part.kind, part.path.name) for part in known if part.kind] == [("texts", "mine:default:train")]
     assert 'corpus: "mine:default:train"' in path.read_text().replace("./", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("train/more/a.parquet", False),
+        ("more/train/a.parquet", True),
+        ("train/a.parquet", True),
+        ("more/a.parquet", False),
+    ],
+)
+def test_deep_tables_have_their_split_as_the_second_folder(name: str, is_one: bool, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_bytes(b"x")
+    assert in_hub_layout(tmp_path) == is_one
+
+
+@pytest.mark.parametrize(("header", "lists"), [("license: mit", False), ("configs: []", True), ("- configs", False)])
+def test_a_card_lists_files_if_it_has_configs(header: str, lists: bool, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(f"---\n{header}\n---\n")
+    assert lists_files(tmp_path) == lists

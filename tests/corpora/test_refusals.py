@@ -138,7 +138,7 @@ REFUSED = {
         ["'other.fr'", "--languages"],
     ),
     "table beside Moses files": ({"c.en": "a\n", "c.de": "b\n", "t.tsv": "en\tde\na\tb\n"}, "", {}, ["'t.tsv'"]),
-    "archive": ({"de-en.txt.zip": "PK"}, "de-en.txt.zip", {}, ["an archive: unpack it"]),
+    "archive": ({"de-en.txt.zip": "PK"}, "de-en.txt.zip", {}, ["cannot be unpacked", "Expected a whole zip archive"]),
     "blank line in the middle": ({"a.tsv": "de\ten\na\tb\n\nc\td\n"}, "a.tsv", {}, ["a.tsv:3"]),
     "NUL in a name": ({"a.jsonl": '{"e\\u0000n": "a", "de": "b"}\n'}, "a.jsonl", {}, ["no language code"]),
     "column twice": ({"a.csv": "de,de\na,b\n"}, "a.csv", {}, ["a.csv:1", "'de' is there twice"]),

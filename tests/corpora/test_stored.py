@@ -1,14 +1,17 @@
 """Corpora on disk: all that a corpus in memory gives, from a copy that is believed only while its file is the same."""
 
 import bz2
+import errno
 import gc
 import gzip
 import hashlib
 import json
 import lzma
 import os
+import re
 import tracemalloc
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -327,6 +330,160 @@ def test_without_a_cache_small_files_are_read_and_large_ones_refused(
     assert len(corpora.load(path)) == ROWS
 
 
+@pytest.mark.parametrize("failing", ["folder", "facts"])
+def test_a_cache_that_cannot_be_written_names_the_variable(
+    failing: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write everywhere: a file stands for the folder, and a full disk for the facts."""
+
+    def full(path: Path, content: str) -> None:
+        raise ArtifactError(f"{path} cannot be written.") from OSError(errno.ENOSPC, "No space left on device")
+
+    if failing == "folder":
+        (tmp_path / "file").write_text("")
+        monkeypatch.setattr(storing, "cached_assets_path", lambda *_: tmp_path / "file")
+    else:
+        monkeypatch.setattr(storing, "write_whole", full)
+    said = {"folder": "file: Not a directory", "facts": f"{cache}: No space left on device"}[failing]
+    with pytest.raises(ArtifactError) as refused:
+        corpora.load(writing.tsv(tmp_path, TEXTS))
+    assert said in str(refused.value)
+    assert "HF_ASSETS_CACHE" in str(refused.value)
+    assert list(cache.iterdir()) == []
+
+
+def changed(path: Path, ending: str = "more") -> None:
+    path.write_text(path.read_text().rstrip("\n") + f" {ending}\n")
+
+
+def test_only_the_copy_of_what_a_file_is_now_is_kept(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "lines").mkdir()
+    folder, other = writing.lines(tmp_path / "lines", TEXTS), writing.tsv(tmp_path, TEXTS)
+    assert (corpora.load(folder).hash, corpora.load(other).hash)[0]
+    before = {path.name for path in cache.iterdir()}
+    assert len(before) == len(TEXTS) + 1
+    changed(folder / "de.txt")
+    corpus = corpora.load(folder)
+    now = {path.name for path in cache.iterdir()}
+    assert (len(now), len(before & now)) == (len(before), len(before) - 1)
+    assert corpora.load(folder).texts == corpus.texts
+
+
+def test_the_copy_of_a_file_that_is_small_now_is_removed(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = writing.tsv(tmp_path, TEXTS)
+    corpora.load(path)
+    monkeypatch.setattr(storing, "MOST_IN_MEMORY", 10**6)
+    monkeypatch.setattr(storing, "LEAST_KEPT", 10**6)
+    changed(path)
+    corpora.load(path)
+    assert list(cache.iterdir()) == []
+
+
+def test_nothing_that_is_not_ours_is_removed(tmp_path: Path, cache: Path) -> None:
+    """Files in a copy, folders with other names, and what a link leads to stay."""
+    path = writing.tsv(tmp_path, TEXTS)
+    corpora.load(path)
+    (copy,) = cache.iterdir()
+    (copy / "notes.txt").write_text("mine")
+    (cache / "rows").mkdir()
+    (cache / "rows" / "rows.json").write_text("mine")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "rows.json").write_text("mine")
+    (cache / f"{copy.name[:16]}{'0' * 16}").symlink_to(tmp_path / "elsewhere")
+    changed(path)
+    corpora.load(path)
+    assert [file.name for file in copy.iterdir()] == ["notes.txt"]
+    assert (cache / "rows" / "rows.json").read_text() == (tmp_path / "elsewhere" / "rows.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("characters", "is_stored"), [(10, False), (11, True)])
+def test_what_has_more_characters_than_are_held_is_on_disk(
+    characters: int, is_stored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "MOST_IN_MEMORY", 10)
+    rows = storing.stored_if_large(["de"], [(1, "a" * 4), (2, "b" * (characters - 4))])
+    assert isinstance(rows.values["de"], Stored) == is_stored
+    assert [*rows.values["de"]] == ["a" * 4, "b" * (characters - 4)]
+
+
+def test_what_is_open_can_be_read_when_its_file_has_changed(tmp_path: Path) -> None:
+    path = writing.tsv(tmp_path, TEXTS)
+    before = corpora.load(path)
+    changed(path)
+    assert corpora.load(path).texts != before.texts
+    assert [*before.texts["de"]] == TEXTS["de"]
+    assert before.hash
+
+
+def test_doctor_shows_copies_and_removes_them(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert corpora.load(writing.tsv(tmp_path, TEXTS)).hash
+    (cache / "mine").write_text("mine")
+    doctoring = import_module("neuroglot.cli.doctor")  # the package has a function of this name
+    monkeypatch.setattr(doctoring, "LOOKS", (doctoring._copies,))
+
+    def said(clean: bool) -> str:
+        with pytest.raises(SystemExit):
+            doctoring.doctor(clean=clean, json=True)
+        return json.loads(capsys.readouterr().out)["checks"][0]["found"]
+
+    assert re.fullmatch(
+        rf"1 of large files, \d.* kB in {re.escape(str(cache))}; neuroglot doctor --clean .*", said(False)
+    )
+    assert said(True).startswith("0 of large files, 0 bytes in")
+    assert [path.name for path in cache.iterdir()] == ["mine"]
+
+
+def test_a_copy_that_goes_while_doctor_looks_has_no_size(tmp_path: Path) -> None:
+    doctoring = import_module("neuroglot.cli.doctor")
+    (tmp_path / "rows.arrow").write_bytes(b"four")
+    assert doctoring._size_of(tmp_path) == 4
+    assert doctoring._size_of(tmp_path / "gone") == 0
+
+
+def excel(folder: Path) -> Path:
+    rows = zip(TEXTS["de"], TEXTS["en"])
+    (folder / "a.csv").write_text("German;en\n" + "".join(f"{de};{en}\n" for de, en in rows), encoding="utf-16")
+    return packed(lambda path, _: path / "a.csv", ".gz", gzip.compress)(folder, TEXTS)
+
+
+def quoted(folder: Path) -> Path:
+    rows = [*zip(TEXTS["de"], TEXTS["en"]), ('"ein ""Wort"""', '"a ""word"""')]
+    (folder / "a.tsv").write_text("de\ten\n" + "".join(f"{de}\t{en}\n" for de, en in rows))
+    return folder / "a.tsv"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_was_recognised_is_said_of_a_copy_too(
+    kept: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, reads: list[Path]
+) -> None:
+    monkeypatch.setattr(storing, "SETTLED_SECONDS", -1 if kept else 60)
+    path = excel(tmp_path)
+    expected = [
+        f"{path} is unpacked, as its ending .gz says", f"{path} is read as UTF-16, as its first bytes say",
+        f"{path}: fields are separated by ';'", f"{path}: 'German' is German (de)",
+    ]  # fmt: skip
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level("INFO", "neuroglot"):
+            corpora.load(path)
+        assert caplog.messages == expected
+    assert len(reads) == (2 if kept else 4)  # for the separator, and for the rows
+
+
+def test_a_copy_that_was_made_while_nobody_listened_says_it_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = quoted(tmp_path)
+    corpora.load(path)
+    with caplog.at_level("INFO", "neuroglot"):
+        corpora.load(path)
+    assert caplog.messages == [f"{path}: fields are quoted as in CSV"]
+
+
 def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,6 +533,34 @@ def test_four_times_the_rows_take_no_more_memory(tmp_path: Path, monkeypatch: py
         assert len(corpus.take(range(100, 200)).texts["de"]) == 100
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
+    assert peaks[2] < 1.25 * peaks[1] + 2**17
+
+
+def tmx(path: Path, texts: writing.Texts) -> Path:
+    units = (
+        "".join(f'<tuv xml:lang="{code}"><seg>{text}</seg></tuv>' for code, text in zip(texts, row))
+        for row in zip(*texts.values())
+    )
+    path.write_text(f"<tmx><body>{''.join(f'<tu>{unit}</tu>' for unit in units)}</body></tmx>")
+    return path
+
+
+def test_a_memory_of_any_size_is_read_unit_by_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(textfiles, "READ_AT_ONCE", 2**14)
+    monkeypatch.setattr(storing, "BATCH_ROWS", 256)
+    peaks = []
+    for rows in (2_000, 2_000, 16_000):  # the first warms up
+        texts = {
+            "de": [f"Satz {n}, so lang wie es geht" for n in range(rows)],
+            "en": [f"line {n}" for n in range(rows)],
+        }
+        path = tmx(tmp_path / f"{rows}.tmx", texts)
+        gc.collect()
+        tracemalloc.start()
+        corpus = corpora.load(path)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert {code: [*column] for code, column in corpus.texts.items()} == texts
     assert peaks[2] < 1.25 * peaks[1] + 2**17
 
 

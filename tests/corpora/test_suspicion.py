@@ -1,9 +1,14 @@
 """Text that is no text: each kind, what is none of it, and what is done with it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from neuroglot import corpora
+from neuroglot.corpora import suspicion
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.suspicion import (
     SUSPICIONS,
@@ -16,6 +21,7 @@ from neuroglot.corpora.suspicion import (
     without_reasoning,
 )  # fmt: skip
 from neuroglot.errors import ConfigError, CorpusError
+from tests.corpora import suspicion_oracle
 
 ENGLISH = "The dog sleeps in the old house."
 
@@ -128,3 +134,44 @@ def test_what_two_languages_share_is_english_wherever_it_stands() -> None:
     shared = (ENGLISH,)
     assert suspicions({"fr": shared, "en": shared}) == {"fr": [("untranslated",)], "en": [()]}
     assert suspicions({"fr": shared, "de": shared}) == {"fr": [()], "de": [("untranslated",)]}
+
+
+PARTS = (
+    "<think>", "</think>", "<THINK>", "◁think▷", "◁/think▷", "</Thought>", "<", "◁", "@@", "@@ ", "##", " ##a",
+    "▁", "Ġ", "▁a", "<unk>", "[UNK]", "\ufffd", "⁇", "<Unk>", "ein", "Wort", "слово", "слово за словом", "的文字",
+    "們國個這來", "们国个这来", "कखग", "אבג", "\n", " ", "١٢", "12", "ﬁ", "ǅ", "ſ", "İ", "Ａ", "\u0301", "𝒜",
+    "가나다라마바사아자차",
+)  # fmt: skip
+LANGUAGES_HELD = ("en", "de", "ru", "zh", "zh-Hans", "zh-Hant", "ja", "ko", "hi", "he", "sr", "xx", "")
+
+
+TANGLED = st.lists(st.one_of(st.sampled_from(PARTS), st.text(max_size=4)), max_size=12).map("".join)
+
+
+@given(TANGLED, st.sampled_from(LANGUAGES_HELD))
+def test_rules_give_the_verdicts_of_their_plain_writing(text: str, language: str) -> None:
+    held_to_the_oracle(text, language)
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hans", "zh-Hant", "ru"])
+@pytest.mark.parametrize("times", [1, 4])
+def test_parts_beside_each_other_get_the_same_verdicts(times: int, language: str) -> None:
+    for first in PARTS:
+        for second in PARTS:
+            held_to_the_oracle(times * first + second, language)
+
+
+def test_real_text_gets_the_same_verdicts(real_data: Callable[[str], Path]) -> None:
+    corpus = corpora.load(real_data("flores_detok"))
+    for language, column in corpus.texts.items():
+        for other in (language, "ru", "zh-Hant"):
+            for text in column[:60]:
+                held_to_the_oracle(text, other)
+
+
+def held_to_the_oracle(text: str, language: str) -> None:
+    context = Context(language)
+    assert suspicion.has_unknown_tokens(text, context) == suspicion_oracle.has_unknown_tokens(text)
+    assert suspicion.has_pieces(text, context) == suspicion_oracle.has_pieces(text)
+    assert suspicion.without_reasoning(text) == suspicion_oracle.without_reasoning(text)
+    assert suspicion.is_in_another_script(text, context) == suspicion_oracle.is_in_another_script(text, language)

@@ -31,6 +31,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "ablate": {**ON_TEXTS, "neurons": "sets", "limit": 6, "random_draws": 1},
     "align": {**ON_TEXTS, "limit": 8},
     "analyze": {**ON_TEXTS, **FEW, "top_share": 0.2, "filter_quantile": 0.5, "owner_quantile": 0.5},
+    "answers": {"generated": "answered", "task": "sums", "baseline": "answered", "languages": ["de", "en"]},
     "attribute": ON_TASK,
     "compare": {"before": "model", "after": "model", "corpus": "texts", "limit": 8, "device": "cpu"},
     "curriculum": {"model": "model", "stages": "stages.yaml", "device": "cpu", "checkpoint_every": 2},
@@ -41,10 +42,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "fertility": {"tokenizer": "model", "corpus": "texts", "limit": 8},
     "generate": {**ON_TEXTS, "limit": 5, "max_new_tokens": 5, "temperature": 0.9, "steer": "steering", "seed": 4},
     "identify": {"generated": "written", "candidates": ["en", "de"]},
+    "judge": {"generated": "judged", "baseline": "judged-before", "model": "lab", "device": "cpu", "max_new_tokens": 4},
     "lab train": {
         "steps": 6, "batch_size": 4, "documents": 30, "questions": 6, "held_out_documents": 8, "held_out_questions": 4,
         "vocabulary": 600, "hidden": 16, "layers": 2, "heads": 2, "ffn": 32, "checkpoint_every": 2,
     },
+    "lint": {"corpus": "texts", "against": ["pairs"], "limit": 9, "drop": ["untranslated", "too long"]},
     "pmi": {
         "models": ["lab"], "corpus": "lab", "task": "iso_date", "originals": ["de"], "languages": ["en", "fr"],
         "parallel": [0, 1], "controls": ["repeated"], "limit": 3, "max_new_tokens": 5, "device": "cpu",
@@ -131,6 +134,15 @@ def write_inputs(folder: Path, model_type: str = "llama") -> None:
     record(located, tokenizer, corpus, Recording(statistics=("moments",))).save(folder / "activity.safetensors")
     texts = {"de": ("Der Hund schläft im Garten.",), "en": ("The dog sleeps in the garden.",)}
     GeneratedTexts(("0",), texts, {}, Signature()).save(folder / "written" / "generated.jsonl")
+    (folder / "sums").mkdir()
+    for language in ("de", "en"):
+        (folder / "sums" / f"mgsm_{language}.tsv").write_text("w1 w2\t3\nw4\t5\n")
+    numbers = {"de": ("Das sind 3.", "Vier."), "en": ("It is 3.", "The answer is 5.")}
+    GeneratedTexts(("1", "2"), numbers, {}, Signature()).save(folder / "answered" / "generated.jsonl")
+    asked = {"de": ("Wie viele?", "Wer?"), "en": ("How many?", "Who?")}
+    GeneratedTexts(("1", "2"), numbers, asked, Signature()).save(folder / "judged" / "generated.jsonl")
+    before = {"de": ("Das sind 4.", "Vier."), "en": ("It is 4.", "Five.")}
+    GeneratedTexts(("1", "2"), before, asked, Signature()).save(folder / "judged-before" / "generated.jsonl")
     points = [
         f"{g}\t{size}\t{100 - part * size**-0.2}" for g, part in (("de", 99), ("sw", 80)) for size in (9, 99, 999)
     ]

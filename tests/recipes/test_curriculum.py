@@ -261,6 +261,97 @@ def test_what_is_left_out_is_counted_by_language(here: Path) -> None:
     }
 
 
+def test_a_stage_behind_adapters_trains_all_weights(here: Path) -> None:
+    """Merging adapters leaves weights that take no gradients; the next stage would learn nothing."""
+    stored = json.loads(json.dumps(TWO_STAGES))
+    stored["stages"] = [
+        {"name": "adapters", "counts": {"answers": 6}, "train": "adapters", "learning_rate": 1e-2},
+        {"name": "all", "counts": {"answers": 6}, "learning_rate": 1e-2},
+    ]
+    job(written(stored), keep_stages=True).run("run")
+    before, after = (load(name, device="cpu")[0].model.state_dict() for name in ("run/adapters", "run"))
+    assert {name for name in before if torch.equal(before[name], after[name])} == set()
+
+
+# ---- a search of learning rates
+
+
+RATES = [1e-4, 1e-2, 1e30]  # the last one diverges
+
+
+def searching() -> Path:
+    stored = json.loads(json.dumps(TWO_STAGES))
+    stored["data"]["answers"]["selection"] = 3
+    del stored["stages"][1]["learning_rate"]
+    stored["stages"][1] |= {"learning_rates": RATES, "examples": 28}
+    return written(stored)
+
+
+def test_a_selection_is_neither_learned_nor_reported(here: Path) -> None:
+    inputs = job(searching()).read(Identity())
+    stage = inputs.stages[1]
+    assert {group: len(texts) for group, texts in stage.selection.items()} == {"answers, en": 3}
+    parts = {
+        "selection": {text.token_ids for text in stage.selection["answers, en"]},
+        "held out": {text.token_ids for text in inputs.held_out["answers, en"]},
+        "learned": {text.token_ids for text, example in zip(stage.texts, stage.examples, strict=True)
+                    if example.id.startswith("answers")},
+    }  # fmt: skip
+    assert [len(part) for part in parts.values()] == [3, 2, 5]
+    assert len(set().union(*parts.values())) == 10
+    assert (inputs.stages[0].rates, stage.rates) == ((), tuple(RATES))
+
+
+def test_the_rate_is_the_one_with_the_lowest_loss_of_the_selection(here: Path) -> None:
+    report = job(searching()).run("run")
+    (section,) = (section for section in report.sections if section.key == "rates")
+    rows = [dict(zip(("stage", "rate", "loss", "chosen"), row, strict=True)) for row in section.tables[0].rows]
+    losses = {}
+    for rate in RATES[:2]:  # each rate on its own gives the same selection's loss
+        stored = json.loads(searching().read_text())
+        del stored["stages"][1]["learning_rates"]
+        stored["stages"][1]["learning_rate"] = rate
+        texts = job(searching()).read(Identity()).stages[1].selection["answers, en"]
+        job(written(stored)).run(f"alone-{rate:g}")
+        nats, tokens = answer_losses(load(f"alone-{rate:g}", device="cpu")[0], texts).sum(0).tolist()
+        losses[rate] = nats / tokens
+    assert [row["loss"] for row in rows[:2]] == pytest.approx(list(losses.values()), rel=1e-5)  # as printed
+    assert rows[2]["loss"] is None
+    best = min(losses, key=lambda rate: losses[rate])
+    assert [row["rate"] for row in rows if row["chosen"]] == [f"{best:g}"]
+    ours, alone = (load(name, device="cpu")[0].model.state_dict() for name in ("run", f"alone-{best:g}"))
+    assert all(torch.equal(weight, alone[name]) for name, weight in ours.items())
+
+
+def test_rates_that_all_diverge_are_named(here: Path) -> None:
+    stored = json.loads(searching().read_text())
+    stored["stages"][1]["learning_rates"] = [1e30, 1e31]
+    with pytest.raises(ConfigError, match=r"'answer' diverges at 1e\+30, 1e\+31"):
+        job(written(stored)).run("run")
+
+
+def test_a_search_that_was_stopped_goes_on_and_ends_with_the_same_bytes(here: Path, monkeypatch) -> None:
+    from neuroglot.experiments import curriculum as experiment
+
+    path = searching()
+    job(path).run("whole")
+    measured, calls = experiment._selected, []
+
+    def stopping(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return measured(*given)
+
+    monkeypatch.setattr(experiment, "_selected", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        job(path).run("run")
+    job(path).run("run", resume=True)
+    assert len(calls) == 4  # the first rate's loss was kept
+    for name in ("model.safetensors", "report.json"):
+        assert Path("run", name).read_bytes() == Path("whole", name).read_bytes()
+
+
 # ---- refusals
 
 
@@ -297,6 +388,16 @@ REFUSED = {
     "no languages": (put("data", "answers", "languages", value=[]), "languages"),
     "one file of several": (put("data", "answers", "languages", value=["en", "de"]), "in the path of its files"),
     "no language": (put("data", "answers", "languages", value=["xx-nothing"]), "no language code"),
+    "rates without rows to choose on": (
+        put("stages", 0, value={"name": "align", "counts": {"questions": 3}, "learning_rates": [1e-3, 1e-2]}),
+        "chooses its learning rate on no rows",
+    ),
+    "a rate and rates": (put("stages", 1, "learning_rates", value=[1e-3, 1e-2]), "a learning rate, and several"),
+    "one rate of several": (
+        put("stages", 0, value={"name": "align", "counts": {"questions": 3}, "learning_rates": [1e-3]}),
+        "two or more",
+    ),
+    "too large a selection": (put("data", "answers", "selection", value=9), "the selection. Expected at most 8"),
     "too many held out": (put("data", "answers", "held_out", value=99), "at most 10"),
 }  # fmt: skip
 

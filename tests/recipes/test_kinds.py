@@ -8,18 +8,20 @@ import torch
 
 from neuroglot import Activity, NeuronSet, Recording, ablation_matrix, evaluate, record
 from neuroglot.corpora import Corpus, Directed, load, text_hashes
+from neuroglot.corpora.tasks import load_task
 from neuroglot.errors import ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.experiments.evaluation import control_seed
 from neuroglot.experiments.quality import quality_matrices
 from neuroglot.generation.decoding import Decoding
 from neuroglot.interventions import steering, switch_off
 from neuroglot.interventions.steering import Steering
-from neuroglot.metrics import NatsPerToken
+from neuroglot.metrics import ExactAnswer, NatsPerToken
 from neuroglot.models import load as load_model
 from neuroglot.neurons import at_random_like
 from neuroglot.recipes.ablate import Ablate
 from neuroglot.recipes.analyze import Analyze
 from neuroglot.recipes.compare import Compare
+from neuroglot.recipes.deactivate import Deactivate
 from neuroglot.recipes.record import Record
 from neuroglot.recipes.scoreboard import Scoreboard
 from neuroglot.recipes.select import Select
@@ -42,7 +44,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = making.translation_tokenizer()
     models = {
         "translator": (making.located("m2m_100").model, words), "marian": (making.located("marian").model, words),
-        "bart": (making.located("bart").model, words), "decoder": (tiny_model("llama"), words),
+        "bart": (making.located("bart").model, words), "asked": (making.located("t5").model, words),
+        "decoder": (tiny_model("llama"), words),
         "encoder": (tiny_model("xlm-roberta"), masking_tokenizer()),
     }  # fmt: skip
     for name, (model, tokenizer) in models.items():
@@ -300,3 +303,34 @@ def test_corpora_with_other_directions_go_on_as_the_job_that_they_were() -> None
     before = Path("two/report.json").read_bytes()
     job.run("two", resume=True)
     assert Path("two/report.json").read_bytes() == before
+
+
+QUESTIONS = """
+name: own words
+rows: questions.tsv
+prompt: "{asked}"
+answer: "{answer}"
+"""
+
+
+@pytest.mark.parametrize("languages", [None, ("en", "de")])
+def test_t5_is_asked_questions_by_language(languages: tuple[str, ...] | None) -> None:
+    codes = ("de", "en")
+    rows = [f"{n}\t{code}\tw{n} w{n + 9 + codes.index(code)}\tw{n % 3}" for n in range(8) for code in codes]
+    Path("questions.tsv").write_text("\n".join(["id\tlanguage\tasked\tanswer", *rows]) + "\n")
+    Path("task.yaml").write_text(QUESTIONS)
+    view, tokenizer = load_model("asked")
+    sets = {code: NeuronSet.of(view.layout, {("decoder", 0): range(start, 9)}) for start, code in enumerate(codes)}
+    for code, neurons in sets.items():
+        neurons.save(Path("own") / f"{code}.safetensors")
+    options = {"neurons": Path("own"), "languages": languages, "random_draws": 1, "device": "cpu"}
+    matrix = Ablate(model="asked", corpus="task.yaml", **options).run().results[0]
+    expected = ablation_matrix(
+        view, tokenizer, load_task("task.yaml", languages=languages), sets, ExactAnswer(), draws=1
+    )
+    assert matrix.languages == (languages or codes)
+    assert torch.equal(matrix.ablated, expected.ablated)
+    with pytest.raises(UnsupportedModelError, match="for answers also T5"):
+        Ablate(model="translator", corpus="task.yaml", **options).run()
+    with pytest.raises(UnsupportedModelError, match="`neuroglot ablate --task`"):
+        Deactivate(model="asked", corpus="task.yaml", device="cpu").run()

@@ -82,6 +82,8 @@ def test_from_texts_to_a_small_model(run) -> None:  # type: ignore[no-untyped-de
 def test_masks_are_not_judged_on_the_rows_that_they_were_counted_on(run) -> None:  # type: ignore[no-untyped-def]
     """Nor on a part of them."""
     directions = ("--directions", "en-de", "de-en")
+    german = Path("texts/de.txt").read_text().splitlines()
+    Path("texts/de.txt").write_text("\n".join([f"{german[0]} never", *german[1:]]) + "\n")  # a word that is unknown
     run("collect", *MODEL, "--corpus", "texts", *directions, "--out", "counts")
     run("select", "counts", "--out", "masks")
     judged = ("evaluate", *MODEL, "--masks", "masks", "--corpus", "texts", *directions, "--beams", "1",
@@ -89,6 +91,10 @@ def test_masks_are_not_judged_on_the_rows_that_they_were_counted_on(run) -> None
     with pytest.raises(CorpusError, match="5 of the 5 rows of .* the neurons were selected on"):
         run(*judged)
     (section,) = json.loads(run(*judged, "--same-rows", "allow"))["report"]["sections"]
+    share = 1 / (len(" ".join(german).split()) + 1)
+    assert f"unknown_tokens=de:{share:.3f}" in str(section["signature"]) or (
+        dict(section["signature"]).get("unknown_tokens") == f"de:{share:.3f}"
+    )
     (table,) = section["tables"]
     of_masks, without = (sum(row[index] for row in table["rows"]) / 2 for index in (3, 6))
     assert (

@@ -6,18 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuroglot.corpora.directions import is_direction
 from neuroglot.metrics.ablation import Headline
 from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
-from neuroglot.reports.wording import harm_sentence, joined, language_label, multiple, number
+from neuroglot.reports.wording import harm_sentence, joined, language_label, left_out, multiple, number
+from neuroglot.showing import languages_in_short, noun_of
 
+CODES = ("de", "en", "es", "fr", "hi", "ja", "pt-BR", "ru", "sw", "zh-Hans")
 HARM, LITTLE, RANDOM = Score(0.08, 0.07, 0.09), Score(0.01, 0.009, 0.011), Score(0.02, 0.015, 0.025)
 EIGHT, FOUR = Score(8, 7, 9.5), Score(4, 3, 6)
 
 
 def sentence(own=HARM, other=LITTLE, random=RANDOM, over_other=EIGHT, over_random=FOUR, metric=None) -> str:
     headline = Headline(own, other, random, over_other, over_random)
-    return harm_sentence(headline, metric or NatsPerToken(), "flores", 10)
+    return harm_sentence(headline, metric or NatsPerToken(), "flores", CODES)
 
 
 def test_harm_that_is_greater_than_both_controls() -> None:
@@ -26,6 +29,31 @@ def test_harm_that_is_greater_than_both_controls() -> None:
         "over the 10 languages of flores: 8.0 times [7.0, 9.5] the effect of another language's neurons, and 4.0 times "
         "[3.0, 6.0] the effect of as many random neurons."
     )
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"),
+    [
+        (("en-de", "de-en"), "2 directions (en-de, de-en)"),
+        (("en-zh-Hans", "zh-Hans-en"), "2 directions (en-zh-Hans, zh-Hans-en)"),
+        (("pt-BR-en",), "1 direction (pt-BR-en)"),
+        (("pt-BR", "zh-Hans", "en-GB"), "3 languages (pt-BR, zh-Hans, en-GB)"),
+        (("en-de", "de"), "2 languages (en-de, de)"),
+        (("ca-valencia", "es-419"), "2 languages (ca-valencia, es-419)"),
+    ],
+)
+def test_directions_are_called_so(codes: tuple[str, ...], said: str) -> None:
+    assert languages_in_short(codes) == said
+    assert (noun_of(codes) == "direction") == all(map(is_direction, codes))
+    assert f"Left out in all {noun_of(codes)}s: 1 row (long)." in left_out({"long": 1}, codes)
+
+
+def test_harm_to_directions_is_told_of_directions() -> None:
+    headline = Headline(HARM, LITTLE, RANDOM, EIGHT, FOUR)
+    text = harm_sentence(headline, NatsPerToken(), "flores", ("en-de", "de-en"))
+    assert text.startswith("Switching off a direction's own neurons raises its loss")
+    assert "over the 2 directions of flores: 8.0 times [7.0, 9.5] the effect of another direction's neurons" in text
+    assert "language" not in text
 
 
 def test_accuracy_falls_in_percentage_points() -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from neuroglot.errors import ArtifactError, ConfigError, LayoutMismatchError, UnsupportedModelError
 from neuroglot.layout import Layout
@@ -14,6 +15,7 @@ from neuroglot.models import view
 from neuroglot.models.feedforward import feed_forwards
 from neuroglot.models.view import ModelView
 from neuroglot.neurons import NeuronSet, at_random_like
+from neuroglot.recipes.export import Export
 from neuroglot.signature import Signature
 from neuroglot.storage import Kept
 from neuroglot.training import Lora, TuningConfig, tune
@@ -148,6 +150,29 @@ def test_deltas_are_saved_loaded_merged_and_taken_away(tmp_path: Path) -> None:
     merge(view(alone.model), loaded.scaled(-1))
     for name, tensor in weights(alone.model).items():
         torch.testing.assert_close(tensor, base[name], rtol=0, atol=1e-6)
+
+
+def test_exported_deltas_are_subtracted_again(tmp_path: Path) -> None:
+    """Each changed weight is w + d − d in float32: back within the rounding of one sum; all others to the bit."""
+    tiny_model("llama").save_pretrained(tmp_path / "model")
+    tiny_tokenizer().save_pretrained(tmp_path / "model")
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(tmp_path / "model"), tiny_tokenizer()
+    neurons = some_neurons(view(model).layout)
+    config = TuningConfig(steps=3, batch_size=3, learning_rate=1e-2, neurons=neurons, save="adapter")
+    tune(model, tokenizer, examples(), config).save(tmp_path / "tuned")
+    deltas = tmp_path / "tuned" / "deltas.safetensors"
+    Export(model=str(tmp_path / "model"), deltas=deltas).run(tmp_path / "added")
+    Export(model=str(tmp_path / "added"), deltas=deltas, subtract=True).run(tmp_path / "back")
+    base, added, back = (load_file(tmp_path / name / "model.safetensors") for name in ("model", "added", "back"))
+    for name, weight in base.items():
+        most = torch.finfo(torch.float32).eps * torch.maximum(weight.abs(), added[name].abs())
+        assert bool(((back[name] - weight).abs() <= most).all()), name
+        assert torch.equal(back[name][added[name] == weight], weight[added[name] == weight]), name
+    assert any(not torch.equal(weight, added[name]) for name, weight in base.items())
+    with pytest.raises(ConfigError, match="learned on a model with the weights"):
+        Export(model=str(tmp_path / "added"), deltas=deltas).run(tmp_path / "twice")
+    with pytest.raises(ConfigError, match="to be subtracted"):
+        Export(model=str(tmp_path / "model"), ablate=deltas, subtract=True).run(tmp_path / "none")
 
 
 def test_a_resumed_tuning_of_neurons_ends_with_the_same_deltas(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from neuroglot.headers import (
     save_artefact,
 )
 from neuroglot.layout import Layout
-from neuroglot.showing import Shown, known_facts, scores_in_short
+from neuroglot.showing import Shown, in_short, known_facts, scores_in_short
 from neuroglot.signature import Signature
 
 
@@ -91,7 +91,7 @@ class Activity(Shown):
 
     def _numbers(self) -> str:
         means = self.rates(self.recording.fires[0]).mean(1).tolist()
-        rates = {language: f"{rate:.3g}" for language, rate in zip(self.languages, means)}
+        rates = {language: in_short(rate) for language, rate in zip(self.languages, means)}
         return scores_in_short(rates, "share of tokens on which a neuron fires")
 
     def _shape_of(self, measure: Measure) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 DOCTOR_EXAMPLES = """Examples:
 
     neuroglot doctor
-    neuroglot doctor --json"""
+    neuroglot doctor --json
+    neuroglot doctor --clean"""
 
 LEAST_DISK = 2**30  # below which a download or a run folder soon fails
 STYLES = {"ok": "green", "missing": "yellow", "broken": "red"}
@@ -32,13 +34,18 @@ class Check:
     state: Literal["ok", "missing", "broken"] = "ok"
 
 
-def doctor(*, json: Json = False) -> None:
+def doctor(*, clean: bool = False, json: Json = False) -> None:
     """Check Python, libraries, extras, devices, memory, disk and the hub's cache, and run the lab model once.
 
     The exit code is 0 when neuroglot can be used, and 1 when not. What is missing but optional is only named.
+
+    Args:
+        clean: first remove the copies of large texts that were kept; they are made again when the texts are read.
     """
     from neuroglot.cli.printing import print_json
 
+    if clean:
+        _clean()
     checks = [check for look in LOOKS for check in _looked(look)]
     usable = all(check.state != "broken" for check in checks)
     if json:
@@ -119,6 +126,36 @@ def _hub() -> Iterator[Check]:
     yield Check("hub", "offline: HF_HUB_OFFLINE is set" if HF_HUB_OFFLINE else "online, if there is a network", state)
 
 
+def _copies() -> Iterator[Check]:
+    from neuroglot.corpora.storing import copies
+    from neuroglot.errors import ArtifactError
+
+    try:
+        cache, folders = copies()
+    except ArtifactError as error:
+        yield Check("copies of texts", str(error), "missing")
+        return
+    size = sum(map(_size_of, folders))
+    removable = "; neuroglot doctor --clean removes them" if folders else ""
+    yield Check("copies of texts", f"{len(folders)} of large files, {_size(size)} in {cache}{removable}")
+
+
+def _size_of(folder: Path) -> int:
+    """The bytes of the files in a folder, which another process may be removing."""
+    size = 0
+    with suppress(OSError):
+        for file in folder.iterdir():
+            size += file.lstat().st_size
+    return size
+
+
+def _clean() -> None:
+    from neuroglot.corpora.storing import copies, remove_copy
+
+    for folder in copies()[1]:
+        remove_copy(folder)
+
+
 def _lab() -> Iterator[Check]:
     from time import perf_counter
 
@@ -136,7 +173,7 @@ def _lab() -> Iterator[Check]:
 
 
 LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (
-    _python, _libraries, _extras, _devices, _memory, _disk, _hub, _lab,
+    _python, _libraries, _extras, _devices, _memory, _disk, _hub, _copies, _lab,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.stored import Stored, encodes, taken
 from neuroglot.corpora.storing import numbers_of
 from neuroglot.errors import CorpusError
@@ -70,14 +71,14 @@ def _in_step(
     complete = np.ones(len(ids), dtype=bool)
     for column in columns.values():
         if not (isinstance(column.texts, Stored) and column.texts.is_plain):
-            complete &= np.fromiter(map(bool, map(str.strip, column.texts)), bool, len(ids))
+            complete &= ~np.fromiter(map(is_blank, column.texts), bool, len(ids))
     texts = {language: column.texts for language, column in columns.items()}
     if complete.all():
         return ids, texts, 0
     missing, kept = len(ids) - int(complete.sum()), np.flatnonzero(complete)
     if on_missing == "refuse" or not len(kept):
         row = int(complete.argmin())
-        language = next(g for g, column in texts.items() if not column[row].strip())
+        language = next(g for g, column in texts.items() if is_blank(column[row]))
         raise _incomplete(_is_empty(columns[language], language, row), missing, len(ids), len(kept))
     return taken(ids, kept), {language: taken(column, kept) for language, column in texts.items()}, missing
 
@@ -110,7 +111,7 @@ def _check_lengths(columns: list[TextColumn]) -> None:
 
 def _check_ids(column: TextColumn, ids: Sequence[str]) -> None:
     for row, row_id in enumerate(ids):
-        if not row_id.strip():
+        if is_blank(row_id):
             raise CorpusError(f"{column.place(row)}: the id is empty.", "Every row needs an id, or the file none.")
     if twice := first_repeated(ids):
         raise CorpusError(
@@ -147,7 +148,7 @@ def _check_characters(column: TextColumn) -> None:
 
 
 def _has_text(column: TextColumn, row: int | None) -> bool:
-    return row is not None and bool(column.texts[row].strip())
+    return row is not None and not is_blank(column.texts[row])
 
 
 def _missing_text(

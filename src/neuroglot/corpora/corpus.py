@@ -16,6 +16,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.columns import first_repeated
 from neuroglot.corpora.stored import Stored, taken
 from neuroglot.corpora.storing import kept_hash
@@ -73,7 +74,7 @@ class Corpus(Described):
             )
         for language, column in self.texts.items():
             for row, text in enumerate(() if isinstance(column, Stored) else column):
-                if not text.strip():
+                if is_blank(text):
                     raise CorpusError(
                         f"Corpus {self.name!r} has no text in {language!r}, row {row + 1} (id {self.ids[row]!r}).",
                         "Every language needs a text in every row.",

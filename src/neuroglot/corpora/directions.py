@@ -8,6 +8,7 @@ from typing import Literal
 
 from neuroglot.corpora.languages import known_code
 from neuroglot.errors import ConfigError
+from neuroglot.showing import noun_of
 
 DirectionType = Literal["en2x", "x2en", "zero-shot"]
 PIVOT = "en"
@@ -65,7 +66,7 @@ def directions_of(languages: Sequence[str], pivot: str = PIVOT) -> tuple[Directi
 def is_direction(text: str) -> bool:
     """Whether a name is that of one direction, such as `en-de`; `pt-BR` and `zh-Hans` are languages."""
     try:
-        return bool(Direction.parse(text)) and text.split("-")[1].islower()
+        return bool(Direction.parse(text)) and noun_of((text,)) == "direction"
     except ConfigError:
         return False
 

@@ -4,12 +4,12 @@ in a folder a language.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from neuroglot.corpora.languages import ALSO_WORDS, code_or_name
+from neuroglot.corpora.recognised import recognised
 from neuroglot.corpora.textfiles import COMPRESSED
 from neuroglot.errors import CorpusError
 
@@ -20,7 +20,6 @@ PATTERNS = tuple(map(re.compile, (
     r"(?P<corpus>.+)\.(?P<language>[^.]+)",  # Moses, OPUS, WMT: Europarl.de-en.de, train.de
 )))  # fmt: skip
 NO_TEXTS = frozenset({"ids", "scores", "xml", "json", "jsonl", "txt", "tsv", "csv", "parquet", "md", "py", "sh", "log"})
-_log = logging.getLogger(__name__)
 
 
 def files_by_language(folder: Path, names: list[str], corpus: str | None = None) -> Mapping[str, str]:
@@ -41,7 +40,7 @@ def files_by_language(folder: Path, names: list[str], corpus: str | None = None)
             f"Name one of them without the language, such as {folder / min(several)}.",
         )  # fmt: skip
     for shared, tags in several.items():
-        _log.info("%s: the files of %r are one corpus, in %s", folder, shared, ", ".join(sorted(tags.values())))
+        recognised(f"{folder}: the files of {shared!r} are one corpus, in {', '.join(sorted(tags.values()))}")
     return next(iter(several.values()), {})
 
 
@@ -66,7 +65,7 @@ def folders_by_language(folder: Path) -> Mapping[str, str]:
             f"Each language's folder in {folder} holds {len(files)} files ({', '.join(files[:3])}).", "Expected one.",
             "Put the files of one corpus into a folder, such as de.txt and en.txt.",
         )  # fmt: skip
-    _log.info("%s: a folder is a language, %s", folder, ", ".join(sorted(inner)))
+    recognised(f"{folder}: a folder is a language, {', '.join(sorted(inner))}")
     return {f"{name}/{files[0]}": name for name in inner}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+from neuroglot.corpora.recognised import recognised
 from neuroglot.errors import ConfigError, CorpusError
 
 NOT_ONE_LANGUAGE = frozenset({"und", "mul", "zxx", "mis", "art"})  # ISO 639 codes for "unknown", "several", "none"
@@ -122,6 +123,8 @@ def choose(names: Mapping[str, str], asked: Sequence[str] | None, origin: str) -
                 "Remove or rename one of the two.",
             )
         found[code] = name
+        if known_code(tag) is None:
+            recognised(f"{origin}: {tag!r} is {language_name(code)} ({code})")
     for code in wanted or ():
         if code not in found:
             raise _missing(code, names, origin)

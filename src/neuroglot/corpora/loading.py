@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import get_args
 
+from neuroglot.corpora.archives import read_archive
 from neuroglot.corpora.columns import OnMissing, TextColumn, align
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.endings import NO_TEXTS, files_by_language, folders_by_language
@@ -24,7 +25,8 @@ from neuroglot.corpora.textfiles import COMPRESSED, data_suffix, lines_of
 from neuroglot.errors import ConfigError, CorpusError
 
 PAPERS = re.compile(r"\..*|(licen[cs]e|readme|copying|notice|authors|changelog|citation)\b.*", re.IGNORECASE)
-ARCHIVES = re.compile(r"\.(zip|tar|tgz|7z|rar|tar\.\w+)$", re.IGNORECASE)
+ZIP = ".zip"
+ARCHIVES = re.compile(r"\.(tar|tgz|7z|rar|tar\.\w+)$", re.IGNORECASE)
 DATA = frozenset({".txt", ".tsv", ".csv", ".json", ".jsonl", ".ndjson", ".parquet"})
 
 
@@ -144,13 +146,14 @@ def load(
     `source` is a folder with one file a language (`de.txt`, `train.de`, `Europarl.de-en.de`, `deu_Latn.devtest`,
     `newstest2019-ref.deu.txt`, `de/texts.txt`, `mgsm_de.tsv`, `test_German.json`, `xquad.de.json`), or what its files
     share (`Europarl.de-en`); a file with one column a language (.tsv, .csv, .jsonl, .json, .parquet; `id` holds row
-    ids), with a row for each text (`lang`, `text`), with a column `translation`, or TMX; a folder of `datasets`'
-    `save_to_disk`; a known name (`mgsm`, `msvamp`, `xquad`, `flores`) or a dataset of the Hugging Face Hub: `org/name`,
-    `org/name:config`, `org/name:config:split` or, where each config is a language, `org/name::split`; the same of a
-    folder in the layout of the hub's datasets. Files may be compressed (.gz, .bz2, .xz, .zst). Languages are named by
-    codes or in full. What is recognised beyond the plain layouts is logged. What is on disk goes before what has the
-    same name elsewhere, except `lab`, which is always the held-out text that is shipped with the lab model. Of a file
-    of more than a million characters the texts stay on disk, in a copy in the hub's cache that is made once.
+    ids), with a row for each text (`lang`, `text`), with a column `translation`, or TMX; OPUS's zip archive; a folder
+    of `datasets`' `save_to_disk`; a known name (`mgsm`, `msvamp`, `xquad`, `flores`) or a dataset of the Hugging Face
+    Hub: `org/name`, `org/name:config`, `org/name:config:split` or, where each config is a language, `org/name::split`;
+    the same of a folder in the layout of the hub's datasets. Files may be compressed (.gz, .bz2, .xz, .zst). Languages
+    are named by codes or in full. What is recognised beyond the plain layouts is logged. What is on disk goes before
+    what has the same name elsewhere, except `lab`, which is always the held-out text that is shipped with the lab
+    model. Of a file of more than a million characters the texts stay on disk, in a copy in the hub's cache that is
+    made once.
 
     The corpus is keyed by BCP-47 codes, in the order of `languages`, else sorted. `on_missing="drop"` leaves out, in
     every language, the rows that lack a text in one, and counts them in `Corpus.dropped`. `column` chooses the text
@@ -200,6 +203,8 @@ def read_local(
     if path.is_dir():
         layout, columns = read_folder(path, languages, column)
         return path.resolve().name if layout is PLAIN else layout.name, layout.licence, columns
+    if path.suffix.lower() == ZIP and column is None:
+        return path.stem, "unknown", read_archive(path, languages)
     return path.stem, "unknown", _from_file(path, languages, column)
 
 
@@ -234,7 +239,7 @@ def _by_prefix(path: Path) -> Mapping[str, str]:
 
 def _looks_local(path: Path) -> bool:
     """Whether a name that is not there was meant as a path: a mistyped path must not be looked up on the hub."""
-    return data_suffix(path) in {".txt", *READERS} or path.parent.is_dir()
+    return data_suffix(path) in {".txt", ZIP, *READERS} or path.parent.is_dir()
 
 
 def _siblings(path: Path) -> list[str]:
@@ -249,6 +254,8 @@ def _from_file(path: Path, languages: Sequence[str] | None, column: str | None) 
     if data_suffix(path) == ".txt" and _has_header(path):
         layout, read = None, READERS[".tsv"]
     hint = f"It looks like one language of the layout {layout.name!r}: give the folder {path.parent}." if layout else ""
+    if path.suffix.lower() == ZIP:
+        raise ConfigError(f"Column {column!r} was asked of {path}.", "There are no columns to choose in an archive.")
     if ARCHIVES.search(path.name):
         hint = "It is an archive: unpack it, and give the folder."
     if read is None or layout:

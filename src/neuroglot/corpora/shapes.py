@@ -4,20 +4,20 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 from neuroglot.corpora.languages import code_or_name
-from neuroglot.corpora.storing import stored_if_large
+from neuroglot.corpora.recognised import recognised
+from neuroglot.corpora.storing import rows_of_file, stored_if_large
 from neuroglot.corpora.tables import ID, TABLES, RawTable, distinct_names, rows_of_batches
-from neuroglot.corpora.textfiles import parse_text_json, read_bytes, read_text, size_of
+from neuroglot.corpora.textfiles import blocks_of, parse_text_json, read_text, size_of
 from neuroglot.errors import CorpusError
 
 # Columns that tables have beside texts; by these names only, because another one may be a language that is misspelt.
@@ -29,7 +29,6 @@ CODES = frozenset(("bpt", "ept", "it", "ph", "ut"))  # elements of TMX that hold
 LANGUAGE_COLUMNS = ("lang", "language", "lang_code", "language_code", "locale")
 TEXT_COLUMNS = ("text", "sentence", "content", "translation")
 ID_COLUMNS = (ID, "sentence_id", "row_id", "segment_id")
-_log = logging.getLogger(__name__)
 
 
 def usual(table: RawTable, plain: bool = False) -> RawTable:
@@ -38,7 +37,7 @@ def usual(table: RawTable, plain: bool = False) -> RawTable:
     beside = [name for name in table.values if name.lower() in BESIDE_TEXTS and name not in ID_COLUMNS[:1]]
     if plain or not beside or len(beside) == len(table.values):
         return table
-    _log.info("%s: the columns %s are no texts", table.origin, ", ".join(beside))
+    recognised(f"{table.origin}: the columns {', '.join(beside)} are no texts")
     return replace(table, values={name: column for name, column in table.values.items() if name not in beside})
 
 
@@ -47,7 +46,7 @@ def _nested(table: RawTable) -> RawTable:
     nested = [name for name, column in table.values.items() if _all_mappings(column)]
     if len(nested) != 1 or any(code_or_name(name) for name in table.values if name not in nested and name != ID):
         return table
-    _log.info("%s: the texts stand in the column %r, by language", table.origin, nested[0])
+    recognised(f"{table.origin}: the texts stand in the column {nested[0]!r}, by language")
     return unnested(table, nested[0])
 
 
@@ -72,7 +71,7 @@ def _without_index(table: RawTable) -> RawTable:
         return table
     if not all(str(value) == str(number) for number, value in enumerate(table.values[first])):
         return table
-    _log.info("%s: the first column numbers the rows", table.origin)
+    recognised(f"{table.origin}: the first column numbers the rows")
     return replace(table, values={name: column for name, column in table.values.items() if name != first})
 
 
@@ -99,7 +98,7 @@ def _long(table: RawTable) -> RawTable:
     every = list(dict.fromkeys(key for column in by_language.values() for key in column))
     values: dict[str, Iterable[object]] = {ID: every} if row_id else {}
     values |= {tag: [column.get(key) for key in every] for tag, column in by_language.items()}
-    _log.info("%s: a row for each text, its language in %r and the text in %r", table.origin, language, text)
+    recognised(f"{table.origin}: a row for each text, its language in {language!r} and the text in {text!r}")
     return RawTable(table.origin, values, range(1, len(every) + 1))
 
 
@@ -114,19 +113,41 @@ def read_json(path: Path) -> RawTable:
 
 def read_tmx(path: Path) -> RawTable:
     """A translation memory (TMX 1.4): a row a unit, a column a language; inline markup is left out, its text kept."""
-    units: list[dict[str, str]] = []
-    try:
-        _refuse_entities(path, read_bytes(path))
-        for _, element in ElementTree.iterparse(io.BytesIO(read_bytes(path))):
-            if element.tag.rpartition("}")[2] == "tu":
-                units.append(_unit(path, element, len(units) + 1))
-                element.clear()
-    except ElementTree.ParseError as error:
-        raise _no_xml(path, error) from error
-    if not units:
+    read = rows_of_file(path, "tmx", lambda: _tmx_rows(path))
+    return RawTable(str(path), read.values, read.places)
+
+
+def _tmx_rows(path: Path) -> Iterator[tuple[Any, ...]]:
+    """The languages of all units, then each unit's texts: the file is read twice, and a unit is in memory at a time."""
+    names = dict.fromkeys(name for unit in _units(path) for name in unit)
+    if not names:
         raise CorpusError(f"{path} has no translation unit.", "Expected <tu> with a <tuv> for each language.")
-    names = dict.fromkeys(name for unit in units for name in unit)
-    return RawTable(str(path), {name: [unit.get(name) for unit in units] for name in names}, range(1, len(units) + 1))
+    yield tuple(names)
+    for number, unit in enumerate(_units(path), 1):
+        yield number, *map(unit.get, names)
+
+
+def _units(path: Path) -> Iterator[dict[str, str]]:
+    guard = _entity_guard(path)
+    parser: Any = ElementTree.XMLPullParser(("start", "end"))
+    number, parents = 0, list[ElementTree.Element]()
+    try:
+        for block in chain(blocks_of(path), [b""]):
+            guard.Parse(block, not block)  # before the other one, which would write out an entity
+            parser.feed(block)
+            for event, element in parser.read_events():
+                if event == "start":
+                    parents.append(element)
+                    continue
+                parents.pop()
+                if element.tag.rpartition("}")[2] == "tu":
+                    number += 1
+                    yield _unit(path, element, number)
+                    if parents:
+                        parents[-1].remove(element)
+        parser.close()
+    except (ElementTree.ParseError, expat.ExpatError) as error:
+        raise _no_xml(path, error) from error
 
 
 def _unit(path: Path, element: ElementTree.Element, number: int) -> dict[str, str]:
@@ -154,18 +175,15 @@ def _words_of(element: ElementTree.Element) -> Iterator[str]:
         yield part.tail or ""
 
 
-def _refuse_entities(path: Path, data: bytes) -> None:
-    """Raise `CorpusError` for a file that declares entities: a few bytes of them can stand for gigabytes."""
+def _entity_guard(path: Path) -> expat.XMLParserType:
+    """A parser that raises `CorpusError` if entities are declared: a few bytes of them can stand for gigabytes."""
     parser = expat.ParserCreate()
 
     def declared(name: str, *_: object) -> None:
         raise CorpusError(f"{path} declares the entity {name!r}.", "Expected plain TMX.", "Write it without entities.")
 
     parser.EntityDeclHandler = declared
-    try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        raise _no_xml(path, error) from error
+    return parser
 
 
 def _no_xml(path: Path, error: Exception) -> CorpusError:

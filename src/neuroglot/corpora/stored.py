@@ -60,7 +60,7 @@ class Stored(Sequence[Any]):
 
     @property
     def is_plain(self) -> bool:
-        """Whether each value is a text with more than white space in it, and none holds a NUL or half a character."""
+        """Whether each value is a text that is not blank, and none holds a NUL or half a character."""
         return self.column in self.file.plain
 
     def take(self, rows: Sequence[int] | Positions) -> Stored:

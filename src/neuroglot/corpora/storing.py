@@ -1,6 +1,7 @@
 """What is read of a file, row by row: in memory if it is little, else in an Arrow file in the hub's cache of assets.
 
-A file that has not changed since is not read again, and hashes of corpora are kept beside its copy.
+A file that has not changed since is not read again, and hashes of corpora are kept beside its copy. The copy of a file
+that has changed is removed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,16 +22,20 @@ from typing import Any
 
 from huggingface_hub import cached_assets_path
 
+from neuroglot.corpora.blank import is_blank
+from neuroglot.corpora.recognised import heard, recognised
 from neuroglot.corpora.stored import CODED, Stored, StoredFile, encodes
 from neuroglot.errors import ArtifactError, CorpusError
-from neuroglot.storage import as_artifact_error, beside, parse_json, write_whole
+from neuroglot.storage import beside, parse_json, write_whole
 
 MOST_IN_MEMORY = 2**20  # characters of one file; a language of FLORES has an eighth of that
 LEAST_KEPT = 2**11  # bytes of a file that may hold so many characters, packed as tightly as is allowed
 BATCH_ROWS, BATCH_CHARACTERS = 4096, 2**21
 SETTLED_SECONDS = 2.0  # a file that was written later than this before it was read may be written again unseen
-_FORMAT = 1  # of what is kept
+_FORMAT = 2  # of what is kept
 _ARROW, _FACTS = "rows.arrow", "rows.json"
+_COPY = re.compile("[0-9a-f]{32}")  # its source and how that was read, then its source's state
+_IN_COPY = re.compile(r"rows\.arrow|rows\.json|hash-[0-9a-f]{32}\.json|\.(rows|hash-).*~")
 RowRead = tuple[Any, ...]
 
 
@@ -49,13 +54,16 @@ def rows_of_file(path: Path, how: str, names_and_rows: Callable[[], Iterator[Row
     changes while it is read, `ArtifactError` if the cache cannot be written.
     """
     before, settled = _state(path)
-    identity = _digest([_FORMAT, how, str(path.resolve()), *before]) if settled else ""
-    if identity and before[0] > LEAST_KEPT and (kept := _kept(identity)):
+    source = _digest([_FORMAT, how, str(path.resolve())])[:16]
+    identity = source + _digest(list(before))[:16]
+    _remove_older(source, identity)
+    if settled and before[0] > LEAST_KEPT and (kept := _kept(identity)):
         return kept
-    given = names_and_rows()
-    rows = stored_if_large(next(given), given, identity)
+    with heard() as sentences:
+        given = names_and_rows()
+        rows = stored_if_large(next(given), given, identity if settled else "", sentences)
     if isinstance(rows.places, Stored) and _state(path)[0] != before:
-        shutil.rmtree(rows.places.file.path.parent, ignore_errors=True)
+        remove_copy(rows.places.file.path.parent)
         raise CorpusError(f"{path} changed while it was read.", "Expected a file that nobody writes.", "Try again.")
     return rows
 
@@ -67,18 +75,51 @@ def _kept(identity: str) -> ReadRows | None:
         if folder.is_dir():
             if rows := _opened(folder, identity):
                 return rows
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_copy(folder)
     return None
 
 
-def stored_if_large(names: Sequence[str], rows: Iterable[RowRead], identity: str = "") -> ReadRows:
-    """The columns of rows, of which the first value is the place: lists, or on disk from `MOST_IN_MEMORY` on."""
+def copies() -> tuple[Path, list[Path]]:
+    """Where copies of files are kept, and the folder of each; raises `ArtifactError` if there can be no such place."""
+    cache = _folder()
+    with _told(cache):
+        return cache, sorted(path for path in cache.iterdir() if _is_copy(path))
+
+
+def remove_copy(folder: Path) -> None:
+    """Remove the files of a copy, and its folder unless something else lies in it."""
+    with suppress(OSError):
+        for file in folder.iterdir():
+            if _IN_COPY.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _remove_older(source: str, current: str) -> None:
+    """Remove copies of what a source was before."""
+    with suppress(ArtifactError):
+        for folder in copies()[1]:
+            if folder.name.startswith(source) and folder.name != current:
+                remove_copy(folder)
+
+
+def _is_copy(path: Path) -> bool:
+    return bool(_COPY.fullmatch(path.name)) and not path.is_symlink() and path.is_dir()
+
+
+def stored_if_large(
+    names: Sequence[str], rows: Iterable[RowRead], identity: str = "", sentences: Iterable[str] = ()
+) -> ReadRows:
+    """The columns of rows, of which the first value is the place: lists, or on disk from `MOST_IN_MEMORY` on.
+
+    A copy under an `identity` keeps what was recognised: the `sentences` at the end of reading.
+    """
     batches, held, characters = _batches(rows), [], 0
     for batch, size in batches:
         held.append((batch, size))
         characters += size
         if characters > MOST_IN_MEMORY:
-            return _written(names, chain(held, batches), identity)
+            return _written(names, chain(held, batches), identity, sentences)
     places, *columns = zip(*chain.from_iterable(batch for batch, _ in held)) if held else [()] * (len(names) + 1)
     return ReadRows(dict(zip(names, map(list, columns))), places)
 
@@ -101,8 +142,9 @@ def kept_hash(columns: Sequence[Sequence[str]], names: Sequence[str], compute: C
         if re.fullmatch("[0-9a-f]{16}", kept):
             return kept
     content = compute()
-    with suppress(ArtifactError):  # it is only computed again
-        write_whole(path, json.dumps({"hash": content}))
+    if path.parent.is_dir():  # the file has not changed since
+        with suppress(ArtifactError):  # it is only computed again
+            write_whole(path, json.dumps({"hash": content}))
     return content
 
 
@@ -124,19 +166,21 @@ def _batches(rows: Iterable[RowRead]) -> Iterator[tuple[list[RowRead], int]]:
         yield batch, size
 
 
-def _written(names: Sequence[str], batches: Iterable[tuple[list[RowRead], int]], identity: str) -> ReadRows:
+def _written(
+    names: Sequence[str], batches: Iterable[tuple[list[RowRead], int]], identity: str, sentences: Iterable[str]
+) -> ReadRows:
     """The rows in a new folder of the cache; without an identity it is removed when nothing reads it any more."""
     cache = _folder()
-    with as_artifact_error(cache):
+    with _told(cache):
         folder = beside(cache / "rows")
         folder.mkdir()
         try:
-            _write(folder, names, batches)
+            _write(folder, names, batches, sentences)
             folder = _moved(folder, cache / identity) if identity else folder
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-    if (rows := _opened(folder, identity)) is None:
+    if (rows := _opened(folder, identity, say=False)) is None:
         raise ArtifactError(f"{folder} cannot be read.", "Expected what was just written.", "Remove it and try again.")
     if not identity and isinstance(rows.places, Stored):
         weakref.finalize(rows.places.file, shutil.rmtree, folder, ignore_errors=True)
@@ -154,7 +198,9 @@ def _moved(folder: Path, kept: Path) -> Path:
     return kept
 
 
-def _write(folder: Path, names: Sequence[str], batches: Iterable[tuple[list[RowRead], int]]) -> None:
+def _write(
+    folder: Path, names: Sequence[str], batches: Iterable[tuple[list[RowRead], int]], sentences: Iterable[str]
+) -> None:
     """The places, the numbers of the rows, and the values, a column each; and what is to be known of them."""
     import pyarrow
     from pyarrow import ipc
@@ -171,7 +217,8 @@ def _write(folder: Path, names: Sequence[str], batches: Iterable[tuple[list[RowR
             values = [pyarrow.array(places, pyarrow.int64()), *(array for array, _ in arrays)]
             writer.write_batch(pyarrow.record_batch(values, schema=schema))
             lengths.append(len(batch))
-    facts = {"names": list(names), "lengths": lengths, "plain": sorted(plain), "file": _written_state(folder / _ARROW)}
+    facts = {"names": list(names), "lengths": lengths, "plain": sorted(plain), "recognised": list(sentences)}
+    facts["file"] = _written_state(folder / _ARROW)
     write_whole(folder / _FACTS, json.dumps(facts))
 
 
@@ -182,7 +229,7 @@ def _array(values: Iterable[Any]) -> tuple[Any, bool]:
     values = list(values)
     if all(type(value) is str for value in values) and CODED not in "".join(values):
         with suppress(UnicodeEncodeError):
-            return pyarrow.array(values, pyarrow.string()), all(map(str.strip, values))
+            return pyarrow.array(values, pyarrow.string()), not any(map(is_blank, values))
     return pyarrow.array(list(map(_coded, values)), pyarrow.string()), False
 
 
@@ -192,8 +239,8 @@ def _coded(value: Any) -> str | None:
     return CODED + json.dumps(value, default=lambda other: [str(other)])  # what JSON lacks is no text
 
 
-def _opened(folder: Path, identity: str) -> ReadRows | None:
-    """The rows in a folder; None if it does not hold what `_write` wrote."""
+def _opened(folder: Path, identity: str, say: bool = True) -> ReadRows | None:
+    """The rows in a folder, and say what was recognised; None if it does not hold what `_write` wrote."""
     import pyarrow
 
     try:
@@ -204,8 +251,11 @@ def _opened(folder: Path, identity: str) -> ReadRows | None:
         rows = range(sum(facts["lengths"]))
         values = {name: Stored(file, column, rows) for column, name in enumerate(facts["names"], 2)}
         file.batch(0, 0)
+        sentences = list(map(str, facts["recognised"])) if say else []
     except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException):
         return None
+    for sentence in sentences:
+        recognised(sentence)
     return ReadRows(values, Stored(file, 0, rows))
 
 
@@ -225,13 +275,22 @@ def _written_state(path: Path) -> list[int]:
 
 
 def _folder() -> Path:
-    try:
+    with _told("the hub's cache of assets", (OSError, ValueError)):
         return Path(cached_assets_path("neuroglot", "corpora", "rows"))
-    except (OSError, ValueError) as error:
+
+
+@contextmanager
+def _told(cache: Path | str, kinds: tuple[type[Exception], ...] = (OSError, ArtifactError)) -> Iterator[None]:
+    """Say of a place for copies that cannot be used which variable names another one."""
+    try:
+        yield
+    except kinds as error:
+        problem = getattr(error.__cause__ or error, "strerror", None) or error
         raise ArtifactError(
-            f"The cache for copies of large texts cannot be written: {error}.", "Expected a folder that can.",
+            f"Copies of large texts cannot be kept in {cache}: {problem}.",
+            "Expected a folder that can be written, with room for the texts.",
             "Name one in the environment variable HF_ASSETS_CACHE.",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _digest(value: Any) -> str:

@@ -31,7 +31,7 @@ CLOSED = re.compile(
     rf"\A.*</(?:{TAGS})>\s*|\A.*◁/think▷\s*", re.DOTALL | re.IGNORECASE
 )  # its beginning was in the prompt
 OPENED = re.compile(rf"\s*(?:<(?:{TAGS})>|◁think▷).*\Z", re.DOTALL | re.IGNORECASE)  # its end was never written
-_UNKNOWN = re.compile(r"<unk>|<UNK>|\[UNK\]|\ufffd|⁇")
+_UNKNOWN = ("<unk>", "<UNK>", "[UNK]", "\ufffd", "⁇")
 # What stands in a row that has no text, whole and in lower case.
 GAPS = frozenset(
     (
@@ -59,6 +59,7 @@ PREAMBLE = re.compile(
     re.IGNORECASE,
 )
 _PIECES = re.compile(r"@@(?:\s|$)|(?:^|\s)##\w|[▁Ġ]\w")
+_IN_PIECES = ("@@", "##", "▁", "Ġ")  # one of which each has; to look for them is ten times as fast
 SENTENCE_END = tuple(".!?。！？।؟…።॥")
 BROKEN_OFF = tuple(",;،、，-–—([{«“")
 LETTERS_NEEDED = 10  # below, a script or a sameness says nothing
@@ -82,7 +83,7 @@ def is_gap(text: str, context: Context) -> bool:
 
 def has_unknown_tokens(text: str, context: Context) -> bool:
     """A vocabulary or an encoding has lost characters."""
-    return bool(_UNKNOWN.search(text))
+    return any(mark in text for mark in _UNKNOWN)
 
 
 def has_reasoning(text: str, context: Context) -> bool:
@@ -120,7 +121,7 @@ def is_echo(text: str, context: Context) -> bool:
 
 def has_pieces(text: str, context: Context) -> bool:
     """Words stand in pieces of a tokenizer."""
-    return bool(_PIECES.search(text))
+    return any(mark in text for mark in _IN_PIECES) and bool(_PIECES.search(text))
 
 
 def is_broken_off(text: str, context: Context) -> bool:
@@ -132,12 +133,14 @@ def is_broken_off(text: str, context: Context) -> bool:
 def is_in_another_script(text: str, context: Context) -> bool:
     """More than half of ten letters or more are in no script of the language, or in the other kind of Chinese."""
     scripts = scripts_of(context.language)
-    letters = [script for character in text if (script := script_of(character))]
-    if not scripts or len(letters) < LETTERS_NEEDED:
+    letters = {c: count for c, count in Counter(text).items() if script_of(c)} if scripts else {}
+    number = sum(letters.values())
+    if number < LETTERS_NEEDED:
         return False
-    if 2 * sum(script in scripts for script in letters) < len(letters):
+    if 2 * sum(count for letter, count in letters.items() if script_of(letter) in scripts) < number:
         return True
-    return chinese_script(context.language) not in (None, written := han_script(text)) and written is not None
+    wanted = chinese_script(context.language)
+    return wanted is not None and han_script(text) not in (None, wanted)
 
 
 SUSPICIONS: Mapping[str, Callable[[str, Context], bool]] = {
@@ -161,6 +164,8 @@ def kinds_of(text: str, context: Context) -> tuple[str, ...]:
 
 def without_reasoning(text: str) -> str:
     """The text without reasoning blocks: whole ones, one that the prompt began, and one that never ends."""
+    if "<" not in text and "◁" not in text:
+        return text
     text = _BLOCK.sub("", text)
     return OPENED.sub("", CLOSED.sub("", text))
 
@@ -269,6 +274,7 @@ def script_of(character: str) -> str | None:
     return unicodedata.name(character, "?").split()[0].removesuffix("-").partition("-")[0]
 
 
+@cache
 def chinese_script(code: str) -> str | None:
     """`Hans` or `Hant` for Chinese that says which; None for every other code, `zh` among them."""
     from langcodes import Language

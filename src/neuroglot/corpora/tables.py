@@ -1,7 +1,6 @@
 """Readers of one file with one column a language: a file to a `RawTable`, and a table to columns by language."""
 
 import csv
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from neuroglot.corpora.columns import TextColumn, place
 from neuroglot.corpora.languages import choose, code_or_name, known_code
 from neuroglot.corpora.readers import string
+from neuroglot.corpora.recognised import recognised
 from neuroglot.corpora.stored import Stored
 from neuroglot.corpora.storing import rows_of_file, stored_if_large
 from neuroglot.corpora.textfiles import (
@@ -26,7 +26,6 @@ from neuroglot.corpora.textfiles import (
 )
 from neuroglot.errors import CorpusError
 
-_log = logging.getLogger(__name__)
 OTHER_SEPARATORS = (";", "\t", "|")
 ROWS_AT_ONCE = 1024  # of a Parquet file
 ID = "id"  # the column of row ids; Indonesian in a table is `ind` or `id_ID`, or is asked for by name
@@ -113,7 +112,7 @@ def read_literal_tsv(path: Path) -> RawTable:
 
 def _tsv_rows(path: Path) -> Iterator[tuple[Any, ...]]:
     if any('""' in line and any(map(_is_quoted, line.split("\t"))) for line in lines_of(path)):
-        _log.info("%s: fields are quoted as in CSV", path)
+        recognised(f"{path}: fields are quoted as in CSV")
         return _under_header(path, _separated(path, "\t"))
     return _literal_rows(path)
 
@@ -148,7 +147,7 @@ def _separator(path: Path) -> str:
     for separator in OTHER_SEPARATORS:
         names = [name.strip().strip('"') for name in header.split(separator)]
         if len(names) > 1 and all(not name or name.lower() == ID or code_or_name(name) for name in names):
-            _log.info("%s: fields are separated by %r", path, separator)
+            recognised(f"{path}: fields are separated by {separator!r}")
             return separator
     return ","
 

@@ -4,7 +4,6 @@ import bz2
 import codecs
 import gzip
 import json
-import logging
 import lzma
 import re
 import stat
@@ -17,7 +16,9 @@ from typing import Any, BinaryIO, TypeVar
 
 import yaml
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.columns import place
+from neuroglot.corpora.recognised import recognised
 from neuroglot.errors import CorpusError
 from neuroglot.storage import each_once
 
@@ -30,7 +31,6 @@ MOST_TIMES = 250  # as many bytes as are packed: text packs to a third, and text
 FREELY_UNPACKED = 64 * 2**20  # bytes to which any file may unpack
 LONGEST_LINE = 2**26  # characters
 _Part = TypeVar("_Part", str, bytes)
-_log = logging.getLogger(__name__)
 
 
 def blocks_of(path: Path) -> Iterator[bytes]:
@@ -40,6 +40,8 @@ def blocks_of(path: Path) -> Iterator[bytes]:
     """
     suffix, size = path.suffix.lower(), 0
     packed = size_of(path)
+    if suffix in COMPRESSED:
+        recognised(f"{path} is unpacked, as its ending {suffix} says")
     try:
         with path.open("rb") as file, COMPRESSED.get(suffix, nullcontext)(file) as stream:
             while block := stream.read(READ_AT_ONCE):
@@ -112,16 +114,17 @@ def read_text(path: Path) -> str:
     return "".join(_fitting(path, texts_of(path)))
 
 
-def texts_of(path: Path) -> Iterator[str]:
+def texts_of(path: Path, blocks: Iterator[bytes] | None = None) -> Iterator[str]:
     """The text of a UTF-8 file, or of a UTF-16 one that says so by its byte order mark, in parts; marks are left out.
 
-    Raises `CorpusError` with line and byte where it is neither, and as `blocks_of`.
+    `blocks` are given if the file is not one by itself. Raises `CorpusError` with line and byte where it is neither,
+    and as `blocks_of`.
     """
-    blocks = blocks_of(path)
+    blocks = blocks_of(path) if blocks is None else blocks
     first = next(blocks)
     encoding = "utf-16" if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
     if encoding == "utf-16":
-        _log.info("%s is read as UTF-16, as its first bytes say", path)
+        recognised(f"{path} is read as UTF-16, as its first bytes say")
     decoder = codecs.getincrementaldecoder(encoding)()
     content = first.removeprefix(codecs.BOM_UTF8)
     read, lines, is_empty = len(first) - len(content), 1, True
@@ -155,10 +158,10 @@ def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError, start: in
     )
 
 
-def raw_lines(path: Path) -> Iterator[str]:
+def raw_lines(path: Path, blocks: Iterator[bytes] | None = None) -> Iterator[str]:
     r"""The lines of a file as they are, each with its `\n`; raises `CorpusError` as `texts_of`, and on one too long."""
     rest, number = "", 1
-    for text in texts_of(path):
+    for text in texts_of(path, blocks):
         *whole, rest = (rest + text).split("\n")
         yield from (f"{line}\n" for line in whole)
         number += len(whole)
@@ -171,13 +174,13 @@ def raw_lines(path: Path) -> Iterator[str]:
         yield rest
 
 
-def lines_of(path: Path) -> Iterator[str]:
+def lines_of(path: Path, blocks: Iterator[bytes] | None = None) -> Iterator[str]:
     r"""The lines of a UTF-8 file, ended by `\n` or `\r\n` and by nothing else.
 
     `str.splitlines` would also split at U+2028 and others, which stand inside real sentences, and so misalign the rows.
     Raises `CorpusError` as `raw_lines`, and on a carriage return inside a line, at which some tools do split.
     """
-    for number, raw in enumerate(raw_lines(path), 1):
+    for number, raw in enumerate(raw_lines(path, blocks), 1):
         line = raw.removesuffix("\n").removesuffix("\r")
         if "\r" in line:
             raise CorpusError(
@@ -194,7 +197,7 @@ def but_for_a_blank_end(lines: Iterable[str]) -> Iterator[str]:
     """
     blank: list[str] = []
     for number, line in enumerate(lines):
-        if not number or line.strip(" \r\n"):
+        if not number or "\t" in line or not is_blank(line):
             yield from blank
             blank = []
             yield line

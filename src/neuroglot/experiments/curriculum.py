@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
+from neuroglot import distribution
+from neuroglot.errors import ConfigError
 from neuroglot.experiments.scoring import Condition, counts_of
 from neuroglot.metrics.losses import HeldOutLosses
 from neuroglot.metrics.metrics import NatsPerToken
@@ -22,6 +24,7 @@ from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.asked import AskedTokens
 from neuroglot.tokens.tokenizing import Text, TokenizedCorpus
+from neuroglot.training.trainer import DivergedError, require_weights
 from neuroglot.training.tuning import tune_on
 from neuroglot.training.types import OnStep, TuningConfig
 
@@ -35,6 +38,9 @@ BEFORE = "before"
 class Stage:
     """One stage: its examples in the order in which they are learned, as texts whose scored tokens are learned, and
     how many came from which data set and language (`counts`).
+
+    With `rates` its learning rate is searched among them: the one that leaves the lowest loss of `selection`, texts by
+    group, which are neither learned nor reported on.
     """
 
     name: str
@@ -42,6 +48,18 @@ class Stage:
     examples: tuple[Example, ...]
     texts: tuple[Text, ...]
     counts: Mapping[tuple[str, str], int]
+    rates: tuple[float, ...] = ()
+    selection: Mapping[str, tuple[Text, ...]] = field(default_factory=dict)
+
+
+class Taught(NamedTuple):
+    """The losses of each stage's steps, those of what was held out, and of each stage whose learning rate was searched
+    the mean loss of its selection by rate, in nats per learned token.
+    """
+
+    losses: Mapping[str, tuple[float, ...]]
+    held_out: HeldOutLosses
+    tried: Mapping[str, Mapping[float, float]]
 
 
 def run_curriculum(
@@ -53,33 +71,76 @@ def run_curriculum(
     kept: Kept = NOTHING_KEPT,
     on_step: OnStep | None = None,
     behind: Callable[[str], object] | None = None,
-) -> tuple[dict[str, tuple[float, ...]], HeldOutLosses]:
-    """Tune the model in place, stage by stage; returns the losses of each stage's steps, and those held out.
+) -> Taught:
+    """Tune the model in place, stage by stage.
 
     `held_out` has texts by group, such as a data set in a language. What a stage learned (adapters, deltas of neurons)
     is merged before the next one. With a place in `kept` a killed job goes on within its stage, from the last whole
     checkpoint, and ends with the same weights; a finished stage is kept as its weights. `behind` is called with the
     name of each stage when the model is what it left. Raises as `tune`.
     """
+    require_weights(model)
     signature = made_with(model, tokenizer)
     moments = [kept.below(BEFORE).once("held-out", partial(_held_out, model, held_out))]
-    losses = {}
+    losses, tried = {}, {}
     for stage in stages:
         place = kept.below(stage.name)
-        after = place.once("finished", partial(_done, model, tokenizer, stage, place, on_step))
+        make = _searched if stage.rates else _done
+        after = place.once("finished", partial(make, model, tokenizer, stage, place, on_step))
         losses[stage.name] = tuple(after.pop(_LOSSES).tolist())
+        if stage.rates:
+            tried[stage.name] = dict(zip(stage.rates, after.pop(_TRIED).tolist(), strict=True))
         _set_weights(model, after)
         if behind is not None:
             behind(stage.name)
         moments.append(place.once("held-out", partial(_held_out, model, held_out)))
-        if place.folder is not None:
-            shutil.rmtree(place.folder / "training", ignore_errors=True)
+        if place.folder is not None and distribution.rank() == 0:
+            for folder in ("training", *map(_named, stage.rates)):
+                shutil.rmtree(place.folder / folder, ignore_errors=True)
     by_group = {group: torch.stack([moment[group] for moment in moments]) for group in held_out}
     order = Signature.of(stages=" → ".join(stage.name for stage in stages))
-    return losses, HeldOutLosses((BEFORE, *losses), by_group, signature | order)
+    return Taught(losses, HeldOutLosses((BEFORE, *losses), by_group, signature | order), tried)
 
 
-_LOSSES = "losses of the steps"
+_LOSSES, _TRIED = "losses of the steps", "losses by rate"
+
+
+def _searched(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, place: Kept, on_step: OnStep | None
+) -> dict[str, Tensor]:
+    """The weights behind a stage at the best of its learning rates, with what each of them left of the loss."""
+    before = {name: weight.cpu().clone() for name, weight in _weights(model).items()}
+    tried, places = [], [place.below(_named(rate)) for rate in stage.rates]
+    for rate, below in zip(stage.rates, places, strict=True):
+        _set_weights(model, before)
+        at_rate = replace(stage, config=replace(stage.config, learning_rate=rate))
+        tried.append(below.once("selection", partial(_selected, model, tokenizer, at_rate, below, on_step)))
+    losses = torch.cat([part[_TRIED] for part in tried])
+    if not bool(losses.isfinite().any()):
+        listed = ", ".join(f"{rate:g}" for rate in stage.rates)
+        raise ConfigError(f"The stage {stage.name!r} diverges at {listed}.", "Expected a rate at which it does not.")
+    best = int(losses.argmin())
+    _set_weights(model, before)
+    at_best = replace(stage, config=replace(stage.config, learning_rate=stage.rates[best]))
+    after = places[best].once("finished", partial(_done, model, tokenizer, at_best, places[best], on_step))
+    return after | {_TRIED: losses}
+
+
+def _selected(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, place: Kept, on_step: OnStep | None
+) -> dict[str, Tensor]:
+    """The mean over groups of the loss of the selection behind a stage; infinite if its own loss is no number."""
+    try:
+        after = place.once("finished", partial(_done, model, tokenizer, stage, place, on_step))
+    except DivergedError:
+        return {_TRIED: torch.tensor([torch.inf], dtype=torch.float64)}
+    _set_weights(model, after)
+    sums = [counts.sum(0) for counts in _held_out(model, stage.selection).values()]
+    return {_TRIED: torch.stack([nats / tokens for nats, tokens in sums]).mean().nan_to_num(torch.inf)[None]}
+
+
+def _named(rate: float) -> str:
+    return f"rate-{rate:g}"
 
 
 def _done(

@@ -207,6 +207,8 @@ def _made_with(
     made |= asked.unknown
     if isinstance(data, Directed):
         made |= read_as(data)
+    elif isinstance(data, Task):
+        made |= Signature.of(read="prompt by the encoder" if asked.pad_id is not None else None)
     elif asked.pad_id is not None:
         made |= Signature.of(read="masked text", masked=f"every token once, in {READINGS} readings")
     return made | Signature.of(metric=metric.name, unit=metric.unit, interval="95 % over rows")

@@ -117,6 +117,7 @@ def quality_matrices(
     ids = translated[0].ids
     made = made_with(view, tokenizer, whole, rows=len(ids), dropped=len(whole) - len(ids))
     made |= read_as(data) | selected_elsewhere(view, sets) | how.signature | generation_signature(view.model)
+    made |= translated[0].unknown
     groups, repeated = independent_rows(data, ids)
     return tuple(
         matrix_of(

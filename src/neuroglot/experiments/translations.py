@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from neuroglot.corpora.corpus import Corpus
@@ -20,6 +20,7 @@ from neuroglot.metrics.texts import TextOptions, Texts, TextScore, score_texts
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.showing import Described
+from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.batches import TOKEN_BUDGET
 from neuroglot.tokens.tokenizing import Text, token_ids_of
@@ -33,11 +34,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Translations(Described):
-    """`texts[direction][r]` translates the row `ids[r]`; `dropped` counts by reason the rows that failed somewhere."""
+    """`texts[direction][r]` translates the row `ids[r]`; `dropped` counts by reason the rows that failed somewhere.
+
+    `unknown` says which share of the sources' tokens the tokenizer does not know.
+    """
 
     ids: tuple[str, ...]
     texts: Mapping[Direction, tuple[str, ...]]
     dropped: Mapping[str, int]
+    unknown: Signature = field(default_factory=Signature)
 
 
 def translate_directions(
@@ -78,7 +83,8 @@ def translate_directions(
         )
         for target, column in zip(into, translated.completions.values(), strict=True):
             columns[Direction(source, target)] = column
-    return _whole_rows(corpus, {direction: columns[direction] for direction in chosen})
+    whole = _whole_rows(corpus, {direction: columns[direction] for direction in chosen})
+    return replace(whole, unknown=known.signature)
 
 
 def _gate(

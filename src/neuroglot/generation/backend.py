@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.suspicion import without_reasoning
 from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Decoding
@@ -117,7 +118,7 @@ def judged(
     cut_off = len(text) - len(answer) or None
     failure = FINISHES.get(finish, "malformed") if isinstance(finish, str) else "malformed"
     failure = None if failure == "truncated" and keep_truncated else failure
-    failure = "empty" if failure is None and not answer.strip() else failure
+    failure = "empty" if failure is None and is_blank(answer) else failure
     return Completion(None if failure else answer, failure, prompt_tokens, generated_tokens, cut_off)
 
 
@@ -126,7 +127,7 @@ def check_prompts(prompts: Sequence[Request]) -> None:
     if isinstance(prompts, str):
         raise ConfigError("One text was given as prompts.", "Expected is a list of prompts.", "Put it into a list.")
     for place, prompt in enumerate(prompts):
-        sound = bool(prompt.strip()) if isinstance(prompt, str) else _are_messages(prompt)
+        sound = not is_blank(prompt) if isinstance(prompt, str) else _are_messages(prompt)
         if not sound:
             raise ConfigError(
                 f"Prompt {place + 1} is {str(prompt)[:80]!r}.",

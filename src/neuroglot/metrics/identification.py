@@ -117,6 +117,15 @@ def identify(texts: Sequence[str], candidates: Sequence[str], *, min_distance: f
     return tuple(_in_its_script(code, text) for code, text in zip(codes, texts, strict=True))
 
 
+def identifiable(language: str) -> bool:
+    """Whether lingua knows a language; of a region it tells nothing."""
+    try:
+        _refuse_region(language_code(language))
+    except ConfigError:
+        return False
+    return _without_region(language_code(language)) in _lingua_table()
+
+
 def _in_its_script(code: str, text: str) -> str:
     """The code; `und` for Chinese that is not, by its characters, in the script of the code: lingua does not tell."""
     asked = chinese_script(code)

@@ -17,6 +17,8 @@ import torch
 from scipy.special import ndtri, stdtr, stdtrit
 from torch import Tensor
 
+from neuroglot.showing import in_short
+
 CONFIDENCE = 0.95
 WHOLE = 100.0  # of text metrics, which count in percent
 NO_SPREAD = 1e-12  # what float64 leaves of differences of numbers that are equal
@@ -40,8 +42,14 @@ class Score:
         """The same with its ends where the number can be; what an interval holds beyond that holds no truth."""
         return Score(self.value, max(self.low, least), min(self.high, most)) if self.low <= self.high else self
 
+    @property
+    def has_interval(self) -> bool:
+        """Not if an end is not known, and not of an exact number."""
+        return self.low <= self.high and not self.low == self.value == self.high
+
     def __str__(self) -> str:
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        value = in_short(self.value)
+        return f"{value} [{in_short(self.low)}, {in_short(self.high)}]" if self.has_interval else value
 
     def to_json(self) -> dict[str, float | None]:
         """The three numbers; None (JSON's null) for one that is not finite."""

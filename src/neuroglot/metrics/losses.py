@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, by_rows, confidence_of_each
-from neuroglot.showing import Shown, counted
+from neuroglot.showing import Shown, counted, in_short
 from neuroglot.signature import Signature
 
 WINDOWS = 40
@@ -25,7 +25,7 @@ class LossCurve(Shown):
 
     def _facts(self) -> list[str]:
         first, last = self.losses[0], self.losses[-1]
-        return [counted(len(self.losses), "step"), f"from {first:.3g} to {last:.3g} {self.unit}"]
+        return [counted(len(self.losses), "step"), f"from {in_short(first)} to {in_short(last)} {self.unit}"]
 
     def windows(self, most: int = WINDOWS) -> dict[tuple[int, int], Score]:
         """The mean loss, its least and its most over so many runs of steps, each by its first and last step from 1."""
@@ -65,6 +65,22 @@ class HeldOutLosses(Shown):
         confidence = confidence_of_each(len(self.counts))
         last = len(self.moments) - 1
         return tuple(group for group in self.counts if self.change(group, last, confidence).low > 0)
+
+
+@dataclass(frozen=True, repr=False)
+class TriedRates(Shown):
+    """The mean loss that each learning rate left of a selection, by stage; infinite where the training diverged."""
+
+    losses: Mapping[str, Mapping[float, float]]
+    signature: Signature
+    unit: str = "nats per learned token"
+
+    def _facts(self) -> list[str]:
+        return [f"{stage} at {self.chosen(stage):g}" for stage in self.losses]
+
+    def chosen(self, stage: str) -> float:
+        """The rate with the lowest loss; of equal ones the first."""
+        return min(self.losses[stage], key=lambda rate: self.losses[stage][rate])
 
 
 def _rate(counts: Tensor) -> Estimate:

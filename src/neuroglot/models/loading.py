@@ -17,8 +17,9 @@ from neuroglot.models.folded import folded_out
 from neuroglot.models.gguf import converted, is_gguf
 from neuroglot.models.locating import require_family
 from neuroglot.models.open_interventions import remember_folded
-from neuroglot.models.view import ModelView, view
+from neuroglot.models.view import ModelView, view, view_of_form
 
+WITHOUT_WEIGHTS = "meta"  # the device on which a model has its form only: nothing is read and nothing computed
 MOST_LAYERS = 10_000  # a config that asks for more is damaged, and would be built for hours
 LOADABLE = "Expected 'lab', a folder with config.json, tokenizer and safetensors, a GGUF file, or a hub id."
 _LONGEST_SAID = 300  # characters of what a library says
@@ -34,7 +35,8 @@ def load(
 ) -> tuple[ModelView, PreTrainedTokenizerBase]:
     """The view and the tokenizer of a model: `lab`, a folder in the hub's layout, a hub id, or a GGUF file (`gguf`).
 
-    `device` "auto" spreads a model that is too large for one device over all of them (needs accelerate). The
+    `device` "auto" spreads a model that is too large for one device over all of them (needs accelerate); of "meta" no
+    weights are read, nor need there be any: a job can be priced there, and not done. The
     architecture is checked before any weight is read: it must be known, or described by a `family`, as for `view`. Code
     that comes with a model is never run. Raises `UnsupportedModelError` where the model cannot be found, read, or is of
     no known family.
@@ -48,15 +50,28 @@ def load(
         family, config = load_config(source, name, family, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
         spread = {"device_map": "auto"} if device == "auto" else {}
-        model = _whole_model(family, source, name, revision=revision, dtype=dtype, **spread)
+        model = (
+            _form_of(family, config, dtype)
+            if device == WITHOUT_WEIGHTS
+            else _whole_model(family, source, name, revision=revision, dtype=dtype, **spread)
+        )
     if source != name and name != "lab":
         model.config.name_or_path = name  # rather than where the converted file lies
+    if device == WITHOUT_WEIGHTS:
+        return view_of_form(model.eval(), family), tokenizer
     if device != "auto":
         move(model, device)
     _refuse_unknown_tokens(model, tokenizer)
     if folded := folded_out(Path(source)):
         remember_folded(model, folded)
     return view(model.eval(), family), tokenizer
+
+
+def _form_of(family: Family, config: PreTrainedConfig, dtype: str) -> PreTrainedModel:
+    """The model without weights, in the config's precision or another one."""
+    stated = getattr(config, "dtype", None) or torch.float32 if dtype == "auto" else getattr(torch, dtype)
+    with torch.device(WITHOUT_WEIGHTS):
+        return family.new_model(config, stated)
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerBase:

@@ -22,8 +22,9 @@ Ability = Literal["next-token predictions", "generated text"]
 _INSTEAD: dict[Ability, tuple[str, str]] = {
     "next-token predictions": (
         "Expected a decoder, such as Llama or GPT-2.",
-        "Encoder–decoders are recorded, selected on and switched off by direction of translation (--directions) and "
-        "write with `neuroglot translate`; encoders are scored on text, by masked tokens.",
+        "Encoder–decoders are recorded, selected on and switched off by direction of translation (--directions), and "
+        "write with `neuroglot translate`; T5's answers are scored with neurons off by `neuroglot ablate --task`. "
+        "Encoders are scored on text, by masked tokens.",
     ),
     "generated text": (
         "Expected a decoder or an encoder–decoder model that has transformers' `generate` and a generation config.",

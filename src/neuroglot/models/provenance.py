@@ -72,7 +72,7 @@ def model_signature(view: ModelView | PreTrainedModel) -> Signature:
         model=model_name(model),
         revision=getattr(model.config, "_commit_hash", None),
         config=config_fingerprint(model),
-        weights=weights_fingerprint(model),
+        weights=weights_fingerprint(model) if model.device.type != "meta" else None,
         dtype=_precision(model),
         device=model.device.type,
     )
@@ -131,7 +131,7 @@ def _model(view: ModelView | PreTrainedModel) -> PreTrainedModel:
 def _precision(model: PreTrainedModel) -> str:
     """The dtype of the weights, and what makes products coarser than that."""
     said, kind = str(model.dtype).removeprefix("torch."), model.device.type
-    if torch.is_autocast_enabled(kind):
+    if kind != "meta" and torch.is_autocast_enabled(kind):
         said += f", autocast to {str(torch.get_autocast_dtype(kind)).removeprefix('torch.')}"
     products = torch.get_float32_matmul_precision()
     return said if products == "highest" else f"{said}, float32 products {products}"

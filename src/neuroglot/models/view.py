@@ -33,6 +33,11 @@ def view(model: PreTrainedModel, family: Family | None = None) -> ModelView:
     return located
 
 
+def view_of_form(model: PreTrainedModel, family: Family) -> ModelView:
+    """Where the neurons of a model without weights would be; without a forward nothing is proved."""
+    return ModelView(model, family, *locate(model, family))
+
+
 def _without_adapter_wrapper(model: Any) -> Any:
     """The transformers model inside a PEFT model; its layers hold the adapters, so that nothing is lost."""
     return model.get_base_model() if hasattr(model, "peft_config") and hasattr(model, "get_base_model") else model

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from random import Random
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.prompting.building import PromptSet
 from neuroglot.prompting.prompt import Prompt
@@ -109,7 +110,7 @@ def _weights(sets: Sets, shares: float | Mapping[str, float]) -> dict[str, float
 
 
 def _examples(part: PromptSet) -> dict[str, Example]:
-    wordless = [row_id for row_id, right in zip(part.ids, part.references) if not right or not right[0].strip()]
+    wordless = [row_id for row_id, right in zip(part.ids, part.references) if not right or is_blank(right[0])]
     if wordless:
         raise CorpusError(f"{len(wordless)} items have no answer, {wordless[0]!r} among them.", "Expected is one each.")
     rows = zip(part.ids, part.prompts, part.references, strict=True)

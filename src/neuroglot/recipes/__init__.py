@@ -13,6 +13,7 @@ from neuroglot.runs.recipe import Recipe
 
 HELPERS = {
     "artefacts",
+    "backends",
     "curriculum_file",
     "mixing",
     "options",

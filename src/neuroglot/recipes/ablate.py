@@ -62,7 +62,7 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Searching, Proving):
         from neuroglot.tokens.asked import require_askable
 
         family = self.family_of(self.model)
-        sets = self._sets(identity, self.is_directed(family))
+        sets = self._sets(identity, self.is_directed(family) and not self._asks)
         data, metric = self._scored(identity, family, tuple(sets))
         view, tokenizer = self.load_model(identity, self.model)
         require_askable(view, tokenizer, data)
@@ -135,6 +135,13 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Searching, Proving):
             backend = LocalBackend(view, tokenizer, tags=data.tags)
             (backend.towards(direction) or backend).require_room(self._decoding)
 
+    @property
+    def _asks(self) -> bool:
+        """Whether answers of a task are scored."""
+        from neuroglot.corpora.tasks import is_task
+
+        return self.task is not None or is_task(self.corpus)
+
     def _sets(self, identity: Identity, is_directed: bool) -> dict[str, NeuronSet]:
         """The sets of the languages, or directions, that are asked for: of all directions between the languages."""
         from neuroglot.corpora.directions import Direction
@@ -152,11 +159,10 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Searching, Proving):
     ) -> tuple[Corpus | Directed | Task, Metric]:
         """What is scored, and by which metric: answers of a task, or the loss of text or of translations."""
         from neuroglot.corpora.directions import is_direction
-        from neuroglot.corpora.tasks import is_task
         from neuroglot.errors import ConfigError
         from neuroglot.metrics import ExactAnswer, NatsPerToken
 
-        if self.task is not None or is_task(self.corpus):
+        if self._asks:
             return self.load_task(identity, names), ExactAnswer()
         if self.is_directed(family):
             return replace(self, directions=names).load_parallel(identity, family), NatsPerToken()

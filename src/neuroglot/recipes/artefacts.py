@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neuroglot.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
+    from neuroglot.corpora import Corpus
     from neuroglot.runs.recipe import Recipe
 
 ACTIVITY, MASKS, STEERING = "activity.safetensors", "masks.safetensors", "steering.safetensors"
@@ -68,9 +70,18 @@ def neuron_file(path: Path) -> Path:
 
 
 def corpus_source(corpus: str) -> str:
-    """The corpus that was named, or that of the run folder of `neuroglot translate`."""
+    """The corpus that was named, or that of the run folder of `neuroglot translate` or `neuroglot lint`."""
     from neuroglot.runs.folder import MARKER
 
     folder = Path(corpus)
     is_run = (folder / MARKER).is_file() and (folder / CORPUS).is_file()
     return str(folder / CORPUS) if is_run else corpus
+
+
+def write_corpus(corpus: Corpus, path: Path) -> None:
+    """One line a row, which all commands read."""
+    from neuroglot.storage import write_whole
+
+    columns = zip(*corpus.texts.values())
+    lines = [{"id": row_id, **dict(zip(corpus.languages, texts))} for row_id, texts in zip(corpus.ids, columns)]
+    write_whole(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))

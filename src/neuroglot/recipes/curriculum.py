@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroglot.recipes.options import USE, OnModel, Seeded
 from neuroglot.recipes.training_options import Computed
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from neuroglot.models import ModelView
     from neuroglot.neurons import NeuronSet
     from neuroglot.recipes.curriculum_file import CurriculumFile
-    from neuroglot.recipes.mixing import Encoder, MixedData
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price
@@ -47,8 +46,10 @@ class Curriculum(OnModel, Computed, Seeded):
     group = USE
     examples = """
     neuroglot curriculum ./my-model --stages qalign.yaml --out aligned
-    neuroglot curriculum ./my-model --stages qalign.yaml --dry-run"""
+    neuroglot curriculum ./my-model --stages qalign.yaml --dry-run
+    torchrun --nproc-per-node 8 -m neuroglot curriculum ./my-model --stages qalign.yaml --out aligned"""
     positional = ("model",)
+    shares_rows = True
 
     stages: Path
     """YAML file of data sets and stages; the paths in it begin at its folder."""
@@ -67,7 +68,7 @@ class Curriculum(OnModel, Computed, Seeded):
         longest = getattr(view.model.config, "max_position_embeddings", None) or 2**30
         encoder = Encoder(tokenizer, longest)
         stages, dropped = mixed_stages(file, data, encoder, neurons, self.seed, self._shared)
-        held_out = _held_out(file, data, encoder)
+        held_out = encoder.grouped(file.stages[-1], {name: part.held_out for name, part in data.items()})
         self._refuse(view, stages)
         for stage in stages:
             identity.note(f"stage {stage.name}", signature_of(stage))
@@ -75,8 +76,9 @@ class Curriculum(OnModel, Computed, Seeded):
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot import progress
+        from neuroglot.distribution import rank
         from neuroglot.experiments.curriculum import run_curriculum
-        from neuroglot.metrics.losses import LossCurve
+        from neuroglot.metrics.losses import LossCurve, TriedRates
         from neuroglot.models.provenance import made_with
         from neuroglot.reports import Report
         from neuroglot.training.tuning import save_model
@@ -87,21 +89,24 @@ class Curriculum(OnModel, Computed, Seeded):
             made |= _numbered(number, signature_of(stage))
 
         def save(stage: str) -> None:
-            if self.keep_stages and stage != stages[-1].name:
+            if self.keep_stages and stage != stages[-1].name and rank() == 0:
                 save_model(view.model, tokenizer, run.files / stage)
 
         with progress.steps("tuning") as on_step:
-            losses, forgotten = run_curriculum(
+            taught = run_curriculum(
                 view.model, tokenizer, stages, held_out, kept=run.kept("curriculum"), on_step=on_step, behind=save
             )
-        save_model(view.model, tokenizer, run.files)
-        curve = LossCurve(tuple(loss for part in losses.values() for loss in part), made, dropped=dropped)
+        if rank() == 0:
+            save_model(view.model, tokenizer, run.files)
+        losses = tuple(loss for part in taught.losses.values() for loss in part)
+        parts: list[Any] = [LossCurve(losses, made, dropped=dropped)]
+        parts += [TriedRates(taught.tried, made)] if taught.tried else []
+        parts += [taught.held_out] if held_out else []
         mixed = [
             f"Stage {stage.name}: {count:,} examples of {name} in {language}."
             for stage in stages
             for (name, language), count in sorted(stage.counts.items())
         ]
-        parts = [curve, forgotten] if held_out else [curve]
         return Report(parts, title=f"{made['model']}, tuned in {len(stages)} stages", notes=mixed)
 
     def following(self, out: Path) -> tuple[str, ...]:
@@ -109,23 +114,18 @@ class Curriculum(OnModel, Computed, Seeded):
         return ("compare", self.model, str(out), "--corpus", "TEXTS", "--out", f"{out}-compared")
 
     def price(self, inputs: _Inputs) -> Price:
-        from neuroglot.recipes.steps import training_bytes, training_step
-        from neuroglot.runs.price import price
-        from neuroglot.training.trainer import read_once
-        from neuroglot.training.tuning import completions
+        from dataclasses import replace
 
         view, tokenizer, stages, *_ = inputs
-        collate, steps = completions(tokenizer.pad_token_id or 0), []
-        for stage in stages:
-
-            def run(rows: Corpus, stage: Stage = stage) -> None:
-                texts = [stage.texts[int(row)] for row in rows.ids]
-                read_once(view.model, texts, collate, stage.config.batch_size)
-
-            steps.append(training_step(f"stage {stage.name}", _as_corpus(stage), run, len(stage.texts)))
-        size = training_bytes(view.model, view)
-        written = (2 + len(stages) * (1 + self.keep_stages)) * size
-        return price(view, tokenizer, steps, size, written)
+        prices = [_price_of(stage, view, tokenizer) for stage in stages]
+        size = max(price.disk_bytes for price in prices)
+        return replace(
+            prices[0],
+            lines=tuple(line for price in prices for line in price.lines),
+            kept_bytes=max(price.kept_bytes for price in prices),
+            disk_bytes=(2 + len(stages) * (1 + self.keep_stages)) * size,
+            remarks=tuple(remark for price in prices for remark in price.remarks),
+        )
 
     @property
     def _shared(self) -> TuningConfig:
@@ -150,11 +150,14 @@ class Curriculum(OnModel, Computed, Seeded):
         return sets
 
     def _refuse(self, view: ModelView, stages: tuple[Stage, ...]) -> None:
-        """Raise for a model with an encoder, neurons of another model, and modules that are not there."""
+        """Raise for models with an encoder or not to be packed, neurons of another, and modules that are not there."""
+        from neuroglot.training.packing import separation_of
         from neuroglot.training.parts import training_only
         from neuroglot.training.tuning import require_decoder
 
         require_decoder(view.model)
+        if any(stage.config.pack for stage in stages):
+            separation_of(view.model)
         for stage in stages:
             if stage.config.neurons is not None:
                 view.layout.require_same(stage.config.neurons.layout, "The neuron set")
@@ -162,15 +165,30 @@ class Curriculum(OnModel, Computed, Seeded):
                 pass
 
 
-def _held_out(file: CurriculumFile, data: Mapping[str, MixedData], encoder: Encoder) -> dict[str, tuple[Text, ...]]:
-    """The texts held out of each data set, by data set and language; read as the last stage reads them."""
-    groups = {}
-    for name, part in data.items():
-        for language, examples in part.held_out.items():
-            learnable, _ = encoder.texts(file.stages[-1], examples)
-            if learnable:
-                groups[f"{name}, {language}"] = tuple(text for _, text in learnable)
-    return groups
+def _price_of(stage: Stage, view: ModelView, tokenizer: PreTrainedTokenizerBase) -> Price:
+    """What a stage costs with what it trains: whole weights, adapters, or deltas of neurons."""
+    from dataclasses import replace
+
+    from neuroglot.recipes.steps import Learned, training_bytes, training_step
+    from neuroglot.runs.price import price
+    from neuroglot.training.trainer import read_once
+    from neuroglot.training.tuning import batching, trained_part
+
+    collate = batching(view.model, tokenizer, stage.config)
+    with trained_part(view.model, tokenizer, stage.config) as part:
+
+        def run(rows: Corpus) -> None:
+            read_once(part.model, [stage.texts[int(row)] for row in rows.ids], collate, stage.config.batch_size)
+
+        times = max(1, len(stage.rates))
+        step = training_step(f"stage {stage.name}", _as_corpus(stage), run, len(stage.texts), models=times)
+        learned = Learned.of(part.model)
+        tokens = times * sum(len(text.token_ids) for text in stage.texts)
+        priced = price(view, tokenizer, [step], learned.bytes, training_bytes(part.model, view))
+    if stage.config.lora is not None:
+        unadapted: Any = part.model
+        unadapted.unload()
+    return replace(priced, remarks=(learned.remark(f"Stage {stage.name}", tokens),))
 
 
 def signature_of(stage: Stage) -> Signature:
@@ -182,7 +200,10 @@ def signature_of(stage: Stage) -> Signature:
     drawn = Signature.of(stage=stage.name, examples=len(stage.examples), examples_hash=examples_hash(stage.examples))
     tokens = sum(len(text.token_ids) for text in stage.texts)
     learned = sum(sum(text.scored) for text in stage.texts)
-    return drawn | Signature.of(tokens=tokens, learned_tokens=learned) | options_of(stage.config)
+    searched = (
+        Signature.of(learning_rates=" ".join(f"{rate:g}" for rate in stage.rates)) if stage.rates else Signature()
+    )
+    return drawn | Signature.of(tokens=tokens, learned_tokens=learned) | options_of(stage.config) | searched
 
 
 def _numbered(number: int, signature: Signature) -> Signature:

@@ -38,7 +38,8 @@ class StatedData:
     """Rows of records (`rows`), or lines of two files (`source` and `target`); `{language}` in a path stands for each
     of `languages`.
 
-    `fields` says what the file calls a field. So many rows are held out, the same numbers in every language, or all.
+    `fields` says what the file calls a field. So many rows are held out, the same numbers in every language, or all;
+    of the others so many are a `selection`, on which learning rates are chosen.
     """
 
     __pydantic_config__ = STRICT
@@ -53,12 +54,14 @@ class StatedData:
     language_names: Literal["plain", "published"] = "plain"
     fields: dict[str, str] = field(default_factory=dict)
     held_out: Annotated[int, Ge(0)] | Literal["all"] = 0
+    selection: Annotated[int, Ge(0)] = 0
 
 
 @dataclass(frozen=True)
 class StatedStage:
     """What a stage mixes, in `counts` of examples or by `weights` of so many `examples` or `tokens`, the share of them
-    that is replayed from earlier stages, and what is trained, how.
+    that is replayed from earlier stages, and what is trained, how. One of `learning_rates` is chosen on the selection
+    rows of its data.
     """
 
     __pydantic_config__ = STRICT
@@ -79,7 +82,9 @@ class StatedStage:
     chat: bool = False
     end: Literal["eos", "newline", "none"] = "eos"
     max_tokens: _Count = 1024
+    pack: bool = False
     learning_rate: _Weight | None = None
+    learning_rates: tuple[_Weight, ...] = ()
     schedule: Literal["linear", "cosine", "constant", "inverse_sqrt"] = "linear"
     warmup: Annotated[float, Ge(0), Le(1)] = 0.0
     weight_decay: _Rest = 0.0
@@ -124,12 +129,23 @@ class CurriculumFile:
         for number, stage in enumerate(self.stages):
             self._check_stage(stage, is_first=number == 0)
 
+    def _check_rates(self, stage: StatedStage) -> None:
+        named, rates = f"The stage {stage.name!r}", stage.learning_rates
+        _require(not rates or stage.learning_rate is None, f"{named} has a learning rate, and several.",
+                 "Expected learning_rate or learning_rates.")  # fmt: skip
+        _require(len({*rates}) == len(rates) != 1, f"{named} has the learning rates {', '.join(map(str, rates))}.",
+                 "Expected two or more to choose from, each once.")  # fmt: skip
+        chosen_on = sum(self.data[name].selection for name in stage.counts | stage.weights)
+        _require(not rates or chosen_on > 0, f"{named} chooses its learning rate on no rows.",
+                 "Expected selection rows of its data (selection: 50), which nothing else uses.")  # fmt: skip
+
     def _check_stage(self, stage: StatedStage, is_first: bool) -> None:
         named = f"The stage {stage.name!r}"
         _require(bool(stage.counts) != bool(stage.weights), f"{named} has counts and weights, or neither.",
                  "Expected one of them.")  # fmt: skip
         unknown = [name for name in (stage.counts | stage.weights) if name not in self.data]
         _require(not unknown, f"{named} mixes {', '.join(unknown)}.", f"The data are {', '.join(self.data)}.")
+        self._check_rates(stage)
         lengths = sum(part is not None for part in (stage.examples, stage.tokens))
         _require(lengths == bool(stage.weights), f"{named} has {lengths} lengths.",
                  "Expected examples or tokens beside weights, and none beside counts.")  # fmt: skip

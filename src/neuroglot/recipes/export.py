@@ -38,7 +38,8 @@ class Export(OnModel):
     group = USE
     examples = """
     neuroglot export ./my-model --ablate selected/de.safetensors --out no-german
-    neuroglot export ./my-model --deltas tuned --out better-german      # of neuroglot tune --train-neurons --adapter"""
+    neuroglot export ./my-model --deltas tuned --out better-german      # of neuroglot tune --train-neurons --adapter
+    neuroglot export better-german --deltas tuned --subtract --out german-again"""
     positional = ("model",)
     heading: ClassVar[str] = "Model"
 
@@ -49,6 +50,9 @@ class Export(OnModel):
     """Run folder of `neuroglot tune` with --train-neurons, or its deltas.safetensors: they are merged into the
     weights."""
 
+    subtract: bool = False
+    """Take the deltas away again from a model into which they were merged, in place of adding them."""
+
     device: str | None = "cpu"
     """Where the model is held meanwhile; the processor's memory is the larger one."""
 
@@ -57,6 +61,8 @@ class Export(OnModel):
         from neuroglot.recipes.artefacts import artefact, neuron_file
         from neuroglot.training.deltas import DELTAS_FILE, NeuronDeltas
 
+        if self.subtract and self.deltas is None:
+            raise ConfigError("Neurons that are off were to be subtracted.", "Expected --deltas beside --subtract.")
         if self.ablate is not None and self.deltas is None:
             deltas, neurons = None, identity.file("neurons", neuron_file(self.ablate), NeuronSet.load)
         elif self.deltas is not None and self.ablate is None:
@@ -66,7 +72,7 @@ class Export(OnModel):
             raise ConfigError("Got neurons and deltas, or neither.", "Expected --ablate or --deltas.")
         view, tokenizer = self.load_model(identity, self.model)
         view.layout.require_same(neurons.layout, "The neuron set")
-        if deltas is not None:
+        if deltas is not None and not self.subtract:  # the model behind them has other weights
             require_made_for(view, tokenizer, deltas)
         return _Inputs(view, tokenizer, neurons, deltas)
 
@@ -82,10 +88,11 @@ class Export(OnModel):
             write_folded(view, neurons, run.files, tokenizer)
             title = f"{Path(self.model).name} without {len(neurons):,} neurons"
             return Report([neurons], title=title, notes=[f"{counted} folded out of the checkpoint in this folder."])
-        merge(view, deltas)
+        merge(view, deltas.scaled(-1) if self.subtract else deltas)
         save_model(view.model, tokenizer, run.files)
-        title = f"{Path(self.model).name} with {len(neurons):,} tuned neurons"
-        return Report([neurons], title=title, notes=[f"{counted} tuned in the checkpoint in this folder."])
+        preposition, said = ("without", "as they were before") if self.subtract else ("with", "tuned")
+        title = f"{Path(self.model).name} {preposition} {len(neurons):,} tuned neurons"
+        return Report([neurons], title=title, notes=[f"{counted} {said} in the checkpoint in this folder."])
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.recipes.steps import REPORT_BYTES, weight_bytes

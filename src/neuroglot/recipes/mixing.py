@@ -23,53 +23,65 @@ if TYPE_CHECKING:
     from neuroglot.tokens.tokenizing import Text
     from neuroglot.training.types import TuningConfig
 
-EMPTY_ROW, ALSO_HELD_OUT = "an answer is empty", "also held out"
+EMPTY_ROW, ALSO_HELD_OUT, ALSO_SELECTION = "an answer is empty", "also held out", "also in the selection"
 Learnable = list[tuple["Example", "Text"]]
 
 
 @dataclass(frozen=True, eq=False)
 class MixedData:
-    """One data set's examples by language, to learn from and held out; `dropped` counts rows by language and reason."""
+    """One data set's examples by language, to learn from, held out, and to choose learning rates on; `dropped` counts
+    rows by language and reason.
+    """
 
     training: Mapping[str, tuple[Example, ...]]
     held_out: Mapping[str, tuple[Example, ...]]
+    selection: Mapping[str, tuple[Example, ...]]
     dropped: Counter[tuple[str, str]]
 
 
 def read_data(file: CurriculumFile, folder: Path, seed: int) -> dict[str, MixedData]:
     """All data sets; raises `CorpusError` and `ConfigError` for missing files, fields of templates, and leakage."""
     mixed = {name: _read(name, data, folder, seed) for name, data in file.data.items()}
-    prompts = {
-        name: {example.prompt for examples in data.held_out.values() for example in examples}
-        for name, data in mixed.items()
-    }
+    prompts = {name: _prompts(data.held_out) for name, data in mixed.items()}
     for tested in (name for name, data in file.data.items() if data.held_out == "all"):
         for name, data in mixed.items():
-            leaked = [
-                example for part in data.training.values() for example in part if example.prompt in prompts[tested]
-            ]
-            if leaked:
-                raise ConfigError(
-                    f"{len(leaked)} rows of {name!r} are rows of the test set {tested!r}, {leaked[0].id!r} among them.",
-                    "Expected none: what is tested must not be trained on.",
-                    "Remove them from the training data.",
-                )
-    every = set().union(*prompts.values())
-    return {name: _without(data, every) for name, data in mixed.items()}
+            _refuse_leaks(name, [*data.training.values(), *data.selection.values()], tested, prompts[tested])
+    held_out = set().union(*prompts.values())
+    apart = {name: _without(data, held_out, ALSO_HELD_OUT) for name, data in mixed.items()}
+    selection = set().union(*(_prompts(data.selection) for data in apart.values()))
+    return {name: replace(_without(data, selection, ALSO_SELECTION), selection=data.selection)
+            for name, data in apart.items()}  # fmt: skip
 
 
-def _without(data: MixedData, prompts: set[str]) -> MixedData:
-    """Without training rows whose prompt is held out, which are counted."""
-    kept = {
-        language: tuple(example for example in examples if example.prompt not in prompts)
-        for language, examples in data.training.items()
-    }
-    left_out = {language: len(data.training[language]) - len(examples) for language, examples in kept.items()}
-    counted = Counter({(language, ALSO_HELD_OUT): count for language, count in left_out.items() if count})
-    return MixedData(kept, data.held_out, data.dropped + counted)
+def _prompts(parts: Mapping[str, Sequence[Example]]) -> set[str]:
+    return {example.prompt for examples in parts.values() for example in examples}
+
+
+def _refuse_leaks(name: str, parts: Sequence[Sequence[Example]], tested: str, prompts: set[str]) -> None:
+    leaked = [example for part in parts for example in part if example.prompt in prompts]
+    if leaked:
+        raise ConfigError(
+            f"{len(leaked)} rows of {name!r} are rows of the test set {tested!r}, {leaked[0].id!r} among them.",
+            "Expected none: what is tested must not be trained on.",
+            "Remove them from the training data.",
+        )
+
+
+def _without(data: MixedData, prompts: set[str], reason: str) -> MixedData:
+    """Without rows to learn from or to choose on that have one of these prompts, which are counted."""
+    training, selection = (
+        {language: tuple(example for example in examples if example.prompt not in prompts)
+         for language, examples in part.items()}
+        for part in (data.training, data.selection)
+    )  # fmt: skip
+    counted = Counter({
+        (language, reason): len(examples) - len(training[language]) for language, examples in data.training.items()
+    })  # fmt: skip
+    return replace(data, training=training, selection=selection, dropped=data.dropped + counted)
 
 
 def _read(name: str, data: StatedData, folder: Path, seed: int) -> MixedData:
+    from neuroglot.corpora.blank import is_blank
     from neuroglot.prompting.examples import Example
     from neuroglot.signature import seed_of
 
@@ -78,29 +90,33 @@ def _read(name: str, data: StatedData, folder: Path, seed: int) -> MixedData:
     shared = [set.intersection(*(set(row.fields) for row in part)) for part in rows.values()]
     wording.require(sorted(set.intersection(*shared)), repr(name))
     longest = 1 + max(row.number for part in rows.values() for row in part)
-    chosen = _held_out_numbers(data.held_out, longest, seed_of(seed, name))
-    training: dict[str, tuple[Example, ...]] = {}
-    held_out: dict[str, tuple[Example, ...]] = {}
+    held_out = _drawn("held out", data.held_out, range(longest), seed_of(seed, name))
+    rest = [number for number in range(longest) if number not in held_out]
+    selection = _drawn("the selection", data.selection, rest, seed_of(seed, name, "selection"))
+    sides: list[dict[str, tuple[Example, ...]]] = [{}, {}, {}]  # to learn from, held out, to choose on
     dropped: Counter[tuple[str, str]] = Counter()
     for language, part in rows.items():
-        sides: tuple[list[Example], list[Example]] = ([], [])
+        parts: tuple[list[Example], ...] = ([], [], [])
         for row in part:
-            is_held_out = row.number in chosen
-            prompt, answer = wording.filled(row.fields, 0 if is_held_out else row.number)
-            if answer.strip():
-                sides[is_held_out].append(Example(prompt, answer, name, f"{name}/{row.id}"))
+            side = 1 if row.number in held_out else 2 if row.number in selection else 0
+            prompt, answer = wording.filled(row.fields, 0 if side else row.number)
+            if not is_blank(answer):
+                parts[side].append(Example(prompt, answer, name, f"{name}/{row.id}"))
             else:
                 dropped[language, EMPTY_ROW] += 1
-        training[language], held_out[language] = map(tuple, sides)
-    return MixedData(training, {language: part for language, part in held_out.items() if part}, dropped)
+        for side, examples in enumerate(parts):
+            if examples or not side:
+                sides[side][language] = tuple(examples)
+    training, apart, chosen_on = sides
+    return MixedData(training, apart, chosen_on, dropped)
 
 
-def _held_out_numbers(asked: int | str, longest: int, seed: int) -> set[int]:
+def _drawn(what: str, asked: int | str, numbers: Sequence[int], seed: int) -> set[int]:
     from random import Random
 
-    if isinstance(asked, int) and asked > longest:
-        raise CorpusError(f"{asked} rows are to be held out.", f"Expected at most {longest}, which are there.")
-    return set(range(longest)) if isinstance(asked, str) else set(Random(seed).sample(range(longest), asked))
+    if isinstance(asked, int) and asked > len(numbers):
+        raise CorpusError(f"{asked} rows are to be {what}.", f"Expected at most {len(numbers)}, which are there.")
+    return set(numbers) if isinstance(asked, str) else set(Random(seed).sample(numbers, asked))
 
 
 def _rows(name: str, data: StatedData, folder: Path) -> dict[str, list[InstructionRow]]:
@@ -132,6 +148,7 @@ def _rows(name: str, data: StatedData, folder: Path) -> dict[str, list[Instructi
 
 
 def _wording(name: str, template: str | StatedWording, folder: Path) -> InstructionWording:
+    from neuroglot.corpora.blank import is_blank
     from neuroglot.corpora.textfiles import read_lines
     from neuroglot.prompting.wordings import INSTRUCTION_WORDINGS, InstructionWording, with_instructions
 
@@ -148,7 +165,7 @@ def _wording(name: str, template: str | StatedWording, folder: Path) -> Instruct
         )
     if template.instructions is None:
         return InstructionWording(template.prompts, template.answer)
-    lines = [line for line in read_lines(folder / template.instructions) if line.strip()]
+    lines = [line for line in read_lines(folder / template.instructions) if not is_blank(line)]
     return with_instructions(lines, template.input, template.answer)
 
 
@@ -173,6 +190,16 @@ class Encoder:
         encoded = examples(self.tokenizer, given, end=stage.end, unfit="drop", max_tokens=most)
         texts = encoded.texts if stage.objective == "answers" else tuple(map(_learned_whole, encoded.texts))
         return [(given[row], text) for row, text in zip(encoded.kept, texts, strict=True)], encoded.dropped
+
+    def grouped(
+        self, stage: StatedStage, parts: Mapping[str, Mapping[str, Sequence[Example]]]
+    ) -> dict[str, tuple[Text, ...]]:
+        """The texts that can be learned by data set and language, as a stage reads them."""
+        groups = {
+            f"{name}, {language}": tuple(text for _, text in self.texts(stage, examples)[0])
+            for name, part in parts.items() for language, examples in part.items()
+        }  # fmt: skip
+        return {group: texts for group, texts in groups.items() if texts}
 
 
 def _learned_whole(text: Text) -> Text:
@@ -210,7 +237,10 @@ def mixed_stages(
         config = tuning_of(stated, shared, len(chosen), neurons.get(stated.name))
         counted = Counter((name, language) for name, language, *_ in chosen)
         examples_drawn, texts = (tuple(row[column] for row in chosen) for column in (2, 3))
-        stages.append(Stage(stated.name, config, examples_drawn, texts, counted))  # type: ignore[arg-type]
+        selection = encoder.grouped(stated, {name: data[name].selection for name in names})
+        stages.append(
+            Stage(stated.name, config, examples_drawn, texts, counted, stated.learning_rates, selection)  # type: ignore[arg-type]
+        )
         earlier += new
     return tuple(stages), dropped
 
@@ -252,5 +282,5 @@ def tuning_of(stage: StatedStage, shared: TuningConfig, examples: int, neurons: 
         weight_decay=stage.weight_decay,
         lora=Lora(stage.lora_rank, stage.lora_alpha) if stage.train == "adapters" else None,
         neurons=neurons, modules=None if isinstance(stage.train, str) else stage.train, frozen=stage.freeze,
-        end=stage.end, max_tokens=stage.max_tokens, unfit="drop",
+        end=stage.end, max_tokens=stage.max_tokens, unfit="drop", pack=stage.pack,
     )  # fmt: skip

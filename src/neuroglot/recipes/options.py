@@ -177,8 +177,8 @@ class OnTask(OnLanguages):
     heading: ClassVar[str] = "Texts"
 
     corpus: str
-    """A task: a folder or file in the layout of mParaRel, XNLI, MzsRE, MGSM or XQuAD, a YAML file that describes your
-    own, or `lab` with --task."""
+    """A task: a folder or file in the layout of mParaRel, XNLI, MzsRE, MGSM, MSVAMP or XQuAD, a YAML file that
+    describes your own, or `lab` with --task."""
 
     task: str | None = None
     """Which of the lab's tasks, where the corpus is `lab`."""

@@ -46,8 +46,9 @@ class Score(Sifted):
     keeping = "optional"
 
     metrics: tuple[str, ...]
-    """bleu, spbleu, chrf, chrf++, ter, rouge-1, rouge-2, rouge-l, sari, accuracy, exact-match, f1, numeric or comet;
-    several are allowed."""
+    """bleu, spbleu, chrf, chrf++, ter, rouge-1, rouge-2, rouge-l, sari, accuracy, exact-match, f1, containment,
+    numeric (the number behind the sign of an answer), numeric-published (the last number, as published for MGSM and
+    MSVAMP) or comet; several are allowed."""
 
     hypotheses: Path | None = None
     """The system's texts, one a line; or a log of fairseq-generate, which is recognised."""
@@ -76,9 +77,6 @@ class Score(Sifted):
 
     normalization: Literal["squad", "mlqa"] = "squad"
     """For exact-match and f1: of answers, as `squad` or as `mlqa` in the language."""
-
-    rule: Literal["sign", "published"] = "sign"
-    """For numeric: the number behind the `sign` of an answer, or the last one, as `published` for MGSM and MSVAMP."""
 
     comet_model: str | None = None
     """For comet: name or checkpoint file of the model."""
@@ -149,7 +147,7 @@ class Score(Sifted):
         from neuroglot.metrics.texts import TextOptions
         from neuroglot.metrics.texts.metric import COMET_MODEL
 
-        return TextOptions(self.language, self.tokenize, self.normalization, self.rule, self.comet_model or COMET_MODEL)
+        return TextOptions(self.language, self.tokenize, self.normalization, self.comet_model or COMET_MODEL)
 
     def _hypotheses(self, identity: Identity) -> _System:
         if self.log is not None and self.hypotheses is None:

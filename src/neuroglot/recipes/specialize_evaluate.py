@@ -125,9 +125,8 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching, Pr
         kept, dropped = len(translations.ids), sum(translations.dropped.values())
         made = made_with(inputs.view, inputs.tokenizer, inputs.corpus, rows=kept, dropped=dropped)
         options = Signature.of(semantics=self.semantics, beams=self.beams, max_new_tokens=self.max_new_tokens)
-        return (
-            made | inputs.masks.described | options | generation_signature(inputs.view.model) | told_rows(inputs.seen)
-        )
+        made |= inputs.masks.described | options | generation_signature(inputs.view.model)
+        return made | translations.unknown | told_rows(inputs.seen)
 
 
 def _save(corpus: Corpus, masked: Translations, plain: Translations, path: Path) -> None:

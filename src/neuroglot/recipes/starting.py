@@ -30,7 +30,7 @@ class Recognised:
     languages: tuple[str, ...] = ()
 
 
-def recognised(folder: Path) -> list[Recognised]:
+def parts_of_folder(folder: Path) -> list[Recognised]:
     """The parallel texts and models in a folder: itself, or else its files and folders, in the order of their names.
 
     Raises `ConfigError` if it is no folder, or holds no parallel text, with what is wrong with each.
@@ -65,7 +65,7 @@ def write_recipe(folder: Path) -> tuple[Path, list[Recognised]]:
             f"{path} is there already.", "Expected a folder without one.",
             f"Run it with `neuroglot run {path} --out run`, or move it away.",
         )  # fmt: skip
-    known = recognised(folder)
+    known = parts_of_folder(folder)
     return write_whole(path, _recipe(path, known)), known
 
 

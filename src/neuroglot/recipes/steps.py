@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
+from rich.filesize import decimal
 
 from neuroglot.activity.record import record_generated_sharing
 from neuroglot.activity.recording import Recording
@@ -129,6 +130,42 @@ def training_bytes(model: PreTrainedModel, view: ModelView) -> int:
     """What AdamW keeps of a training on disk, in two checkpoints, beside what it makes: the model."""
     trained = sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
     return 2 * 3 * trained + weight_bytes(view) + REPORT_BYTES
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What of a model is trained: `trained` of its `parameters`, and the bytes that are kept for them beside weights:
+    gradients and both moments of AdamW, which are as the parameters are.
+
+    `operations` are those a token costs, multiplications and additions: 2 a weight forward, 2 backward to what it read,
+    and 2 more for the gradient of a weight that is trained; embeddings that are only looked up cost none.
+    """
+
+    parameters: int
+    trained: int
+    bytes: int
+    operations: int
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> Learned:
+        """As the model is now, with its adapters or deltas, if it has any."""
+        every = list(model.parameters())
+        trained = [parameter for parameter in every if parameter.requires_grad]
+        head: Any = model.get_output_embeddings()
+        looked_up = model.get_input_embeddings().weight
+        free = {id(looked_up)} if head is None or head.weight is not looked_up else set()
+        forward = sum(part.numel() for part in every if id(part) not in free)
+        learned = sum(part.numel() for part in trained if id(part) not in free)
+        numbers = sum(part.numel() for part in trained)
+        kept = 3 * sum(part.nbytes for part in trained)
+        return cls(sum(part.numel() for part in every), numbers, kept, 4 * forward + 2 * learned)
+
+    def remark(self, name: str, tokens: int) -> str:
+        """What it costs to learn from so many tokens, in one sentence."""
+        return (
+            f"{name} trains {self.trained:,} of {self.parameters:,} parameters on {tokens:,} tokens, "
+            f"{self.operations * tokens:.2e} operations; gradients and AdamW take {decimal(self.bytes)} beside weights."
+        )
 
 
 def activity_bytes(view: ModelView, corpus: Parallel, recording: Recording) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from neuroglot.recipes.artefacts import CORPUS, TRANSLATIONS, corpus_source
-from neuroglot.recipes.options import USE, Decoded, OnDevice, OnEndpoint, OnTexts, Positive
+from neuroglot.recipes.artefacts import CORPUS, TRANSLATIONS, corpus_source, write_corpus
+from neuroglot.recipes.backends import OnBackend
+from neuroglot.recipes.options import USE, Decoded, OnTexts, Positive
 from neuroglot.recipes.reading import SuspiciousText, first_sound, note_data
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
+class Translate(OnTexts, OnBackend, Decoded):
     """Translate a corpus into other languages; rows with a failure in any of them are counted and left out.
 
     The run folder is a corpus for all commands: its corpus.jsonl has the rows that were translated into every language,
@@ -74,7 +74,7 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
         from neuroglot import corpora
         from neuroglot.generation.translation import original_of, targets_of
 
-        self._require_translator()
+        self.require_one()
         self.decoding  # noqa: B018 (refuses options that contradict each other)
         languages = None if self.source is None else [self.source]
         read = corpora.load(corpus_source(self.corpus), languages=languages, column=self.column)
@@ -84,16 +84,18 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
         shown = None if self.demonstrations is None else corpora.load(corpus_source(self.demonstrations))
         if shown is not None:
             note_data(identity, shown, "demonstrations")
-        return _Inputs(texts, shown, self._backend(identity))
+        return _Inputs(texts, shown, self.backend(identity, self.keep_truncated, self.thinking))
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.reports import Report
         from neuroglot.reports.sections.translating import translated_section
 
-        translated = self._translated(self._with_answers(inputs, run), run.kept("windows"))
+        translated = self._translated(
+            inputs._replace(backend=self.keeping_answers(inputs.backend, run)), run.kept("windows")
+        )
         translated.save(run.files / TRANSLATIONS)
         corpus = _translated_rows(translated, self.suspicious)
-        _save(corpus, run.files / CORPUS)
+        write_corpus(corpus, run.files / CORPUS)
         section = translated_section(translated, len(corpus))
         return Report([section], title=f"{corpus.name} in {', '.join(corpus.languages)}")
 
@@ -119,44 +121,6 @@ class Translate(OnTexts, OnDevice, OnEndpoint, Decoded):
         )  # fmt: skip
         return price(backend.view, backend.tokenizer, [step], size, 2 * size + REPORT_BYTES)
 
-    def _require_translator(self) -> None:
-        from neuroglot.errors import ConfigError
-
-        given = (self.model is not None, self.endpoint is not None, self.endpoint_model is not None)
-        if given not in ((True, False, False), (False, True, True)):
-            raise ConfigError(
-                "A translator is needed.", "Expected either a model (--model), or --endpoint with --endpoint-model."
-            )
-
-    def _backend(self, identity: Identity) -> Backend:
-        """The model or the endpoint, noted."""
-        from neuroglot.generation.endpoint import Endpoint
-        from neuroglot.generation.local import LocalBackend
-        from neuroglot.generation.protocol import secret
-
-        if self.model is not None:
-            return LocalBackend(
-                *self.load_model(identity, self.model), keep_truncated=self.keep_truncated, thinking=self.thinking
-            )
-        assert self.endpoint is not None
-        assert self.endpoint_model is not None
-        endpoint = Endpoint(
-            self.endpoint, self.endpoint_model, self.key_variable, chat=not self.completions,
-            keep_truncated=self.keep_truncated, concurrency=self.concurrency, timeout=self.timeout,
-        )  # fmt: skip
-        secret(self.key_variable)  # refuses before anything is asked
-        identity.note("endpoint", endpoint.signature)
-        return endpoint
-
-    def _with_answers(self, inputs: _Inputs, run: Run) -> _Inputs:
-        """The same with an endpoint that keeps its answers."""
-        from neuroglot.generation.endpoint import Cache, Endpoint
-
-        if not isinstance(inputs.backend, Endpoint):
-            return inputs
-        cache = Cache(self.answers or run.kept("answers").folder)
-        return inputs._replace(backend=replace(inputs.backend, cache=cache))
-
     def _translated(self, inputs: _Inputs, kept: Kept) -> Translated:
         from neuroglot.generation.translation import translate
 
@@ -178,12 +142,3 @@ def _translated_rows(translated: Translated, suspicious: SuspiciousText) -> Corp
             raise
         next_step = "Go on with resume (--resume), which asks once more for what failed."
         raise EndpointError(error.got, error.expected, next_step) from error
-
-
-def _save(corpus: Corpus, path: Path) -> None:
-    """One line a row, which all commands read."""
-    from neuroglot.storage import write_whole
-
-    columns = zip(*corpus.texts.values())
-    lines = [{"id": row_id, **dict(zip(corpus.languages, texts))} for row_id, texts in zip(corpus.ids, columns)]
-    write_whole(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))

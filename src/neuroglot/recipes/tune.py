@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -61,6 +61,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
     neuroglot tune ./my-model --corpus xnli/ --originals de fr --steps 500 \\
         --export openai --out run"""
     positional = ("model",)
+    shares_rows = True
 
     corpus: str
     """A task (see `neuroglot deactivate`), `lab` with --task, whose questions are then new ones, or for the template
@@ -141,6 +142,9 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
     drop_unfit: bool = False
     """Leave out, and count, examples that are too long or whose prompt has other tokens if its answer follows."""
 
+    pack: bool = False
+    """Put short examples of a batch into one sequence, where none sees another: less padding, and the same weights."""
+
     adapter: bool = False
     """Save the adapters, or what is added to neurons, alone, instead of merging them into the weights."""
 
@@ -150,7 +154,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.prompting.examples import examples_hash, pmi_mix
         from neuroglot.signature import Signature
-        from neuroglot.training.tuning import learnable
+        from neuroglot.training.tuning import batching, learnable
 
         neurons = self._neurons(identity)
         tuning = self.tuning(neurons)  # refuses options that contradict each other
@@ -162,12 +166,14 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
         if neurons is not None:
             view.layout.require_same(neurons.layout, "The neuron set")
         learnable(view.model, tokenizer, examples, tuning)
+        batching(view.model, tokenizer, tuning)  # refuses models whose texts cannot be packed
         signature = Signature.of(examples=len(examples), examples_hash=examples_hash(examples))
         identity.note("examples", signature)
         return _Inputs(view, tokenizer, examples, plain, signature, tuning)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot import progress
+        from neuroglot.distribution import rank
         from neuroglot.metrics.losses import LossCurve
         from neuroglot.models.provenance import made_with
         from neuroglot.reports import Report
@@ -180,8 +186,9 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
                 inputs.view.model, inputs.tokenizer, inputs.examples, inputs.tuning, kept=run.kept("training"),
                 on_step=on_step,
             )  # fmt: skip
-        tuned.save(run.files)
-        self._export(run, inputs.plain)
+        if rank() == 0:
+            tuned.save(run.files)
+            self._export(run, inputs.plain)
         return Report([LossCurve(tuned.losses, made, dropped=tuned.dropped)], title=title)
 
     def following(self, out: Path) -> tuple[str, ...]:
@@ -189,13 +196,14 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
         return ("compare", self.model, str(out), "--corpus", "TEXTS", "--out", f"{out}-compared")
 
     def price(self, inputs: _Inputs) -> Price:
-        from neuroglot.recipes.steps import training_bytes, training_step
+        from neuroglot.recipes.steps import Learned, training_bytes, training_step
         from neuroglot.runs.price import price
         from neuroglot.training.trainer import read_once
-        from neuroglot.training.tuning import completions, learnable, trained_part
+        from neuroglot.training.tuning import batching, learnable, trained_part
 
         view, tokenizer, examples, *_ = inputs
-        collate, by_id = completions(tokenizer.pad_token_id or 0), {example.id: example for example in examples}
+        collate = batching(view.model, tokenizer, inputs.tuning)
+        by_id = {example.id: example for example in examples}
         with trained_part(view.model, tokenizer, inputs.tuning) as part:
 
             def run(rows: Corpus) -> None:
@@ -206,7 +214,10 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
             needed = self.steps * self.batch_size * self.accumulation
             size = training_bytes(part.model, view)
             step = training_step("training", _as_corpus(examples), run, needed)
-            return price(view, tokenizer, [step], size, 2 * size)
+            learned = Learned.of(part.model)
+            priced = price(view, tokenizer, [step], learned.bytes, 2 * size)
+            tokens = sum(line.tokens * line.times for line in priced.lines)
+            return replace(priced, remarks=(learned.remark("The training", tokens),))
 
     def tuning(self, neurons: NeuronSet | None = None) -> TuningConfig:
         """How the model is tuned, with the neurons that are, if any."""
@@ -219,7 +230,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
             accumulation=self.accumulation, schedule=self.schedule, warmup=self.warmup, weight_decay=self.weight_decay,
             lora=lora, neurons=neurons, modules=self.train_modules, frozen=self.freeze_modules, end=self.end,
             max_tokens=self.max_tokens, unfit="drop" if self.drop_unfit else "refuse",
-            save="adapter" if self.adapter else "merged", seed=self.seed, bf16=self.bf16,
+            pack=self.pack, save="adapter" if self.adapter else "merged", seed=self.seed, bf16=self.bf16,
             gradient_checkpointing=self.gradient_checkpointing, checkpoint_every=self.checkpoint_every,
             report_to=self.report_to,
         )  # fmt: skip
@@ -302,7 +313,7 @@ def options_of(config: TuningConfig) -> Signature:
     """How a model was tuned."""
     from neuroglot.signature import Signature
 
-    parts = {"modules": config.modules, "frozen": config.frozen}
+    parts = {"modules": config.modules, "frozen": config.frozen, "pack": ("sequences",) * config.pack}
     named = {name: " ".join(modules) for name, modules in parts.items() if modules}
     neurons = Signature() if config.neurons is None else config.neurons.described
     return Signature.of(

@@ -13,7 +13,7 @@ from typing import Any
 
 from neuroglot.metrics.intervals import Score
 from neuroglot.reports.parts import Spec, axis_key, domain, escaped, numbers, panel_title, reference, thinned
-from neuroglot.reports.wording import Labels
+from neuroglot.reports.wording import Labels, bracketed
 
 SYMBOLS = {
     "own": "circle", "other": "diamond", "random": "square-open", "on": "line-ns-open", "observed": "circle",
@@ -96,9 +96,9 @@ def _dot_trace(one: Series, offset: float, rows: Labels, unit: str) -> dict[str,
         "x": numbers(score.value for score in one.scores), "y": [place + offset for place in range(len(rows))],
         "error_x": {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "width": 0},
         "marker": {"symbol": SYMBOLS.get(one.role, "circle"), "size": 9},
-        "customdata": [[name, *ends] for name, ends in zip(escaped(rows.full), _ends(one.scores))],
-        "hovertemplate": f"<b>%{{customdata[0]}}</b><br>%{{x:.3~g}} [%{{customdata[1]:.3~g}}, "
-        f"%{{customdata[2]:.3~g}}] {escape(unit)}<extra>{escape(one.name)}</extra>",
+        "customdata": [[name, bracketed(score)] for name, score in zip(escaped(rows.full), one.scores)],
+        "hovertemplate": f"<b>%{{customdata[0]}}</b><br>%{{x:.3~g}} %{{customdata[1]}} {escape(unit)}"
+        f"<extra>{escape(one.name)}</extra>",
     }  # fmt: skip
 
 
@@ -112,14 +112,12 @@ def _line_trace(one: Series, panel: int, places: Labels, unit: str) -> dict[str,
         "xaxis": reference("x", panel), "yaxis": reference("y", panel),
         "line": {"dash": "dot" if expected else "solid", "width": 2},
         "marker": {"size": 6, "symbol": SYMBOLS.get(one.role, "circle")},
-        "customdata": _ends(one.scores),
+        "customdata": [[bracketed(score)] for score in one.scores],
         "hovertemplate": f"<b>%{{x}}</b><br>%{{y:.3~g}} {escape(unit)}<extra>{escape(one.name)}</extra>",
     }  # fmt: skip
     if not expected:
         trace["error_y"] = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "width": 0}
-        trace["hovertemplate"] = str(trace["hovertemplate"]).replace(
-            "<extra>", " [%{customdata[0]:.3~g}, %{customdata[1]:.3~g}]<extra>"
-        )
+        trace["hovertemplate"] = str(trace["hovertemplate"]).replace("<extra>", " %{customdata[0]}<extra>")
     return trace
 
 
@@ -142,7 +140,3 @@ def _arms(scores: Sequence[Score]) -> tuple[list[float | None], list[float | Non
     """Lengths of the error bars; an interval need not be around its value, so none is below 0."""
     above = numbers(max(0.0, score.high - score.value) for score in scores)
     return above, numbers(max(0.0, score.value - score.low) for score in scores)
-
-
-def _ends(scores: Sequence[Score]) -> list[list[float | None]]:
-    return [numbers((score.low, score.high)) for score in scores]

@@ -23,11 +23,11 @@ CellValues = Sequence[Sequence[float]]
 
 @dataclass(frozen=True)
 class Panel:
-    """One heat map of a figure: `values` by row and column, `details` the further numbers that a hover tells."""
+    """One heat map of a figure: `values` by row and column, `details` what else a hover tells: numbers, or texts."""
 
     title: str
     values: CellValues
-    details: Sequence[Sequence[Sequence[float]]] = ()
+    details: Sequence[Sequence[Sequence[float | str]]] = ()
 
 
 def heat_maps(
@@ -82,7 +82,7 @@ def _trace(
         "hovertemplate": f"{hover}<extra>{escape(panel.title)}</extra>",
     }  # fmt: skip
     if len(panel.details):
-        trace["customdata"] = [_rounded(row) for row in panel.details]
+        trace["customdata"] = [[[*map(_told, cell)] for cell in row] for row in panel.details]
     if written:
         trace |= {"texttemplate": written, "textfont": {"size": 11}}
     return trace
@@ -176,6 +176,10 @@ def _outline(panel: int, cell: int) -> dict[str, Any]:
         "type": "rect", "xref": reference("x", panel), "yref": reference("y", panel),
         "x0": cell - 0.5, "x1": cell + 0.5, "y0": cell - 0.5, "y1": cell + 0.5, "line": {"width": 1},
     }  # fmt: skip
+
+
+def _told(detail: float | str) -> float | str | None:
+    return detail if isinstance(detail, str) else numbers([detail])[0]
 
 
 def _rounded(rows: CellValues) -> list[list[float | None]]:

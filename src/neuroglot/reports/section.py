@@ -16,10 +16,10 @@ from neuroglot.reports.parts import Section
 MADE_BEFORE = ""  # in place of a key: sections that were given as results, in the order in which they were given
 # The order of the page by the sections' keys: the claim first, then what it rests on.
 ORDER = (
-    "ablation", "task", "quality", "scoreboard", "prompting", "specialization", "training", "held-out",
-    "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change", "alignment", "fertility",
-    "sharing", "sharing-thresholds", "sharing-tasks", "neuron-sets", "neuron-set", "masks", "activity", "scaling",
-    "scores-by-data", "scores",
+    "ablation", "task", "quality", "scoreboard", "prompting", "specialization", "training", "rates", "held-out",
+    "task-moments", "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change",
+    "alignment", "fertility", "sharing", "sharing-thresholds", "sharing-tasks", "neuron-sets", "neuron-set", "masks",
+    "activity", "scaling", "judged", "consistency", "lint", "scores-by-data", "scores",
 )  # fmt: skip
 
 

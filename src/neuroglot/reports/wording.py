@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from neuroglot.corpora.directions import as_direction
 from neuroglot.corpora.languages import known_code, language_name
 from neuroglot.errors import NeuroglotError
+from neuroglot.showing import noun_of
 from neuroglot.signature import Signature
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ CONDITION_LABELS = {
 HARMFUL = ("own", "other", "random")  # conditions that switch something off
 UNDEFINED = "–"
 NO_INTERVAL = "(no interval)"
-OTHER, RANDOM = "another language's neurons", "as many random neurons"
+OTHER, RANDOM = "another {}'s neurons", "as many random neurons"
 
 
 def number(value: float | None) -> str:
@@ -201,7 +202,7 @@ def multiple(value: float) -> str:
 
 def bracketed(score: Score, write: Callable[[float], str] = number) -> str:
     """The interval of a score: `[0.02, 0.03]`, or that it has none."""
-    if math.isnan(score.low) or math.isnan(score.high):
+    if not score.has_interval:
         return NO_INTERVAL
     return f"[{write(score.low)}, {write(score.high)}]"
 
@@ -211,10 +212,10 @@ def joined(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
-def left_out(dropped: Mapping[str, int]) -> tuple[str, ...]:
+def left_out(dropped: Mapping[str, int], codes: Sequence[str] = ()) -> tuple[str, ...]:
     """The remark that says how many rows were dropped and why; none if there are none."""
     reasons = [f"{plural(count, 'row')} ({reason})" for reason, count in dropped.items()]
-    return (f"Left out in all languages: {joined(reasons)}.",) if reasons else ()
+    return (f"Left out in all {noun_of(codes)}s: {joined(reasons)}.",) if reasons else ()
 
 
 def repeated_rows(count: int) -> tuple[str, ...]:
@@ -237,18 +238,18 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def harm_sentence(headline: Headline, metric: Valued, data: str, languages: int) -> str:
+def harm_sentence(headline: Headline, metric: Valued, data: str, codes: Sequence[str]) -> str:
     """What switching off a language's own neurons does to it, and how that compares with the two controls.
 
     The comparison is made only where harm was done: a ratio to no harm at all says nothing.
     """
-    own = headline.diagonal
-    finding = f"Switching off a language's own neurons {_effect(own, metric)}, on average over {_languages(languages)}"
-    finding = f"{finding} of {data}"
+    own, noun = headline.diagonal, noun_of(codes)
+    over = f"one {noun}" if len(codes) == 1 else f"the {len(codes)} {noun}s"
+    finding = f"Switching off a {noun}'s own neurons {_effect(own, metric)}, on average over {over} of {data}"
     if not own.low > 0:
-        return f"{finding}{_without_harm(headline, metric)}."
+        return f"{finding}{_without_harm(headline, metric, noun)}."
     compared = [
-        _comparison(headline.diagonal_over_off_diagonal, headline.off_diagonal, OTHER, metric),
+        _comparison(headline.diagonal_over_off_diagonal, headline.off_diagonal, OTHER.format(noun), metric),
         _comparison(headline.diagonal_over_random, headline.random, RANDOM, metric),
     ]
     compared = [part for part in compared if part]
@@ -274,9 +275,9 @@ def _effect(own: Score, metric: Valued) -> str:
     return f"has no effect on its {metric.name} that can be told from zero: {in_unit(own, metric)}"
 
 
-def _without_harm(headline: Headline, metric: Valued) -> str:
+def _without_harm(headline: Headline, metric: Valued, noun: str) -> str:
     """The controls beside an effect that is absent or negative: amounts, no ratios."""
-    controls = ((OTHER, headline.off_diagonal), (RANDOM, headline.random))
+    controls = ((OTHER.format(noun), headline.off_diagonal), (RANDOM, headline.random))
     amounts = [f"{in_unit(score, metric)} with {name} off" for name, score in controls if not math.isnan(score.value)]
     return f" (effect {joined(amounts)})" if amounts else ""
 
@@ -293,7 +294,3 @@ def _comparison(ratio: Score, reference: Score, name: str, metric: Valued) -> st
     if ratio.high < 1:
         return f"only {times}, which is less"
     return f"{times}, an interval that includes 1"
-
-
-def _languages(count: int) -> str:
-    return "one language" if count == 1 else f"the {count} languages"

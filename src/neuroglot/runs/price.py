@@ -17,6 +17,7 @@ from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.directed import Directed, Parallel
 from neuroglot.errors import CorpusError
 from neuroglot.experiments.scoring import LOGIT_BUDGET
+from neuroglot.models.loading import WITHOUT_WEIGHTS
 from neuroglot.models.locating import text_config
 from neuroglot.models.provenance import model_name
 from neuroglot.models.view import ModelView
@@ -97,7 +98,9 @@ class Price:
         return (
             *self.remarks,
             f"Tokens are {counted}; equal texts and shared beginnings may be read once, and make them fewer.",
-            f"Time is estimated from short runs of each step on {self.device}; loading the model comes on top.",
+            "Time is not known: nothing is computed without weights."
+            if self.device == WITHOUT_WEIGHTS
+            else f"Time is estimated from short runs of each step on {self.device}; loading the model comes on top.",
             "Memory and disk are estimated, memory beyond the model's own.",
         )
 
@@ -108,20 +111,23 @@ class Price:
         """The steps, the files, and what all of it needs; without what there is none of."""
         heads = [Column(name) for name in ("step", "tokens", "times", "tokens in all", "time, about")]
         steps = [
-            (line.step, line.tokens, line.times, line.tokens * line.times, _duration(line.seconds))
+            (line.step, line.tokens, line.times, line.tokens * line.times, self._time(line.seconds))
             for line in self.lines
         ]
         files = [(name, use, _UNKNOWN if size is None else decimal(size)) for name, use, size in self.files]
         needed = [("disk", decimal(self.disk_bytes))]
         needed += [("memory for what is kept", decimal(self.kept_bytes))] if self.models else []
         if steps:
-            needed += [("memory for a batch", decimal(self.batch_bytes)), ("time", _duration(self.seconds))]
+            needed += [("memory for a batch", decimal(self.batch_bytes)), ("time", self._time(self.seconds))]
         title = f"What {', '.join(self.models)} would read on {self.device}"
         return (
             *([Table.of("steps", title, heads, steps)] if steps else []),
             *([Table.of("files", "Files", [Column(name) for name in ("file", "use", "size")], files)] if files else []),
             Table.of("needed", "What the job would need", [Column("what"), Column("about")], reversed(needed)),
         )
+
+    def _time(self, seconds: float) -> str:
+        return _UNKNOWN if self.device == WITHOUT_WEIGHTS else _duration(seconds)
 
 
 def of_files(read: Sequence[Path], written: Sequence[str], disk_bytes: int, remarks: Sequence[str] = ()) -> Price:
@@ -161,7 +167,9 @@ def _line(view: ModelView, tokenizer: PreTrainedTokenizerBase, step: PricedStep,
     if not sampled:
         raise nothing_fits(step.data.name, limit)
     tokens = round(sampled * rows / len(order))
-    seconds = _seconds_a_token(view, tokenizer, step, order, limit) * tokens * step.times / step.timed
+    is_timed = view.model.device.type != WITHOUT_WEIGHTS
+    each = _seconds_a_token(view, tokenizer, step, order, limit) if is_timed else 0.0
+    seconds = each * tokens * step.times / step.timed
     return _Line(step.name, tokens, len(order) == rows, step.times, seconds)
 
 

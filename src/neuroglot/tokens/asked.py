@@ -1,7 +1,8 @@
 """Asked: the tokens whose probability a model is asked for, and the logits with which it answers.
 
 A decoder is asked for the next token of texts, and of answers behind prompts; an encoder–decoder for translations,
-given their sources; an encoder for tokens that are masked. Scores and gradients are both of these losses.
+given their sources, and one that is asked in words, such as T5, for answers too; an encoder for tokens that are masked.
+Scores and gradients are both of these losses.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from neuroglot.models.inputs import EncoderInputs, PairInputs
 from neuroglot.models.locating import text_config
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature
+from neuroglot.tokens.answers import encode_answers
 from neuroglot.tokens.batches import Batch, by_length
 from neuroglot.tokens.examples import LONG, Unfit
+from neuroglot.tokens.language_tokens import reads_questions
 from neuroglot.tokens.masking import mask_id, masked_texts
 from neuroglot.tokens.pairs import PairBatch, batches_by_direction, encode_pairs, translation_inputs
 from neuroglot.tokens.questions import read_questions
@@ -74,7 +77,11 @@ def asked_tokens(
     """
     require_askable(view, tokenizer, data)
     limit = context_limit(tokenizer, text_config(view.model))
-    if isinstance(data, Task):
+    if isinstance(data, Task) and isinstance(view.family.reads, PairInputs):
+        pairs = encode_answers(tokenizer, data, limit)
+        tokens = TokenizedCorpus(data.languages, pairs.ids, pairs.pairs, pairs.dropped)
+        asked = AskedTokens(tokens, pairs.reasons, pairs.pad_id)
+    elif isinstance(data, Task):
         questions = read_questions(tokenizer, data, limit, unfit)
         asked = AskedTokens(questions.answered(), dict(questions.dropped))
     elif isinstance(data, Directed):
@@ -126,7 +133,8 @@ def require_askable(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: R
         return
     kind = f"{view.family.model_type} is an {view.family.kind}"
     wanted = Directed if isinstance(reads, PairInputs) else Corpus
-    if not isinstance(data, wanted):
+    is_asked = isinstance(data, Task) and wanted is Directed and reads_questions(view, tokenizer)
+    if not isinstance(data, wanted) and not is_asked:
         what = {Corpus: "text by itself", Task: "answers of a task", Directed: "translations"}[type(data)]
         raise UnsupportedModelError(f"{name} predicts no {what}: {kind}.", *_INSTEAD[wanted])
     if view.model.get_output_embeddings() is None:
@@ -141,7 +149,7 @@ def require_askable(view: ModelView, tokenizer: PreTrainedTokenizerBase, data: R
 
 _INSTEAD: Mapping[type, tuple[str, str]] = {
     Directed: (
-        "Expected directions of translation, or a decoder.",
+        "Expected directions of translation, or a decoder; for answers also T5, mT5 or UMT5.",
         "Read parallel text in directions: `corpora.Directed.around(corpus, pivot)`, or --directions en-de de-en.",
     ),
     Corpus: (

@@ -86,6 +86,14 @@ def convention_of(view: ModelView, tokenizer: PreTrainedTokenizerBase, tags: Tag
     return CONVENTIONS[view.family.model_type](tokenizer, tags or {})
 
 
+def reads_questions(view: ModelView, tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether an encoder–decoder is asked in words, as T5 is, and so may be asked anything; not MADLAD-400, which has
+    marks of languages and only translates.
+    """
+    in_words = CONVENTIONS.get(view.family.model_type) is with_mark_or_prefix
+    return in_words and not _codes(_written(tokenizer, MADLAD_MARK))
+
+
 def require_convention(view: ModelView, tokenizer: PreTrainedTokenizerBase, tags: Tags | None = None) -> Convention:
     """The same; raises `UnsupportedModelError` for a model that is told the languages in no known way."""
     convention = convention_of(view, tokenizer, tags)

@@ -13,7 +13,8 @@ from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.mixtures import drawn
 from neuroglot.tokens.pairs import Pair, Pairs, labels, pad_pairs, translation_inputs
-from neuroglot.training.trainer import Collate, fit
+from neuroglot.training.sharing import Collate
+from neuroglot.training.trainer import fit
 from neuroglot.training.types import OnStep, Training
 
 

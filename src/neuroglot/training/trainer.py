@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
-from neuroglot import extras
+from neuroglot import distribution, extras
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.storage import NOTHING_KEPT, Kept
-from neuroglot.training.checkpoints import PREFIX, last_whole, seal
+from neuroglot.training.checkpoints import PREFIX, last_whole, seal, step_of
+from neuroglot.training.sharing import Collate, shared_steps
 from neuroglot.training.types import OnStep, Training
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
-
-Collate = Callable[[Sequence[Any]], dict[str, Any]]  # rows to what the model is given
 
 
 def fit(
@@ -41,15 +41,27 @@ def fit(
     on from its last whole checkpoint; on the CPU, with as many threads, it ends with the same weights to the last bit.
     What lies there is of the same job: whoever hands it on sees to that.
 
-    Raises `ConfigError` for several accelerators, `ArtifactError` if a checkpoint cannot be written, and
-    `MissingExtraError` without the extra `training`.
+    Several processes, as `torchrun` starts them, share each step's examples (DistributedDataParallel) and end with the
+    weights of one, up to rounding; they may go on from each other's checkpoints in any number. Only dropout differs.
+
+    Raises `ConfigError` for several accelerators a process and for steps that cannot be shared, `ProcessError` if
+    another process ended, `ArtifactError` if a checkpoint cannot be written, and `MissingExtraError` without the extra
+    `training`.
     """
     with ExitStack() as stack, _configs_as_they_were(model):
         folder = kept.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="neuroglot-training-")))
         trainer = new_trainer(model, rows, collate, training, folder, on_step, keeping=kept.folder is not None)
-        checkpoint = last_whole(folder)
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        checkpoint = _last_of_all(folder)
+        with distribution.while_together():
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     return tuple(row["loss"] for row in trainer.state.log_history if "loss" in row)
+
+
+def _last_of_all(folder: Path) -> Path | None:
+    """The last whole checkpoint, as the first process sees it, in all of them."""
+    checkpoint = last_whole(folder) if distribution.rank() == 0 else None
+    step = distribution.number_from_first(step_of(checkpoint))
+    return folder / f"{PREFIX}{step}" if step else None
 
 
 @contextmanager
@@ -85,16 +97,18 @@ def new_trainer(
 ) -> Trainer:
     """transformers' Trainer on rows in their order, nothing removed from them; its checkpoints are sealed."""
     extras.require("accelerate", extra="training")
+    require_weights(model)
     from transformers import PrinterCallback
 
-    arguments = _arguments(model, training, folder, keeping)
+    shared = shared_steps(rows, collate, training, distribution.process_count())
+    arguments = _arguments(model, shared.training, folder, keeping)
     if training.gradient_checkpointing and not all(parameter.requires_grad for parameter in model.parameters()):
         model.enable_input_require_grads()
     trainer = _sealing_trainer()(
         model=model,
         args=arguments,
-        train_dataset=rows,  # a sequence has all that is asked of a dataset
-        data_collator=collate,
+        train_dataset=shared.rows,  # a sequence has all that is asked of a dataset
+        data_collator=shared.collate,
         callbacks=[_reporting(on_step)],
     )
     trainer.remove_callback(PrinterCallback)
@@ -134,11 +148,16 @@ def _arguments(model: PreTrainedModel, training: Training, folder: Path, keeping
         dataloader_pin_memory=not on_cpu,
         **checkpointing,
     )
-    if arguments.world_size > 1 or (arguments.n_gpu > 1 and not hasattr(model, "hf_device_map")):
+    if arguments.world_size != distribution.process_count():
         raise ConfigError(
-            f"There are {arguments.world_size} processes, with {arguments.n_gpu} accelerators each.",
-            "Expected is one process with one accelerator, or a model spread over several by device 'auto'.",
-            "Name one in CUDA_VISIBLE_DEVICES.",
+            f"The job was started in {arguments.world_size} processes, of which none knows the others' share.",
+            "Expected a command under torchrun, or a block of neuroglot.distribution.sharing_the_job().",
+        )
+    if arguments.n_gpu > 1 and not hasattr(model, "hf_device_map"):
+        raise ConfigError(
+            f"The process has {arguments.n_gpu} accelerators.",
+            "Expected is one a process, or a model spread over several by device 'auto'.",
+            "Name one in CUDA_VISIBLE_DEVICES, or start a process for each with torchrun.",
         )
     return arguments
 
@@ -147,7 +166,17 @@ def _sealing_trainer() -> type[Trainer]:
     from transformers import Trainer
 
     class SealingTrainer(Trainer):
-        """Seals each checkpoint, and says in one sentence that one cannot be written."""
+        """Seals each checkpoint when all processes wrote their share, and says in one sentence that one cannot be
+        written; with several processes it trains nothing but what all of them share.
+        """
+
+        def training_step(self, model: Any, *inputs: Any, **options: Any) -> Tensor:
+            if self.args.world_size > 1 and not isinstance(model, DistributedDataParallel):
+                raise ConfigError(
+                    f"{self.args.world_size} processes train a {type(model).__name__} each.",
+                    "Expected DistributedDataParallel, in which they share one.",
+                )
+            return super().training_step(model, *inputs, **options)
 
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
             checkpoint = Path(str(self.args.output_dir)) / f"{PREFIX}{self.state.global_step}"
@@ -158,15 +187,28 @@ def _sealing_trainer() -> type[Trainer]:
                     f"{checkpoint} cannot be written: {str(error).splitlines()[0]}.", "",
                     "Free the disk, and go on from the checkpoint before.",
                 ) from error  # fmt: skip
-            seal(checkpoint)
+            distribution.wait_for_all()
+            if distribution.rank() == 0:
+                seal(checkpoint)
+            distribution.wait_for_all()
 
     return SealingTrainer
 
 
+def require_weights(model: PreTrainedModel) -> None:
+    """Raise `ConfigError` for a model of which there is only the form."""
+    if model.device.type == "meta":
+        raise ConfigError("The model has no weights on the device 'meta'.", "Expected another one, or --dry-run.")
+
+
+class DivergedError(ConfigError):
+    """The loss of a training is no number any more."""
+
+
 def require_finite(loss: float, step: int) -> None:
-    """Raise `ConfigError` if a loss is no number: the weights behind it are none either."""
+    """Raise `DivergedError` if a loss is no number: the weights behind it are none either."""
     if not math.isfinite(loss):
-        raise ConfigError(
+        raise DivergedError(
             f"The loss of step {step} is {loss}.", "Expected a finite number.",
             "Take a lower learning rate, or full precision.",
         )  # fmt: skip

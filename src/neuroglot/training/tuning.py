@@ -21,8 +21,10 @@ from neuroglot.tokens.examples import IGNORED, Examples, examples
 from neuroglot.tokens.tokenizing import Text
 from neuroglot.training.adapters import with_adapters
 from neuroglot.training.deltas import DELTAS_FILE, NeuronDeltas, merge, tunable, tuned_deltas
+from neuroglot.training.packing import packed_completions, separation_of
 from neuroglot.training.parts import training_only
-from neuroglot.training.trainer import Collate, fit
+from neuroglot.training.sharing import Collate
+from neuroglot.training.trainer import fit
 from neuroglot.training.types import OnStep, TuningConfig
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def tune_on(
     on_step: OnStep | None = None,
 ) -> Tuned:
     """As `tune`, on texts whose scored tokens are learned."""
-    collate = completions(tokenizer.pad_token_id or 0)
+    collate = batching(model, tokenizer, config)
     with trained_part(model, tokenizer, config) as part:
         losses = fit(part.model, texts, collate, config.training, kept=kept, on_step=on_step)
         deltas = part.deltas()
@@ -110,9 +112,20 @@ class TrainedPart(NamedTuple):
 def trained_part(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: TuningConfig
 ) -> Iterator[TrainedPart]:
-    """The model in which only what the config says is trained; adapters stay in it, all else is as it was."""
+    """The model in which only what the config says is trained; adapters stay in it unless something is raised, all else
+    is as it was.
+    """
     if config.lora is not None:
-        yield TrainedPart(with_adapters(model, config.lora, config.seed), lambda: None)
+        before = {parameter: parameter.requires_grad for parameter in model.parameters()}
+        adapted: Any = with_adapters(model, config.lora, config.seed)
+        try:
+            yield TrainedPart(adapted, lambda: None)
+        except BaseException:
+            adapted.unload()
+            raise
+        finally:
+            for parameter, required in before.items():
+                parameter.requires_grad_(required)  # of frozen ones a later stage would learn nothing
     elif config.neurons is not None:
         neurons, viewed = config.neurons, view(model)
         options = Signature.of(steps=config.steps, learning_rate=config.rate, weight_decay=config.weight_decay)
@@ -148,6 +161,12 @@ def require_decoder(model: PreTrainedModel) -> None:
             f"{type(model).__name__} has an encoder, or generates no text.",
             "Expected is a decoder, which reads prompt and completion as one text.",
         )
+
+
+def batching(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: TuningConfig) -> Collate:
+    """What turns texts into a batch, packed if the config says so; raises as `separation_of`."""
+    pad_id = tokenizer.pad_token_id or 0
+    return packed_completions(pad_id, separation_of(model), model.dtype) if config.pack else completions(pad_id)
 
 
 def completions(pad_id: int) -> Collate:

@@ -81,7 +81,8 @@ class TuningConfig:
     `frozen` modules are left as they are. The `learning_rate` is by default 1e-4 for adapters and neurons and 2e-5
     otherwise (`rate` says which is used). Each completion ends with the tokenizer's end of text (`eos`), a `newline`,
     or nothing more. Examples of more than `max_tokens` tokens, or whose prompt has other tokens when the answer
-    follows, are refused, or dropped and counted (`unfit`); nothing is cut. `save` says whether adapters, or the deltas
+    follows, are refused, or dropped and counted (`unfit`); nothing is cut. With `pack` the examples of a batch share
+    sequences, where none sees another; what is learned is the same. `save` says whether adapters, or the deltas
     of neurons, are merged into the weights.
     """
 
@@ -99,6 +100,7 @@ class TuningConfig:
     end: End = "eos"
     max_tokens: int = 1024
     unfit: Unfit = "refuse"
+    pack: bool = False
     save: Save = "merged"
     seed: int = 0
     bf16: bool = False

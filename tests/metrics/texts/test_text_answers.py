@@ -6,7 +6,7 @@ import pytest
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.intervals import Score
-from neuroglot.metrics.texts import TextOptions, Texts, score_texts
+from neuroglot.metrics.texts import TextOptions, Texts, choose_metrics, score_texts
 from neuroglot.metrics.texts.answers import answer_words_mlqa, answer_words_squad
 from neuroglot.metrics.texts.scoring import Comparison, told_from_none
 
@@ -17,6 +17,20 @@ def scores(metric: str, rows: list[tuple[str, ...]], options: TextOptions | None
         score_texts(Texts(row[:1], tuple((text,) for text in row[1:])), [metric], options)[0].score.value
         for row in rows
     ]
+
+
+def test_containment_is_in_lower_case_and_of_any_reference() -> None:
+    rows = [
+        ("It is Mount EVEREST, I think.", "everest"), ("Everest", "Mount Everest"), ("it is", "no", " It "),
+        ("", "x"),
+    ]  # fmt: skip
+    assert scores("containment", rows) == [100, 0, 100, 0]
+    blank = Texts(("anything", "y"), ((" ", "y"), ("x", " ")))
+    assert choose_metrics(["containment"], TextOptions())["containment"].counts(blank).tolist() == [[0, 1], [1, 1]]
+    (whole,) = score_texts(Texts(("ab", "b"), (("a", "a"),)), ["containment"], baseline=("x", "a"))
+    assert str(whole.signature).startswith("nrefs:1|case:lc|match:substring|")
+    assert whole.baseline is not None
+    assert whole.baseline.test == "McNemar, exact"
 
 
 def test_labels_are_right_or_wrong() -> None:
@@ -36,7 +50,7 @@ def test_squad_normalises_english_only() -> None:
         ("x", "y", "x."),
     ]
     assert scores("exact-match", rows) == [100, 0, 0, 100, 100]
-    assert scores("f1", rows) == pytest.approx([100, 200 / 3, 200 / 3, 100, 100])
+    assert scores("f1", rows) == pytest.approx([100, 200 / 3, 200 / 3, 0, 100])  # the fourth has no word
 
 
 def test_f1_takes_the_best_reference_and_counts_repeated_words() -> None:

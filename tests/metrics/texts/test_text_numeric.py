@@ -191,7 +191,7 @@ def test_the_published_rule_takes_the_last_number_and_zero_for_none() -> None:
     for text, number in (("no idea", "0"), ("The answer is 18. (Step 3)", "3"), ("1,250.50 euros", "1250.50")):
         assert read_published(text) == Decimal(number)
     texts = Texts(("The answer is 18 of 20", "?"), (("20", "0"),))
-    (score,) = score_texts(texts, ["numeric"], TextOptions(rule="published"))
+    (score,) = score_texts(texts, ["numeric-published"])
     assert (score.score.value, score.verbose) == (100, "unparsed = 0")
     assert dict(score.signature.fields)["answer"] == "published (last number)"
 
@@ -209,7 +209,7 @@ def test_the_published_rule_reads_as_qaligns_does(text: str, number: str) -> Non
 
 def test_the_published_rule_is_right_within_a_thousandth() -> None:
     texts = Texts(("5.0009", "5.001", "4.9995"), (("5", "5", "5"),))
-    (score,) = score_texts(texts, ["numeric"], TextOptions(rule="published"))
+    (score,) = score_texts(texts, ["numeric-published"])
     assert score.score.value == pytest.approx(200 / 3)
 
 

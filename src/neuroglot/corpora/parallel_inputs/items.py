@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.languages import language_code
 from neuroglot.errors import CorpusError
 from neuroglot.showing import Described, counted
@@ -57,7 +58,7 @@ class ParallelItem:
         frozen = {name: MappingProxyType(dict(columns)) for name, columns in self.fields.items()}
         object.__setattr__(self, "fields", MappingProxyType(frozen))
         for name, columns in self.fields.items():
-            if self.original not in columns or not all(text.strip() for text in columns.values()):
+            if self.original not in columns or any(map(is_blank, columns.values())):
                 raise CorpusError(
                     f"Item {self.id!r} has the columns {', '.join(columns) or 'none'} in its field {name!r}.",
                     f"Expected is a text that is not empty in each, {self.original!r} among them.",
@@ -151,7 +152,7 @@ SHORT = 40  # characters; the length of shorter translations varies too much to 
 
 def marked(line: str) -> Kind | None:
     """The kind of a line that holds no text: empty, or a message of the program that asked for the translation."""
-    return MARKERS.get(line.strip()) if line.strip() else "empty line"
+    return "empty line" if is_blank(line) else MARKERS.get(line.strip())
 
 
 def requested(line: str) -> str:

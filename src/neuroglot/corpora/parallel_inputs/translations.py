@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.languages import language_name
 from neuroglot.corpora.loading import inside
 from neuroglot.corpora.parallel_inputs.items import EXCLUDING, Fault, marked, places, requested, truncated, visible
@@ -49,7 +50,7 @@ def read_sources(read: ReleasedFolder, record: Released) -> dict[str, list[str] 
             if lines is None and prompts and read.exists(prompts) and inside(read.root, prompts).stat().st_size:
                 lines, origin = [requested(line) for line in read.lines(prompts) or []], prompts
         for row, text in enumerate(lines or []):
-            if not text.strip():
+            if is_blank(text):
                 read.fault(Fault("empty line", origin, row + 1), file, row)
         found[name] = lines
     return found

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.columns import OnMissing, TextColumn
 from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.languages import choose, language_code
@@ -167,7 +168,7 @@ def _mapping(value: object, path: Path, what: str) -> dict[str, Any]:
 def _string(value: object, path: Path, what: str) -> str:
     if not isinstance(value, str):
         raise CorpusError(f"{path}: {what} is of type {type(value).__name__}.", "Expected is text.", QUOTE)
-    if not value.strip():
+    if is_blank(value):
         raise CorpusError(f"{path}: {what} is empty.", "Expected is text.", "Fill it in.")
     return value
 

@@ -18,6 +18,7 @@ from neuroglot.corpora.tasks.readers import (
     read_editing,
     read_inference,
     read_mgsm_task,
+    read_msvamp_task,
     read_xquad_task,
 )
 from neuroglot.errors import ConfigError, CorpusError
@@ -48,6 +49,7 @@ TASK_LAYOUTS = (
         options=("relations", "distractors"),
     ),
     TaskLayout(name="mgsm", example="mgsm_de.tsv", names=(r"mgsm_.+\.tsv",), read=read_mgsm_task),
+    TaskLayout(name="msvamp", example="test_German.json", names=(r"test_[A-Z][a-z]+\.json",), read=read_msvamp_task),
     TaskLayout(name="xquad", example="xquad.de.json", names=(r"xquad\..+\.json",), read=read_xquad_task),
     TaskLayout(
         name="xnli",
@@ -86,7 +88,7 @@ def load_task(
 ) -> Task:
     """Reads a task, or refuses it: prompts, answers and, in a multiple choice, options, aligned across languages.
 
-    `source` is the folder of mParaRel, MGSM or XQuAD, the folder or file of XNLI or MzsRE, or a YAML file that
+    `source` is the folder of mParaRel, MGSM, MSVAMP or XQuAD, the folder or file of XNLI or MzsRE, or a YAML file that
     describes a task of one's own. `languages` and `on_missing` are as in `corpora.load`; rows that are left out are
     counted by reason in `Task.dropped`. `limit` takes the first rows only. Options, by layout:
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.columns import OnMissing, TextColumn, place
 from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.languages import choose
@@ -41,7 +42,7 @@ class Objects:
             fields = of_language.fields
             for subject, entity, label in zip(fields["sub_uri"], fields["obj_uri"], fields["obj_label"]):
                 right.setdefault(subject, set()).add(entity)
-                if label.strip():
+                if not is_blank(label):
                     labels.setdefault(entity, {}).setdefault(language, label)
         named = {entity: by_language for entity, by_language in labels.items() if len(by_language) == len(facts)}
         return cls(named, {subject: frozenset(entities) for subject, entities in right.items()})

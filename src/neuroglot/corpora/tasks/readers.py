@@ -1,7 +1,7 @@
-"""Tasks in the layouts of XNLI, MzsRE, MGSM and XQuAD, one function a layout.
+"""Tasks in the layouts of XNLI, MzsRE, MGSM, MSVAMP and XQuAD, one function a layout.
 
-XNLI is a pair of sentences with a label, MzsRE an edit and a query, in one language or across two; MGSM and XQuAD are
-questions in the language's own words, in XQuAD behind their passage.
+XNLI is a pair of sentences with a label, MzsRE an edit and a query, in one language or across two; MGSM, MSVAMP and
+XQuAD are questions in the language's own words, in XQuAD behind their passage.
 """
 
 import re
@@ -258,8 +258,19 @@ def _texts(rows: Rows, code: str, direction: str, query: str) -> tuple[list[str]
 
 def read_mgsm_task(folder: Path, languages: Sequence[str] | None, on_missing: OnMissing) -> Task:
     """`Question: ... Answer:` and the number; the numbers of a row must agree across languages."""
-    source, questions = read_folder(folder, languages, "question")
-    _, answers = read_folder(folder, languages, "answer")
+    return _read_sums(folder, languages, on_missing, "question", "answer")
+
+
+def read_msvamp_task(folder: Path, languages: Sequence[str] | None, on_missing: OnMissing) -> Task:
+    """The same of MSVAMP, whose numbers are written as `8.0`."""
+    return _read_sums(folder, languages, on_missing, "m_query", "response")
+
+
+def _read_sums(
+    folder: Path, languages: Sequence[str] | None, on_missing: OnMissing, question: str, answer: str
+) -> Task:
+    source, questions = read_folder(folder, languages, question)
+    _, answers = read_folder(folder, languages, answer)
     rows = align_fields({"question": questions, "answer": answers}, on_missing)
     prompts = {g: [question_prompt(g, text) for text in column] for g, column in rows.values["question"].items()}
     return build(source.name, source.licence, rows.ids, prompts, rows.values["answer"], dropped={LACKED: rows.lacked})

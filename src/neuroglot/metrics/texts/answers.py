@@ -17,7 +17,7 @@ from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts, mean_
 from neuroglot.signature import Signature
 
 # What MLQA (Lewis et al. 2020) leaves out as articles, by language. In Arabic `ال` goes wherever it stands, as in the
-# published script.
+# published script; lm-eval's copy of it looks at the beginnings of words alone.
 MLQA_ARTICLES = {
     "ar": "ال",
     "de": r"\b(?:ein|eine|einen|einem|eines|einer|der|die|das|den|dem|des)\b",
@@ -52,7 +52,8 @@ def exact_match(options: TextOptions) -> TextMetric:
 def f1(options: TextOptions) -> TextMetric:
     """Mean over rows of the F1 of normalised words with the best reference (Rajpurkar et al. 2016).
 
-    Where one side has no words, it is 1 if neither has, as in SQuAD 2.0; the scripts of 1.1 give 0.
+    It is 0 where no word is common, also where neither side has one, as in the scripts of SQuAD 1.1 and MLQA; that of
+    SQuAD 2.0 gives 1 for the latter.
     """
     answer = _answer_words(options)
 
@@ -60,6 +61,18 @@ def f1(options: TextOptions) -> TextMetric:
         return max(_overlap(answer(text), answer(reference)) for reference in references)
 
     return _best(best, _settings(options), right_or_wrong=False)
+
+
+def containment(options: TextOptions) -> TextMetric:
+    """Share of rows whose text holds a reference, in lower case: what long answers are forgiven (Zhu et al. 2023).
+
+    References without text are held by none.
+    """
+
+    def right(text: str, references: Sequence[str]) -> float:
+        return float(any(reference.strip().lower() in text.lower() for reference in references if reference.strip()))
+
+    return _best(right, {"case": "lc", "match": "substring"})
 
 
 def answer_words_squad(text: str) -> list[str]:
@@ -98,10 +111,8 @@ def _settings(options: TextOptions) -> dict[str, str]:
 
 
 def _overlap(first: list[str], second: list[str]) -> float:
-    if not first or not second:
-        return float(first == second)
     same = (Counter(first) & Counter(second)).total()
-    return 2 * same / (len(first) + len(second))
+    return 2 * same / (len(first) + len(second)) if same else 0.0
 
 
 def _best(

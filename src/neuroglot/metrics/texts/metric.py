@@ -8,11 +8,11 @@ from typing import Literal
 
 from torch import Tensor
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.languages import language_code
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.signature import Signature
 
-Rule = Literal["sign", "published"]
 COMET_MODEL = "Unbabel/wmt22-comet-da"
 
 
@@ -40,7 +40,7 @@ class Texts:
                 "Line n of every side must belong together; look for lines that were lost or split.",
             )
         for name, texts in sides.items():
-            if name != "the hypothesis" and not any(text.strip() for text in texts):
+            if name != "the hypothesis" and all(map(is_blank, texts)):
                 raise CorpusError(f"In {name} all {len(texts)} rows are blank.", "Expected is text.")
 
     def of_row(self, row: int) -> tuple[str, ...]:
@@ -56,14 +56,12 @@ class TextOptions:
     * `tokenize`: a tokenizer of sacrebleu by name, or `auto`, the one that sacrebleu recommends for the language;
       `13a` where None.
     * `normalization`: `squad` (English articles, ASCII punctuation) or `mlqa` (of the language).
-    * `rule`: how a number is read from an answer, by the `sign` that announces it, or as `published` (the last number).
     * `comet_model`: name or folder of a COMET model.
     """
 
     language: str | None = None
     tokenize: str | None = None
     normalization: Literal["squad", "mlqa"] = "squad"
-    rule: Rule = "sign"
     comet_model: str = COMET_MODEL
 
     def needed_language(self, purpose: str) -> str:
@@ -80,6 +78,7 @@ class TextMetric:
     `counts`: of each row, `[R, C]`, float64. `value`: the number from summed counts, `[..., C]` → `[...]`.
     `signature`: every option that can change the number. `verbose`: what else the summed counts `[C]` say.
     `right_or_wrong`: whether `counts[:, 0]` is 1 or 0, so that two systems can be compared by McNemar's test.
+    `read`: what a text gives as its answer, if that means the same in every language, or None where it gives none.
     """
 
     counts: Callable[[Texts], Tensor]
@@ -87,6 +86,7 @@ class TextMetric:
     signature: Callable[[Texts], Signature]
     verbose: Callable[[Tensor], str] = lambda summed: ""
     right_or_wrong: bool = False
+    read: Callable[[str], object | None] | None = None
 
 
 def mean_percent(counts: Tensor) -> Tensor:

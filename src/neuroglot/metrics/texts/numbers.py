@@ -53,16 +53,21 @@ def numeric(options: TextOptions) -> TextMetric:
     """Share of rows whose number equals the reference's; counts are right, unparsed and 1.
 
     A text without a number that can be read is its own outcome, and wrong. References are numbers in English notation,
-    as in GSM8K and MGSM for all languages. With the rule `published` both are read as the scripts of MGSM's and
-    MSVAMP's users do (`read_published`). Raises `ConfigError` on a language whose notation is not in the table.
+    as in GSM8K and MGSM for all languages. Raises `ConfigError` on a language whose notation is not in the table.
     """
-    if options.rule == "published":
-        settings = {"answer": "published (last number)", "unparsed": "0"}
-        return _metric(read_published, read_published, settings, PUBLISHED_TOLERANCE)
     language = options.needed_language("How numbers are written")
     separators(language)
     settings = {"numbers": language, "answer": "boxed, sign, else last number", "unparsed": "wrong"}
     return _metric(lambda text: read_answer(text, language), lambda text: read_answer(text, "en"), settings)
+
+
+def numeric_published(options: TextOptions) -> TextMetric:
+    """Share of rows whose last number is the reference's, within a thousandth, as users of MGSM and MSVAMP publish it.
+
+    Commas between digits are deleted, signs are not read, and a text without a number counts as 0 (`read_published`).
+    """
+    settings = {"answer": "published (last number)", "unparsed": "0"}
+    return _metric(read_published, read_published, settings, PUBLISHED_TOLERANCE)
 
 
 def read_published(text: str) -> Decimal:
@@ -123,7 +128,10 @@ def _metric(
     def verbose(summed: Tensor) -> str:
         return f"unparsed = {int(summed[1])}"
 
-    return TextMetric(counts, mean_percent, signature, verbose, right_or_wrong=True)
+    def written(text: str) -> Decimal | None:
+        return read(text) if re.search(r"\d", text) else None
+
+    return TextMetric(counts, mean_percent, signature, verbose, right_or_wrong=True, read=written)
 
 
 def _reference(read: Callable[[str], Decimal | None], text: str, row: int) -> Decimal:

@@ -12,14 +12,15 @@ from torch import Tensor
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, by_rows, holm
 from neuroglot.metrics.paired import exchanged, mcnemar
-from neuroglot.metrics.texts.answers import accuracy, exact_match, f1
+from neuroglot.metrics.texts.answers import accuracy, containment, exact_match, f1
 from neuroglot.metrics.texts.comet import comet
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts
-from neuroglot.metrics.texts.numbers import numeric
+from neuroglot.metrics.texts.numbers import numeric, numeric_published
 from neuroglot.metrics.texts.overlap import bleu, chrf, chrf_plus_plus, rouge_1, rouge_2, rouge_l, sari, spbleu, ter
+from neuroglot.showing import in_short
 from neuroglot.signature import Signature
 
-Option = Literal["tokenize", "normalization", "rule", "comet_model"]
+Option = Literal["tokenize", "normalization", "comet_model"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ TEXT_METRICS: Mapping[str, Definition] = {
     "accuracy": Definition("accuracy", "neuroglot", PERCENT, accuracy),
     "exact-match": Definition("exact match", "neuroglot", PERCENT, exact_match, reads=("normalization",)),
     "f1": Definition("F1", "neuroglot", PERCENT, f1, reads=("normalization",)),
-    "numeric": Definition("numeric answer", "neuroglot", PERCENT, numeric, reads=("rule",)),
+    "containment": Definition("containment", "neuroglot", PERCENT, containment),
+    "numeric": Definition("numeric answer", "neuroglot", PERCENT, numeric),
+    "numeric-published": Definition("numeric answer, published rule", "neuroglot", PERCENT, numeric_published),
     "comet": Definition(
         "COMET",
         "unbabel-comet",
@@ -103,7 +106,8 @@ class Comparison:
     test: str
 
     def __str__(self) -> str:
-        return f"baseline {self.score:.2f}, difference {_interval(self.difference)}, p = {self.p:.3g} ({self.test})"
+        change = f"difference {_interval(self.difference)}, p = {self.p:.3g} ({self.test})"
+        return f"baseline {in_short(self.score, '.2f')}, {change}"
 
 
 @dataclass(frozen=True)
@@ -200,4 +204,5 @@ def _finite(numbers: dict[str, float]) -> dict[str, float | None]:
 
 
 def _interval(score: Score) -> str:
-    return f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]" if score.low == score.low else f"{score.value:.2f}"
+    value = in_short(score.value, ".2f")
+    return f"{value} [{score.low:.2f}, {score.high:.2f}]" if score.has_interval else value

@@ -32,6 +32,7 @@ from neuroglot.reports.wording import (
     plural,
     repeated_rows,
 )
+from neuroglot.showing import noun_of
 from neuroglot.signature import Signature
 
 
@@ -80,7 +81,7 @@ def _loss_section(matrix: AblationMatrix) -> Section:
     """The headline, the matrix beside its control, and own, other and random by language."""
     views = [View(one) for one in in_units(matrix)]
     first = views[0]
-    sentence = harm_sentence(first.headline, matrix.metric, matrix.data, len(matrix.languages))
+    sentence = harm_sentence(first.headline, matrix.metric, matrix.data, matrix.languages)
     return Section(
         key="ablation",
         title="What switching neurons off does",
@@ -108,14 +109,14 @@ def _elsewhere(matrix: AblationMatrix) -> tuple[str, ...]:
 
 def _levels_section(matrix: AblationMatrix, key: str, title: str, leftward: str) -> Section:
     """A metric that is the better the higher, such as the share of right answers: its value under each condition."""
-    view = View(matrix)
+    view, noun = View(matrix), noun_of(matrix.languages)
     first = _level_sentence(matrix)
-    harm = harm_sentence(view.headline, matrix.metric, matrix.data, len(matrix.languages))
+    harm = harm_sentence(view.headline, matrix.metric, matrix.data, matrix.languages)
     caption = (
-        f"How to read it: each row is a language, each mark a condition; the further left a mark, {leftward}. "
+        f"How to read it: each row is a {noun}, each mark a condition; the further left a mark, {leftward}. "
         f"Lines are intervals. {_controls(matrix)}"
     )
-    name = f"{matrix.data}: {matrix.metric.name} by language"
+    name = f"{matrix.data}: {matrix.metric.name} by {noun}"
     table = _language_table(f"{key}-conditions", name, view, view.by_language)
     series = [Series(text, role, view.by_language[role]) for role, text in CONDITION_LABELS.items()]
     spec = figures.dots(series, language_labels(matrix.languages), unit=view.unit, zero=False)
@@ -139,36 +140,34 @@ def in_units(matrix: AblationMatrix) -> Sequence[AblationMatrix]:
 
 
 def _matrix_figure(views: Sequence[View]) -> Figure:
-    languages = views[0].matrix.languages
+    size, noun = len(views[0].matrix.languages), noun_of(views[0].matrix.languages)
     own = views[0].headline
     alternative = (
-        f"Two heat maps of {len(languages)} by {len(languages)} languages. Means: {number(own.diagonal.value)} on the "
+        f"Two heat maps of {size} by {size} {noun}s. Means: {number(own.diagonal.value)} on the "
         f"diagonal, {number(own.off_diagonal.value)} off it, {number(own.random.value)} {views[0].unit} at random."
     )
     caption = (
-        "How to read it: a row is the language whose neurons are off, a column the language that is measured; outlined "
-        "cells are a language's own. Both maps share one colour scale: orange is harm, purple its opposite, 0 neutral. "
-        "Where neurons belong to a language, the outlined cells stand out in the first map and not in the second."
+        f"How to read it: a row is the {noun} whose neurons are off, a column the {noun} that is measured; outlined "
+        f"cells are a {noun}'s own. Both maps share one colour scale: orange is harm, purple its opposite, 0 neutral. "
+        f"Where neurons belong to a {noun}, the outlined cells stand out in the first map and not in the second."
     )
     plots = tuple(Plot(_matrix_spec(view), _matrix_table(view), view.unit) for view in views)
     return Figure("ablation-matrix", "Ablation matrix beside its control", caption, alternative, plots)
 
 
 def _matrix_spec(view: View) -> Spec:
-    named = (("The row language's neurons off", view.effects), ("As many random neurons off", view.random_effects))
+    noun = noun_of(view.matrix.languages)
+    named = ((f"The row {noun}'s neurons off", view.effects), ("As many random neurons off", view.random_effects))
     panels = [
         Panel(
             title,
             [[score.value for score in row] for row in scores],
-            [[[score.low, score.high] for score in row] for row in scores],
+            [[[bracketed(score)] for score in row] for row in scores],
         )
         for title, scores in named
     ]
     labels = language_labels(view.matrix.languages)
-    hover = (
-        "neurons of <b>%{y}</b> off<br>measured on <b>%{x}</b><br>"
-        f"%{{z:.3~g}} [%{{customdata[0]:.3~g}}, %{{customdata[1]:.3~g}}] {view.unit}"
-    )
+    hover = f"neurons of <b>%{{y}}</b> off<br>measured on <b>%{{x}}</b><br>%{{z:.3~g}} %{{customdata[0]}} {view.unit}"
     unit = f"{view.matrix.metric.name} increase, {view.unit}"
     return heat_maps(panels, labels, labels, unit=unit, hover=hover, axis="measured on", diverging=True, outline=True)
 
@@ -185,27 +184,27 @@ def _matrix_table(view: View) -> Table:
 
 
 def _language_figure(views: Sequence[View]) -> Figure:
-    labels = language_labels(views[0].matrix.languages)
+    labels, noun = language_labels(views[0].matrix.languages), noun_of(views[0].matrix.languages)
     caption = (
-        "How to read it: each row is a language, each mark the change of its loss; right of 0 is harm. Lines are "
-        "intervals. Where the circle stands right of the other two, the neurons are the language's own."
+        f"How to read it: each row is a {noun}, each mark the change of its loss; right of 0 is harm. Lines are "
+        f"intervals. Where the circle stands right of the other two, the neurons are the {noun}'s own."
     )
     plots = []
     for view in views:
         series = [Series(CONDITION_LABELS[name], name, view.harm_by_language[name]) for name in HARMFUL]
         spec = figures.dots(series, labels, unit=f"{view.matrix.metric.name} increase, {view.unit}")
         table = _language_table(
-            f"ablation-by-language-{_slug(view.unit)}", "Effect by language", view, view.harm_by_language
+            f"ablation-by-language-{_slug(view.unit)}", f"Effect by {noun}", view, view.harm_by_language
         )
         plots.append(Plot(spec, table, view.unit))
-    alternative = f"Dot plot of the effect on {len(labels)} languages of own, other and random neurons."
+    alternative = f"Dot plot of the effect on {len(labels)} {noun}s of own, other and random neurons."
     return Figure(
-        "ablation-by-language", "Own, other and random neurons, by language", caption, alternative, tuple(plots)
+        "ablation-by-language", f"Own, other and random neurons, by {noun}", caption, alternative, tuple(plots)
     )
 
 
 def _language_table(key: str, title: str, view: View, scores: dict[str, list[Score]]) -> Table:
-    columns = [Column("language"), Column("neurons in its set")]
+    columns = [Column(noun_of(view.matrix.languages)), Column("neurons in its set")]
     columns += [column for name in scores for column in score_columns(CONDITION_LABELS[name], view.unit)]
     rows: list[tuple[Cell, ...]] = [
         (code, view.matrix.set_sizes[place], *(cell for name in scores for cell in score_cells(scores[name][place])))
@@ -217,7 +216,8 @@ def _language_table(key: str, title: str, view: View, scores: dict[str, list[Sco
 def _summary(view: View) -> Table:
     """For the terminal: one row a language, an interval where the claim is, in text that fits 80 columns."""
     title = f"{view.matrix.metric.name.capitalize()} increase with neurons off, {view.unit} (interval over rows)"
-    columns = [Column(name) for name in ("language", "neurons", "its own off", "another's off", "random off")]
+    noun = noun_of(view.matrix.languages)
+    columns = [Column(name) for name in (noun, "neurons", "its own off", "another's off", "random off")]
     harm = (view.harm_by_language[name] for name in HARMFUL)
     rows = [
         (language_label(code), size, f"{number(own.value)} {bracketed(own)}", number(other.value), number(random.value))
@@ -227,7 +227,7 @@ def _summary(view: View) -> Table:
 
 
 def _rows(matrix: AblationMatrix) -> tuple[str, ...]:
-    return *left_out(matrix.dropped), *repeated_rows(matrix.repeated)
+    return *left_out(matrix.dropped, matrix.languages), *repeated_rows(matrix.repeated)
 
 
 def _controls(matrix: AblationMatrix) -> str:
@@ -242,7 +242,7 @@ def _other_units(views: Sequence[View]) -> tuple[str, ...]:
     """The same means in the other units, one sentence each."""
     return tuple(
         f"In {view.unit}: {in_unit(view.headline.diagonal, view.matrix.metric)} for its own neurons, "
-        f"{in_unit(view.headline.off_diagonal, view.matrix.metric)} for another language's, "
+        f"{in_unit(view.headline.off_diagonal, view.matrix.metric)} for another {noun_of(view.matrix.languages)}'s, "
         f"{in_unit(view.headline.random, view.matrix.metric)} for random ones."
         for view in views
     )

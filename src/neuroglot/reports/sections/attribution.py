@@ -96,15 +96,13 @@ def _line(one: Series, number: int, panel: int, places: Labels, unit: str) -> di
 
 
 def _common(one: Series, panel: int, places: Labels, unit: str) -> dict[str, Any]:
-    value = "%{y:.1%}" if unit.startswith("share") else "%{y:.3~g}"
-    form = ".1%" if unit.startswith("share") else ".3~g"
-    ends = f"[%{{customdata[0]:{form}}}, %{{customdata[1]:{form}}}]"
+    value, write = ("%{y:.1%}", percent) if unit.startswith("share") else ("%{y:.3~g}", number)
     return {
         "name": escape(one.name), "meta": {"role": one.role}, "legendgroup": one.role, "showlegend": panel == 0,
         "x": escaped(places.full), "y": numbers(score.value for score in one.scores),
         "xaxis": reference("x", panel), "yaxis": reference("y", panel),
-        "customdata": [numbers((score.low, score.high)) for score in one.scores],
-        "hovertemplate": f"<b>%{{x}}</b><br>{value} {ends} {escape(unit)}<extra>{escape(one.name)}</extra>",
+        "customdata": [[bracketed(score, write)] for score in one.scores],
+        "hovertemplate": f"<b>%{{x}}</b><br>{value} %{{customdata[0]}} {escape(unit)}<extra>{escape(one.name)}</extra>",
     }  # fmt: skip
 
 

@@ -203,9 +203,9 @@ def _accuracy_figure(view: _View) -> Figure:
         names |= {name: f"{name} off", f"random: {name}": f"as many random as {name}"}
     rows = [view.levels[key][:-1] for key in names]
     values = [[score.value for score in row] for row in rows]
-    details = [[[score.low, score.high] for score in row] for row in rows]
+    details = [[[bracketed(score)] for score in row] for row in rows]
     labels = Labels(tuple(names.values()), tuple(names.values()))
-    hover = "<b>%{y}</b> in <b>%{x}</b><br>%{z:.3~g} [%{customdata[0]:.3~g}, %{customdata[1]:.3~g}]"
+    hover = "<b>%{y}</b> in <b>%{x}</b><br>%{z:.3~g} %{customdata[0]}"
     spec = heat_maps(
         [Panel("", values, details)], labels, language_labels(result.languages), unit=outcome.unit, hover=hover, axis=""
     )

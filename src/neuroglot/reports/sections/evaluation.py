@@ -28,6 +28,7 @@ from neuroglot.reports.wording import (
     repeated_rows,
     with_changes,
 )
+from neuroglot.showing import counted_codes, noun_of
 from neuroglot.signature import merged
 
 
@@ -35,16 +36,16 @@ from neuroglot.signature import merged
 def _(evaluation: Evaluation) -> Section:
     """One dot a language."""
     scores, name, unit = evaluation.scores, evaluation.metric.name, evaluation.metric.unit
-    sentence = _sentence(evaluation)
+    sentence, noun = _sentence(evaluation), noun_of(evaluation.languages)
     labels = language_labels(evaluation.languages)
     spec = figures.dots([Series(name, "observed", list(scores.values()))], labels, unit=f"{name}, {unit}", zero=False)
     rows = [(code, *score_cells(score)) for code, score in scores.items()]
-    table = Table.of("scores", f"{name} by language", (Column("language"), *score_columns(name, unit)), rows)
+    table = Table.of("scores", f"{name} by {noun}", (Column(noun), *score_columns(name, unit)), rows)
     better = "right" if evaluation.metric.higher_is_better else "left"
-    caption = f"How to read it: each dot is a language, lines are intervals; further {better} is better."
+    caption = f"How to read it: each dot is a {noun}, lines are intervals; further {better} is better."
     title = f"{name.capitalize()} on {evaluation.data}"
-    figure = Figure("scores", f"{title}, by language", caption, f"Dot plot. {sentence}", (Plot(spec, table),))
-    remarks = *left_out(evaluation.dropped), *repeated_rows(evaluation.repeated), INTERVALS
+    figure = Figure("scores", f"{title}, by {noun}", caption, f"Dot plot. {sentence}", (Plot(spec, table),))
+    remarks = *left_out(evaluation.dropped, evaluation.languages), *repeated_rows(evaluation.repeated), INTERVALS
     return Section(
         "scores",
         title,
@@ -68,25 +69,25 @@ def _(first: Evaluation, evaluations: tuple[Evaluation, ...]) -> Section:
     scores = {name: evaluation.scores for name, evaluation in zip(names, evaluations)}
     labels, row_labels = language_labels(languages), Labels(names, names)
     values = [[row[code].value for code in languages] for row in scores.values()]
-    details = [[[row[code].low, row[code].high] for code in languages] for row in scores.values()]
-    hover = "<b>%{y}</b> in <b>%{x}</b><br>%{z:.3~g} [%{customdata[0]:.3~g}, %{customdata[1]:.3~g}]"
+    details = [[[bracketed(row[code])] for code in languages] for row in scores.values()]
+    hover = "<b>%{y}</b> in <b>%{x}</b><br>%{z:.3~g} %{customdata[0]}"
     unit = f"{metric.name}, {metric.unit}"
     spec = heat_maps([Panel("", values, details)], row_labels, labels, unit=unit, hover=hover, axis="")
     rows = [(data, code, *score_cells(row[code])) for data, row in scores.items() for code in languages]
-    columns = (Column("data"), Column("language"), *score_columns(metric.name, metric.unit))
+    columns = (Column("data"), Column(noun_of(languages)), *score_columns(metric.name, metric.unit))
     changed = any(evaluation.signature.get("interventions") for evaluation in evaluations)
     title = f"{metric.name.capitalize()} {'by data and intervention' if changed else 'with all neurons on'}"
     means = {name: evaluation.mean.value for name, evaluation in zip(names, evaluations)}
     worst, best = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
     sentence = (
-        f"On {plural(len(means), 'task')}, the mean {metric.name} over {plural(len(languages), 'language')} lies "
+        f"On {plural(len(means), 'task')}, the mean {metric.name} over {counted_codes(languages)} lies "
         f"between {number(means[worst])} ({worst}) and {number(means[best])} ({best})."
     )
     plot = Plot(spec, Table.of("scores-by-data", title, columns, rows))
-    caption = "How to read it: a row is a task, a column a language."
+    caption = f"How to read it: a row is a task, a column a {noun_of(languages)}."
     figure = Figure("scores-by-data", title, caption, f"Heat map. {sentence}", (plot,))
     signature = merged([evaluation.signature for evaluation in evaluations])
-    dropped = [f"{each.data}: {remark}" for each in evaluations for remark in left_out(each.dropped)]
+    dropped = [f"{each.data}: {remark}" for each in evaluations for remark in left_out(each.dropped, languages)]
     return Section("scores-by-data", title, sentence, signature, (*dropped, INTERVALS), (figure,))
 
 
@@ -112,8 +113,8 @@ def _(activity: Activity) -> Section:
     thresholds = activity.recording.fires
     plots = tuple(_plot(activity, threshold, labelled=len(thresholds) > 1) for threshold in thresholds)
     caption = (
-        "How to read it: each cell is the share of a language's tokens on which a neuron of the layer fires, mean over "
-        "the layer's neurons; the stronger the colour, the more often."
+        f"How to read it: each cell is the share of a {noun_of(activity.languages)}'s tokens on which a neuron of the "
+        "layer fires, mean over the layer's neurons; the stronger the colour, the more often."
     )
     sentence = _activity_sentence(activity)
     figure = Figure("firing-rates", "How often neurons fire", caption, f"Heat map. {sentence}", plots)
@@ -132,7 +133,7 @@ def _activity_sentence(activity: Activity) -> str:
     threshold = activity.recording.fires[0]
     rates = activity.rates(threshold).mean(1).tolist()
     seen = {code: rate for code, rate in zip(activity.languages, rates) if not math.isnan(rate)}
-    tokens = f"{plural(int(activity.tokens.sum()), 'token')} in {plural(len(activity.languages), 'language')}"
+    tokens = f"{plural(int(activity.tokens.sum()), 'token')} in {counted_codes(activity.languages)}"
     if not seen:
         return f"Nothing was seen: {tokens}."
     least, most = min(seen, key=seen.__getitem__), max(seen, key=seen.__getitem__)
@@ -155,7 +156,7 @@ def _plot(activity: Activity, threshold: float, labelled: bool) -> Plot:
         for code, by_layer in zip(activity.languages, rates)
         for layer, rate in zip(layers.full, by_layer)
     ]
-    columns = (Column("language"), Column("layer"), Column("mean firing rate", _UNIT))
+    columns = (Column(noun_of(activity.languages)), Column("layer"), Column("mean firing rate", _UNIT))
     key = f"firing-rates-{threshold:g}" if labelled else "firing-rates"
     return Plot(spec, Table.of(key, "Mean firing rate", columns, rows), f"fires > {threshold:g}" if labelled else "")
 
@@ -165,10 +166,10 @@ def _language_table(activity: Activity) -> Table:
     rates = activity.rates(activity.recording.fires[0]).mean(1).tolist()
     silent = (activity.fired[0] == 0).double().mean(1).tolist()
     columns = [
-        Column("language"),
+        Column(noun_of(activity.languages)),
         Column("tokens"),
         Column("mean firing rate", _UNIT),
         Column("never fire", "share of neurons"),
     ]
     rows = zip(activity.languages, activity.tokens.tolist(), rates, silent)
-    return Table.of("activity-by-language", "Activity by language", columns, rows)
+    return Table.of("activity-by-language", f"Activity by {noun_of(activity.languages)}", columns, rows)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from neuroglot.metrics.losses import WINDOWS, HeldOutLosses, LossCurve
+from math import isfinite
+
+from neuroglot.metrics.losses import WINDOWS, HeldOutLosses, LossCurve, TriedRates
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
@@ -81,3 +83,24 @@ def _(losses: HeldOutLosses) -> Section:
     return Section(
         "held-out", "Held-out answers", sentence, losses.signature, remarks, tables=(table,), summary=table
     )  # fmt: skip
+
+
+@section_of.register
+def _(tried: TriedRates) -> Section:
+    """The learning rates that were tried for each stage, and which one was chosen."""
+    chosen = [f"{tried.chosen(stage):g} for {stage}" for stage in tried.losses]
+    sentence = (
+        f"Of the learning rates that were tried, the lowest loss of the selection is left by {'; '.join(chosen)}."
+    )
+    columns = [Column("stage"), Column("learning rate"), Column("loss", tried.unit), Column("chosen")]
+    rows = [
+        (stage, f"{rate:g}", loss if isfinite(loss) else None, "yes" if rate == tried.chosen(stage) else "")
+        for stage, losses in tried.losses.items()
+        for rate, loss in losses.items()
+    ]
+    table = Table.of("learning-rates", "Learning rates that were tried", columns, rows)
+    remarks = (
+        "Rates are chosen on selection rows, which are neither learned nor reported on elsewhere. "
+        "A rate without a loss diverged.",
+    )
+    return Section("rates", "Learning rates", sentence, tried.signature, remarks, tables=(table,), summary=table)

@@ -32,6 +32,7 @@ from neuroglot.reports.wording import (
     percent,
     plural,
 )
+from neuroglot.showing import counted_codes, noun_of
 
 MOST_ADDED = 6  # sizes that are written out
 SHARE = "share of the layer's neurons"
@@ -48,7 +49,7 @@ def _(sets: Mapping[str, NeuronSet]) -> Section:
     parts = (*sizes, _overlap_sentence(tuple(sets), overlap), _layer_sentence(sets))
     return Section(
         key="neuron-sets",
-        title="Each language's own neurons",
+        title=f"Each {noun_of(tuple(sets))}'s own neurons",
         sentence=" ".join(part for part in parts if part),
         signature=common_signature(one.signature for one in sets.values()),
         figures=(
@@ -85,11 +86,11 @@ def _sizes_sentence(sets: Mapping[str, NeuronSet]) -> str:
     empty = [language_label(code) for code, size in sizes.items() if size == 0]
     if sizes[least] == sizes[most]:
         share = f" ({percent(sizes[most] / total)})" if sizes[most] else ""
-        return f"Sets of {plural(len(sets), 'language')} hold {sizes[most]:,} of {total:,} neurons each{share}."
-    text = f"Sets of {plural(len(sets), 'language')} hold {sizes[least]:,} to {sizes[most]:,} of {total:,} neurons"
+        return f"Sets of {counted_codes(tuple(sets))} hold {sizes[most]:,} of {total:,} neurons each{share}."
+    text = f"Sets of {counted_codes(tuple(sets))} hold {sizes[least]:,} to {sizes[most]:,} of {total:,} neurons"
     if sizes[most]:
         text += f"; the largest belongs to {language_label(most)} ({percent(sizes[most] / total)})"
-    return f"{text}. {_empty(empty)}".strip()
+    return f"{text}. {_empty(empty, noun_of(tuple(sets)))}".strip()
 
 
 def _asked_sentence(sets: Mapping[str, NeuronSet]) -> str:
@@ -109,10 +110,10 @@ def _asked_sentence(sets: Mapping[str, NeuronSet]) -> str:
     return f"{added}{different:,} {shared}in all{met} for {asked_for}."
 
 
-def _empty(languages: list[str]) -> str:
+def _empty(languages: list[str], noun: str) -> str:
     if not languages:
         return ""
-    named = joined(languages[:5]) if len(languages) <= 5 else f"{len(languages)} languages"
+    named = joined(languages[:5]) if len(languages) <= 5 else f"{len(languages)} {noun}s"
     return f"No neuron was found for {named}."
 
 
@@ -141,17 +142,17 @@ def _layer_sentence(sets: Mapping[str, NeuronSet]) -> str:
 def _sizes_figure(sets: Mapping[str, NeuronSet]) -> Figure:
     sizes = [len(neurons) for neurons in sets.values()]
     total = next(iter(sets.values())).layout.neuron_count
-    rows = [(code, size, size / total) for code, size in zip(sets, sizes)]
-    columns = (Column("language"), Column("neurons"), Column("share", "share of all neurons"))
+    rows, noun = [(code, size, size / total) for code, size in zip(sets, sizes)], noun_of(tuple(sets))
+    columns = (Column(noun), Column("neurons"), Column("share", "share of all neurons"))
     spec = figures.dots(
         [Series("neurons", "own", list(map(Score.exact, sizes)))], language_labels(tuple(sets)), unit="neurons"
     )
     plot = Plot(spec, Table.of("set-sizes", "Set sizes", columns, rows))
-    caption = "How to read it: each dot is the number of neurons in a language's set. A neuron can be in several sets."
+    caption = f"How to read it: each dot is the number of neurons in a {noun}'s set. A neuron can be in several sets."
     alternative = f"Dot plot of set sizes, from {min(sizes):,} to {max(sizes):,} neurons."
     return Figure(
         "set-sizes",
-        "How many neurons each language has",
+        f"How many neurons each {noun} has",
         caption,
         alternative,
         (plot,),
@@ -160,20 +161,20 @@ def _sizes_figure(sets: Mapping[str, NeuronSet]) -> Figure:
 
 
 def _overlap_figure(codes: tuple[str, ...], overlap: list[list[float]]) -> Figure:
-    labels = language_labels(codes)
+    labels, noun = language_labels(codes), noun_of(codes)
     others = [[math.nan if a == b else value for b, value in enumerate(row)] for a, row in enumerate(overlap)]
     hover = "<b>%{y}</b> and <b>%{x}</b><br>Jaccard index %{z:.3~g}"
     spec = heat_maps([Panel("", others)], labels, labels, unit="Jaccard index", hover=hover, axis="")
     rows = [(a, b, overlap[i][j]) for i, a in enumerate(codes) for j, b in enumerate(codes)]
-    columns = (Column("language"), Column("other language"), Column("Jaccard index"))
-    plot = Plot(spec, Table.of("set-overlap", "Overlap between languages", columns, rows))
+    columns = (Column(noun), Column(f"other {noun}"), Column("Jaccard index"))
+    plot = Plot(spec, Table.of("set-overlap", f"Overlap between {noun}s", columns, rows))
     caption = (
-        "How to read it: neurons that two languages share over neurons that either has; 0 is none, 1 all. The "
+        f"How to read it: neurons that two {noun}s share over neurons that either has; 0 is none, 1 all. The "
         "diagonal, always 1, is left blank, and so are pairs without any neuron."
     )
     alternative = f"Heat map. {_overlap_sentence(codes, overlap)}"
     return Figure(
-        "set-overlap", "Overlap between languages", caption, alternative, (plot,), wide=len(codes) > WRITTEN_IN_CELLS
+        "set-overlap", f"Overlap between {noun}s", caption, alternative, (plot,), wide=len(codes) > WRITTEN_IN_CELLS
     )
 
 
@@ -193,13 +194,14 @@ def _layers_figure(sets: Mapping[str, NeuronSet]) -> Figure:
         for code, by_layer, layer_shares in zip(sets, counts, shares)
         for name, count, share in zip(labels.full, by_layer, layer_shares)
     ]
-    columns = (Column("language"), Column("layer"), Column("neurons"), Column("share", SHARE))
+    noun = noun_of(tuple(sets))
+    columns = (Column(noun), Column("layer"), Column("neurons"), Column("share", SHARE))
     plot = Plot(spec, Table.of("neurons-by-layer", "Neurons by layer", columns, rows))
     caption = (
-        "How to read it: a row is a language, a column a layer (0 is next to the input); the stronger the colour, the "
+        f"How to read it: a row is a {noun}, a column a layer (0 is next to the input); the stronger the colour, the "
         "more neurons."
     )
-    alternative = f"Heat map of {len(sets)} languages by {number(len(widths))} layers. {_layer_sentence(sets)}"
+    alternative = f"Heat map of {len(sets)} {noun}s by {number(len(widths))} layers. {_layer_sentence(sets)}"
     return Figure("neurons-by-layer", "Neurons by layer", caption, alternative, (plot,))
 
 
@@ -265,20 +267,20 @@ def tree_figure(codes: Sequence[str], overlap: Sequence[Sequence[float]]) -> Fig
     if len(codes) < 3:
         return None
     shared = np.array([[0.0 if math.isnan(value) else value for value in row] for row in overlap])
-    joins = average_linkage(1 - shared)
+    joins, noun = average_linkage(1 - shared), noun_of(codes)
     spec = dendrogram(joins, language_labels(codes), unit=_UNIT)
-    columns = (Column("group"), Column("joins"), Column("distance", _UNIT), Column("languages together"))
+    columns = (Column("group"), Column("joins"), Column("distance", _UNIT), Column(f"{noun}s together"))
     rows = [
         (_named(join.first, codes), _named(join.second, codes), join.distance, len(join.first + join.second))
         for join in joins
     ]
     caption = (
-        "How to read it: two branches join at the mean distance of their languages; the further left, the more neurons "
+        f"How to read it: two branches join at the mean distance of their {noun}s; the further left, the more neurons "
         "they share. 1 is no neuron in common; the axis need not begin at 0. Filters leave the tree whole."
     )
-    plot = Plot(spec, Table.of("language-tree", "Tree of languages by shared neurons", columns, rows))
-    alternative = f"Tree of {len(codes)} languages. {_first_join(joins, codes)}"
-    return Figure("language-tree", "Languages that share neurons", caption, alternative, (plot,))
+    plot = Plot(spec, Table.of("language-tree", f"Tree of {noun}s by shared neurons", columns, rows))
+    alternative = f"Tree of {len(codes)} {noun}s. {_first_join(joins, codes)}"
+    return Figure("language-tree", f"{noun.capitalize()}s that share neurons", caption, alternative, (plot,))
 
 
 def _named(leaves: Sequence[int], codes: Sequence[str]) -> str:
@@ -288,7 +290,7 @@ def _named(leaves: Sequence[int], codes: Sequence[str]) -> str:
 def _first_join(joins: Sequence[Join], codes: Sequence[str]) -> str:
     first = joins[0]
     if first.distance >= 1:
-        return "No two languages share a neuron."
+        return f"No two {noun_of(codes)}s share a neuron."
     return (
         f"First to join: {_named(first.first, codes)} and {_named(first.second, codes)}, at {number(first.distance)}."
     )

@@ -84,7 +84,7 @@ function textParts(data, number) {
   const { texts, places, shares, means } = data.texts;
   const rows = data.languages.map(([code, label], language) => {
     const [mean, ...ends] = means[at][language];
-    return isHidden(code) ? null : barRow(label, mean, "observed", mean === null ? null : ends);
+    return isHidden(code) ? null : barRow(label, mean, "observed", mean === null || ends.includes(null) ? null : ends);
   });
   const list = node("ol", "", { class: "texts" }), most = node("div", "");
   places[at].forEach((place, order) => {
