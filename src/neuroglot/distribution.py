@@ -55,7 +55,14 @@ def combine(tensors: Iterable[tuple[Tensor, bool]]) -> None:
         return
     with _as_process_error():
         for tensor, is_maximum in tensors:
-            processes.all_reduce(tensor, processes.ReduceOp.MAX if is_maximum else processes.ReduceOp.SUM)
+            held = tensor.to(_device_of_all(tensor.device))
+            processes.all_reduce(held, processes.ReduceOp.MAX if is_maximum else processes.ReduceOp.SUM)
+            tensor.copy_(held)
+
+
+def dealt(number: int) -> bool:
+    """Whether the piece of work with this number is this process's: they are dealt in turn."""
+    return number % process_count() == rank()
 
 
 def from_first(decision: bool) -> bool:
@@ -67,8 +74,7 @@ def number_from_first(number: int) -> int:
     """A whole number of the first process, in all of them."""
     if not _together():
         return number
-    device = torch.device("cuda") if processes.get_backend() == "nccl" else torch.device("cpu")
-    shared = torch.tensor(number, device=device)
+    shared = torch.tensor(number, device=_device_of_all(torch.device("cpu")))
     with _as_process_error():
         processes.broadcast(shared, 0)
     return int(shared)
@@ -110,6 +116,11 @@ def while_together() -> Iterator[None]:
 def _is_of_a_peer(error: RuntimeError) -> bool:
     said = str(error).lower()
     return isinstance(error, processes.DistError) or any(name in said for name in ("gloo", "nccl", "by peer"))
+
+
+def _device_of_all(own: torch.device) -> torch.device:
+    """Where a tensor must lie to be sent: NCCL sends from accelerators only."""
+    return torch.device("cuda") if processes.get_backend() == "nccl" and own.type == "cpu" else own
 
 
 def _together() -> bool:

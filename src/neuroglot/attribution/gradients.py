@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from neuroglot import distribution
 from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.corpora.directed import Parallel
 from neuroglot.errors import UnsupportedModelError
@@ -65,12 +66,13 @@ def gradient_times_activation(
     done = frozenset(checkpoints.done if checkpoints else ())
     with _differentiable(view):
         for number, batch in track(enumerate(batches), "gradients", len(batches)):
-            if number not in done:
+            if distribution.dealt(number) and number not in done:
                 sums.add(batch, *_of_batch(view, batch.to(view.model.device), magnitude))
                 if checkpoints is not None:
                     checkpoints.note(number, [sums])
     if checkpoints is not None:
         checkpoints.save([sums])
+    distribution.combine((total, False) for total in sums.totals.values())
     return sums.totals["scores"] / sums.totals["predicted"][:, None]
 
 
