@@ -42,6 +42,10 @@ class Score:
         """The same with its ends where the number can be; what an interval holds beyond that holds no truth."""
         return Score(self.value, max(self.low, least), min(self.high, most)) if self.low <= self.high else self
 
+    def between(self, least: float, most: float) -> Score:
+        """The same of a difference of two numbers that can be so."""
+        return self.within(least - most, most - least)
+
     @property
     def has_interval(self) -> bool:
         """Not if an end is not known, and not of an exact number."""
