@@ -1117,7 +1117,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("torch.cat(parts, dim=-1)", "torch.cat(parts[::-1], dim=-1)"),
         ("if any(is_split(parameter)", "if all(is_split(parameter)"),
         ("return tensor.full_tensor() if is_split(tensor) else tensor", "return tensor"),
-        ("        return tap\n    count", "        return tap if True else tap\n    count"),
     ),
     *_of(
         "distribution.py", "tests/recipes/test_shared_jobs.py tests/models/split",
