@@ -1,15 +1,11 @@
 """Two processes that share a command's rows end with the files of one."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.launching import on_two_processes
 from tests.recipes.sharing_a_job import SELECTORS, main
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -17,13 +13,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """What one process wrote, and what two did."""
     alone, shared = (tmp_path_factory.mktemp(name) for name in ("alone", "shared"))
     main(alone)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    done = subprocess.run(
-        [*launcher, "-m", "tests.recipes.sharing_a_job", str(shared)],
-        capture_output=True, text=True, cwd=ROOT, env=environment,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    on_two_processes("tests.recipes.sharing_a_job", shared)
     return alone, shared
 
 

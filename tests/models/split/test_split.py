@@ -1,9 +1,5 @@
 """A model that is split between two processes has the neurons of the whole one, in each of them."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +7,9 @@ import torch
 
 from neuroglot.models import view
 from tests.families import tiny_model
+from tests.launching import on_two_processes
 from tests.models.split.measuring import measured
 
-ROOT = Path(__file__).parents[3]
 WHOLE = ("llama", "qwen2", "gemma3_text")
 
 
@@ -23,12 +19,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
     folders = {name: tmp_path_factory.mktemp(name) for name in (*WHOLE, "mixtral")}
     for name, folder in folders.items():
         tiny_model(name).save_pretrained(folder)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*command, "-m", "tests.models.split.on_two_processes", *map(str, folders.values())],
-        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    on_two_processes("tests.models.split.on_two_processes", *folders.values())
     return {
         name: [torch.load(folder / f"found-{rank}.pt", weights_only=True) for rank in range(2)]
         for name, folder in folders.items()
