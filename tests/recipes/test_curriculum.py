@@ -534,3 +534,22 @@ def test_what_is_asked_must_be_held_out(here: Path) -> None:
     stored["asked"]["questions"]["metrics"] = ["exactly"]
     with pytest.raises(ConfigError, match="exactly"):
         job(written(stored)).read(Identity())
+
+
+def test_what_is_asked_is_worded_and_ends_as_in_the_last_stage(here: Path) -> None:
+    stored = json.loads(json.dumps(TWO_STAGES))
+    stored["stages"][0]["end"] = "eos"
+    stored["stages"][1]["end"] = "newline"
+    stored["asked"] = {
+        "questions": {"metrics": ["chrf++"], "max_new_tokens": 5},
+        "answers": {"metrics": ["exact-match"], "max_new_tokens": 7, "stop": ["w1", "w2"]},
+    }
+    questions, answers = job(written(stored)).read(Identity()).asked
+    assert [questions.stop, answers.stop] == [("\n",), ("w1", "w2")]
+    assert [questions.decoding.max_new_tokens, answers.decoding.max_new_tokens] == [5, 7]
+    assert [questions.metrics, answers.metrics] == [("chrf++",), ("exact-match",)]
+    assert not questions.chats
+    rows = {f"w{row} w{row + 20} w9": f"w{row + 2}" for row in range(10)}
+    asked = dict(zip(answers.task.prompts.texts["en"], answers.task.answers.texts["en"], strict=True))
+    assert len(asked) == 2
+    assert asked.items() <= rows.items()  # without the space that an answer begins with
