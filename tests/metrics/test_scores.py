@@ -131,13 +131,8 @@ def test_no_interval_goes_beyond_what_a_metric_can_be() -> None:
     matrix = AblationMatrix("d", ("de", "zh"), (1, 1), NatsPerToken(), counts, off, off[None], Signature())
     baseline, _ = matrix.values()
     assert [score.low for score in matrix.levels(baseline)] == [0, 0]
-    bounded = replace_metric(matrix, (0.0, 1.0))
-    change = by_rows(torch.stack([counts, 3 * counts])[:, :, :1].transpose(0, 1)).map(
-        lambda summed: (summed[..., 1, 0] - summed[..., 0, 0])[..., None]
-    )
-    (score,) = bounded.differences(change)
-    assert (score.low, score.high) == (-1, 1)
-
-
-def replace_metric(matrix: AblationMatrix, ends: tuple[float, float]) -> AblationMatrix:
-    return dataclasses.replace(matrix, metric=NatsPerToken(ends=ends))
+    bounded = dataclasses.replace(matrix, metric=NatsPerToken(ends=(0.0, 1.0)))
+    change = by_rows(counts).map(lambda summed: 8 * summed[..., 0] / summed[..., 1] - 1)
+    free = dataclasses.replace(matrix, metric=NatsPerToken(ends=(-math.inf, math.inf)))
+    assert all(score.low < -1 and score.high > 1 for score in free.differences(change))
+    assert [(score.low, score.high) for score in bounded.differences(change)] == [(-1, 1)] * 2
