@@ -125,7 +125,7 @@ def test_no_interval_of_a_score_goes_beyond_what_it_can_be() -> None:
     assert bounded.scores()["s0"].low == bounded.ends[0]
     assert bounded.scores()["s0"].high == min(bounded.ends[1], free.scores()["s0"].high)
     tight = replace(free, ends=(0.0, 0.25))
-    assert free.score_differences()["s3"].high > 0.25 == tight.score_differences()["s3"].high
+    assert free.score_differences()["s3"].score.high > 0.25 == tight.score_differences()["s3"].score.high
 
 
 def test_shares_are_of_a_layers_own_neurons_and_a_rows_own_tokens() -> None:
