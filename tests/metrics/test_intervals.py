@@ -383,3 +383,9 @@ def test_a_sign_is_told_by_students_and_by_johnsons_t() -> None:
     johnson = (mean + third * s / (6 * n) + third * mean**2 / (3 * s)) / s * math.sqrt(n)
     assert student < -2.3646 < johnson  # Student's t tells the mean from 0, and Johnson's does not
     assert sign_told(torch.tensor(values)) == 0
+
+
+def test_a_mean_is_told_however_clear_it_is_though_rows_are_a_little_skewed() -> None:
+    skewed = torch.linspace(0, 1, 60, dtype=torch.float64).pow(2)
+    assert [sign_told(skewed - shift) for shift in (2, 5, 1e3)] == [-1, -1, -1]
+    assert [sign_told(shift - skewed) for shift in (2, 5, 1e3)] == [1, 1, 1]

@@ -142,6 +142,13 @@ def ordered(examples: Sequence[Example], seed: int) -> tuple[Example, ...]:
     return tuple(sorted(examples, key=lambda example: (Random(f"{seed}/{example.id}").random(), example.id)))
 
 
+def shuffled(examples: Sequence[Example], seed: int) -> tuple[Example, ...]:
+    """Each prompt with the completion of another row: the next one in an order that depends on the seed and the ids."""
+    order = ordered(examples, seed)
+    following = {example.id: after.completion for example, after in zip(order, (*order[1:], order[0]), strict=True)}
+    return tuple(replace(example, completion=following[example.id]) for example in examples)
+
+
 @contextmanager
 def _weights_as_before(model: PreTrainedModel) -> Iterator[None]:
     before = {name: parameter.detach().cpu().clone() for name, parameter in model.named_parameters()}

@@ -70,6 +70,9 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
     least_others: Annotated[float, Ge(0)] = 0.01
     """The least mean gain of the other languages that is worth having, in bits per target byte."""
 
+    shuffled: bool = False
+    """Learn answers of other rows: the control, of which a gain is one of the language and not of translating."""
+
     measured: Path | None = None
     """Folder that keeps what was measured of each language for later jobs. Several processes may share it, each with a
     run folder of its own: each takes the next language, and nothing is done twice."""
@@ -96,7 +99,7 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
     """What ends a learned answer; it is not measured."""
 
     def read(self, identity: Identity) -> _Inputs:
-        from neuroglot.experiments.quadrants import Plan, held_out_answers
+        from neuroglot.experiments.quadrants import Plan, held_out_answers, shuffled
         from neuroglot.reports.wording import left_out, plural, repeated_rows
         from neuroglot.training.tuning import learnable
 
@@ -105,6 +108,8 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
         learned_rows, held_out_rows = rows.split(1 - self.held_out, self.seed)
         view, tokenizer = self.load_model(identity, self.model)
         learned = {language: self._examples(learned_rows, language) for language in targets}
+        if self.shuffled:
+            learned = {language: shuffled(examples, self.seed) for language, examples in learned.items()}
         apart = {language: self._examples(held_out_rows, language) for language in targets}
         held_out = held_out_answers(tokenizer, apart, self.max_tokens)
         config = self.tuning
@@ -112,6 +117,8 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
         for language, examples in learned.items():
             dropped = learnable(view.model, tokenizer, examples, config).dropped
             notes += [f"{plural(count, 'example')} of {language} not learned: {why}." for why, count in dropped.items()]
+        if self.shuffled:
+            notes.append("A control: answers of other rows were learned.")
         if self.train == "embeddings" and _shares_embeddings(view.model):
             notes.append("The model shares its embeddings with its unembedding: both were tuned.")
         seeds = tuple(range(self.seed, self.seed + self.seeds))
@@ -154,17 +161,17 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
 
         view, tokenizer, plan, _ = inputs
         models = len(plan.learned) * len(plan.seeds)
-        learned = ordered([example for part in plan.learned.values() for example in part], self.seed)
+        every = ordered([example for part in plan.learned.values() for example in part], self.seed)
         measured = plan.held_out.examples
         collate = batching(view.model, tokenizer, plan.config)
         with trained_part(view.model, tokenizer, plan.config) as part:
 
             def learn(rows: Corpus) -> None:
-                texts = learnable(view.model, tokenizer, _chosen(learned, rows), plan.config).texts
+                texts = learnable(view.model, tokenizer, _chosen(every, rows), plan.config).texts
                 read_once(part.model, texts, collate, self.batch_size)
 
             needed = self.steps * self.batch_size * self.accumulation * models
-            tuning = training_step("tuning on each language", _as_corpus(learned), learn, needed)
+            tuning = training_step("tuning on each language", _as_corpus(every), learn, needed)
             sizes, bytes_kept = Learned.of(part.model).bytes, training_bytes(part.model, view)
             priced = price(view, tokenizer, [tuning], sizes, bytes_kept)
         if plan.config.lora is not None:

@@ -131,7 +131,7 @@ def plane(results: QuadrantMap, quadrants: Mapping[str, Quadrant], scores: Mappi
         "annotations": [_corner(name) for name in QUADRANTS.values()],
         "legend": {"orientation": "h", "x": 0, "xref": "container", "y": 1, "yref": "container", "yanchor": "top"},
         "showlegend": True,
-        "margin": {"t": 64, "r": 16, "b": 76, "l": 56},
+        "margin": {"t": 64, "r": 16, "b": 56, "l": 56},
         "height": 520,
     }
     narrow: dict[str, Any] = {"height": 460, "margin": {"t": 92}}
@@ -176,5 +176,5 @@ def _corner(name: Quadrant) -> dict[str, Any]:
     across, up = _CORNERS[name]
     return {
         "text": f"<b>{name}</b>", "xref": "x domain", "yref": "y domain", "x": across, "y": up, "showarrow": False,
-        "xanchor": "right" if across else "left", "yanchor": "bottom" if up else "top", "yshift": 4 if up else -34,
+        "xanchor": "right" if across else "left", "yanchor": "bottom", "yshift": 4,
     }  # fmt: skip
