@@ -50,8 +50,9 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
     command = "quadrants"
     group = USE
     examples = """
-    neuroglot quadrants ./my-model --corpus flores.tsv --steps 200 --out map
-    neuroglot quadrants ./my-model --corpus flores.tsv --steps 200 --measured languages --out map   # several at once"""
+    neuroglot quadrants lab --corpus lab --languages en de fr --steps 20 --end newline --out map
+    neuroglot quadrants ./my-model --corpus flores.tsv --steps 200 \\
+        --measured languages --out map    # several at once, each with an --out of its own"""
     positional = ("model",)
 
     train: Literal["embeddings", "all", "adapters"] = "embeddings"
