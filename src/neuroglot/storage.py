@@ -178,8 +178,8 @@ class Kept:
 
         Processes that share a job come here together: all make the same, or none, and the first one writes.
         """
-        if self.folder is None:
-            return dict(make())
+        if self.folder is None or distribution.process_count() == 1:
+            return self.own(name, make)
         path = self.folder / f"{name}.safetensors"
         there = _kept(path)
         if distribution.from_first(there is not None):
@@ -190,6 +190,17 @@ class Kept:
         if distribution.rank() == 0:
             save_tensors(path, "kept", made, {"names": list(made)})  # tensors come back in another order
         distribution.wait_for_all()
+        return made
+
+    def own(self, name: str, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """As `once`, of what this process alone makes, or would make."""
+        if self.folder is None:
+            return dict(make())
+        path = self.folder / f"{name}.safetensors"
+        if (there := _kept(path)) is not None:
+            return there
+        made = {key: tensor.detach().cpu() for key, tensor in make().items()}
+        save_tensors(path, "kept", made, {"names": list(made)})  # tensors come back in another order
         return made
 
 

@@ -106,7 +106,7 @@ def test_rows_of_which_one_saves_far_less_tell_nothing() -> None:
     before, sizes = numbers(12, 0)
     sizes = torch.full_like(sizes, 50.0)
     gains = torch.full((12, 3), 0.02, dtype=torch.float64)
-    gains[0] = 0.00286  # t = 12 (0.01 − d / 12) / d = 6 for d = 0.01714, but the skewness is −3: Johnson's t is below 0
+    gains[0] = 0.00286  # t = 12 (0.01 − d / 12) / d = 6 for d = 0.01714, but the skewness is −3, and Hall's t 1.5
     results = QuadrantMap(LANGUAGES, before, sizes, {"de": (before - sizes * gains)[None]}, Signature())
     own, _ = results.scores("de")
     assert own.low > 0.01

@@ -102,7 +102,7 @@ class QuadrantMap(Shown):
     def signs(self, language: str, factor: float = 1.0) -> tuple[int, int]:
         """1 where the gain is told to be above its threshold, −1 below it, 0 where neither can be told; own, others.
 
-        By the interval, and by Johnson's test over rows, which skewed rows do not fool (`sign_told`).
+        By the interval, and by Hall's test over rows, which skewed rows do not fool (`sign_told`).
         """
         gains = self.gains(language)
         scores = gains.scores(self.confidence)
