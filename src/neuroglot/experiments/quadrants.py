@@ -44,7 +44,7 @@ class HeldOutAnswers:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class EachLanguage:
     """What is learned of each language alone, with each of the seeds, how, and what is held out of all of them.
 
     A seed orders the examples and draws the first values of adapters.
@@ -85,7 +85,7 @@ def bits_of_answers(model: PreTrainedModel, held_out: HeldOutAnswers) -> Tensor:
 def tune_on_each(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    plan: Plan,
+    plan: EachLanguage,
     *,
     kept: Kept = NOTHING_KEPT,
     on_step: OnStep | None = None,
@@ -113,7 +113,7 @@ def tune_on_each(
 def _after(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    plan: Plan,
+    plan: EachLanguage,
     language: str,
     seed: int,
     kept: Kept,

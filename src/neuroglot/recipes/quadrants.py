@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.corpora import Corpus
-    from neuroglot.experiments.quadrants import Plan
+    from neuroglot.experiments.quadrants import EachLanguage
     from neuroglot.models import ModelView
     from neuroglot.prompting.examples import Example
     from neuroglot.reports import Report
@@ -34,7 +34,7 @@ _NOT_MEASURED = ("model", "corpus", "measured", "seeds", "least_own", "least_oth
 class _Inputs(NamedTuple):
     view: ModelView
     tokenizer: PreTrainedTokenizerBase
-    plan: Plan
+    plan: EachLanguage
     notes: tuple[str, ...]
 
 
@@ -100,7 +100,7 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
     """What ends a learned answer; it is not measured."""
 
     def read(self, identity: Identity) -> _Inputs:
-        from neuroglot.experiments.quadrants import Plan, held_out_answers, shuffled
+        from neuroglot.experiments.quadrants import EachLanguage, held_out_answers, shuffled
         from neuroglot.reports.wording import left_out, plural, repeated_rows
         from neuroglot.training.tuning import learnable
 
@@ -123,7 +123,7 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
         if self.train == "embeddings" and _shares_embeddings(view.model):
             notes.append("The model shares its embeddings with its unembedding: both were tuned.")
         seeds = tuple(range(self.seed, self.seed + self.seeds))
-        return _Inputs(view, tokenizer, Plan(learned, held_out, config, seeds), tuple(notes))
+        return _Inputs(view, tokenizer, EachLanguage(learned, held_out, config, seeds), tuple(notes))
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot import progress
