@@ -205,7 +205,7 @@ class Kept:
 
 
 @contextmanager
-def held(path: Path | None, *, waits: bool = True) -> Iterator[bool]:
+def locked_file(path: Path | None, *, waits: bool = True) -> Iterator[bool]:
     """Keep other processes out of what the lock file stands for until the block ends, waiting for them first.
 
     Without `waits` False is given where another process holds it. The system gives a lock back when the process ends,

@@ -12,12 +12,12 @@ import torch
 from neuroglot.corpora import Corpus
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.experiments import quadrants as measuring
-from neuroglot.experiments.quadrants import bits_of_answers, held_out_answers, ordered, shuffled
+from neuroglot.experiments.quadrants import bits_of_answers, held_out_answers, ordered, with_other_answers
 from neuroglot.models import load
 from neuroglot.prompting.examples import Example
 from neuroglot.recipes.quadrants import Quadrants
 from neuroglot.runs.identity import Identity
-from neuroglot.storage import Kept, held
+from neuroglot.storage import Kept, locked_file
 from neuroglot.training import Lora
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
@@ -130,7 +130,7 @@ def test_the_order_of_examples_depends_on_the_seed_and_the_ids_alone() -> None:
     examples = [Example(f"w{at}", f" w{at}", "sw", str(at)) for at in range(30)]
     assert ordered(examples, 1) == ordered(examples[::-1], 1) != ordered(examples, 2)
     assert sorted(ordered(examples, 1), key=lambda example: int(example.id)) == examples
-    assert shuffled(examples, 1) != shuffled(examples, 2)
+    assert with_other_answers(examples, 1) != with_other_answers(examples, 2)
 
 
 def test_languages_whose_texts_are_alike_gain_alike_and_are_reciprocal(folder: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_language_that_another_process_works_on_is_left_to_it_until_the_end(fo
     )
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
-    with held(place / "sw.lock", waits=False) as is_free:
+    with locked_file(place / "sw.lock", waits=False) as is_free:
         assert not is_free
     inputs = probe.read(Identity())
     order: list[str] = []

@@ -18,7 +18,7 @@ from neuroglot.errors import CorpusError
 from neuroglot.experiments.curriculum import answer_losses
 from neuroglot.models.view import view
 from neuroglot.prompting.examples import Example
-from neuroglot.storage import NOTHING_KEPT, Kept, held
+from neuroglot.storage import NOTHING_KEPT, Kept, locked_file
 from neuroglot.tokens.examples import examples
 from neuroglot.tokens.tokenizing import Text
 from neuroglot.training.trainer import require_weights
@@ -96,14 +96,14 @@ def tune_on_each(
     language each, and wait for each other's at the end. Raises as `tune`.
     """
     require_weights(model)
-    with held(kept.file("before.lock")):
+    with locked_file(kept.file("before.lock")):
         before = kept.once("before", lambda: {"bits": bits_of_answers(model, plan.held_out)})["bits"]
     after: dict[str, Tensor] = {}
     for waits in (False, True):
         for language in plan.learned:
             if language in after:
                 continue
-            with held(kept.file(f"{language}.lock"), waits=waits) as is_free:
+            with locked_file(kept.file(f"{language}.lock"), waits=waits) as is_free:
                 if is_free:
                     make = partial(_after, model, tokenizer, plan, language, on_step=on_step)
                     after[language] = torch.stack([make(seed, kept.below(language)) for seed in plan.seeds])
@@ -142,7 +142,7 @@ def ordered(examples: Sequence[Example], seed: int) -> tuple[Example, ...]:
     return tuple(sorted(examples, key=lambda example: (Random(f"{seed}/{example.id}").random(), example.id)))
 
 
-def shuffled(examples: Sequence[Example], seed: int) -> tuple[Example, ...]:
+def with_other_answers(examples: Sequence[Example], seed: int) -> tuple[Example, ...]:
     """Each prompt with the completion of another row: the next one in an order that depends on the seed and the ids."""
     order = ordered(examples, seed)
     following = {example.id: after.completion for example, after in zip(order, (*order[1:], order[0]), strict=True)}

@@ -100,7 +100,7 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
     """What ends a learned answer; it is not measured."""
 
     def read(self, identity: Identity) -> _Inputs:
-        from neuroglot.experiments.quadrants import EachLanguage, held_out_answers, shuffled
+        from neuroglot.experiments.quadrants import EachLanguage, held_out_answers, with_other_answers
         from neuroglot.reports.wording import left_out, plural, repeated_rows
         from neuroglot.training.tuning import learnable
 
@@ -110,7 +110,7 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
         view, tokenizer = self.load_model(identity, self.model)
         learned = {language: self._examples(learned_rows, language) for language in targets}
         if self.shuffled:
-            learned = {language: shuffled(examples, self.seed) for language, examples in learned.items()}
+            learned = {language: with_other_answers(examples, self.seed) for language, examples in learned.items()}
         apart = {language: self._examples(held_out_rows, language) for language in targets}
         held_out = held_out_answers(tokenizer, apart, self.max_tokens)
         config = self.tuning

@@ -13,7 +13,7 @@ from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import bracketed, joined, language_label, number, plural
 
-SOURCE = "Yuan et al. 2023"
+PAPER = "Yuan et al. 2023"
 # What the paper advises for each of its quadrants.
 ADVICE: Mapping[Quadrant, str] = {
     "reciprocal": "tune the embeddings alone: whole weights specialise too much",
@@ -78,7 +78,7 @@ def _remarks(results: QuadrantMap) -> tuple[str, ...]:
         f"{plural(len(results.languages) - 1, 'language')}.",
         f"Intervals are t intervals over {over}, each at {100 * results.confidence:.2f}%, so that all {claims} hold at "
         "once with 95% (Bonferroni); a label needs both gains told from their thresholds.",
-        f"The quadrants and the advice are those of {SOURCE}, who state no thresholds: here a gain counts from "
+        f"The quadrants and the advice are those of {PAPER}, who state no thresholds: here a gain counts from "
         f"{number(results.least_own)} on for the language and from {number(results.least_others)} on for the others.",
     )
 
