@@ -107,6 +107,7 @@ def real_map(options: argparse.Namespace) -> Quadrants:
         pivot=options.pivot, train=options.train, steps=options.steps, batch_size=options.batch_size,
         limit=options.limit, held_out=options.held_out, seeds=options.seeds, shuffled=options.shuffled,
         measured=options.out.with_name(f"{options.out.name}-languages"), device=options.device, on_missing="drop",
+        end=options.end,
     )  # fmt: skip
 
 
@@ -134,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--held-out", type=float, default=0.1)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--shuffled", action="store_true", help="the placebo: answers of other rows")
+    parser.add_argument("--end", choices=("eos", "newline", "none"), default="eos")
     parser.add_argument("--device")
     options = parser.parse_args(arguments)
     if options.model is None:
