@@ -1389,6 +1389,42 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("_VERDICT.fullmatch(", "_VERDICT.match("),
         ("(pairing.question, pairing.first, pairing.second)", "(pairing.question,)"),
     ),
+    *_of(
+        "metrics/quadrants.py", "tests/metrics/test_quadrants.py --deselect "
+        "tests/metrics/test_quadrants.py::test_at_most_one_map_in_twenty_has_a_wrong_label",
+        ("confidence_of_each(AXES * len(self.languages))", "confidence_of_each(AXES * len(self.after))"),
+        ("self.before - after, self.target_bytes", "after - self.before, self.target_bytes"),
+        ("gains[..., others].mean(-1)", "gains.mean(-1)"),
+        ("(factor * self.least_own, factor * self.least_others)", "(factor * self.least_own, self.least_others)"),
+        ("rows * values - (rows - 1) * without", "without"),
+        ("sign_told(by_row - threshold, confidence)", "sign_told(by_row, confidence)"),
+        ("if sign_told(by_row - threshold, confidence) == sign else 0", ""),
+        ("score.low > threshold", "score.value > threshold"),
+        ('gains.scores(self.confidence)', "gains.scores()"),
+        ("QUADRANTS.get((own, others), UNTOLD)", "QUADRANTS.get((others, own), UNTOLD)"),
+        ('for after in self.after[language]]), "seeds")', 'for after in self.after[language][:1]]), "seeds")'),
+    ),
+    *_of(
+        "experiments/quadrants.py", "tests/recipes/test_quadrants.py",
+        ("len(example.answer.encode())", "len(example.completion.encode())"),
+        ("[:, 0]", "[:, 1]"),
+        (" / math.log(2)", ""),
+        ("seed=seed)", "seed=0)"),
+        ("(*order[1:], order[0])", "order"),
+        ("parameter.copy_(before[name])", "pass"),
+        ('place = kept.below(f"seed-{seed}")', 'place = kept.below("seed")'),
+        ("for language in plan.learned}", "for language in after}"),
+    ),
+    *_of(
+        "recipes/quadrants.py", "tests/recipes/test_quadrants.py",
+        ("rows.split(1 - self.held_out, self.seed)", "rows.split(self.held_out, self.seed)"),
+        ("if self.shuffled:\n            learned", "if False:\n            learned"),
+        ("range(self.seed, self.seed + self.seeds)", "range(self.seeds, self.seed + self.seeds)"),
+        ("not in _NOT_MEASURED", "in _NOT_MEASURED"),
+        ("1 + models)", "models)"),
+        ('("embeddings",) if self.train == "embeddings"', '("mlp",) if self.train == "embeddings"'),
+    ),
+    *_of("metrics/intervals.py", "tests/metrics/test_intervals.py", (" + bend**2 * t**3 / 27", "")),
 )  # fmt: skip
 
 
