@@ -15,9 +15,9 @@ from neuroglot.decisions.choosing import (
     majority,
     minimum_risk,
     posterior_mean,
-    together,
     token_match,
     unless_unsure,
+    weighed,
 )
 from neuroglot.decisions.rules import RULES, Drawn, FirstOfEqual, Rule
 from neuroglot.decisions.searching import exact_search
@@ -46,7 +46,7 @@ def brute_force(texts, weights, gain) -> str:
 def test_minimum_risk_is_brute_force(own, oracle) -> None:
     for text, truth in product(TEXTS, TEXTS):
         assert own(text, truth) == pytest.approx(oracle(text, truth), abs=1e-12)
-    choice, expected = minimum_risk(together(TEXTS, WEIGHTS), own)
+    choice, expected = minimum_risk(weighed(TEXTS, WEIGHTS), own)
     assert choice == brute_force(TEXTS, WEIGHTS, oracle)
     assert expected == pytest.approx(sum(w * oracle(choice, t) for t, w in zip(TEXTS, WEIGHTS)), abs=1e-12)
     assert minimum_risk(dict.fromkeys(TEXTS, 0.2), own, {"the dog ran": 1.0})[0] in ("the dog ran", TEXTS[2])
@@ -55,18 +55,18 @@ def test_minimum_risk_is_brute_force(own, oracle) -> None:
 def test_the_order_of_draws_decides_no_tie() -> None:
     draws = ["b", "a", "c", "a", "b"]
     for order in (draws, draws[::-1], sorted(draws)):
-        assert majority(together(order)) == ("a", pytest.approx(0.4))
-        assert minimum_risk(together(order), lambda text, truth: float(text == truth))[0] == "a"
+        assert majority(weighed(order)) == ("a", pytest.approx(0.4))
+        assert minimum_risk(weighed(order), lambda text, truth: float(text == truth))[0] == "a"
 
 
 def test_weights_means_and_abstention() -> None:
-    assert together(["x", "y", "x"], [1, 2, 1]) == {"x": 0.5, "y": 0.5}
-    assert posterior_mean(together([1.0, 4.0, 4.0, 7.0])) == pytest.approx(4.0)
+    assert weighed(["x", "y", "x"], [1, 2, 1]) == {"x": 0.5, "y": 0.5}
+    assert posterior_mean(weighed([1.0, 4.0, 4.0, 7.0])) == pytest.approx(4.0)
     assert posterior_mean({1.0: 3.0, 5.0: 1.0}) == pytest.approx(2.0)
     assert (unless_unsure("x", 0.5, 0.5), unless_unsure("x", 0.49, 0.5)) == ("x", None)
     for wrong in (([], None), (["x"], [0.0]), (["x"], [1.0, 1.0]), (["x", "y"], [2.0, -1.0])):
         with pytest.raises(ConfigError):
-            together(*wrong)
+            weighed(*wrong)
 
 
 def test_exact_search_is_enumeration() -> None:

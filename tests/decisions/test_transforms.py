@@ -9,15 +9,15 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, TemperatureLogitsWarper
 
-from neuroglot.decisions.fitting import Fitted, best_by, fit
+from neuroglot.decisions.fitting import Fitted, best_by, fit_transform
 from neuroglot.decisions.transforms import (
     BradleyTerry,
     Chain,
     Epsilon,
-    Identity,
     Inversion,
     Power,
     Ranks,
+    Softmax,
     TopK,
     TopP,
     Transformed,
@@ -45,7 +45,7 @@ def test_every_transform_gives_probabilities_and_none_to_what_is_no_candidate() 
     utilities[1, 4:] = -torch.inf
     inversion = Inversion(tuple([0.0] * 6), tuple([1 / 6] * 6), 50.0)
     for transform in (
-        Identity(),
+        Softmax(),
         Power(2.0),
         BradleyTerry(2.0, 3.0),
         Ranks(1.5),
@@ -179,7 +179,7 @@ def test_e5_one_reference_a_source_has_no_finite_fixed_point() -> None:
         _, utilities, _ = trained([2] * steps, 5, 0.5)
         gaps.append(float(utilities[2] - utilities.sum().sub(utilities[2]) / 4))
     assert all(after > before + 1 for before, after in pairwise(gaps))
-    certain = fit("temperature", torch.tensor([[0.0, 1.0], [0.5, 2.0], [0.0, 3.0]]), torch.tensor([1, 1, 1]))
+    certain = fit_transform("temperature", torch.tensor([[0.0, 1.0], [0.5, 2.0], [0.0, 3.0]]), torch.tensor([1, 1, 1]))
     assert math.isnan(certain.intervals["beta"].low)
     assert certain.transform.beta > 20
 
@@ -229,7 +229,7 @@ def simulated(rows: int, make, size: int = 5, seed: int = 0, lengths: torch.Tens
 
 def test_a_fit_is_the_smallest_loss_on_a_grid() -> None:
     utilities, chosen = simulated(300, Power(2.0))
-    fitted = fit("temperature", utilities, chosen)
+    fitted = fit_transform("temperature", utilities, chosen)
 
     def loss(beta: float) -> float:
         rows = zip(utilities.tolist(), chosen.tolist())
@@ -245,7 +245,7 @@ def test_a_fit_is_the_smallest_loss_on_a_grid() -> None:
     [("temperature", Power(1.7)), ("bradley-terry", BradleyTerry(1.0, 3.0)), ("ranks", Ranks(1.4))],
 )
 def test_a_fit_finds_the_parameters_that_made_the_choices(family, truth) -> None:
-    fitted = fit(family, *simulated(3000, truth))
+    fitted = fit_transform(family, *simulated(3000, truth))
     for name, score in fitted.intervals.items():
         wide = 1.4 if family == "bradley-terry" else 1.1  # β and κ of it stand for each other
         assert getattr(truth, name) / wide < score.value < getattr(truth, name) * wide
@@ -255,24 +255,24 @@ def test_a_fit_finds_the_parameters_that_made_the_choices(family, truth) -> None
 def test_a_power_with_length_finds_both_and_needs_lengths() -> None:
     lengths = torch.randint(1, 30, (2000, 5), generator=torch.Generator().manual_seed(5))
     utilities, chosen = simulated(2000, Power(1.5, 0.8), lengths=lengths)
-    fitted = fit("power", utilities, chosen, lengths)
+    fitted = fit_transform("power", utilities, chosen, lengths)
     assert fitted.intervals["beta"].value == pytest.approx(1.5, abs=0.15)
     assert fitted.intervals["alpha"].value == pytest.approx(0.8, abs=0.15)
     with pytest.raises(ConfigError, match="without lengths"):
-        fit("power", utilities, chosen)
+        fit_transform("power", utilities, chosen)
 
 
 def test_the_interval_is_that_of_fits_without_each_row() -> None:
     utilities, chosen = simulated(60, Power(1.5))
     rows = list(range(60))
     logs = [
-        math.log(fit("temperature", utilities[kept], chosen[kept]).transform.beta)
+        math.log(fit_transform("temperature", utilities[kept], chosen[kept]).transform.beta)
         for row in rows
         if (kept := [other for other in rows if other != row])
     ]
     mean = sum(logs) / 60
     deviation = math.sqrt(59 / 60 * sum((value - mean) ** 2 for value in logs))
-    score = fit("temperature", utilities, chosen).intervals["beta"]
+    score = fit_transform("temperature", utilities, chosen).intervals["beta"]
     assert (math.log(score.high) - math.log(score.low)) / 2 / 2.001 == pytest.approx(
         deviation, rel=0.05
     )  # one step of Newton's method
@@ -285,7 +285,7 @@ def test_choices_that_cannot_be_fitted_are_refused() -> None:
         ("ranks", utilities.masked_fill(utilities > 0, -torch.inf), utilities.argmax(-1).tolist()),
     ):  # fmt: skip
         with pytest.raises(ConfigError):
-            fit(family, given, torch.tensor(chosen))
+            fit_transform(family, given, torch.tensor(chosen))
 
 
 def test_the_rules_own_metric_may_choose_and_the_first_of_equal_ones_wins() -> None:
@@ -296,7 +296,7 @@ def test_the_rules_own_metric_may_choose_and_the_first_of_equal_ones_wins() -> N
 
 def test_a_fitted_transform_is_kept_as_json(tmp_path) -> None:
     utilities, chosen = simulated(50, Power(2.0))
-    fitted = fit("temperature", utilities, chosen, signature=Signature.of(data="x"))
+    fitted = fit_transform("temperature", utilities, chosen, signature=Signature.of(data="x"))
     loaded = Fitted.load(fitted.save(tmp_path / "fitted.json"))
     assert loaded == fitted
     assert loaded.signature["origin"] == "our reconstruction"
@@ -311,7 +311,7 @@ def test_a_fitted_transform_is_kept_as_json(tmp_path) -> None:
      {"parameters": {"beta": -1.0, "alpha": 0.0}}, {"rows": True}, {"intervals": {"beta": {"value": "1"}}}],
 )  # fmt: skip
 def test_another_file_is_refused(tmp_path, change) -> None:
-    path = fit("temperature", *simulated(50, Power(2.0))).save(tmp_path / "fitted.json")
+    path = fit_transform("temperature", *simulated(50, Power(2.0))).save(tmp_path / "fitted.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(ArtifactError, match="no fitted transform"):
         Fitted.load(path)

@@ -12,8 +12,8 @@ from neuroglot.errors import ConfigError
 from neuroglot.metrics.texts.overlap import MultilingualTokenizer
 
 Gain = Callable[[str, str], float]  # of a text, if another one is the truth: 0 to 1
-Answer = TypeVar("Answer", bound=Hashable)
-TIE = 1e-9  # expected gains and votes that differ by less are equal
+Decided = TypeVar("Decided", bound=Hashable)
+EQUAL_GAINS = 1e-9  # expected gains and votes that differ by less are equal
 
 
 def token_match(text: str, truth: str) -> float:
@@ -39,7 +39,7 @@ GAINS: Mapping[str, Callable[[], Gain]] = {"match": lambda: token_match, "chrf":
 _sacrebleu = partial(extras.require, "sacrebleu.metrics", extra="scores")
 
 
-def together(candidates: Sequence[Answer], weights: Sequence[float] | None = None) -> dict[Answer, float]:
+def weighed(candidates: Sequence[Decided], weights: Sequence[float] | None = None) -> dict[Decided, float]:
     """What each different candidate weighs of all, equal ones together; 1/n each where no weights are given.
 
     Raises `ConfigError` for no candidates, and for weights that are no weights.
@@ -49,7 +49,7 @@ def together(candidates: Sequence[Answer], weights: Sequence[float] | None = Non
         raise ConfigError(
             f"Got {len(candidates)} candidates and {len(weights)} weights.", "Expected one or more, each with a weight."
         )
-    summed: dict[Answer, float] = defaultdict(float)
+    summed: dict[Decided, float] = defaultdict(float)
     for candidate, weight in zip(candidates, weights, strict=True):
         summed[candidate] += weight / sum(weights)
     return dict(summed)
@@ -70,7 +70,7 @@ def minimum_risk(
     return _largest(expected)
 
 
-def majority(weights: Mapping[Answer, float]) -> tuple[Answer, float]:
+def majority(weights: Mapping[Decided, float]) -> tuple[Decided, float]:
     """The answer with the most weight, and its share; equal ones are decided by their letters."""
     return _largest({answer: weights[answer] for answer in sorted(weights, key=str)})
 
@@ -80,12 +80,12 @@ def posterior_mean(weights: Mapping[float, float]) -> float:
     return sum(number * weight for number, weight in weights.items()) / sum(weights.values())
 
 
-def unless_unsure(choice: Answer, confidence: float, least: float) -> Answer | None:
+def unless_unsure(choice: Decided, confidence: float, least: float) -> Decided | None:
     """The choice, or None where its confidence is below the least one."""
-    return choice if confidence >= least - TIE else None
+    return choice if confidence >= least - EQUAL_GAINS else None
 
 
-def _largest(values: Mapping[Answer, float]) -> tuple[Answer, float]:
+def _largest(values: Mapping[Decided, float]) -> tuple[Decided, float]:
     """The first of those that are as large as any, up to rounding."""
     most = max(values.values())
-    return next((answer, value) for answer, value in values.items() if value >= most - TIE)
+    return next((answer, value) for answer, value in values.items() if value >= most - EQUAL_GAINS)

@@ -14,20 +14,20 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from neuroglot.decisions.transforms import KINDS, BradleyTerry, Power, Ranks, Transform
+from neuroglot.decisions.transforms import TRANSFORMS, BradleyTerry, Power, Ranks, Transform
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.metrics.intervals import Estimate, Score
 from neuroglot.signature import Signature, short_hash
 from neuroglot.storage import FORMAT_VERSION, parse_json, write_whole
 
-KIND = "decision-transform"
+TRANSFORM_KIND = "decision-transform"
 BOUND = 7.0  # of the logarithm of a positive parameter, and of α: beyond e⁷ the choice is certain
 ORIGIN = "our reconstruction"  # the equation of the paper is not public
 Fittable = Literal["temperature", "power", "bradley-terry", "ranks"]
 
 
 @dataclass(frozen=True)
-class Family:
+class TransformFamily:
     """What is fitted: `positive` says of each parameter whether it is, and is fitted as its logarithm."""
 
     kind: str
@@ -36,11 +36,11 @@ class Family:
     make: Callable[..., Transform]
 
 
-FAMILIES: dict[Fittable, Family] = {
-    "temperature": Family("power", ("beta",), (True,), Power),
-    "power": Family("power", ("beta", "alpha"), (True, False), Power),
-    "bradley-terry": Family("bradley-terry", ("beta", "kappa"), (True, True), BradleyTerry),
-    "ranks": Family("ranks", ("kappa",), (True,), Ranks),
+FITTED_FAMILIES: dict[Fittable, TransformFamily] = {
+    "temperature": TransformFamily("power", ("beta",), (True,), Power),
+    "power": TransformFamily("power", ("beta", "alpha"), (True, False), Power),
+    "bradley-terry": TransformFamily("bradley-terry", ("beta", "kappa"), (True, True), BradleyTerry),
+    "ranks": TransformFamily("ranks", ("kappa",), (True,), Ranks),
 }
 
 
@@ -60,9 +60,9 @@ class Fitted:
 
     def save(self, path: Path | str) -> Path:
         """Write JSON, whole or not at all."""
-        kind = next(name for name, made in KINDS.items() if type(self.transform) is made)
+        kind = next(name for name, made in TRANSFORMS.items() if type(self.transform) is made)
         content = {
-            "neuroglot": KIND, "format": FORMAT_VERSION, "origin": ORIGIN, "kind": kind,
+            "neuroglot": TRANSFORM_KIND, "format": FORMAT_VERSION, "origin": ORIGIN, "kind": kind,
             "parameters": asdict(self.transform),  # type: ignore[call-overload]
             "intervals": {name: score.to_json() for name, score in self.intervals.items()},
             "loss": self.loss, "rows": self.rows, "signature": self.signature.to_json(),
@@ -74,7 +74,7 @@ class Fitted:
         """Read what `save` wrote; raises `ArtifactError` on any other file."""
         try:
             content = parse_json(Path(path).read_text("utf-8"))
-            if (content["neuroglot"], content["format"]) != (KIND, FORMAT_VERSION):
+            if (content["neuroglot"], content["format"]) != (TRANSFORM_KIND, FORMAT_VERSION):
                 raise ValueError("of another kind or format")
             intervals = {name: Score(*map(_number, score.values())) for name, score in content["intervals"].items()}
             transform = _transform(content["kind"], content["parameters"])
@@ -89,7 +89,7 @@ class Fitted:
             ) from error
 
 
-def fit(
+def fit_transform(
     family: Fittable,
     utilities: Tensor,
     chosen: Tensor,
@@ -104,7 +104,7 @@ def fit(
     their logarithms. Raises `ConfigError` for rows that do not fit, fewer than three, and an unknown family.
     """
     _require_choices(family, utilities, chosen)
-    form = FAMILIES[family]
+    form = FITTED_FAMILIES[family]
     utilities, given = utilities.double(), lengths if "alpha" in form.names else None
     if "alpha" in form.names and lengths is None:
         raise ConfigError("A power with length was to be fitted without lengths.", "Expected them in tokens.")
@@ -137,7 +137,7 @@ def best_by(quality: Callable[[Transform], float], transforms: Sequence[Transfor
     return max(transforms, key=quality)
 
 
-def _natural(form: Family, point: Tensor) -> list[Tensor]:
+def _natural(form: TransformFamily, point: Tensor) -> list[Tensor]:
     """The parameters `[..., P]`, each `[..., 1]`."""
     columns = point.split(1, dim=-1)
     return [value.exp() if positive else value for value, positive in zip(columns, form.positive, strict=True)]
@@ -176,11 +176,13 @@ def _score(score: Score, positive: bool, at_bound: bool) -> Score:
 
 
 def _require_choices(family: str, utilities: Tensor, chosen: Tensor) -> None:
-    sound = family in FAMILIES and utilities.ndim == 2 and chosen.shape == utilities.shape[:1] and len(chosen) > 2
+    sound = (
+        family in FITTED_FAMILIES and utilities.ndim == 2 and chosen.shape == utilities.shape[:1] and len(chosen) > 2
+    )
     if not sound or not bool(((chosen >= 0) & (chosen < utilities.shape[-1])).all()):
         raise ConfigError(
             f"{family!r} was to be fitted to utilities {list(utilities.shape)} and choices {list(chosen.shape)}.",
-            f"Expected [R, C] and [R] with three rows or more, and one of {', '.join(FAMILIES)}.",
+            f"Expected [R, C] and [R] with three rows or more, and one of {', '.join(FITTED_FAMILIES)}.",
         )
     picked = utilities.gather(-1, chosen[:, None])
     if bool(utilities.isnan().any()) or not bool(picked.isfinite().all()):
@@ -188,7 +190,7 @@ def _require_choices(family: str, utilities: Tensor, chosen: Tensor) -> None:
 
 
 def _transform(kind: str, parameters: Mapping[str, Any]) -> Transform:
-    made = KINDS[kind]
+    made = TRANSFORMS[kind]
     if set(parameters) != {each.name for each in fields(made)}:
         raise ValueError(f"parameters {', '.join(parameters)}")
     values = {name: tuple(map(_number, part)) if isinstance(part, list) else part for name, part in parameters.items()}

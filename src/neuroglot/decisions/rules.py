@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from neuroglot.decisions.choosing import GAINS, Gain, majority, minimum_risk, together, unless_unsure
+from neuroglot.decisions.choosing import GAINS, Gain, majority, minimum_risk, unless_unsure, weighed
 from neuroglot.decisions.searching import exact_search
-from neuroglot.decisions.transforms import Epsilon, Identity, Transform, Transformed
+from neuroglot.decisions.transforms import Epsilon, Softmax, Transform, Transformed
 from neuroglot.errors import ConfigError
 from neuroglot.signature import Signature, seed_of
 
@@ -51,7 +51,7 @@ class Rule:
     tokenizer: PreTrainedTokenizerBase | None = None
     samples: int = 16
     seed: int = 0
-    transform: Transform = field(default_factory=Identity)
+    transform: Transform = field(default_factory=Softmax)
     gain: Gain | None = None
     least_confidence: float = 0.0
 
@@ -94,9 +94,9 @@ class Rule:
 
     @property
     def signature(self) -> Signature:
-        given = {"samples": self.copies} if self.copies > 1 else {}
+        given: dict[str, float] = {"samples": self.copies} if self.copies > 1 else {}
         given |= {"least_confidence": self.least_confidence} if self.least_confidence else {}
-        changed = {} if isinstance(self.transform, Identity) else {"transform": repr(self.transform)}
+        changed = {} if isinstance(self.transform, Softmax) else {"transform": repr(self.transform)}
         own = {} if self.gain is None else {"gain": getattr(self.gain, "__qualname__", repr(self.gain))}
         drawn = {"rule_seed": self.seed} if self.draws else {}
         return Signature.of(rule=self.name, **given, **drawn, **changed, **own, cost=self.cost)
@@ -129,7 +129,7 @@ class Rule:
 
     def choose(self, texts: list[str]) -> str | None:
         """The text that is decided on among equally likely draws, or None where it is not sure enough."""
-        weights = together(texts)
+        weights = weighed(texts)
         if self.name == "majority":
             return unless_unsure(*majority(weights), self.least_confidence)
         gain = self.gain if self.gain is not None else GAINS[self.name.removeprefix("mbr-")]()

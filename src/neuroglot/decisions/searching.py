@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError
 
-Step = Callable[[Sequence[int]], Tensor]  # log-probabilities `[V]` of the token behind a prefix
+NextToken = Callable[[Sequence[int]], Tensor]  # log-probabilities `[V]` of the token behind a prefix
 MOST_FORWARDS = 10_000
 
 
@@ -23,7 +23,7 @@ class Mode:
     forwards: int
 
 
-def exact_search(step: Step, ends: Collection[int], max_tokens: int, most_forwards: int = MOST_FORWARDS) -> Mode:
+def exact_search(step: NextToken, ends: Collection[int], max_tokens: int, most_forwards: int = MOST_FORWARDS) -> Mode:
     """The text with the largest sum of log-probabilities that ends with one of `ends`, or has `max_tokens`.
 
     A prefix is never likelier than what it begins with, so that the first whole text that comes up is the mode. Equal

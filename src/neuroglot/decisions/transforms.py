@@ -36,7 +36,7 @@ class Transform(Protocol):
 
 
 @dataclass(frozen=True)
-class Identity:
+class Softmax:
     """The softmax as it is."""
 
     def __call__(self, utilities: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -167,8 +167,8 @@ class Chain:
         return utilities
 
 
-KINDS: dict[str, type[Any]] = {
-    "identity": Identity, "power": Power, "inversion": Inversion, "bradley-terry": BradleyTerry, "ranks": Ranks,
+TRANSFORMS: dict[str, type[Any]] = {
+    "identity": Softmax, "power": Power, "inversion": Inversion, "bradley-terry": BradleyTerry, "ranks": Ranks,
     "top-k": TopK, "top-p": TopP, "epsilon": Epsilon,
 }  # fmt: skip
 
