@@ -466,7 +466,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("bool(_COPY.fullmatch(path.name)) and not path.is_symlink()", "bool(_COPY.fullmatch(path.name))"),
         ("    if path.parent.is_dir():  # the file", "    if True:  # the file"),
         ('"recognised": list(sentences)}', '"recognised": []}'),
-        ("(rows := _opened(folder, identity, say=False))", "(rows := _opened(folder, identity))"),
+        ("(rows := _opened(kept, identity, say=False))", "(rows := _opened(kept, identity))"),
         ("error.__cause__ or error", "error"),
         ("        if characters > MOST_IN_MEMORY:", "        if characters > 2 * MOST_IN_MEMORY:"),
         ("if len(batch) == BATCH_ROWS or size >= BATCH_CHARACTERS:", "if size >= BATCH_CHARACTERS:"),
@@ -504,7 +504,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("                    require_room(path / name, size, packed)\n", ""),
         ("counts.items() if count > 1)", "counts.items() if count > 2)"),
         ('f"lines of {name}"', '"lines"'),
-        ("if Path(name).suffix.lower() not in COMPRESSED and", "if"),
+        ("return [name for name in names if name not in packed]", "return names"),
         ("CorpusError(error.got, error.expected, UNPACK) from None", "error"),
     ),
     *_of(

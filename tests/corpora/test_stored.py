@@ -9,10 +9,13 @@ import json
 import lzma
 import os
 import re
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import polars
@@ -29,6 +32,7 @@ from neuroglot.corpora.seen import rows_with, text_hashes
 from neuroglot.corpora.stored import Stored
 from neuroglot.corpora.suspicion import counted_suspicions, counts_by_kind, sifted, suspicions
 from neuroglot.errors import ArtifactError, CorpusError
+from neuroglot.storage import beside
 from tests.corpora import writing
 
 ROWS = 20
@@ -286,6 +290,35 @@ def test_a_damaged_copy_is_made_again(name: str, content: bytes | None, tmp_path
     assert [*corpus.texts["de"]] == TEXTS["de"]
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("lengths", []), ("lengths", [3, 3, 99]), ("names", ["de", "en"]), ("plain", [])]
+)
+def test_a_copy_of_which_other_things_are_said_is_made_again(
+    key: str, value: object, tmp_path: Path, cache: Path
+) -> None:
+    path = writing.tsv(tmp_path, TEXTS)
+    corpora.load(path)
+    (kept,) = cache.glob("*/rows.json")
+    facts, digest = json.loads(kept.read_text())
+    kept.write_text(json.dumps([facts | {key: value}, digest]))
+    assert {code: [*texts] for code, texts in corpora.load(path).texts.items()} == TEXTS
+    assert json.loads(kept.read_text()) == [facts | {"file": json.loads(kept.read_text())[0]["file"]}, mock.ANY]
+
+
+def test_a_damaged_copy_that_holds_something_else_is_read_around(tmp_path: Path, cache: Path) -> None:
+    path = writing.tsv(tmp_path, TEXTS)
+    corpora.load(path)
+    (copy,) = cache.iterdir()
+    (copy / "notes.txt").write_text("mine")
+    (copy / "rows.arrow").write_bytes(b"")
+    corpus = corpora.load(path)
+    assert {code: [*texts] for code, texts in corpus.texts.items()} == TEXTS
+    assert (copy / "notes.txt").read_text() == "mine"
+    del corpus
+    gc.collect()
+    assert [entry.name for entry in cache.iterdir()] == [copy.name]  # nothing is kept of it
+
+
 def test_the_hash_is_computed_once_and_again_if_it_was_damaged(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,11 +450,21 @@ def test_what_is_open_can_be_read_when_its_file_has_changed(tmp_path: Path) -> N
     assert before.hash
 
 
+def ended_process() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
 def test_doctor_shows_copies_and_removes_them(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert corpora.load(writing.tsv(tmp_path, TEXTS)).hash
     (cache / "mine").write_text("mine")
+    left = cache / beside(cache / "rows").name.replace(f"-{os.getpid()}-", f"-{ended_process()}-")
+    left.mkdir()
+    (left / "rows.arrow").write_bytes(b"half")
     doctoring = import_module("neuroglot.cli.doctor")  # the package has a function of this name
     monkeypatch.setattr(doctoring, "LOOKS", (doctoring._copies,))
 
