@@ -82,7 +82,7 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused(tmp_path: Path, monke
     entry = boasting.rindex(b"PK\x01\x02")
     boasting[entry + 20 : entry + 24] = struct.pack("<I", 2**31)
     path.write_bytes(boasting)
-    with pytest.raises(CorpusError):
+    with pytest.raises(CorpusError, match="unpacks to"):
         corpora.load(path)
 
 

@@ -12,7 +12,10 @@ import re
 import subprocess
 import sys
 import tracemalloc
+from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from unittest import mock
@@ -538,6 +541,42 @@ def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused(
     parquet.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(CorpusError, match=r"Expected at most 250 times"):
         corpora.load(tmp_path / "a.parquet")
+
+
+def test_a_file_may_unpack_to_the_larger_of_two_sizes() -> None:
+    most = textfiles.FREELY_UNPACKED
+    packed = most // textfiles.MOST_TIMES + 1
+    for unpacked, size in ((most, 1), (textfiles.MOST_TIMES * packed, packed)):
+        textfiles.require_room(Path("a"), unpacked, size)
+        with pytest.raises(CorpusError, match="unpacks to"):
+            textfiles.require_room(Path("a"), unpacked + 1, size)
+
+
+def test_the_offset_of_a_byte_is_that_of_a_character_begun_in_the_block_before() -> None:
+    with pytest.raises(CorpusError, match="a:1: byte 0xc3 at offset 1 of the file"):
+        deque(textfiles.texts_of(Path("a"), iter([b"a\xc3", b"\xff"])), maxlen=0)
+
+
+def test_batches_have_so_many_rows_at_most(tmp_path: Path, cache: Path) -> None:
+    corpora.load(writing.tsv(tmp_path, TEXTS))
+    (facts,) = cache.glob("*/rows.json")
+    assert json.loads(facts.read_text())[0]["lengths"] == [3] * 6 + [2]
+
+
+def test_a_hash_is_kept_for_the_names_of_its_columns(tmp_path: Path) -> None:
+    columns = [*corpora.load(writing.tsv(tmp_path, TEXTS)).texts.values()]
+    once = {code: code * 8 for code in ("de", "en", "sw")}
+    kept = [storing.kept_hash(columns, [code], partial(once.get, code)) for code in once]  # type: ignore[arg-type]
+    assert kept == [*once.values()]
+    assert storing.kept_hash(columns, ["de"], lambda: "another") == once["de"]
+
+
+def test_a_value_that_is_none_is_what_stands_for_it() -> None:
+    column = storing.stored_if_large(["de"], [(1, "a"), (2, None)]).values["de"]
+    assert isinstance(column, Stored)
+    filled = replace(column, missing="")
+    assert [*column] == ["a", None]
+    assert ([*filled], filled[1]) == (["a", ""], "")
 
 
 def test_a_line_that_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
