@@ -24,6 +24,8 @@ OTHER_SCRIPTS = ("am", "ar", "hi", "ru")
 RANKED = ("en", "de", "ar", "hi", "am")  # languages of the scoreboards
 ANSWERED = ("en", "de", "es", "fr", "ru")  # languages of the facts
 SPOKEN = ("en", "de", "es", "fr", "hi", "ru")  # languages into which texts are steered, or may fall back
+STEERED = [(language, "lape", alpha) for language in ("de", "fr", "hi") for alpha in ("1", "2", "4")]
+STEERED += [("de", "random", "2"), ("de", "random", "4")]
 SELECTION_ROWS, PROOF_ROWS, WRITTEN_ROWS = 60, 6, 20
 Change = Callable[[str, list[str]], list[str]]
 Steps = Iterator[tuple[str, Sequence[str]]]  # of each the name of its run folder, and the words of its command
@@ -92,9 +94,9 @@ def beyond_languages(model: str, out: Path) -> Steps:
     yield "random", ["select", model, *selection, "--selector", "random", "--count", "49"]  # as German has
     beginnings = ["--corpus", f"{texts / 'beginnings'}", "--languages", "en", "--max-new-tokens", "24"]
     written = {"unsteered": []}
-    for language, sets in (("de", "lape"), ("fr", "lape"), ("hi", "lape"), ("de", "random")):
-        values = ["--activity", f"{out / 'recorded'}", "--language", language, "--alpha", "4"]
-        name = f"{language}-by-{sets}"
+    for language, sets, alpha in STEERED:
+        values = ["--activity", f"{out / 'recorded'}", "--language", language, "--alpha", alpha]
+        name = f"{language}-by-{sets}" + ("" if alpha == "4" else f"-{alpha}")
         neurons = ["--neurons", f"{out / sets / language}.safetensors", "--reading", "mean minus others"]
         yield f"steering-{name}", ["steer", "add", *neurons, *values]
         written[name] = ["--steer", f"{out / f'steering-{name}'}"]

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from neuroglot.models.provenance import model_signature
 from neuroglot.neurons import NeuronSet, at_random_like
 from neuroglot.reports.section import section_of
 from neuroglot.signature import Signature
+from neuroglot.storage import Kept
 from tests.families import tiny_model
 from tests.tiny import WORDS, tiny_corpus, tiny_tokenizer
 
@@ -201,3 +203,22 @@ def test_texts_of_which_nothing_is_predicted_are_refused() -> None:
     single = Corpus("single", ("1", "2"), {"de": ("w1", "w2"), "sw": ("w3", "w4")})
     with pytest.raises(ConfigError, match="no text has a token that is predicted"):
         evaluate(located, tokenizer, single, NatsPerToken())
+
+
+def test_a_text_of_which_nothing_is_predicted_counts_for_nothing_beside_others() -> None:
+    tokenizer, located = tiny_tokenizer(bos=False), view(tiny_model("llama"))
+    corpus = Corpus("short", ("a", "b"), {"de": ("w7", "w5 w9 w11"), "sw": ("w3 w4", "w8 w2")})
+    evaluated = evaluate(located, tokenizer, corpus, NatsPerToken())
+    expected = token_losses(located.model, [8, 12, 14])
+    assert evaluated.counts[0, 0].tolist()[:2] == [0, 0]
+    assert float(evaluated.counts[1, 0, 0]) == pytest.approx(sum(expected), rel=1e-5)
+    assert float(evaluated.counts[1, 0, 1]) == 2
+
+
+def test_what_is_kept_of_a_batch_is_of_its_texts_only(tmp_path: Path) -> None:
+    located, tokenizer = view(tiny_model("llama")), tiny_tokenizer()
+    corpora = [Corpus("one", ("a",), {"de": (text,)}) for text in ("w5 w9 w11", "w6 w2 w30")]
+    kept = [evaluate(located, tokenizer, corpus, NatsPerToken(), kept=Kept(tmp_path)).counts for corpus in corpora]
+    apart = [evaluate(located, tokenizer, corpus, NatsPerToken()).counts for corpus in corpora]
+    assert all(map(torch.equal, kept, apart))
+    assert not torch.equal(*apart)

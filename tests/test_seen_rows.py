@@ -11,6 +11,7 @@ import pytest
 from neuroglot import models, record
 from neuroglot.activity.recording import Recording
 from neuroglot.corpora import Corpus, Task, text_hashes
+from neuroglot.corpora.seen import texts_selected_on
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.experiments.deactivation import deactivate
 from neuroglot.experiments.evaluation import ablation_matrix, evaluate
@@ -161,3 +162,13 @@ def test_a_set_without_its_texts_is_told_by_a_corpus_that_is_part_of_a_sum(locat
     neurons = NeuronSet(located.layout, neurons_of(located).members, (first + second).signature)
     with switch_off(located, neurons), pytest.raises(CorpusError, match="3 of the 3 rows"):
         evaluate(located, TOKENIZER, Corpus(CHOSEN.name, CHOSEN.ids, CHOSEN.texts), NatsPerToken())
+
+
+def test_a_row_is_seen_if_one_of_its_texts_is(located: ModelView) -> None:
+    seen, other = CHOSEN.texts["de"][0], OTHERS.texts["de"][0]
+    rows = [[other, seen], [other], [seen]]
+    neurons = [neurons_of(located)]
+    assert texts_selected_on("questions", rows, neurons, "allow") == 2
+    assert texts_selected_on("questions", [[other]], neurons) == 0
+    with pytest.raises(CorpusError, match="2 of the 3 rows of 'questions'"):
+        texts_selected_on("questions", rows, neurons)

@@ -30,8 +30,12 @@ def sharing_the_job(patience_minutes: float = 30.0) -> Iterator[None]:
 
     `patience_minutes` is how long one waits for another before the job ends with `ProcessError`.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or _together():
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or _Job.is_shared:
         yield
+        return
+    if processes.is_initialized():
+        with _shared():
+            yield
         return
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else None
     if device is not None:
@@ -39,7 +43,8 @@ def sharing_the_job(patience_minutes: float = 30.0) -> Iterator[None]:
     with _as_process_error():
         processes.init_process_group(timeout=timedelta(minutes=patience_minutes))
     try:
-        yield
+        with _shared():
+            yield
     finally:
         processes.destroy_process_group()
 
@@ -50,7 +55,14 @@ def combine(tensors: Iterable[tuple[Tensor, bool]]) -> None:
         return
     with _as_process_error():
         for tensor, is_maximum in tensors:
-            processes.all_reduce(tensor, processes.ReduceOp.MAX if is_maximum else processes.ReduceOp.SUM)
+            held = tensor.to(_device_of_all(tensor.device))
+            processes.all_reduce(held, processes.ReduceOp.MAX if is_maximum else processes.ReduceOp.SUM)
+            tensor.copy_(held)
+
+
+def dealt(number: int) -> bool:
+    """Whether the piece of work with this number is this process's: they are dealt in turn."""
+    return number % process_count() == rank()
 
 
 def from_first(decision: bool) -> bool:
@@ -62,8 +74,7 @@ def number_from_first(number: int) -> int:
     """A whole number of the first process, in all of them."""
     if not _together():
         return number
-    device = torch.device("cuda") if processes.get_backend() == "nccl" else torch.device("cpu")
-    shared = torch.tensor(number, device=device)
+    shared = torch.tensor(number, device=_device_of_all(torch.device("cpu")))
     with _as_process_error():
         processes.broadcast(shared, 0)
     return int(shared)
@@ -74,6 +85,21 @@ def wait_for_all() -> None:
     if _together():
         with _as_process_error():
             processes.barrier()
+
+
+class _Job:
+    """Whether processes share it: those that hold one model between them, as in tensor parallelism, do not."""
+
+    is_shared = False
+
+
+@contextmanager
+def _shared() -> Iterator[None]:
+    _Job.is_shared = True
+    try:
+        yield
+    finally:
+        _Job.is_shared = False
 
 
 @contextmanager
@@ -92,8 +118,13 @@ def _is_of_a_peer(error: RuntimeError) -> bool:
     return isinstance(error, processes.DistError) or any(name in said for name in ("gloo", "nccl", "by peer"))
 
 
+def _device_of_all(own: torch.device) -> torch.device:
+    """Where a tensor must lie to be sent: NCCL sends from accelerators only."""
+    return torch.device("cuda") if processes.get_backend() == "nccl" and own.type == "cpu" else own
+
+
 def _together() -> bool:
-    return processes.is_available() and processes.is_initialized()
+    return _Job.is_shared and processes.is_initialized()
 
 
 @contextmanager

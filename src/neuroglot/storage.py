@@ -1,5 +1,6 @@
 """Files on disk: safetensors with a JSON header, written whole or not at all; never pickle."""
 
+import errno
 import io
 import json
 import os
@@ -14,7 +15,7 @@ from glob import escape as glob_escape
 from itertools import count
 from pathlib import Path
 from socket import gethostname
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -177,8 +178,8 @@ class Kept:
 
         Processes that share a job come here together: all make the same, or none, and the first one writes.
         """
-        if self.folder is None:
-            return dict(make())
+        if self.folder is None or distribution.process_count() == 1:
+            return self.own(name, make)
         path = self.folder / f"{name}.safetensors"
         there = _kept(path)
         if distribution.from_first(there is not None):
@@ -190,6 +191,46 @@ class Kept:
             save_tensors(path, "kept", made, {"names": list(made)})  # tensors come back in another order
         distribution.wait_for_all()
         return made
+
+    def own(self, name: str, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """As `once`, of what this process alone makes, or would make."""
+        if self.folder is None:
+            return dict(make())
+        path = self.folder / f"{name}.safetensors"
+        if (there := _kept(path)) is not None:
+            return there
+        made = {key: tensor.detach().cpu() for key, tensor in make().items()}
+        save_tensors(path, "kept", made, {"names": list(made)})  # tensors come back in another order
+        return made
+
+
+@contextmanager
+def locked_file(path: Path | None, *, waits: bool = True) -> Iterator[bool]:
+    """Keep other processes out of what the lock file stands for until the block ends, waiting for them first.
+
+    Without `waits` False is given where another process holds it. The system gives a lock back when the process ends,
+    however it ends. True without a path, and where the system knows no locks.
+    """
+    if path is None:
+        yield True
+        return
+    with as_artifact_error(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    with file:
+        yield _lock(file, waits)
+
+
+def _lock(file: IO[str], waits: bool) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+    return True
 
 
 def _kept(path: Path) -> dict[str, Tensor] | None:

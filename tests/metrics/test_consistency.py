@@ -8,12 +8,12 @@ import torch
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.consistency import (
-    ALIKE,
     ALL_RIGHT,
     ALL_SAME,
     NONE_RIGHT,
     RIGHT,
-    SAME,
+    RIGHT_ALIKE,
+    SAME_ANSWER,
     Consistency,
 )
 from neuroglot.metrics.intervals import share_means
@@ -41,13 +41,13 @@ def test_every_measure_is_a_mean_over_questions() -> None:
             RIGHT: 100 * sum(map(sum, right)) / 12,
             ALL_RIGHT: 100 * sum(map(all, right)) / 4,
             NONE_RIGHT: 100 * sum(not any(row) for row in right) / 4,
-            ALIKE: 100 * sum(map(sum, alike)) / 12,
-            SAME: 100 * sum(map(sum, same)) / 12,
+            RIGHT_ALIKE: 100 * sum(map(sum, alike)) / 12,
+            SAME_ANSWER: 100 * sum(map(sum, same)) / 12,
             ALL_SAME: 100 * sum(map(all, same)) / 4,
         }
     )
     assert found == pytest.approx(
-        {RIGHT: 50, ALL_RIGHT: 25, NONE_RIGHT: 25, ALIKE: 200 / 3, SAME: 500 / 12, ALL_SAME: 25}
+        {RIGHT: 50, ALL_RIGHT: 25, NONE_RIGHT: 25, RIGHT_ALIKE: 200 / 3, SAME_ANSWER: 500 / 12, ALL_SAME: 25}
     )
 
 
@@ -61,7 +61,7 @@ def test_languages_are_compared_pair_by_pair() -> None:
     score = found["en", "sw"]
     assert (score.low, score.high) == pytest.approx((100 * (middle - half), 100 * (middle + half)), abs=1e-4)
     assert made(comparable=False).same_by_pair == {}
-    assert set(made(comparable=False).scores) == {RIGHT, ALL_RIGHT, NONE_RIGHT, ALIKE}
+    assert set(made(comparable=False).scores) == {RIGHT, ALL_RIGHT, NONE_RIGHT, RIGHT_ALIKE}
 
 
 def test_a_difference_is_paired_by_question() -> None:

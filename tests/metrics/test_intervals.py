@@ -370,8 +370,8 @@ def test_the_lower_end_of_an_unbounded_ratio_is_the_least_that_cannot_be_told_ap
     assert score.low == pytest.approx(min(kept), abs=0.01)
 
 
-def test_a_sign_is_told_by_students_and_by_johnsons_t() -> None:
-    """Johnson 1978 in plain lines; rows that are skewed to the right look negative more often than they are."""
+def test_a_sign_is_told_by_students_and_by_halls_t() -> None:
+    """Hall 1992 in plain lines; rows that are skewed to the right look negative more often than they are."""
     clear = torch.tensor([1.0, 1.2, 0.9, 1.1, 1.3])
     assert (sign_told(clear), sign_told(-clear)) == (1, -1)
     assert sign_told(torch.tensor([1.0])) == sign_told(torch.ones(4)) == sign_told(clear - clear.mean()) == 0
@@ -381,5 +381,12 @@ def test_a_sign_is_told_by_students_and_by_johnsons_t() -> None:
     third = sum((value - mean) ** 3 for value in values) / n / (s * math.sqrt((n - 1) / n)) ** 3
     student = mean / s * math.sqrt(n)
     johnson = (mean + third * s / (6 * n) + third * mean**2 / (3 * s)) / s * math.sqrt(n)
-    assert student < -2.3646 < johnson  # Student's t tells the mean from 0, and Johnson's does not
+    hall = johnson + third**2 * student**3 / (27 * n)
+    assert student < -2.3646 < hall  # Student's t tells the mean from 0, and Hall's does not
     assert sign_told(torch.tensor(values)) == 0
+
+
+def test_a_mean_is_told_however_clear_it_is_though_rows_are_a_little_skewed() -> None:
+    skewed = torch.linspace(0, 1, 60, dtype=torch.float64).pow(2)
+    assert [sign_told(skewed - shift) for shift in (2, 5, 1e3)] == [-1, -1, -1]
+    assert [sign_told(shift - skewed) for shift in (2, 5, 1e3)] == [1, 1, 1]

@@ -11,12 +11,12 @@ from neuroglot.experiments.linting import lint
 from neuroglot.metrics.identification import identifiable
 from neuroglot.metrics.leakage import folded_text, leaked
 from neuroglot.metrics.linting import (
+    FINDING_KINDS,
     HARMLESS,
-    KINDS,
     LEAST_LENGTH,
     length_findings,
-    repeated_rows,
     require_kinds,
+    rows_repeated,
 )
 from neuroglot.metrics.texts.changed_numbers import changed_numbers, written_numbers
 
@@ -117,7 +117,7 @@ def test_rows_are_left_out_in_all_languages_and_by_the_kinds_that_were_named() -
         found.rows(["dirty"])
     with pytest.raises(CorpusError, match="All 1 rows"):
         lint(BOTH.take([2])).clean(["untranslated"])
-    assert len({*KINDS}) == len(KINDS)
+    assert len({*FINDING_KINDS}) == len(FINDING_KINDS)
     require_kinds(HARMLESS)
 
 
@@ -158,7 +158,7 @@ def test_short_texts_have_no_length_that_says_anything() -> None:
 
 
 def test_a_row_repeats_an_earlier_one_but_for_case_and_spaces() -> None:
-    assert repeated_rows(["The dog", "a cat", "the  DOG ", "The dog", "A bird"]) == [2, 3]
+    assert rows_repeated(["The dog", "a cat", "the  DOG ", "The dog", "A bird"]) == [2, 3]
     texts = corpus(ids="abcd", en=("one dog", "two", "three", "one Dog"), de=("a", "b", "c", "d"))
     assert lint(texts).findings["repeated"] == {"en": (3,)}
 

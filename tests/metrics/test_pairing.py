@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 import torch
@@ -114,6 +115,17 @@ def test_sign_tests_of_scores_and_of_activation_are_one_family() -> None:
         raw["steps", name] = mcnemar(*(one.firing["steps"].fired[:, 0, 0] for one in (base, result))).p
     assert found.p_values == dict(zip(raw, holm(list(raw.values())), strict=True))
     assert found.activated_differences()["s2"].p == found.p_values["steps", "s2"]
+
+
+def test_no_interval_of_a_score_goes_beyond_what_it_can_be() -> None:
+    free = comparison()
+    least = min(score.value for score in free.scores().values())
+    bounded = replace(free, ends=(least - 0.001, least + 10.0))
+    assert all(score.low < bounded.ends[0] for score in [free.scores()["s0"]])
+    assert bounded.scores()["s0"].low == bounded.ends[0]
+    assert bounded.scores()["s0"].high == min(bounded.ends[1], free.scores()["s0"].high)
+    tight = replace(free, ends=(0.0, 0.25))
+    assert free.score_differences()["s3"].score.high > 0.25 == tight.score_differences()["s3"].score.high
 
 
 def test_shares_are_of_a_layers_own_neurons_and_a_rows_own_tokens() -> None:

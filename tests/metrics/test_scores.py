@@ -16,6 +16,7 @@ from neuroglot.metrics import (
     Predictions,
     Score,
 )
+from neuroglot.metrics.intervals import by_rows
 from neuroglot.signature import Signature
 
 SHARES = ((0.5, 0.3, 0.2), (0.1, 0.2, 0.7), (0.6, 0.3, 0.1))  # probabilities of three words at three scored tokens
@@ -117,3 +118,21 @@ def test_scores_that_are_not_finite_are_null_in_json() -> None:
 @pytest.mark.parametrize("draws", [1, 5])
 def test_more_draws_do_not_change_the_shape_of_the_answer(draws: int) -> None:
     assert len(a_matrix(draws=draws).random_effects()) == 2
+
+
+def test_no_interval_goes_beyond_what_a_metric_can_be() -> None:
+    """Two rows of which one is read without an error: Student's t would go below no loss at all."""
+    losses = torch.tensor([[0.0, 0.1], [3.0, 2.0]], dtype=torch.float64)
+    counts = torch.stack([losses, torch.full_like(losses, 4), torch.full_like(losses, 16)], dim=-1)
+    evaluation = Evaluation("d", ("de", "zh"), NatsPerToken(), counts, Signature())
+    assert [score.low for score in evaluation.scores.values()] == [0, 0]
+    assert evaluation.mean.low == 0 < evaluation.mean.value < evaluation.mean.high
+    off = torch.stack([counts + 1, counts + 2])
+    matrix = AblationMatrix("d", ("de", "zh"), (1, 1), NatsPerToken(), counts, off, off[None], Signature())
+    baseline, _ = matrix.values()
+    assert [score.low for score in matrix.levels(baseline)] == [0, 0]
+    bounded = dataclasses.replace(matrix, metric=NatsPerToken(ends=(0.0, 1.0)))
+    change = by_rows(counts).map(lambda summed: 8 * summed[..., 0] / summed[..., 1] - 1)
+    free = dataclasses.replace(matrix, metric=NatsPerToken(ends=(-math.inf, math.inf)))
+    assert all(score.low < -1 and score.high > 1 for score in free.differences(change))
+    assert [(score.low, score.high) for score in bounded.differences(change)] == [(-1, 1)] * 2

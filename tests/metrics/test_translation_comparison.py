@@ -84,3 +84,22 @@ def test_right_translations_have_the_intervals_of_answers() -> None:
     change = made.differences()["other"]
     assert change.low < change.value == 0 < change.high
     assert math.isnan(replace(made, right_or_wrong=False).scores()["base"].low)
+
+
+def test_no_interval_goes_beyond_what_the_metric_can_be() -> None:
+    """Three seeds of which one learned far less: the t interval would reach beyond 100."""
+    counts = torch.tensor([[79.0, 99.0], [99.5, 99.0], [99.0, 99.5]], dtype=torch.float64)[:, :, None, None]
+    counts = torch.cat([counts, torch.ones_like(counts)], -1)  # of one translation each
+    other = counts.clone()
+    other[..., 0] -= torch.tensor([60.0, 1.0, 0.0], dtype=torch.float64)[:, None, None]
+    systems = {"continued": counts, "random": other}
+    empty = torch.zeros(3, 1)
+    made = (lambda part: part[..., 0] / part[..., 1], ("en-de",), systems, ("encoder 0",), empty, empty, Signature())
+    free, bounded = TranslationComparison("chrF2++", "points", *made), TranslationComparison(
+        "chrF2++", "points", *made, ends=(0.0, 100.0)
+    )  # fmt: skip
+    assert free.scores()["continued"].high > 100 > free.scores()["continued"].low
+    assert bounded.scores()["continued"].high == 100
+    assert bounded.scores()["continued"].low == free.scores()["continued"].low
+    assert free.differences()["random"].low < -100 == bounded.differences()["random"].low
+    assert bounded.by_direction("continued")["en-de"].high == 100

@@ -127,3 +127,13 @@ def test_the_model_is_as_before(llama) -> None:
             trunk.logits(torch.zeros(1, 3))
         assert torch.equal(llama.model(**inputs).logits, whole)
     assert {id(part): dict(vars(part)) for part in llama.model.modules()} == before
+
+
+def test_layers_of_a_decoder_stand_behind_those_of_its_encoder() -> None:
+    located = view(tiny_model("marian"))
+    encoders = sum(layer.stack == "encoder" for layer in located.layout.layers)
+    for layer in located.layout.layers:
+        members = torch.zeros(located.layout.neuron_count, dtype=torch.bool)
+        members[layer.start] = True
+        expected = layer.index + (encoders if layer.stack == "decoder" else 0)
+        assert Blocks.of(located).first_of(located, members) == expected

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from sacrebleu.metrics import CHRF
 
 from neuroglot.errors import ConfigError, CorpusError, NeuroglotError
 from neuroglot.experiments.curriculum import answer_losses
 from neuroglot.layout import Layout
+from neuroglot.metrics.task_moments import TaskMoments
+from neuroglot.metrics.texts import TextOptions, choose_metrics
 from neuroglot.models import load, view
 from neuroglot.neurons import NeuronSet
 from neuroglot.prompting.wordings import ALPACA, ALPACA_INPUT, INSTRUCTION_WORDINGS, TRANSLATION_INSTRUCTIONS
@@ -485,3 +488,78 @@ def test_every_example_of_a_stage_is_learned_once_also_in_the_last_shorter_step(
     losses = fit(tiny_model("llama"), texts, collate, config.training)
     assert len(losses) == config.steps == 3
     assert seen == [text.token_ids for text in texts]
+
+
+# ---- what is asked between stages
+
+
+def test_held_out_rows_are_asked_before_between_and_behind_the_stages(here: Path) -> None:
+    asked = {"questions": {"metrics": ["chrf++"], "max_new_tokens": 3, "stop": ["w7"]}}
+    asked["answers"] = {"metrics": ["exact-match"], "max_new_tokens": 3}
+    report = job(written(TWO_STAGES | {"asked": asked}), keep_stages=True).run(here / "out")
+    (scores,) = [part for part in report.results if isinstance(part, TaskMoments)]
+    assert scores.moments == ("before", "align", "answer")
+    seen = []
+    assert {(group.task, group.language): len(part[0]) for group, part in scores.counts.items()} == {
+        ("questions", "de"): 2, ("questions", "sw"): 2, ("answers", "en"): 2,
+    }  # fmt: skip
+    _, stages = job(written(TWO_STAGES)), job(written(TWO_STAGES)).read(Identity()).stages
+    learned = {example.prompt for stage in stages for example in stage.examples}
+    for language, first in (("de", 1), ("sw", 30)):
+        rows = [
+            (f"w1 w{row + first} w{row + first + 1} w2", f"w{row + first + 5} w{row + first + 6}") for row in range(12)
+        ]
+        held_out = [
+            (prompt, answer) for prompt, answer in rows if prompt not in learned | {prompt.replace("w1 ", "w3 ")}
+        ]
+        held_out = [row for row in held_out if f"w3 {row[0][3:-3]} w4" not in learned]
+        assert len(held_out) == 2
+        for moment, folder in enumerate(("model", "out/align", "out")):
+            located, tokenizer = load(str(here / folder), device="cpu")
+            for number, (prompt, answer) in enumerate(held_out):
+                ids = tokenizer(prompt, return_tensors="pt")["input_ids"]
+                read = ids.shape[1]
+                for _ in range(3):
+                    ids = torch.cat([ids, located.model(ids).logits[:, -1:].argmax(-1)], 1)
+                    if ids[0, -1] == tokenizer.eos_token_id:
+                        break
+                said = tokenizer.decode(ids[0, read:], skip_special_tokens=True).split("w7")[0].strip()
+                score = CHRF(word_order=2).sentence_score(said, [answer]).score
+                seen.append((moment, said))
+                for group, counts in scores.counts.items():
+                    if group.language == language and group.task == "questions":
+                        alone = choose_metrics(["chrf++"], TextOptions(language="de"))["chrf++"].value(
+                            counts[moment, number]
+                        )
+                        assert float(alone) == pytest.approx(score, abs=1e-6), (moment, prompt)
+    assert len({said for _, said in seen}) > 3  # moments and questions are told apart
+
+
+def test_what_is_asked_must_be_held_out(here: Path) -> None:
+    stored = json.loads(json.dumps(TWO_STAGES | {"asked": {"questions": {"metrics": ["exact-match"]}}}))
+    stored["data"]["questions"]["held_out"] = 0
+    with pytest.raises(ConfigError, match="'questions' is asked"):
+        job(written(stored)).read(Identity())
+    stored["data"]["questions"]["held_out"] = 2
+    stored["asked"]["questions"]["metrics"] = ["exactly"]
+    with pytest.raises(ConfigError, match="exactly"):
+        job(written(stored)).read(Identity())
+
+
+def test_what_is_asked_is_worded_and_ends_as_in_the_last_stage(here: Path) -> None:
+    stored = json.loads(json.dumps(TWO_STAGES))
+    stored["stages"][0]["end"] = "eos"
+    stored["stages"][1]["end"] = "newline"
+    stored["asked"] = {
+        "questions": {"metrics": ["chrf++"], "max_new_tokens": 5},
+        "answers": {"metrics": ["exact-match"], "max_new_tokens": 7, "stop": ["w1", "w2"]},
+    }
+    questions, answers = job(written(stored)).read(Identity()).asked
+    assert [questions.stop, answers.stop] == [("\n",), ("w1", "w2")]
+    assert [questions.decoding.max_new_tokens, answers.decoding.max_new_tokens] == [5, 7]
+    assert [questions.metrics, answers.metrics] == [("chrf++",), ("exact-match",)]
+    assert not questions.chats
+    rows = {f"w{row} w{row + 20} w9": f"w{row + 2}" for row in range(10)}
+    asked = dict(zip(answers.task.prompts.texts["en"], answers.task.answers.texts["en"], strict=True))
+    assert len(asked) == 2
+    assert asked.items() <= rows.items()  # without the space that an answer begins with

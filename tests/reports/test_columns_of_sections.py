@@ -221,7 +221,7 @@ def test_systems_of_translation_stand_less_the_base_then_less_random_then_seed_b
         for base in ("continued", "random"):
             expected = None if name == base else pytest.approx(mean[name] - mean[base], rel=1e-4)
             assert row[f"less {base}"] == expected
-        assert [row["seed 1"], row["seed 2"]] == near(systems[name].mean((1, 2, 3)).tolist())
+        assert [row["seed 1 of 2"], row["seed 2 of 2"]] == near(systems[name].mean((1, 2, 3)).tolist())
     for place, row in enumerate(table_of(section, "overlap-by-layer")):
         for name, values in (("intersection over union", overlap[:, place]), ("removed", removed[:, place])):
             numbers = [row[name], row[f"{name}, low"], row[f"{name}, high"]]

@@ -17,14 +17,8 @@ from safetensors.torch import load_file
 from neuroglot.errors import ConfigError
 from neuroglot.training.sharing import shared_steps
 from neuroglot.training.types import Training
+from tests.launching import ENVIRONMENT, LAUNCHER
 from tests.recipes.test_curriculum import TWO_STAGES, put_files
-
-ROOT = Path(__file__).parents[2]
-LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-ENVIRONMENT = os.environ | {
-    "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "CUDA_VISIBLE_DEVICES": "",
-}  # fmt: skip
-
 
 # ---- which rows are learned in which step
 

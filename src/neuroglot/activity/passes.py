@@ -109,10 +109,9 @@ class Pass:
         if self.checkpoints is not None:
             self.checkpoints.restore(self.tallies)
         done = frozenset(self.checkpoints.done) if self.checkpoints else frozenset()
-        own, count = distribution.rank(), distribution.process_count()
         with self.view.evaluating(), self._reading() as forward, advancing("recording", self.reading.texts) as advance:
             for number, batch in enumerate(self.reading):
-                if number % count == own and number not in done:
+                if distribution.dealt(number) and number not in done:
                     self._read(batch, forward)
                     if self.checkpoints is not None:
                         self.checkpoints.note(number, self.tallies)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from neuroglot import distribution
 from neuroglot.activity.checkpoints import Checkpoints
 from neuroglot.corpora.directed import Parallel
 from neuroglot.errors import UnsupportedModelError
@@ -16,6 +17,7 @@ from neuroglot.models.finite import not_finite, sums_finite
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
 from neuroglot.models.provenance import made_with
+from neuroglot.models.split import require_whole
 from neuroglot.models.view import ModelView
 from neuroglot.progress import track
 from neuroglot.signature import Signature
@@ -50,6 +52,7 @@ def gradient_times_activation(
     Xiong 2024 (the sign is ours, so that harm is positive). Rows with a text longer than the model's context are left
     out. Raises `UnsupportedModelError` for a model that cannot be asked for such data, and for layers of experts.
     """
+    require_whole(view.model, "A gradient of the loss")
     _require_dense(view)
     asked = asked_tokens(view, tokenizer, corpus)
     budget = max(1, min(GRADIENT_TOKEN_BUDGET, GRADIENT_LOGIT_BUDGET // int(text_config(view.model).vocab_size)))
@@ -63,12 +66,13 @@ def gradient_times_activation(
     done = frozenset(checkpoints.done if checkpoints else ())
     with _differentiable(view):
         for number, batch in track(enumerate(batches), "gradients", len(batches)):
-            if number not in done:
+            if distribution.dealt(number) and number not in done:
                 sums.add(batch, *_of_batch(view, batch.to(view.model.device), magnitude))
                 if checkpoints is not None:
                     checkpoints.note(number, [sums])
     if checkpoints is not None:
         checkpoints.save([sums])
+    distribution.combine((total, False) for total in sums.totals.values())
     return sums.totals["scores"] / sums.totals["predicted"][:, None]
 
 

@@ -34,6 +34,7 @@ from neuroglot.layout import Layer
 from neuroglot.models.locating import text_config
 from neuroglot.models.points import Routing
 from neuroglot.models.provenance import made_with
+from neuroglot.models.split import require_whole
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature
 from neuroglot.storage import NOTHING_KEPT, Kept
@@ -194,6 +195,7 @@ def attribute(
     defined, `CorpusError` for rows to refuse or if none is left.
     """
     recording = recording or Recording.sharing_matters()
+    require_whole(view.model, "Attribution")
     _require_defined(view, task, recording, top_share)
     limit = context_limit(tokenizer, text_config(view.model))
     questions = read_questions(tokenizer, task, limit, unfit)

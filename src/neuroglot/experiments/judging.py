@@ -15,7 +15,7 @@ from neuroglot.generation.judging import CRITERIA, Pairing, judge_messages, verd
 from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.metrics.identification import UNDECIDED as NOT_TOLD
 from neuroglot.metrics.identification import identify
-from neuroglot.metrics.judging import ALIKE, ASKED, BOTH_WRONG, ONE_WRONG, UNDECIDED, Judgements
+from neuroglot.metrics.judging import ANSWERED_ALIKE, ASKED, BOTH_WRONG, ONE_WRONG, WITHOUT_VERDICT, Judgements
 from neuroglot.signature import Signature
 
 UNREADABLE = "no verdict"
@@ -77,7 +77,7 @@ def _known(answers: GeneratedTexts, baseline: GeneratedTexts, candidates: Sequen
         for row, (own, other) in enumerate(zip(*pair, strict=True)):
             is_wrong = [bool(column) and column[row] for column in wrong]
             if own.strip() == other.strip():
-                known[language, row] = ALIKE, 0.5
+                known[language, row] = ANSWERED_ALIKE, 0.5
             elif all(is_wrong):
                 known[language, row] = BOTH_WRONG, 0.5
             elif any(is_wrong):
@@ -148,7 +148,7 @@ def _decided(shown_first: Completion, shown_second: Completion) -> tuple[str, fl
     """Why, and what the system has of both orders; nothing unless both have a verdict."""
     first, second = _worth(shown_first), _worth(shown_second)
     if first is None or second is None:
-        return UNDECIDED, torch.nan, torch.nan
+        return WITHOUT_VERDICT, torch.nan, torch.nan
     return ASKED, first, 1 - second
 
 

@@ -10,12 +10,12 @@ from neuroglot.metrics.identification import UNDECIDED, identifiable, identify
 from neuroglot.metrics.leakage import leaked
 from neuroglot.metrics.linting import (
     ELSEWHERE,
-    KINDS,
+    FINDING_KINDS,
     REPEATED,
     Lint,
     can_tell,
     length_findings,
-    repeated_rows,
+    rows_repeated,
     text_findings,
 )
 from neuroglot.models.provenance import made_with
@@ -45,7 +45,7 @@ def lint(
             f"Texts were to be held against {base!r}, with a factor of {length_factor} between lengths.",
             f"Expected one of {', '.join(corpus.languages)}, and a factor above 1.",
         )
-    repeated = {REPEATED: {language: repeated_rows(column) for language, column in corpus.texts.items()}}
+    repeated = {REPEATED: {language: rows_repeated(column) for language, column in corpus.texts.items()}}
     parts: list[Mapping[str, Mapping[str, Sequence[int]]]] = [
         text_findings(corpus, base), length_findings(corpus, base, length_factor), repeated,
         {ELSEWHERE: _in_another_language(corpus, candidates)}, *(leaked(corpus, test) for test in against),
@@ -60,9 +60,9 @@ def lint(
 def _joined(
     parts: Sequence[Mapping[str, Mapping[str, Sequence[int]]]],
 ) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Findings of several parts as one, in the order of `KINDS`; kinds and languages without any are left out."""
+    """Findings of several parts as one, in the order of `FINDING_KINDS`, without empty ones."""
     joined: dict[str, dict[str, tuple[int, ...]]] = {}
-    for kind in KINDS:
+    for kind in FINDING_KINDS:
         for language in dict.fromkeys(language for part in parts for language in part.get(kind, {})):
             rows = {row for part in parts for row in part.get(kind, {}).get(language, ())}
             if rows:

@@ -58,6 +58,10 @@ class TranslationQuality:
     def unit(self) -> str:
         return TEXT_METRICS[self.key].unit
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        return TEXT_METRICS[self.key].ends
+
     def counts(self, texts: Texts, direction: Direction) -> Tensor:
         """Counts of each translation: `[R, C]`."""
         return choose_metrics([self.key], TextOptions(language=direction.target))[self.key].counts(texts)

@@ -7,13 +7,14 @@ the first that differs. Logits are computed for tokens that are asked for only, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from neuroglot import distribution
 from neuroglot.activity.passes import token_budget_of
 from neuroglot.errors import ConfigError
 from neuroglot.interventions.switching import switch_off
@@ -74,18 +75,37 @@ def counts_of(
         def scored(batch: Batch) -> dict[str, Tensor]:
             return {"counts": _by_condition(view, plan, batch.to(view.model.device), languages, metric, conditions)}
 
-        counts: Tensor | None = None
+        parts: dict[int, Tensor] = {}
         for number, batch in track(enumerate(batches), description, len(batches)):
-            name = f"batch-{number}-{short_hash(*(str(text.token_ids) for text in batch.texts))}"
-            part = kept.once(name, partial(scored, batch))["counts"]
-            if counts is None:
-                shape = len(conditions), len(asked.tokens.ids), len(languages), part.shape[-1]
-                counts = torch.zeros(shape, dtype=torch.float64)
-            rows = torch.tensor([text.row for text in batch.texts])
-            texts = rows, torch.tensor([text.language for text in batch.texts])
-            for of_condition, of_batch in zip(counts, part, strict=True):
-                of_condition.index_put_(texts, of_batch, accumulate=True)  # a masked text is read several times
-    assert counts is not None
+            if distribution.dealt(number):
+                name = f"batch-{number}-{short_hash(*(str(text.token_ids) for text in batch.texts))}"
+                parts[number] = kept.own(name, partial(scored, batch))["counts"]
+    shape = len(conditions), len(asked.tokens.ids), len(languages)
+    return _summed(shape, batches, _of_all(len(conditions), batches, parts))
+
+
+def _of_all(conditions: int, batches: Sequence[Batch], parts: Mapping[int, Tensor]) -> list[Tensor]:
+    """What every batch gave, `[C, B, K]` each, from the batches of this process and of those that share the job."""
+    width = torch.tensor(max((part.shape[-1] for part in parts.values()), default=0))
+    distribution.combine([(width, True)])
+    all_parts = [
+        parts[number].to(torch.float64, copy=True)  # what inference mode made is not written into
+        if number in parts
+        else torch.zeros(conditions, len(batch.texts), int(width), dtype=torch.float64)
+        for number, batch in enumerate(batches)
+    ]
+    distribution.combine((part, False) for part in all_parts)
+    return all_parts
+
+
+def _summed(shape: tuple[int, int, int], batches: Sequence[Batch], parts: Sequence[Tensor]) -> Tensor:
+    """Counts of texts `[C, B, K]` by row and language, `[C, R, G, K]`: a masked text is read several times."""
+    counts = torch.zeros(*shape, parts[0].shape[-1], dtype=torch.float64)
+    for batch, part in zip(batches, parts, strict=True):
+        rows = torch.tensor([text.row for text in batch.texts])
+        texts = rows, torch.tensor([text.language for text in batch.texts])
+        for of_condition, of_batch in zip(counts, part, strict=True):
+            of_condition.index_put_(texts, of_batch, accumulate=True)
     return counts
 
 

@@ -127,6 +127,7 @@ def compare_specialization(
         torch.stack([_overlap(masks, config.pivot) for masks in found]),
         torch.stack([masks.sparsity().mean(0) for masks in found]),
         config.signature | Signature.of(corpus_hash=short_hash(*rows)) | made_with(), metric.right_or_wrong,
+        definition.ends,
     )  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 CRITERIA = "Prefer the answer that is more helpful, more accurate and better written. Length alone is no merit."
-FIRST, TIE, SECOND = 1.0, 0.5, 0.0  # what a verdict is worth for the answer that was shown first
+FIRST, NO_WINNER, SECOND = 1.0, 0.5, 0.0  # what a verdict is worth for the answer that was shown first
 _VERDICT = re.compile(r"[\s*#_`>]*verdict\s*[*_]*\s*:\s*[*_`]*\s*\[*(A|B|tie)\]*[\s*_`.]*", re.IGNORECASE)
-_WORTH = {"a": FIRST, "tie": TIE, "b": SECOND}
+_WORTH = {"a": FIRST, "tie": NO_WINNER, "b": SECOND}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def judge_messages(pairing: Pairing, criteria: str = CRITERIA) -> list[Mapping[s
 
 
 def verdict(reply: str) -> float | None:
-    """`FIRST`, `TIE` or `SECOND` by the last line of a reply; None if that is no verdict."""
+    """`FIRST`, `NO_WINNER` or `SECOND` by the last line of a reply; None if that is no verdict."""
     lines = [line for line in reply.splitlines() if line.strip()]
     match = _VERDICT.fullmatch(lines[-1]) if lines else None
     return None if match is None else _WORTH[match[1].lower()]

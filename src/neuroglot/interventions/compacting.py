@@ -21,6 +21,7 @@ from neuroglot.headers import STRICT, load_artefact, save_artefact
 from neuroglot.interventions.gating import Semantics
 from neuroglot.models.feedforward import FeedForward, bias_of, feed_forwards
 from neuroglot.models.loading import load_config
+from neuroglot.models.split import require_whole
 from neuroglot.models.view import ModelView, view
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.storage import whole_folder
@@ -55,6 +56,7 @@ def compact(
     model itself is not touched. Raises `UnsupportedModelError` for networks that are not built as the table says, and
     for quantised weights and adapters.
     """
+    require_whole(view.model, "Compacting")
     view.layout.require_same(masks.layout, "The masks")
     kept, networks = masks[direction].members, feed_forwards(view)
     for network in networks.values():

@@ -19,6 +19,7 @@ from neuroglot.models.folded import FOLDED, FOLDED_RECORD
 from neuroglot.models.open_interventions import chosen_in
 from neuroglot.models.points import DensePoint
 from neuroglot.models.provenance import made_with
+from neuroglot.models.split import require_whole
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.storage import as_artifact_error, whole_folder, write_whole
@@ -51,6 +52,7 @@ def write_folded(
 ) -> None:
     """Write the files of `fold` into a folder that is there; raises as `fold` does."""
     view.layout.require_same(neurons.layout, "The neuron set")
+    require_whole(view.model, "Folding")
     _require_plain(view.model)
     weights = _folded(view, neurons)
     with as_artifact_error(folder), _config_kept(view.model):

@@ -14,6 +14,7 @@ from neuroglot.errors import ConfigError, InterventionError, UnsupportedModelErr
 from neuroglot.layout import Layer
 from neuroglot.models.feedforward import FeedForward, bias_of, feed_forwards
 from neuroglot.models.open_interventions import Intervention, opened
+from neuroglot.models.split import require_whole
 from neuroglot.models.view import ModelView
 from neuroglot.neurons.masks import DirectionMasks
 
@@ -51,6 +52,8 @@ def gating(
     if directions is not None:
         named = [directions] if isinstance(directions, Direction | str) else list(directions)
         gate.set(torch.tensor([masks.place(direction) for direction in named]))
+    if semantics == "weight row":
+        require_whole(view.model, "Gating by weight row")
     networks = feed_forwards(view) if semantics == "weight row" else {}
     name = f"gating by {semantics} ({masks.described.inline})"
     with ExitStack() as hooks:

@@ -117,13 +117,14 @@ class AblationMatrix(Shown):
 
     def levels(self, estimate: Estimate, cells: int = 1) -> list[Score]:
         """Scores of the metric's values, each row giving so many answers if it is of answers."""
-        return estimate.share_scores(cells) if self._right_or_wrong else estimate.scores()
+        scores = estimate.share_scores(cells) if self._right_or_wrong else estimate.scores()
+        return [score.within(*self.metric.ends) for score in scores]
 
     def differences(self, estimate: Estimate, cells: int = 1, confidence: float = CONFIDENCE) -> list[Score]:
         """Scores of differences of the metric's values."""
         if self._right_or_wrong:
             return estimate.share_differences(cells, confidence=confidence)
-        return estimate.scores(confidence)
+        return [score.between(*self.metric.ends) for score in estimate.scores(confidence)]
 
     @property
     def _right_or_wrong(self) -> bool:

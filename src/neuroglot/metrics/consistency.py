@@ -16,12 +16,12 @@ from neuroglot.showing import Shown, scores_in_short
 from neuroglot.signature import Signature
 
 RIGHT, ALL_RIGHT, NONE_RIGHT = "right", "right in every language", "right in no language"
-ALIKE, SAME, ALL_SAME = "right or wrong alike", "same answer", "same answer in every language"
-PERCENT = 100.0
+RIGHT_ALIKE, SAME_ANSWER, ALL_SAME = "right or wrong alike", "same answer", "same answer in every language"
+_WHOLE = 100.0
 
 
 @dataclass(frozen=True)
-class Difference:
+class ConsistencyChange:
     """A measure less a baseline's, paired by question, and the two-sided p of none by the sign test."""
 
     score: Score
@@ -61,7 +61,7 @@ class Consistency(Shown):
     def by_row(self) -> dict[str, tuple[Tensor, int]]:
         """Each measure by question, `[R]` from 0 to 1, and how many answers that are right or wrong it is a mean of.
 
-        `ALIKE` and `SAME` are means over pairs of languages. What was not read is the same as nothing.
+        `RIGHT_ALIKE` and `SAME_ANSWER` are means over pairs of languages. What was not read is the same as nothing.
         """
         right = self.right.double()
         alike = self._over_pairs(lambda first, second: self._column(first) == self._column(second))
@@ -69,11 +69,11 @@ class Consistency(Shown):
             RIGHT: (right.mean(1), len(self.languages)),
             ALL_RIGHT: (right.amin(1), 1),
             NONE_RIGHT: (1 - right.amax(1), 1),
-            ALIKE: (alike.mean(1), len(self.pairs)),
+            RIGHT_ALIKE: (alike.mean(1), len(self.pairs)),
         }
         if self.answers:
             same = self.same
-            measures |= {SAME: (same.mean(1), len(self.pairs)), ALL_SAME: (same.amin(1), 1)}
+            measures |= {SAME_ANSWER: (same.mean(1), len(self.pairs)), ALL_SAME: (same.amin(1), 1)}
         return measures
 
     @property
@@ -93,7 +93,7 @@ class Consistency(Shown):
             return {}
         return dict(zip(self.pairs, map(_percent, share_means(self.same)), strict=True))
 
-    def minus(self, baseline: Consistency) -> dict[str, Difference]:
+    def minus(self, baseline: Consistency) -> dict[str, ConsistencyChange]:
         """Each measure less that of another system on the same questions; raises `ConfigError` on other ones."""
         if (baseline.ids, baseline.languages, baseline.metric) != (self.ids, self.languages, self.metric):
             raise ConfigError(
@@ -118,9 +118,9 @@ def _equal(first: tuple[object | None, ...], second: tuple[object | None, ...]) 
 
 
 def _percent(score: Score) -> Score:
-    return Score(PERCENT * score.value, PERCENT * score.low, PERCENT * score.high)
+    return Score(_WHOLE * score.value, _WHOLE * score.low, _WHOLE * score.high)
 
 
-def _difference(values: Tensor, other: Tensor, cells: int) -> Difference:
+def _difference(values: Tensor, other: Tensor, cells: int) -> ConsistencyChange:
     (score,) = row_means((values - other)[:, None]).share_differences(cells)
-    return Difference(_percent(score), mcnemar(other, values).p)
+    return ConsistencyChange(_percent(score), mcnemar(other, values).p)

@@ -13,7 +13,7 @@ from neuroglot.metrics.paired import mcnemar
 from neuroglot.showing import Shown, scores_in_short
 from neuroglot.signature import Signature
 
-ASKED, ALIKE, ONE_WRONG, BOTH_WRONG, UNDECIDED = (
+ASKED, ANSWERED_ALIKE, ONE_WRONG, BOTH_WRONG, WITHOUT_VERDICT = (
     "judged", "equal texts", "one in another language", "both in another language", "undecided",
 )  # fmt: skip
 

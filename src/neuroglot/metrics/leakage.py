@@ -10,7 +10,7 @@ from functools import cache
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.metrics.texts.changed_numbers import WrittenNumbers, written_numbers
 
-SAME, TRANSLATED, LIKE = "in the test set", "in the test set, translated", "like a row of the test set"
+IN_TEST_SET, TRANSLATED, LIKE = "in the test set", "in the test set, translated", "like a row of the test set"
 LEAST_CHARACTERS = 10  # of a text that is no coincidence, without spaces and punctuation
 LEAST_NUMBERS = 2  # different ones that the same row of two corpora hardly shares by chance
 
@@ -18,7 +18,7 @@ LEAST_NUMBERS = 2  # different ones that the same row of two corpora hardly shar
 def leaked(corpus: Corpus, test: Corpus) -> dict[str, dict[str, tuple[int, ...]]]:
     """Rows by kind and language that a test set holds too.
 
-    `SAME`: the text equals one of the test set in the same language, but for case, spaces, punctuation and symbols.
+    `IN_TEST_SET`: the text equals one of the test set in the same language, but for case, spaces and punctuation.
     `TRANSLATED`: another language of the row does, so that this one says the same. `LIKE`: none does, but the row has
     the id of a row of the test set and, in this language, the numbers of that row in some language: all of them, two
     different ones or more.
@@ -27,7 +27,7 @@ def leaked(corpus: Corpus, test: Corpus) -> dict[str, dict[str, tuple[int, ...]]
     anywhere = set().union(*same.values())
     translated = {language: tuple(sorted(anywhere - {*rows})) for language, rows in same.items()}
     like = _like(corpus, test, anywhere)
-    return {SAME: same, TRANSLATED: translated, LIKE: like}
+    return {IN_TEST_SET: same, TRANSLATED: translated, LIKE: like}
 
 
 def _equal(corpus: Corpus, test: Corpus, language: str) -> tuple[int, ...]:

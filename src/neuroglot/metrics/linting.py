@@ -14,22 +14,22 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.suspicion import LETTERS_NEEDED, SUSPICIONS, Context, kinds_of
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.metrics.intervals import Score, share_means
-from neuroglot.metrics.leakage import LIKE, SAME, TRANSLATED
+from neuroglot.metrics.leakage import IN_TEST_SET, LIKE, TRANSLATED
 from neuroglot.metrics.texts.changed_numbers import ADDED, CHANGED, LOST, changed_numbers, written_numbers
 from neuroglot.showing import Shown, counted, languages_in_short
 from neuroglot.signature import Signature
 
-SHORT, LONG, REPEATED, ELSEWHERE = "too short", "too long", "repeated", "another language"
-KINDS = (
-    *SUSPICIONS, CHANGED, LOST, ADDED, SHORT, LONG, REPEATED, ELSEWHERE, SAME, TRANSLATED, LIKE,
+TOO_SHORT, TOO_LONG, REPEATED, ELSEWHERE = "too short", "too long", "repeated", "another language"
+FINDING_KINDS = (
+    *SUSPICIONS, CHANGED, LOST, ADDED, TOO_SHORT, TOO_LONG, REPEATED, ELSEWHERE, IN_TEST_SET, TRANSLATED, LIKE,
 )  # fmt: skip
 HARMLESS = (LOST, ADDED)  # mostly numbers that one language writes as words
 LEAST_LENGTH = 20  # characters of a text, or expected of it, of which a length says something
-Rows = Mapping[str, Sequence[int]]  # by language
+LintedRows = Mapping[str, Sequence[int]]  # by language
 
 
 @dataclass(frozen=True)
-class Example:
+class FoundText:
     """A text of a kind, and the text that it should translate."""
 
     language: str
@@ -47,7 +47,7 @@ class Lint(Shown):
 
     corpus: Corpus
     relative_to: str
-    findings: Mapping[str, Rows]
+    findings: Mapping[str, LintedRows]
     signature: Signature
 
     @property
@@ -89,11 +89,11 @@ class Lint(Shown):
             )
         return self.corpus.take(kept)
 
-    def examples(self, most: int = 3) -> list[Example]:
+    def examples(self, most: int = 3) -> list[FoundText]:
         """The first texts of each kind and language, at most so many."""
         texts, ids = self.corpus.texts, self.corpus.ids
         return [
-            Example(language, kind, ids[row], texts[language][row], texts[self.relative_to][row])
+            FoundText(language, kind, ids[row], texts[language][row], texts[self.relative_to][row])
             for kind, by_language in self.findings.items()
             for language, rows in by_language.items()
             for row in rows[:most]
@@ -102,9 +102,9 @@ class Lint(Shown):
 
 def require_kinds(kinds: Sequence[str]) -> None:
     """Raise `ConfigError` for what is no kind of finding."""
-    unknown = [kind for kind in kinds if kind not in KINDS]
+    unknown = [kind for kind in kinds if kind not in FINDING_KINDS]
     if unknown:
-        raise ConfigError(f"The kind {unknown[0]!r} was named.", f"Expected {', '.join(map(repr, KINDS))}.")
+        raise ConfigError(f"The kind {unknown[0]!r} was named.", f"Expected {', '.join(map(repr, FINDING_KINDS))}.")
 
 
 def text_findings(corpus: Corpus, relative_to: str) -> dict[str, dict[str, list[int]]]:
@@ -132,13 +132,13 @@ def length_findings(corpus: Corpus, relative_to: str, factor: float) -> dict[str
     fewer than 20 characters are there and expected are left out.
     """
     sources = _lengths(corpus.texts[relative_to])
-    findings: dict[str, dict[str, list[int]]] = {SHORT: {}, LONG: {}}
+    findings: dict[str, dict[str, list[int]]] = {TOO_SHORT: {}, TOO_LONG: {}}
     for language, column in corpus.texts.items():
         lengths = _lengths(column)
         expected = sources * np.median(lengths / sources)
         tells = np.maximum(lengths, expected) >= LEAST_LENGTH
-        findings[SHORT][language] = np.flatnonzero(tells & (lengths * factor < expected)).tolist()
-        findings[LONG][language] = np.flatnonzero(tells & (lengths > factor * expected)).tolist()
+        findings[TOO_SHORT][language] = np.flatnonzero(tells & (lengths * factor < expected)).tolist()
+        findings[TOO_LONG][language] = np.flatnonzero(tells & (lengths > factor * expected)).tolist()
     return findings
 
 
@@ -146,7 +146,7 @@ def _lengths(column: Sequence[str]) -> NDArray[np.float64]:
     return np.fromiter((len(text.strip()) for text in column), np.float64, len(column))
 
 
-def repeated_rows(column: Sequence[str]) -> list[int]:
+def rows_repeated(column: Sequence[str]) -> list[int]:
     """The rows whose text an earlier row has, but for case and spaces."""
     seen: Counter[str] = Counter()
     repeated = []

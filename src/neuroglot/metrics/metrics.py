@@ -62,6 +62,11 @@ class Valued(Protocol):
     def unit(self) -> str: ...
     @property
     def higher_is_better(self) -> bool: ...
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the most that the number can be; no interval goes beyond."""
+        ...
+
     def value(self, counts: Tensor) -> Tensor:
         """The number from summed counts: `[..., C]` → `[...]`; NaN where nothing was counted."""
         ...
@@ -93,6 +98,7 @@ class NatsPerToken:
     name: str = "loss"
     unit: str = "nats per token"
     higher_is_better: bool = False
+    ends: tuple[float, float] = (0.0, math.inf)
     reads: type[Corpus] | type[Task] = Corpus
 
     def counts(self, predictions: Predictions) -> Tensor:
@@ -112,6 +118,7 @@ class BitsPerByte:
     name: str = "loss"
     unit: str = "bits per byte"
     higher_is_better: bool = False
+    ends: tuple[float, float] = (0.0, math.inf)
     reads: type[Corpus] | type[Task] = Corpus
 
     def counts(self, predictions: Predictions) -> Tensor:
@@ -128,6 +135,7 @@ class ExactAnswer:
     name: str = "accuracy"
     unit: str = SHARE_RIGHT
     higher_is_better: bool = True
+    ends: tuple[float, float] = (0.0, 1.0)
     reads: type[Corpus] | type[Task] = Task
 
     def counts(self, predictions: Predictions) -> Tensor:
@@ -172,7 +180,8 @@ class Evaluation(Shown):
         return score
 
     def _scored(self, values: Estimate, cells: int = 1) -> list[Score]:
-        return values.share_scores(cells) if self.metric.unit == SHARE_RIGHT else values.scores()
+        scores = values.share_scores(cells) if self.metric.unit == SHARE_RIGHT else values.scores()
+        return [score.within(*self.metric.ends) for score in scores]
 
     def _values(self) -> Estimate:
         """The metric by language, `[G]`."""

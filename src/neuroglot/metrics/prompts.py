@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -60,7 +61,8 @@ class PromptComparison(Shown):
     """Results by setting, the first being the base of all differences; all of the same rows and originals G.
 
     `right_or_wrong`: whether the metric is the percentage of answers that are right, one a row and original, so that
-    its intervals are Wilson's, and those of its differences Bonett and Price's.
+    its intervals are Wilson's, and those of its differences Bonett and Price's. `ends`: the least and the most that it
+    can be.
     """
 
     model: str
@@ -74,6 +76,7 @@ class PromptComparison(Shown):
     signature: Signature
     excluded: Mapping[str, int] = field(default_factory=dict)
     right_or_wrong: bool = False
+    ends: tuple[float, float] = (-math.inf, math.inf)
 
     def __post_init__(self) -> None:
         shapes = {tuple(result.score.shape) for result in self.settings.values()}
@@ -170,13 +173,13 @@ class PromptComparison(Shown):
 
     def _scored(self, value: Estimate) -> Score:
         if not self.right_or_wrong:
-            return self._score(value)
+            return self._score(value).within(*self.ends)
         (score,) = value.share_scores(len(self.originals), WHOLE)
         return score
 
     def _scored_difference(self, change: Estimate) -> Score:
         if not self.right_or_wrong:
-            return self._score(change)
+            return self._score(change).between(*self.ends)
         (score,) = change.share_differences(len(self.originals), WHOLE)
         return score
 

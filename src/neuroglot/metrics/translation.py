@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -18,8 +19,9 @@ class TranslationComparison(Shown):
     """Counts of a text metric by system, `[S, R, D, C]` for S seeds, R rows, D directions; the first is the base.
 
     `right_or_wrong`: whether the metric is the percentage of translations that are right, so that intervals are those
-    of answers. `overlap [S, L]`: mean intersection over union of the masks of each two directions into or out of the
-    pivot, in the `layers`. `removed [S, L]`: the mean share of neurons that a direction's mask removes.
+    of answers; `ends`: the least and the most that it can be. `overlap [S, L]`: mean intersection over union of the
+    masks of each two directions into or out of the pivot, in the `layers`. `removed [S, L]`: the mean share of neurons
+    that a direction's mask removes.
     """
 
     metric: str
@@ -32,6 +34,7 @@ class TranslationComparison(Shown):
     removed: Tensor
     signature: Signature
     right_or_wrong: bool = False
+    ends: tuple[float, float] = (-math.inf, math.inf)
 
     def __post_init__(self) -> None:
         shapes = {tuple(counts.shape) for counts in self.systems.values()}
@@ -87,9 +90,11 @@ class TranslationComparison(Shown):
 
     def _scored(self, values: Estimate, directions: int = 1) -> list[Score]:
         """Of so many directions: each row gives an answer in each of them by each seed."""
-        return values.share_scores(self.seeds * directions, WHOLE) if self.right_or_wrong else values.scores()
+        cells = self.seeds * directions
+        scores = values.share_scores(cells, WHOLE) if self.right_or_wrong else values.scores()
+        return [score.within(*self.ends) for score in scores]
 
     def _scored_difference(self, change: Estimate) -> Score:
         cells = self.seeds * len(self.directions)
         (score,) = change.share_differences(cells, WHOLE) if self.right_or_wrong else change.scores()
-        return score
+        return score.between(*self.ends)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from neuroglot.models.offloaded import fetched
+from neuroglot.models.split import whole
 from neuroglot.signature import HASH_DIGITS, short_hash
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def weights_fingerprint(model: PreTrainedModel) -> str:
             elsewhere = fetched(model.get_submodule(path), own)
             unread += elsewhere is None
             held = held if elsewhere is None else elsewhere
-        for part in _content(held):
+        for part in _content(whole(held)):
             digest.update(part)
     digest.update("".join(_adapters(model)).encode())
     aside = f" ({offloaded} tensors offloaded, {unread} of them unread)" if offloaded else ""

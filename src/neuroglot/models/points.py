@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer, Site, Width
 from neuroglot.models.offloaded import held
+from neuroglot.models.split import is_split, over_parts, whole
 
 ONE_CALL_A_LAYER = ("grouped_mm", "batched_mm")  # transformers' expert implementations whose rows can be told apart
 
@@ -86,6 +87,8 @@ class DensePoint:
         return output.reshape(-1, output.shape[-1])
 
     def install(self, site: Site, layer: Layer, tap: Tap, hooks: ExitStack) -> None:
+        tap = over_parts(self.write, tap)
+
         def after(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor | None:
             return tap(layer, output, None)
 
@@ -113,7 +116,7 @@ class DensePoint:
         return weight if type(self.write).__name__ == "Conv1D" else weight.T  # GPT-2 keeps value vectors as rows
 
     def biases(self) -> Tensor | None:
-        bias = held(self.write, "bias")
+        bias = whole(held(self.write, "bias"))
         return None if bias is None else bias[None]
 
 
@@ -202,7 +205,8 @@ class ExpertsPoint:
 
     def _require_one_call(self) -> None:
         implementation = getattr(self.experts.config, "_experts_implementation", None)
-        if implementation not in ONE_CALL_A_LAYER or self.experts._is_expert_parallel:
+        split = self.experts._is_expert_parallel or is_split(self.experts.down_proj)
+        if implementation not in ONE_CALL_A_LAYER or split:
             raise UnsupportedModelError(
                 f"The experts run by the implementation {implementation!r}.",
                 f"Expected one of {', '.join(map(repr, ONE_CALL_A_LAYER))} on one device.",
@@ -213,7 +217,9 @@ class ExpertsPoint:
 def _effective_weight(write: Any) -> Any:
     """The weight that the layer multiplies by: dequantised, with PEFT's adapters where they are active and apart."""
     weight = held(write, "weight")
-    if type(weight) not in (Tensor, nn.Parameter):  # a quantised weight is a tensor class of its own
+    if is_split(weight):
+        weight = whole(weight)
+    elif type(weight) not in (Tensor, nn.Parameter):  # a quantised weight is a tensor class of its own
         weight = weight.dequantize()
     if not hasattr(write, "get_delta_weight") or write.merged or write.disable_adapters:
         return weight

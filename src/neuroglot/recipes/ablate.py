@@ -45,6 +45,7 @@ class Ablate(OnModel, OnParallel, OnTask, Controlled, Searching, Proving):
     neuroglot ablate ./my-model --corpus held-out.tsv --neurons selected --limit 100 --out run
     neuroglot ablate ./my-translator --corpus flores.tsv --neurons selected --quality chrf++ bleu --out run"""
     positional = ("model",)
+    shares_rows = True
 
     corpus: str
     """Parallel text, whose loss is scored, or that of its translation; or a task, whose answers are. Rows must be

@@ -55,6 +55,7 @@ class Analyze(OnModel, OnParallel, OnNeurons, Controlled):
     neuroglot analyze ./my-model --corpus texts.tsv --languages de sw zh --out run
     neuroglot analyze bigscience/bloom-560m --corpus mgsm/ --out run --dry-run"""
     positional = ("model",)
+    shares_rows = True
 
     top_share: Share = 0.05
     """Share of all neurons to select as language-specific, of all languages together: those of lowest entropy."""
@@ -109,7 +110,7 @@ class Analyze(OnModel, OnParallel, OnNeurons, Controlled):
         )  # fmt: skip
         sets = self._selected(inputs, activity, self.top_share)
         for language, neurons in sets.items():
-            neurons.save(run.files / "neurons" / f"{language}.safetensors")
+            run.save(f"neurons/{language}.safetensors", neurons)
         results: list[Any] = [self._ablated(run, inputs, inputs.held_out_rows, sets, NatsPerToken())]
         results += self._on_tasks(run, inputs, activity)
         return Report(

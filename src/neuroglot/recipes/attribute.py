@@ -35,6 +35,7 @@ class Attribute(OnModel, OnTask):
     neuroglot attribute bigscience/bloomz-560m --corpus xnli.test.tsv --languages en de ru --limit 1000 --out run
     neuroglot attribute ./my-model --corpus my_task.yaml --contrastive --frozen-norm --out run"""
     positional = ("model",)
+    shares_rows = True
 
     top_share: Share = 0.0488
     """Share of a layer's neurons, those of highest contribution, that is told apart by category."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.corpora import Corpus
+    from neuroglot.experiments.asked_tasks import AskedTask
     from neuroglot.experiments.curriculum import Stage
     from neuroglot.models import ModelView
     from neuroglot.neurons import NeuronSet
@@ -33,6 +34,7 @@ class _Inputs(NamedTuple):
     stages: tuple[Stage, ...]
     held_out: Mapping[str, tuple[Text, ...]]
     dropped: Mapping[str, int]
+    asked: tuple[AskedTask, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,7 @@ class Curriculum(OnModel, Computed, Seeded):
     """Also save the model behind each stage but the last, in a folder of its name, to compare or analyze it."""
 
     def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.recipes.asking import asked_tasks
         from neuroglot.recipes.curriculum_file import CurriculumFile
         from neuroglot.recipes.mixing import Encoder, mixed_stages, read_data
 
@@ -69,39 +72,50 @@ class Curriculum(OnModel, Computed, Seeded):
         encoder = Encoder(tokenizer, longest)
         stages, dropped = mixed_stages(file, data, encoder, neurons, self.seed, self._shared)
         held_out = encoder.grouped(file.stages[-1], {name: part.held_out for name, part in data.items()})
+        asked = asked_tasks(file, data, encoder)
         self._refuse(view, stages)
         for stage in stages:
             identity.note(f"stage {stage.name}", signature_of(stage))
-        return _Inputs(view, tokenizer, stages, held_out, dropped)
+        for each in asked:
+            identity.note(f"asked {each.task.name}", each.signature)
+        return _Inputs(view, tokenizer, stages, held_out, dropped, asked)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot import progress
         from neuroglot.distribution import rank
-        from neuroglot.experiments.curriculum import run_curriculum
+        from neuroglot.experiments.asked_tasks import task_counts, task_moments
+        from neuroglot.experiments.curriculum import BEFORE, run_curriculum
         from neuroglot.metrics.losses import LossCurve, TriedRates
         from neuroglot.models.provenance import made_with
         from neuroglot.reports import Report
         from neuroglot.training.tuning import save_model
 
-        view, tokenizer, stages, held_out, dropped = inputs
+        view, tokenizer, stages, held_out, dropped, asked = inputs
         made = made_with(view, tokenizer)
         for number, stage in enumerate(stages, 1):
             made |= _numbered(number, signature_of(stage))
 
-        def save(stage: str) -> None:
+        kept = run.kept("curriculum")
+        moments: dict[str, Any] = {}
+
+        def ask(moment: str) -> None:
+            moments[moment] = task_counts(view, tokenizer, asked, kept=kept.below(moment).below("tasks"))
+
+        def behind(stage: str) -> None:
+            ask(stage)
             if self.keep_stages and stage != stages[-1].name and rank() == 0:
                 save_model(view.model, tokenizer, run.files / stage)
 
+        ask(BEFORE)
         with progress.steps("tuning") as on_step:
-            taught = run_curriculum(
-                view.model, tokenizer, stages, held_out, kept=run.kept("curriculum"), on_step=on_step, behind=save
-            )
+            taught = run_curriculum(view.model, tokenizer, stages, held_out, kept=kept, on_step=on_step, behind=behind)
         if rank() == 0:
             save_model(view.model, tokenizer, run.files)
         losses = tuple(loss for part in taught.losses.values() for loss in part)
         parts: list[Any] = [LossCurve(losses, made, dropped=dropped)]
         parts += [TriedRates(taught.tried, made)] if taught.tried else []
         parts += [taught.held_out] if held_out else []
+        parts += [task_moments(moments, asked, made)] if asked else []
         mixed = [
             f"Stage {stage.name}: {count:,} examples of {name} in {language}."
             for stage in stages

@@ -93,13 +93,28 @@ class StatedStage:
 
 
 @dataclass(frozen=True)
+class StatedAsking:
+    """How the held-out rows of a data set are asked before, between and behind the stages: the model answers in its own
+    words, which are scored by `metrics` of `neuroglot score`. Without `stop` an answer ends as those of the last
+    stage do.
+    """
+
+    __pydantic_config__ = STRICT
+
+    metrics: Annotated[Names, MinLen(1)]
+    max_new_tokens: _Count = 256
+    stop: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class CurriculumFile:
-    """Data sets by name, and stages in their order."""
+    """Data sets by name, stages in their order, and which held-out rows are `asked`."""
 
     __pydantic_config__ = STRICT
 
     data: Mapping[str, StatedData]
     stages: Annotated[tuple[StatedStage, ...], MinLen(1)]
+    asked: Mapping[str, StatedAsking] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> CurriculumFile:
@@ -126,6 +141,9 @@ class CurriculumFile:
             records = data.rows is not None and data.source is None and data.target is None
             _require(lines or records, f"The data {name!r} name no files, or too many.",
                      "Expected rows, or source and target.")  # fmt: skip
+        for name in self.asked:
+            is_there = name in self.data and self.data[name].held_out != 0
+            _require(is_there, f"{name!r} is asked.", "Expected data with held-out rows (held_out: 100).")
         for number, stage in enumerate(self.stages):
             self._check_stage(stage, is_first=number == 0)
 

@@ -121,9 +121,9 @@ class LintCorpus(Limited, OnColumn):
 
     @property
     def _dropped(self) -> tuple[str, ...]:
-        from neuroglot.metrics.linting import HARMLESS, KINDS
+        from neuroglot.metrics.linting import FINDING_KINDS, HARMLESS
 
-        return tuple(kind for kind in KINDS if kind not in HARMLESS) if self.drop is None else self.drop
+        return tuple(kind for kind in FINDING_KINDS if kind not in HARMLESS) if self.drop is None else self.drop
 
 
 def _write_findings(found: Lint, path: Path) -> None:

@@ -178,18 +178,23 @@ class Encoder:
 
     def texts(self, stage: StatedStage, given: Sequence[Example]) -> tuple[Learnable, Mapping[str, int]]:
         """The examples that can be learned, with their texts, and how many others there are by reason."""
-        from neuroglot.prompting.chat import written_by_template
         from neuroglot.tokens.examples import examples
 
-        if stage.chat:
-            written = [
-                written_by_template(self.tokenizer, [{"role": "user", "content": example.prompt}]) for example in given
-            ]
-            given = [replace(example, prompt=text, is_chat=True) for example, text in zip(given, written, strict=True)]
+        given = self.worded(stage, given)
         most = min(stage.max_tokens, self.longest)
         encoded = examples(self.tokenizer, given, end=stage.end, unfit="drop", max_tokens=most)
         texts = encoded.texts if stage.objective == "answers" else tuple(map(_learned_whole, encoded.texts))
         return [(given[row], text) for row, text in zip(encoded.kept, texts, strict=True)], encoded.dropped
+
+    def worded(self, stage: StatedStage, given: Sequence[Example]) -> Sequence[Example]:
+        """The examples with their prompts in the model's chat template, if the stage chats."""
+        from neuroglot.prompting.chat import written_by_template
+
+        if not stage.chat:
+            return given
+        turns = ([{"role": "user", "content": example.prompt}] for example in given)
+        written = [written_by_template(self.tokenizer, turn) for turn in turns]
+        return [replace(example, prompt=text, is_chat=True) for example, text in zip(given, written, strict=True)]
 
     def grouped(
         self, stage: StatedStage, parts: Mapping[str, Mapping[str, Sequence[Example]]]

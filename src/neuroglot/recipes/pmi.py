@@ -248,7 +248,7 @@ class Pmi(OnDevice, OnTask, Decoded):
             str(signature["model"]), first.name, self.originals, view.layout, definition.name, definition.unit,
             metric.value,
             {name: side_by_side(of_originals) for name, of_originals in results.items()}, signature,
-            dict(first.fault_counts), metric.right_or_wrong,
+            dict(first.fault_counts), metric.right_or_wrong, definition.ends,
         )  # fmt: skip
 
     def _noted_prompts(

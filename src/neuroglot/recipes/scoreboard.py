@@ -32,6 +32,7 @@ class Scoreboard(OnDevice, Directable, OnLanguages, OnColumn, OnNeurons, Control
     neuroglot scoreboard ./my-model --corpus texts.tsv --top-share 0.01 --selectors entropy gradient random --out run
     neuroglot scoreboard ./seed0 ./seed1 ./seed2 --corpus texts.tsv --count 100 --out run"""
     positional = ("models",)
+    shares_rows = True
 
     models: tuple[str, ...]
     """`lab`, folders in the hub's layout, or model ids of the hub; several are ranked together, such as three seeds."""

@@ -52,6 +52,7 @@ class Select(OnModel, OnParallel, OnNeurons):
     neuroglot select ./my-model --corpus texts.tsv --selector mean-difference --count 1000 --equal --out run
     neuroglot select --activity recorded --selector lape --top-share 0.01 --out run"""
     positional = ("model",)
+    shares_rows = True
     heading: ClassVar[str] = "Selector"
 
     model: str = ""
@@ -144,7 +145,7 @@ class Select(OnModel, OnParallel, OnNeurons):
             evidence = gather(*evidence, needed, self.recording, kept=run.kept("evidence"))
         sets = inputs.selector.sets(evidence, **inputs.options)
         for language, neurons in sets.items():
-            neurons.save(run.files / f"{language}.safetensors")
+            run.save(f"{language}.safetensors", neurons)
         title = f"Neurons selected by {self.selector} in {evidence.signature['model']}"
         return Report([sets], title=title, notes=over_long([evidence]))
 

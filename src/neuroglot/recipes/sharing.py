@@ -53,6 +53,7 @@ class Sharing(OnModel, Directable, OnLanguages, OnSite):
     neuroglot sharing ./my-model --corpus mpararel/ --languages en de fr --on-missing drop --out run
     neuroglot sharing ./my-model --corpus mgsm/ xquad/ --limit 200 --new-tokens 16 --out run"""
     positional = ("model",)
+    shares_rows = True
 
     corpus: tuple[str, ...]
     """A task (a folder of mParaRel, MGSM, XQuAD, XNLI or MzsRE, or a YAML that describes one) or parallel text;
@@ -136,7 +137,7 @@ class Sharing(OnModel, Directable, OnLanguages, OnSite):
         *by_threshold, everywhere = record_several_sharings(
             *inputs[:2], corpus, self._recordings, kept=run.kept(f"counts-{number}")
         )
-        by_threshold[0].save(run.files / f"sharing-{number}.safetensors")
+        run.save(f"sharing-{number}.safetensors", by_threshold[0])
         others = [everywhere]
         if self.new_tokens:
             others.append(self._generated(run, inputs, corpus, number))

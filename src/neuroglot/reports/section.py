@@ -18,8 +18,8 @@ MADE_BEFORE = ""  # in place of a key: sections that were given as results, in t
 ORDER = (
     "ablation", "task", "quality", "scoreboard", "prompting", "specialization", "training", "rates", "held-out",
     "task-moments", "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change",
-    "alignment", "fertility", "sharing", "sharing-thresholds", "sharing-tasks", "neuron-sets", "neuron-set", "masks",
-    "activity", "scaling", "judged", "consistency", "lint", "scores-by-data", "scores",
+    "alignment", "quadrants", "fertility", "sharing", "sharing-thresholds", "sharing-tasks", "neuron-sets",
+    "neuron-set", "masks", "activity", "scaling", "judged", "consistency", "lint", "scores-by-data", "scores",
 )  # fmt: skip
 
 

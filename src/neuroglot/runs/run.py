@@ -48,10 +48,14 @@ class Run:
             except ArtifactError:
                 pass  # damaged: made again
         made = make()
-        if distribution.rank() == 0:
-            made.save(path)
+        self.save(name, made)
         distribution.wait_for_all()
         return made
+
+    def save(self, name: str, artefact: Artefact) -> None:
+        """Write an artefact of the run; of processes that share the job the first one does."""
+        if distribution.rank() == 0:
+            artefact.save(self.files / name)
 
     def kept(self, name: str) -> Kept:
         """Where a step keeps what it goes on from if the job is killed; gone when the run is finished."""

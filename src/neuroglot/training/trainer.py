@@ -148,6 +148,11 @@ def _arguments(model: PreTrainedModel, training: Training, folder: Path, keeping
         dataloader_pin_memory=not on_cpu,
         **checkpointing,
     )
+    if arguments.world_size != distribution.process_count():
+        raise ConfigError(
+            f"The job was started in {arguments.world_size} processes, of which none knows the others' share.",
+            "Expected a command under torchrun, or a block of neuroglot.distribution.sharing_the_job().",
+        )
     if arguments.n_gpu > 1 and not hasattr(model, "hf_device_map"):
         raise ConfigError(
             f"The process has {arguments.n_gpu} accelerators.",

@@ -1,17 +1,13 @@
 """Two processes with half of the heads and neurons each compute what one computes alone."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.launching import on_two_processes
 from tests.models.transnormer.making import KINDS, tiny, token_ids
 
-ROOT = Path(__file__).parents[3]
 EQUAL = ("as released", "paper", "lrpe and decay in all layers", "hybrid", "ungated", "softmax first, with lrpe")
 OTHER: dict[str, dict[str, Any]] = {
     "norm over own heads": {"norm_over": "own heads"},
@@ -26,12 +22,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
     folders = {name: tmp_path_factory.mktemp("parallel") for name in (*EQUAL, *OTHER)}
     for name, folder in folders.items():
         made(name).float().save_pretrained(folder)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*command, "-m", "tests.models.transnormer.on_two_processes", *map(str, folders.values())],
-        capture_output=True, text=True, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    on_two_processes("tests.models.transnormer.on_two_processes", *folders.values())
     return {name: torch.load(folder / "found.pt", weights_only=True) for name, folder in folders.items()}
 
 

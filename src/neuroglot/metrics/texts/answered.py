@@ -1,4 +1,4 @@
-"""Answers to a task's questions in several languages: scores by language, and how consistent they are."""
+"""AnswersByLanguage to a task's questions in several languages: scores by language, and how consistent they are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from neuroglot.metrics.texts.metric import TextOptions, Texts
 from neuroglot.metrics.texts.scoring import TEXT_METRICS, TextScore, choose_metrics, score_texts
 from neuroglot.signature import Signature
 
-Answers = Mapping[str, Sequence[str]]  # by language, in the order of the questions
+AnswersByLanguage = Mapping[str, Sequence[str]]  # by language, in the order of the questions
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +48,11 @@ def references_of(task: Task) -> dict[str, tuple[str, ...]]:
 
 def score_answers(
     task: Task,
-    texts: Answers,
+    texts: AnswersByLanguage,
     metrics: Sequence[str],
     options: TextOptions | None = None,
     *,
-    baseline: Answers | None = None,
+    baseline: AnswersByLanguage | None = None,
     signature: Signature | None = None,
 ) -> AnswerScores:
     """Scores of the answers `texts[language][r]` to the task's questions by metrics of the table.
@@ -62,7 +62,7 @@ def score_answers(
     """
     for side in (texts, *([] if baseline is None else [baseline])):
         if set(side) != set(task.languages):
-            raise ConfigError(f"Answers are in {', '.join(side)}.", f"Expected {', '.join(task.languages)}.")
+            raise ConfigError(f"AnswersByLanguage are in {', '.join(side)}.", f"Expected {', '.join(task.languages)}.")
     chosen, references = options or TextOptions(), references_of(task)
     scores = {
         language: score_texts(
@@ -84,7 +84,7 @@ def in_language(options: TextOptions, language: str) -> TextOptions:
 
 
 def _consistencies(
-    task: Task, texts: Answers, metrics: Sequence[str], options: TextOptions, signature: Signature
+    task: Task, texts: AnswersByLanguage, metrics: Sequence[str], options: TextOptions, signature: Signature
 ) -> list[Consistency]:
     if len(task.languages) < 2:
         return []
@@ -93,7 +93,7 @@ def _consistencies(
 
 
 def _consistency(
-    task: Task, texts: Answers, name: str, options: TextOptions, signature: Signature
+    task: Task, texts: AnswersByLanguage, name: str, options: TextOptions, signature: Signature
 ) -> Consistency | None:
     """By one metric; None if it is not right or wrong."""
     references, right, read = references_of(task), [], {}

@@ -190,7 +190,7 @@ def _compare(metric: TextMetric, counts: Tensor, baseline: Tensor, ends: tuple[f
         (difference,) = change.share_differences(whole=100)
         return Comparison(score, difference, mcnemar(baseline[:, 0], counts[:, 0]).p, "McNemar, exact")
     (difference,) = change.scores()
-    difference = difference.within(ends[0] - ends[1], ends[1] - ends[0])
+    difference = difference.between(*ends)
     return Comparison(score, difference, exchanged(counts, baseline, metric.value), "exchange of systems")
 
 

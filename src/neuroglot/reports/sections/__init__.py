@@ -15,6 +15,7 @@ from neuroglot.reports.sections import linting as linting
 from neuroglot.reports.sections import losses as losses
 from neuroglot.reports.sections import masks as masks
 from neuroglot.reports.sections import prompting as prompting
+from neuroglot.reports.sections import quadrants as quadrants
 from neuroglot.reports.sections import scaling as scaling
 from neuroglot.reports.sections import scoreboard as scoreboard
 from neuroglot.reports.sections import sets as sets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuroglot.metrics.consistency import RIGHT, SAME, Consistency
+from neuroglot.metrics.consistency import RIGHT, SAME_ANSWER, Consistency
 from neuroglot.metrics.texts import TEXT_METRICS
 from neuroglot.reports.parts import INTERVALS, Section
 from neuroglot.reports.section import section_of
@@ -31,8 +31,8 @@ def consistency_section(systems: list[Consistency], baselines: list[Consistency]
         f"{number(scores[RIGHT].value)}% {bracketed(scores[RIGHT])} are right by {TEXT_METRICS[first.metric].name}, on "
         "the mean over languages"
     )
-    if SAME in scores:
-        same = scores[SAME]
+    if SAME_ANSWER in scores:
+        same = scores[SAME_ANSWER]
         sentence += f"; two languages give the same answer to {number(same.value)}% {bracketed(same)}"
     pairs = [_pairs(system) for system in systems if system.same_by_pair]
     return Section(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from neuroglot.metrics.judging import ALIKE, ASKED, BOTH_WRONG, ONE_WRONG, UNDECIDED, Judgements
+from neuroglot.metrics.judging import ANSWERED_ALIKE, ASKED, BOTH_WRONG, ONE_WRONG, WITHOUT_VERDICT, Judgements
 from neuroglot.reports.parts import INTERVALS, Section
 from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import bracketed, language_label, number, plural
 
-_REASONS = (ASKED, ALIKE, ONE_WRONG, BOTH_WRONG, UNDECIDED)
+_REASONS = (ASKED, ANSWERED_ALIKE, ONE_WRONG, BOTH_WRONG, WITHOUT_VERDICT)
 
 
 @section_of.register

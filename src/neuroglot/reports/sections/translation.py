@@ -72,7 +72,7 @@ def _system_figure(comparison: TranslationComparison) -> Figure:
     spec = figures.dots([Series(unit, "observed", list(scores.values()))], labels, unit=unit, zero=False)
     columns = [Column("system"), *score_columns(comparison.metric, comparison.unit)]
     columns += [column for to in (comparison.base, "random") for column in score_columns(f"less {to}", comparison.unit)]
-    columns += [Column(f"seed {place + 1}", comparison.unit) for place in range(comparison.seeds)]
+    columns += [Column(f"seed {place + 1} of {comparison.seeds}", comparison.unit) for place in range(comparison.seeds)]
     rows: list[tuple[Cell, ...]] = [
         (
             name,
