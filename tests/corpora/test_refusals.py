@@ -84,6 +84,13 @@ REFUSED = {
     "one text file": ({"de.txt": GOOD}, "de.txt", {}, ["no file with a column for each language", ".parquet"]),
     "file of no format": ({"a.xlsx": "x"}, "a.xlsx", {}, ["Expected one of .tsv, .csv, .jsonl"]),
     "nothing there": ({"corpus.tsv": "de\na\n"}, "corpu.tsv", {}, ["There is no", "Did you mean 'corpus.tsv'", "mgsm"]),
+    "MGSM too many fields": ({"mgsm_de.tsv": "a\t1\nb\t2\t3\n"}, "", {}, ["mgsm_de.tsv:2 has 3 fields"]),
+    "XQuAD paragraphs": (
+        {"xquad.de.json": squad([("1", "a")], "eins"), "xquad.en.json": squad([("2", "a")], "one")},
+        "",
+        {"column": "context"},
+        ["has no paragraph with the id"],
+    ),
     "MGSM fields": ({"mgsm_de.tsv": "a\t1\nb\n"}, "", {}, ["mgsm_de.tsv:2 has 1 field", "question TAB answer"]),
     "MGSM out of step": (
         {"mgsm_de.tsv": "a\t1\nb\t2\n", "mgsm_en.tsv": "a\t1\nb\t3\n"},
