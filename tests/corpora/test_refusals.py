@@ -135,6 +135,7 @@ REFUSED = {
     "Indonesian as ids": ({"a.csv": "id,en\nselamat pagi,hi\n"}, "a.csv", {}, ["a.csv:2", "Indonesian", "'ind'"]),
     "short row": ({"a.csv": "de,en\na,b\nc\n"}, "a.csv", {}, ["a.csv:3 has 1 field", "header has 2: de, en"]),
     "long row": ({"a.tsv": "de\ten\na\tb\tc\n"}, "a.tsv", {}, ["a.tsv:2 has 3 fields", "header has 2"]),
+    "a comma under one column": ({"a.csv": "de\na, b\n"}, "a.csv", {}, ["a.csv:2 has 2 fields"]),
     "blank row": ({"a.csv": "de,en\n\na,b\n"}, "a.csv", {}, ["a.csv:2 has 0 fields"]),
     "header alone": ({"a.csv": "de,en\n"}, "a.csv", {}, ["a.csv has no rows"]),
     "empty table": ({"a.csv": ""}, "a.csv", {}, ["a.csv is empty"]),

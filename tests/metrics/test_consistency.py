@@ -88,5 +88,5 @@ def test_shares_over_languages_and_pairs_have_as_many_answers() -> None:
     made_right = torch.tensor([[1.0, 1, 0]] * 4)
     scores = Consistency("numeric", LANGUAGES, tuple("abcd"), made_right, {}, Signature()).scores
     (languages,), (pairs,) = (share_means(torch.full((4, 1), share), 3) for share in (2 / 3, 1 / 3))
-    for name, expected in ((RIGHT, languages), (ALIKE, pairs)):
+    for name, expected in ((RIGHT, languages), (RIGHT_ALIKE, pairs)):
         assert (scores[name].low, scores[name].high) == pytest.approx((100 * expected.low, 100 * expected.high))
