@@ -135,6 +135,7 @@ REFUSED = {
     "Indonesian as ids": ({"a.csv": "id,en\nselamat pagi,hi\n"}, "a.csv", {}, ["a.csv:2", "Indonesian", "'ind'"]),
     "short row": ({"a.csv": "de,en\na,b\nc\n"}, "a.csv", {}, ["a.csv:3 has 1 field", "header has 2: de, en"]),
     "long row": ({"a.tsv": "de\ten\na\tb\tc\n"}, "a.tsv", {}, ["a.tsv:2 has 3 fields", "header has 2"]),
+    "short row behind one of two lines": ({"a.csv": 'de,en\n"a\nb",c\nx\n'}, "a.csv", {}, ["a.csv:4 has 1 field"]),
     "a comma under one column": ({"a.csv": "de\na, b\n"}, "a.csv", {}, ["a.csv:2 has 2 fields"]),
     "blank row": ({"a.csv": "de,en\n\na,b\n"}, "a.csv", {}, ["a.csv:2 has 0 fields"]),
     "header alone": ({"a.csv": "de,en\n"}, "a.csv", {}, ["a.csv has no rows"]),
@@ -249,7 +250,7 @@ def test_bad_input_is_refused(case, tmp_path):
 
 
 def test_number_of_refusals():
-    assert len(REFUSED) == 89
+    assert len(REFUSED) == 93
 
 
 def test_a_parquet_file_or_folder_with_a_column_twice(tmp_path):
