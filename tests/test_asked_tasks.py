@@ -1,5 +1,6 @@
 """Tasks asked at several moments: counts against what the model writes, changes paired by question."""
 
+from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 
@@ -82,6 +83,15 @@ def test_kept_answers_are_not_asked_again(loaded, task: Task, tmp_path: Path) ->
         again = task_counts(*loaded, asked, kept=Kept(tmp_path))
     assert list(again) == list(first)
     assert all(torch.equal(again[group], part) for group, part in first.items())
+
+
+def test_answers_of_several_tasks_are_kept_apart(loaded, task: Task, tmp_path: Path) -> None:
+    asked = [
+        AskedTask(replace(part, name=name), ("containment",), SHORT)
+        for name, part in (("short", task.head(2)), ("long", task.head(5)))
+    ]
+    found = task_counts(*loaded, asked, kept=Kept(tmp_path))
+    assert {group.task: len(part) for group, part in found.items()} == {"short": 2, "long": 5}
 
 
 def test_what_contradicts_itself_is_refused(loaded, task: Task) -> None:

@@ -273,3 +273,18 @@ def test_the_version_is_that_of_the_package() -> None:
     from importlib.metadata import version
 
     assert neuroglot.__version__ == version("neuroglot")
+
+
+class Talkative(Described):
+    def _facts(self) -> list[str]:
+        return ["word"] * 90
+
+    def _numbers(self) -> str:
+        return "number " * 90
+
+
+def test_a_repr_is_cut_behind_three_lines() -> None:
+    lines = repr(Talkative()).splitlines()
+    assert len(lines) == 3
+    assert lines[0].endswith(" …")
+    assert lines[2].endswith(" …")

@@ -82,7 +82,7 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused(tmp_path: Path, monke
     entry = boasting.rindex(b"PK\x01\x02")
     boasting[entry + 20 : entry + 24] = struct.pack("<I", 2**31)
     path.write_bytes(boasting)
-    with pytest.raises(CorpusError):
+    with pytest.raises(CorpusError, match="unpacks to"):
         corpora.load(path)
 
 
@@ -131,12 +131,34 @@ def test_what_is_locked_or_damaged_is_refused(change, said: str, tmp_path: Path)
         (FILES | {"Europarl.de-en.en": "one\n"}, "Europarl.de-en.de has 3 lines and .*Europarl.de-en.en has 1"),
         (FILES | {"Europarl.de-en.en": ""}, "Europarl.de-en.en holds nothing"),
         (FILES | {"Europarl.de-en.en": b"one\nt\xff\n"}, "Europarl.de-en.en:2: byte 0xff"),
-        ({f"{name}.gz": content for name, content in FILES.items()}, "without text files by language"),
+        (
+            {f"{name}.gz": content for name, content in FILES.items()},
+            "packed once more: Europarl.de-en.de.gz, Europarl.de-en.en.gz. Expected plain text. Unpack it yourself",
+        ),
+        ({"inner.zip": "PK"}, "packed once more: inner.zip"),
+        (FILES | {"other.fr": "a\n"}, "with files that are in no corpus: other.fr.*--languages"),
     ],
 )
 def test_other_archives_are_refused(files: dict[str, str | bytes], said: str, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=said):
         corpora.load(packed(tmp_path, files))
+
+
+def test_what_packs_of_a_mac_hold_beside_is_not_read(tmp_path: Path) -> None:
+    hidden = {f"{folder}._{name}": "x" for folder in ("", "__MACOSX/") for name in FILES}
+    assert dict(corpora.load(packed(tmp_path, FILES | hidden | {".DS_Store": "x"})).texts) == TEXTS
+
+
+def test_of_files_in_no_corpus_the_languages_that_are_named_are_read_without(tmp_path: Path) -> None:
+    path = packed(tmp_path, FILES | {"other.fr": "a\n", "LICENSE.de": "frei\n"})
+    assert dict(corpora.load(path, languages=["de", "en"]).texts) == TEXTS
+
+
+def test_a_name_below_an_archive_is_not_looked_up_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed(tmp_path, FILES)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CorpusError, match="There is no 'de-en.txt.zip/Europarl'"):
+        corpora.load("de-en.txt.zip/Europarl")
 
 
 def test_a_file_that_is_there_twice_is_refused(tmp_path: Path) -> None:

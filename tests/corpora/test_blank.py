@@ -9,6 +9,7 @@ import pytest
 from neuroglot import corpora
 from neuroglot.corpora import Corpus, storing
 from neuroglot.corpora.blank import is_blank
+from neuroglot.corpora.columns import TextColumn, align
 from neuroglot.corpora.parallel_inputs.items import ParallelItem, marked
 from neuroglot.corpora.textfiles import but_for_a_blank_end
 from neuroglot.errors import ConfigError, CorpusError
@@ -93,3 +94,14 @@ def test_lines_at_the_end_that_show_nothing_are_left_out_of_tables() -> None:
         "zwei",
     ]
     assert [*but_for_a_blank_end(["de\ten", "\t", "\t\u200b"])] == ["de\ten", "\t", "\t\u200b"]  # rows without texts
+
+
+def test_a_text_that_shows_nothing_is_missing_in_rows_that_are_joined_by_id() -> None:
+    columns = {
+        "de": TextColumn("a", ["eins", "\u200b"], range(1, 3), ids=["1", "2"]),
+        "en": TextColumn("b", ["two", "one"], range(1, 3), ids=["2", "1"]),
+    }
+    ids, texts, dropped = align(columns, "drop")
+    assert ([*ids], {code: [*column] for code, column in texts.items()}, dropped) == (
+        ["1"], {"de": ["eins"], "en": ["one"]}, 1,
+    )  # fmt: skip

@@ -84,6 +84,13 @@ REFUSED = {
     "one text file": ({"de.txt": GOOD}, "de.txt", {}, ["no file with a column for each language", ".parquet"]),
     "file of no format": ({"a.xlsx": "x"}, "a.xlsx", {}, ["Expected one of .tsv, .csv, .jsonl"]),
     "nothing there": ({"corpus.tsv": "de\na\n"}, "corpu.tsv", {}, ["There is no", "Did you mean 'corpus.tsv'", "mgsm"]),
+    "MGSM too many fields": ({"mgsm_de.tsv": "a\t1\nb\t2\t3\n"}, "", {}, ["mgsm_de.tsv:2 has 3 fields"]),
+    "XQuAD paragraphs": (
+        {"xquad.de.json": squad([("1", "a")], "eins"), "xquad.en.json": squad([("2", "a")], "one")},
+        "",
+        {"column": "context"},
+        ["has no paragraph with the id"],
+    ),
     "MGSM fields": ({"mgsm_de.tsv": "a\t1\nb\n"}, "", {}, ["mgsm_de.tsv:2 has 1 field", "question TAB answer"]),
     "MGSM out of step": (
         {"mgsm_de.tsv": "a\t1\nb\t2\n", "mgsm_en.tsv": "a\t1\nb\t3\n"},
@@ -128,6 +135,8 @@ REFUSED = {
     "Indonesian as ids": ({"a.csv": "id,en\nselamat pagi,hi\n"}, "a.csv", {}, ["a.csv:2", "Indonesian", "'ind'"]),
     "short row": ({"a.csv": "de,en\na,b\nc\n"}, "a.csv", {}, ["a.csv:3 has 1 field", "header has 2: de, en"]),
     "long row": ({"a.tsv": "de\ten\na\tb\tc\n"}, "a.tsv", {}, ["a.tsv:2 has 3 fields", "header has 2"]),
+    "short row behind one of two lines": ({"a.csv": 'de,en\n"a\nb",c\nx\n'}, "a.csv", {}, ["a.csv:4 has 1 field"]),
+    "a comma under one column": ({"a.csv": "de\na, b\n"}, "a.csv", {}, ["a.csv:2 has 2 fields"]),
     "blank row": ({"a.csv": "de,en\n\na,b\n"}, "a.csv", {}, ["a.csv:2 has 0 fields"]),
     "header alone": ({"a.csv": "de,en\n"}, "a.csv", {}, ["a.csv has no rows"]),
     "empty table": ({"a.csv": ""}, "a.csv", {}, ["a.csv is empty"]),
@@ -241,7 +250,7 @@ def test_bad_input_is_refused(case, tmp_path):
 
 
 def test_number_of_refusals():
-    assert len(REFUSED) == 89
+    assert len(REFUSED) == 93
 
 
 def test_a_parquet_file_or_folder_with_a_column_twice(tmp_path):

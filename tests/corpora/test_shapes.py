@@ -16,6 +16,8 @@ import pytest
 
 from neuroglot import corpora
 from neuroglot.corpora.endings import files_by_language
+from neuroglot.corpora.shapes import usual
+from neuroglot.corpora.tables import RawTable
 from neuroglot.errors import CorpusError
 
 LANGUAGES = ("de", "en", "fr")
@@ -220,3 +222,22 @@ def test_a_name_that_only_html_knows_is_refused_with_what_to_write(head: str, tm
     (tmp_path / "a.tmx").write_text(f"{head}<tmx><body>{unit}</body></tmx>")
     with pytest.raises(CorpusError, match=r"names a character as HTML does.*&nbsp; for example by &#160;"):
         corpora.load(tmp_path / "a.tmx")
+
+
+def test_texts_of_a_memory_are_in_the_column_of_their_language_whatever_their_order(tmp_path: Path) -> None:
+    def unit(**texts: str) -> str:
+        return "<tu>" + "".join(f'<tuv xml:lang="{c}"><seg>{text}</seg></tuv>' for c, text in texts.items()) + "</tu>"
+
+    units = (
+        unit(de="eins", en="one") + unit(en="two", de="zwei") + unit(de='<bpt i="1">&lt;b&gt;</bpt>drei', en="three")
+    )
+    (tmp_path / "a.tmx").write_text(f"<tmx><body>{units}</body></tmx>")
+    assert dict(corpora.load(tmp_path / "a.tmx").texts) == {
+        "de": ("eins", "zwei", "drei"),
+        "en": ("one", "two", "three"),
+    }
+
+
+def test_a_table_with_other_columns_than_language_and_text_is_not_turned_round() -> None:
+    columns = {"lang": ["de", "en"], "text": ["a", "b"], "note": ["x", "y"]}
+    assert list(usual(RawTable("a", columns, range(1, 3))).values) == list(columns)

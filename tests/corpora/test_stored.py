@@ -9,10 +9,16 @@ import json
 import lzma
 import os
 import re
+import subprocess
+import sys
 import tracemalloc
+from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import polars
@@ -29,6 +35,7 @@ from neuroglot.corpora.seen import rows_with, text_hashes
 from neuroglot.corpora.stored import Stored
 from neuroglot.corpora.suspicion import counted_suspicions, counts_by_kind, sifted, suspicions
 from neuroglot.errors import ArtifactError, CorpusError
+from neuroglot.storage import beside
 from tests.corpora import writing
 
 ROWS = 20
@@ -286,6 +293,35 @@ def test_a_damaged_copy_is_made_again(name: str, content: bytes | None, tmp_path
     assert [*corpus.texts["de"]] == TEXTS["de"]
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("lengths", []), ("lengths", [3, 3, 99]), ("names", ["de", "en"]), ("plain", [])]
+)
+def test_a_copy_of_which_other_things_are_said_is_made_again(
+    key: str, value: object, tmp_path: Path, cache: Path
+) -> None:
+    path = writing.tsv(tmp_path, TEXTS)
+    corpora.load(path)
+    (kept,) = cache.glob("*/rows.json")
+    facts, digest = json.loads(kept.read_text())
+    kept.write_text(json.dumps([facts | {key: value}, digest]))
+    assert {code: [*texts] for code, texts in corpora.load(path).texts.items()} == TEXTS
+    assert json.loads(kept.read_text()) == [facts | {"file": json.loads(kept.read_text())[0]["file"]}, mock.ANY]
+
+
+def test_a_damaged_copy_that_holds_something_else_is_read_around(tmp_path: Path, cache: Path) -> None:
+    path = writing.tsv(tmp_path, TEXTS)
+    corpora.load(path)
+    (copy,) = cache.iterdir()
+    (copy / "notes.txt").write_text("mine")
+    (copy / "rows.arrow").write_bytes(b"")
+    corpus = corpora.load(path)
+    assert {code: [*texts] for code, texts in corpus.texts.items()} == TEXTS
+    assert (copy / "notes.txt").read_text() == "mine"
+    del corpus
+    gc.collect()
+    assert [entry.name for entry in cache.iterdir()] == [copy.name]  # nothing is kept of it
+
+
 def test_the_hash_is_computed_once_and_again_if_it_was_damaged(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,11 +453,21 @@ def test_what_is_open_can_be_read_when_its_file_has_changed(tmp_path: Path) -> N
     assert before.hash
 
 
+def ended_process() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
 def test_doctor_shows_copies_and_removes_them(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert corpora.load(writing.tsv(tmp_path, TEXTS)).hash
     (cache / "mine").write_text("mine")
+    left = cache / beside(cache / "rows").name.replace(f"-{os.getpid()}-", f"-{ended_process()}-")
+    left.mkdir()
+    (left / "rows.arrow").write_bytes(b"half")
     doctoring = import_module("neuroglot.cli.doctor")  # the package has a function of this name
     monkeypatch.setattr(doctoring, "LOOKS", (doctoring._copies,))
 
@@ -495,6 +541,42 @@ def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused(
     parquet.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(CorpusError, match=r"Expected at most 250 times"):
         corpora.load(tmp_path / "a.parquet")
+
+
+def test_a_file_may_unpack_to_the_larger_of_two_sizes() -> None:
+    most = textfiles.FREELY_UNPACKED
+    packed = most // textfiles.MOST_TIMES + 1
+    for unpacked, size in ((most, 1), (textfiles.MOST_TIMES * packed, packed)):
+        textfiles.require_room(Path("a"), unpacked, size)
+        with pytest.raises(CorpusError, match="unpacks to"):
+            textfiles.require_room(Path("a"), unpacked + 1, size)
+
+
+def test_the_offset_of_a_byte_is_that_of_a_character_begun_in_the_block_before() -> None:
+    with pytest.raises(CorpusError, match="a:1: byte 0xc3 at offset 1 of the file"):
+        deque(textfiles.texts_of(Path("a"), iter([b"a\xc3", b"\xff"])), maxlen=0)
+
+
+def test_batches_have_so_many_rows_at_most(tmp_path: Path, cache: Path) -> None:
+    corpora.load(writing.tsv(tmp_path, TEXTS))
+    (facts,) = cache.glob("*/rows.json")
+    assert json.loads(facts.read_text())[0]["lengths"] == [3] * 6 + [2]
+
+
+def test_a_hash_is_kept_for_the_names_of_its_columns(tmp_path: Path) -> None:
+    columns = [*corpora.load(writing.tsv(tmp_path, TEXTS)).texts.values()]
+    once = {code: code * 8 for code in ("de", "en", "sw")}
+    kept = [storing.kept_hash(columns, [code], partial(once.get, code)) for code in once]  # type: ignore[arg-type]
+    assert kept == [*once.values()]
+    assert storing.kept_hash(columns, ["de"], lambda: "another") == once["de"]
+
+
+def test_a_value_that_is_none_is_what_stands_for_it() -> None:
+    column = storing.stored_if_large(["de"], [(1, "a"), (2, None)]).values["de"]
+    assert isinstance(column, Stored)
+    filled = replace(column, missing="")
+    assert [*column] == ["a", None]
+    assert ([*filled], filled[1]) == (["a", ""], "")
 
 
 def test_a_line_that_never_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

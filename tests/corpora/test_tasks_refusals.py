@@ -286,3 +286,10 @@ def test_any_json_is_a_task_or_is_refused(value, tmp_path):
         (tmp_path / name).write_text(json.dumps(value))
         with pytest.raises(NeuroglotError):
             load_task(tmp_path / name)
+
+
+def test_what_is_not_there_is_said_once(tmp_path):
+    path = tmp_path / "nowhere"
+    with pytest.raises(CorpusError) as refused:
+        load_task(path)
+    assert str(refused.value) == f"There is no {str(path)!r}. Expected is the path of a task's folder or file."

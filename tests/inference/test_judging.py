@@ -113,6 +113,25 @@ def test_what_is_no_verdict_is_counted_and_decides_nothing() -> None:
     assert found.win_rates["en"].value == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [(Reply("<html>"), "malformed"), (Reply("", status=302), "http 302"), (said("", "length"), "truncated")],
+)
+def test_nothing_but_failures_is_no_judgement(reply: Reply, kind: str) -> None:
+    with pytest.raises(EndpointError, match=f"nothing but failures: {kind}: 10. .*--resume"):
+        judged(lambda body, attempt: reply)
+
+
+def test_replies_without_any_verdict_are_one() -> None:
+    assert judged(lambda body, attempt: said("I cannot say."))[0].failures == {"en": {"no verdict": 10}}
+
+
+def test_whether_systems_are_alike_is_the_sign_test() -> None:
+    always = {"en": torch.tensor([1.0, 1, 1, 1, 1, 0.5])}
+    found = Judgements(("en",), IDS, always, always, {"en": ("judged",) * 6}, {"en": {}}, Signature())
+    assert found.p("en") == pytest.approx(2 * 0.5**5)
+
+
 def test_answers_in_another_language_lose_unasked() -> None:
     pytest.importorskip("lingua")
     english, german = "The children are playing in the big garden today.", "Die Kinder spielen heute im großen Garten."

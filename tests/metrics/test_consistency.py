@@ -16,6 +16,7 @@ from neuroglot.metrics.consistency import (
     SAME_ANSWER,
     Consistency,
 )
+from neuroglot.metrics.intervals import share_means
 from neuroglot.signature import Signature
 
 LANGUAGES = ("de", "en", "sw")
@@ -80,3 +81,12 @@ def test_what_does_not_fit_is_refused() -> None:
     fewer = {language: ANSWERS[language] for language in ("de", "en")}
     with pytest.raises(ConfigError, match="The baseline has 4 questions in de, en"):
         made().minus(made(fewer))
+
+
+def test_shares_over_languages_and_pairs_have_as_many_answers() -> None:
+    """Wilson's interval grows with the variance of one answer, which a mean over languages hides if rows agree."""
+    made_right = torch.tensor([[1.0, 1, 0]] * 4)
+    scores = Consistency("numeric", LANGUAGES, tuple("abcd"), made_right, {}, Signature()).scores
+    (languages,), (pairs,) = (share_means(torch.full((4, 1), share), 3) for share in (2 / 3, 1 / 3))
+    for name, expected in ((RIGHT, languages), (RIGHT_ALIKE, pairs)):
+        assert (scores[name].low, scores[name].high) == pytest.approx((100 * expected.low, 100 * expected.high))

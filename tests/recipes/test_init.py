@@ -1,6 +1,7 @@
 """`neuroglot init` recognises what a folder holds, writes a recipe that runs, and never writes over one."""
 
 import json
+import re
 import shutil
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -112,6 +113,17 @@ def test_run_folders_and_hidden_files_are_not_read(here: Path, run, capsys) -> N
     run("init", "mine")
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("mine/")]
     assert said == ["mine/texts.tsv: 12 rows in de, sw, zh"]
+
+
+def test_what_leads_nowhere_is_left_out_by_name(here: Path, run, capsys) -> None:
+    put(Path("mine"))
+    Path("mine/gone.tsv").symlink_to("nowhere")
+    Path("mine/circle").symlink_to("circle")
+    run("init", "mine")
+    said = capsys.readouterr().out
+    assert "mine/texts.tsv: 12 rows in de, sw, zh\n" in said
+    assert re.search(r"^mine/gone.tsv: left out: There is no ", said, re.MULTILINE)
+    assert re.search(r"^mine/circle: left out: ", said, re.MULTILINE)
 
 
 def test_names_with_odd_characters_stay_names(here: Path, run) -> None:

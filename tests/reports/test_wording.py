@@ -40,6 +40,7 @@ def test_harm_that_is_greater_than_both_controls() -> None:
         (("pt-BR", "zh-Hans", "en-GB"), "3 languages (pt-BR, zh-Hans, en-GB)"),
         (("en-de", "de"), "2 languages (en-de, de)"),
         (("ca-valencia", "es-419"), "2 languages (ca-valencia, es-419)"),
+        (("ca-valencia",), "1 language (ca-valencia)"),
     ],
 )
 def test_directions_are_called_so(codes: tuple[str, ...], said: str) -> None:

@@ -45,7 +45,9 @@ def doctor(*, clean: bool = False, json: Json = False) -> None:
     from neuroglot.cli.printing import print_json
 
     if clean:
-        _clean()
+        from neuroglot.corpora.storing import remove_copies
+
+        remove_copies()
     checks = [check for look in LOOKS for check in _looked(look)]
     usable = all(check.state != "broken" for check in checks)
     if json:
@@ -147,13 +149,6 @@ def _size_of(folder: Path) -> int:
         for file in folder.iterdir():
             size += file.lstat().st_size
     return size
-
-
-def _clean() -> None:
-    from neuroglot.corpora.storing import copies, remove_copy
-
-    for folder in copies()[1]:
-        remove_copy(folder)
 
 
 def _lab() -> Iterator[Check]:

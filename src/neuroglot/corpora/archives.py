@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from neuroglot.corpora.columns import TextColumn
-from neuroglot.corpora.endings import files_by_language
+from neuroglot.corpora.endings import ends_in_language, files_by_language
 from neuroglot.corpora.languages import choose
 from neuroglot.corpora.storing import rows_of_file
 from neuroglot.corpora.textfiles import COMPRESSED, READ_AT_ONCE, lines_of, require_room, size_of
@@ -28,16 +28,20 @@ def read_archive(path: Path, languages: Sequence[str] | None) -> dict[str, TextC
         tags = files_by_language(path, names)
     except CorpusError as error:  # several corpora
         raise CorpusError(error.got, error.expected, UNPACK) from None
-    if not tags:
+    strangers = [name for name in names if name not in tags and ends_in_language(Path(name).name)]
+    if not tags or (strangers and languages is None):
+        held = ", ".join(strangers[:5] if tags else names[:5]) or "there are no files"
         raise CorpusError(
-            f"{path} is an archive without text files by language: {', '.join(names[:5]) or 'there are no files'}.",
-            "Expected such as Europarl.de-en.de and Europarl.de-en.en.", UNPACK,
-        )  # fmt: skip
+            f"{path} is an archive {'with files that are in no corpus' if tags else 'without text files by language'}: "
+            f"{held}.",
+            "Expected such as Europarl.de-en.de and Europarl.de-en.en.",
+            "Say which languages to take with --languages (languages=[...])." if tags else UNPACK,
+        )
     return {code: _column(path, name) for code, name in choose(tags, languages, str(path)).items()}
 
 
 def _names(path: Path) -> list[str]:
-    """The files in an archive that are not packed once more; raises `CorpusError` if one is there twice."""
+    """The files in an archive that are not hidden; raises `CorpusError` if one is there twice, or packed once more."""
     size_of(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -47,7 +51,13 @@ def _names(path: Path) -> list[str]:
     twice = next((name for name, count in counts.items() if count > 1), None)
     if twice is not None:
         raise CorpusError(f"{path} holds {twice!r} twice.", "Expected each file once.", UNPACK)
-    return sorted(name for name in counts if Path(name).suffix.lower() not in COMPRESSED and "__MACOSX" not in name)
+    names = sorted(name for name in counts if not Path(name).name.startswith(".") and "__MACOSX" not in name)
+    packed = [name for name in names if Path(name).suffix.lower() in {*COMPRESSED, ".zip"}]
+    if packed and len(packed) == len(names):
+        raise CorpusError(
+            f"{path} holds files that are packed once more: {', '.join(packed[:5])}.", "Expected plain text.", UNPACK
+        )
+    return [name for name in names if name not in packed]
 
 
 def _column(path: Path, name: str) -> TextColumn:

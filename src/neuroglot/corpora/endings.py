@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from neuroglot.corpora.languages import ALSO_WORDS, code_or_name
+from neuroglot.corpora.languages import ALSO_WORDS, code_or_name, known_code
 from neuroglot.corpora.recognised import recognised
-from neuroglot.corpora.textfiles import COMPRESSED
+from neuroglot.corpora.sources import unpacked_name
 from neuroglot.errors import CorpusError
 
 # Names of the files of one corpus, the first pattern that fits: `corpus` is what they share.
@@ -19,6 +19,7 @@ PATTERNS = tuple(map(re.compile, (
     r"(?P<corpus>.+)-(?:src|ref)\.(?P<language>[a-z]{3}(?:-[A-Za-z]+)?)\.txt",  # NTREX: newstest2019-ref.deu.txt
     r"(?P<corpus>.+)\.(?P<language>[^.]+)",  # Moses, OPUS, WMT: Europarl.de-en.de, train.de
 )))  # fmt: skip
+PAPERS = re.compile(r"\..*|(licen[cs]e|readme|copying|notice|authors|changelog|citation)\b.*", re.IGNORECASE)
 NO_TEXTS = frozenset({"ids", "scores", "xml", "json", "jsonl", "txt", "tsv", "csv", "parquet", "md", "py", "sh", "log"})
 
 
@@ -44,8 +45,20 @@ def files_by_language(folder: Path, names: list[str], corpus: str | None = None)
     return next(iter(several.values()), {})
 
 
+def ends_in_language(name: str) -> bool:
+    """Whether a file such as `train.fr` may hold a language that would be left out unseen."""
+    ending = unpacked_name(name).rpartition(".")[2]
+    return (
+        "." in name
+        and not PAPERS.fullmatch(name)
+        and ending not in NO_TEXTS
+        and known_code(ending) is not None
+        and len(ending) == 2
+    )
+
+
 def _match(name: str) -> re.Match[str] | None:
-    plain = name.rpartition(".")[0] if Path(name).suffix.lower() in COMPRESSED else name
+    plain = unpacked_name(name)
     for pattern in PATTERNS:
         match = pattern.fullmatch(plain)
         if match and match["language"].lower() not in NO_TEXTS | ALSO_WORDS and code_or_name(match["language"]):

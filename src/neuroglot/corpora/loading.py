@@ -14,17 +14,16 @@ from typing import get_args
 from neuroglot.corpora.archives import read_archive
 from neuroglot.corpora.columns import OnMissing, TextColumn, align
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.corpora.endings import NO_TEXTS, files_by_language, folders_by_language
+from neuroglot.corpora.endings import PAPERS, ends_in_language, files_by_language, folders_by_language
 from neuroglot.corpora.hub import HUB_ID, read_hub, read_hub_folder
 from neuroglot.corpora.hub_folders import parse_folder
-from neuroglot.corpora.languages import choose, code_or_name, known_code
+from neuroglot.corpora.languages import choose, code_or_name
 from neuroglot.corpora.shapes import READERS, is_saved, read_saved, usual
 from neuroglot.corpora.sources import LAYOUTS, PLAIN, SOURCES, Source, find_source, layout_of, unpacked_name
 from neuroglot.corpora.tables import ID, columns_of
 from neuroglot.corpora.textfiles import COMPRESSED, data_suffix, lines_of
 from neuroglot.errors import ConfigError, CorpusError
 
-PAPERS = re.compile(r"\..*|(licen[cs]e|readme|copying|notice|authors|changelog|citation)\b.*", re.IGNORECASE)
 ZIP = ".zip"
 ARCHIVES = re.compile(r"\.(tar|tgz|7z|rar|tar\.\w+)$", re.IGNORECASE)
 DATA = frozenset({".txt", ".tsv", ".csv", ".json", ".jsonl", ".ndjson", ".parquet"})
@@ -39,7 +38,7 @@ def read_folder(
     and as `choose` and the readers do; `ConfigError` where the layout has no columns to choose from.
     """
     names = [name for name in names_in(folder) if not PAPERS.fullmatch(name)]
-    files = [name for name in names if data_suffix(Path(name)) in DATA or _ends_in_language(name)]
+    files = [name for name in names if data_suffix(Path(name)) in DATA or ends_in_language(name)]
     if found := files_by_language(folder, names) or folders_by_language(folder):
         if languages is None:
             _refuse_strangers(
@@ -69,12 +68,6 @@ def _of_tags(
         )
     names = choose(tags, languages, str(folder))
     return {code: PLAIN.read(inside(folder, name), "") for code, name in names.items()}
-
-
-def _ends_in_language(name: str) -> bool:
-    """Whether a file such as `train.fr` may hold a language that would be left out unseen."""
-    ending = unpacked_name(name).rpartition(".")[2]
-    return "." in name and ending not in NO_TEXTS and known_code(ending) is not None and len(ending) == 2
 
 
 def names_in(folder: Path) -> list[str]:
@@ -239,7 +232,7 @@ def _by_prefix(path: Path) -> Mapping[str, str]:
 
 def _looks_local(path: Path) -> bool:
     """Whether a name that is not there was meant as a path: a mistyped path must not be looked up on the hub."""
-    return data_suffix(path) in {".txt", ZIP, *READERS} or path.parent.is_dir()
+    return data_suffix(path) in {".txt", ZIP, *READERS} or path.parent.exists()
 
 
 def _siblings(path: Path) -> list[str]:

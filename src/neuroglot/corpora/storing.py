@@ -32,8 +32,8 @@ MOST_IN_MEMORY = 2**20  # characters of one file; a language of FLORES has an ei
 LEAST_KEPT = 2**11  # bytes of a file that may hold so many characters, packed as tightly as is allowed
 BATCH_ROWS, BATCH_CHARACTERS = 4096, 2**21
 SETTLED_SECONDS = 2.0  # a file that was written later than this before it was read may be written again unseen
-_FORMAT = 2  # of what is kept
-_ARROW, _FACTS = "rows.arrow", "rows.json"
+_FORMAT = 3  # of what is kept
+_ARROW, _FACTS, _UNFINISHED = "rows.arrow", "rows.json", "rows"
 _COPY = re.compile("[0-9a-f]{32}")  # its source and how that was read, then its source's state
 _IN_COPY = re.compile(r"rows\.arrow|rows\.json|hash-[0-9a-f]{32}\.json|\.(rows|hash-).*~")
 RowRead = tuple[Any, ...]
@@ -84,6 +84,14 @@ def copies() -> tuple[Path, list[Path]]:
     cache = _folder()
     with _told(cache):
         return cache, sorted(path for path in cache.iterdir() if _is_copy(path))
+
+
+def remove_copies() -> None:
+    """Remove all copies, and what killed processes of this machine left of theirs; raises as `copies`."""
+    cache, folders = copies()
+    beside(cache / _UNFINISHED)
+    for folder in folders:
+        remove_copy(folder)
 
 
 def remove_copy(folder: Path) -> None:
@@ -172,28 +180,29 @@ def _written(
     """The rows in a new folder of the cache; without an identity it is removed when nothing reads it any more."""
     cache = _folder()
     with _told(cache):
-        folder = beside(cache / "rows")
+        folder = beside(cache / _UNFINISHED)
         folder.mkdir()
         try:
             _write(folder, names, batches, sentences)
-            folder = _moved(folder, cache / identity) if identity else folder
+            kept = _moved(folder, cache / identity) if identity else folder
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-    if (rows := _opened(folder, identity, say=False)) is None:
-        raise ArtifactError(f"{folder} cannot be read.", "Expected what was just written.", "Remove it and try again.")
+    identity = "" if kept == folder else identity
+    if (rows := _opened(kept, identity, say=False)) is None:
+        raise ArtifactError(f"{kept} cannot be read.", "Expected what was just written.", "Remove it and try again.")
     if not identity and isinstance(rows.places, Stored):
         weakref.finalize(rows.places.file, shutil.rmtree, folder, ignore_errors=True)
     return rows
 
 
 def _moved(folder: Path, kept: Path) -> Path:
-    """The folder under its name; if another process was faster, that one's."""
+    """The folder under its name; if another process was faster, that one's; if what is there is no copy, as it is."""
     try:
         os.replace(folder, kept)
     except OSError:
-        if not kept.is_dir():
-            raise
+        if _opened(kept, kept.name, say=False) is None:
+            return folder
         shutil.rmtree(folder, ignore_errors=True)
     return kept
 
@@ -219,7 +228,7 @@ def _write(
             lengths.append(len(batch))
     facts = {"names": list(names), "lengths": lengths, "plain": sorted(plain), "recognised": list(sentences)}
     facts["file"] = _written_state(folder / _ARROW)
-    write_whole(folder / _FACTS, json.dumps(facts))
+    write_whole(folder / _FACTS, json.dumps([facts, _digest(facts)]))
 
 
 def _array(values: Iterable[Any]) -> tuple[Any, bool]:
@@ -244,8 +253,8 @@ def _opened(folder: Path, identity: str, say: bool = True) -> ReadRows | None:
     import pyarrow
 
     try:
-        facts = parse_json((folder / _FACTS).read_bytes())
-        if facts["file"] != _written_state(folder / _ARROW):
+        facts, digest = parse_json((folder / _FACTS).read_bytes())
+        if digest != _digest(facts) or facts["file"] != _written_state(folder / _ARROW):
             return None
         file = StoredFile(folder / _ARROW, facts["lengths"], frozenset(facts["plain"]), identity)
         rows = range(sum(facts["lengths"]))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from neuroglot.corpora.languages import known_code, language_name
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ConfigError, EndpointError
 from neuroglot.generation.backend import Backend, Completion, Request
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.judging import CRITERIA, Pairing, judge_messages, verdict
@@ -48,6 +48,7 @@ def judge(
     pairs = [(_pairing(answers, baseline, *each), _pairing(baseline, answers, *each, answers)) for each in asked]
     prompts = [_request(backend, pairing, criteria) for pair in pairs for pairing in pair]
     replies = backend.complete(prompts, decoding or Decoding(max_new_tokens=512)) if prompts else []
+    _require_a_reply(replies)
     signature = answers.signature | Signature.of(
         baseline=baseline.signature.inline or None, criteria=criteria, judged_among=",".join(candidates) or None,
         judge=backend.signature.inline,
@@ -100,6 +101,17 @@ def _pairing(
 def _request(backend: Backend, pairing: Pairing, criteria: str) -> Request:
     messages = judge_messages(pairing, criteria)
     return messages if backend.chat else str(messages[0]["content"])
+
+
+def _require_a_reply(replies: Sequence[Completion]) -> None:
+    """Raise `EndpointError` if the judge was asked and each of its replies failed."""
+    if replies and all(reply.failure for reply in replies):
+        counts = Counter(reply.failure for reply in replies)
+        raise EndpointError(
+            f"The judge gave nothing but failures: {', '.join(f'{kind}: {count}' for kind, count in counts.items())}.",
+            "Expected replies with a verdict.",
+            "Look at the address and the model, for what is truncated at --max-new-tokens, and go on with --resume.",
+        )
 
 
 def _judgements(

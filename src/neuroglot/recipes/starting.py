@@ -35,8 +35,8 @@ def parts_of_folder(folder: Path) -> list[Recognised]:
 
     Raises `ConfigError` if it is no folder, or holds no parallel text, with what is wrong with each.
     """
+    from neuroglot.corpora.endings import PAPERS
     from neuroglot.corpora.hub_folders import in_hub_layout
-    from neuroglot.corpora.loading import PAPERS
 
     if not folder.is_dir():
         raise ConfigError(f"There is no folder {folder}.", "Expected the folder that holds your texts.")
@@ -78,8 +78,8 @@ def _part(path: Path, whole_is_text: bool) -> Iterator[Recognised]:
         return
     if (path / "config.json").is_file() or is_gguf(str(path)):
         yield _model(path)
-    elif not whole_is_text and (path.is_dir() or path.stat().st_size <= LARGEST_TEXT):
-        yield from _texts(path)
+    elif not whole_is_text and (path.is_dir() or not path.is_file() or path.stat().st_size <= LARGEST_TEXT):
+        yield from _texts(path)  # what is no file, such as a link to nothing, is refused by name
 
 
 def _model(path: Path) -> Recognised:

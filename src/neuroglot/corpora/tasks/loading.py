@@ -127,11 +127,11 @@ def is_task(source: str | Path) -> bool:
 
 def _layout(path: Path) -> TaskLayout:
     try:
-        if not path.exists():
-            raise CorpusError(f"There is no {str(path)[:200]!r}.", "Expected is the path of a task's folder or file.")
-        is_folder = path.is_dir()
+        is_there, is_folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:
         raise CorpusError(f"{str(path)[:200]!r} cannot be read: {error}.") from error
+    if not is_there:
+        raise CorpusError(f"There is no {str(path)[:200]!r}.", "Expected is the path of a task's folder or file.")
     names = names_in(path) if is_folder else [path.name]
     possible = [layout for layout in TASK_LAYOUTS if (layout.folder if is_folder else layout.file)]
     found = [
