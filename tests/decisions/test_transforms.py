@@ -247,8 +247,7 @@ def test_a_fit_is_the_smallest_loss_on_a_grid() -> None:
 def test_a_fit_finds_the_parameters_that_made_the_choices(family, truth) -> None:
     fitted = fit_transform(family, *simulated(3000, truth))
     for name, score in fitted.intervals.items():
-        wide = 1.4 if family == "bradley-terry" else 1.1  # β and κ of it stand for each other
-        assert getattr(truth, name) / wide < score.value < getattr(truth, name) * wide
+        assert getattr(truth, name) / 1.1 < score.value < getattr(truth, name) * 1.1
         assert score.low < score.value < score.high
 
 
@@ -276,6 +275,14 @@ def test_the_interval_is_that_of_fits_without_each_row() -> None:
     assert (math.log(score.high) - math.log(score.low)) / 2 / 2.001 == pytest.approx(
         deviation, rel=0.05
     )  # one step of Newton's method
+
+
+@pytest.mark.parametrize(("family", "truth"), [("temperature", Power(1.7)), ("bradley-terry", BradleyTerry(1.0, 3.0))])
+def test_intervals_of_95_percent_hold_the_truth_in_92_to_98(family, truth) -> None:
+    """The whole table is `python -m benchmarks.decisions`."""
+    name = "beta" if family == "temperature" else "kappa"
+    fits = [fit_transform(family, *simulated(60, truth, seed=2 * seed)).intervals[name] for seed in range(400)]
+    assert 0.92 < sum(score.low <= getattr(truth, name) <= score.high for score in fits) / 400 < 0.98
 
 
 def test_choices_that_cannot_be_fitted_are_refused() -> None:

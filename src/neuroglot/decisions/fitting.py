@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,7 +40,8 @@ class TransformFamily:
 FITTED_FAMILIES: dict[Fittable, TransformFamily] = {
     "temperature": TransformFamily("power", ("beta",), (True,), Power),
     "power": TransformFamily("power", ("beta", "alpha"), (True, False), Power),
-    "bradley-terry": TransformFamily("bradley-terry", ("beta", "kappa"), (True, True), BradleyTerry),
+    # β stays 1: β and κ stand for each other, and intervals of both hold the truth in 80 to 93 % of fits only
+    "bradley-terry": TransformFamily("bradley-terry", ("kappa",), (True,), partial(BradleyTerry, 1.0)),
     "ranks": TransformFamily("ranks", ("kappa",), (True,), Ranks),
 }
 
