@@ -17,7 +17,7 @@ FLOORS = {
     "activity": 5,
     "neurons": 6,
     "interventions": 7, "metrics": 7,
-    "training": 7.5,
+    "training": 7.5, "decisions": 7.6,
     "attribution": 8, "lab": 8,
     "experiments": 9,
     "reports": 10,
