@@ -149,6 +149,11 @@ def test_what_packs_of_a_mac_hold_beside_is_not_read(tmp_path: Path) -> None:
     assert dict(corpora.load(packed(tmp_path, FILES | hidden | {".DS_Store": "x"})).texts) == TEXTS
 
 
+def test_what_is_packed_once_more_beside_a_corpus_is_no_part_of_it(tmp_path: Path) -> None:
+    twice = {f"other.{code}.gz": "x" for code in TEXTS} | {"Europarl.de-en.fr.gz": "x"}
+    assert dict(corpora.load(packed(tmp_path, FILES | twice)).texts) == TEXTS
+
+
 def test_of_files_in_no_corpus_the_languages_that_are_named_are_read_without(tmp_path: Path) -> None:
     path = packed(tmp_path, FILES | {"other.fr": "a\n", "LICENSE.de": "frei\n"})
     assert dict(corpora.load(path, languages=["de", "en"]).texts) == TEXTS
