@@ -271,7 +271,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "recipes/sharing.py", f"{HANDED} tests/recipes/test_sharing.py",
         ('"last", self.fires[:1], self.special_tokens)', '"last", self.fires[-1:], self.special_tokens)'),
-        ("by_threshold[0].save(", "by_threshold[-1].save("),
+        ('.safetensors", by_threshold[0])', '.safetensors", by_threshold[-1])'),
     ),
     *_of(
         "recipes/identify.py", f"{HANDED} tests/recipes/test_identify.py",
@@ -668,7 +668,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "metrics/texts/scoring.py", "tests/metrics/texts/test_text_answers.py tests/metrics/texts/test_text_overlap.py",
         ("_value(metric, counts) - other", "other - _value(metric, counts)"),
-        ("difference.within(ends[0] - ends[1], ends[1] - ends[0])", "difference.within(*ends)"),
+        ("difference.between(*ends)", "difference.within(*ends)"),
         ("change.share_differences(whole=100)", "change.scores()"),
         ("score.within(*TEXT_METRICS[name].ends)", "score"),
         ("holm([comparison.p for comparison in comparisons])", "(comparison.p for comparison in comparisons)"),
@@ -870,7 +870,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("*_cells(changes.get(name)),\n            *_cells(to_random.get(name)),",
          "*_cells(to_random.get(name)),\n            *_cells(changes.get(name)),"),
         ("(layer, *score_cells(both), *score_cells(off))", "(layer, *score_cells(off), *score_cells(both))"),
-        ("Column(f\"seed {place + 1}\"", "Column(f\"seed {place}\""),
+        ("Column(f\"seed {place + 1} of", "Column(f\"seed {place} of"),
     ),
     *_of(
         "reports/sections/sharing.py", "tests/reports/test_columns_of_sections.py",
@@ -1178,7 +1178,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "storage.py", "tests/training/test_processes.py tests/recipes/test_curriculum.py",
-        ("made = self.own(name, make) if distribution.rank() == 0 else dict(make())", "made = self.own(name, make)"),
+        ("if distribution.from_first(there is not None):", "if there is not None:"),
         ("if (there := _kept(path)) is not None:", "if (there := _kept(path)) is None:"),
     ),
     *_of(
