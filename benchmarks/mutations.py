@@ -1447,7 +1447,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "recipes/quadrants.py", "tests/recipes/test_quadrants.py",
         ("rows.split(1 - self.held_out, self.seed)", "rows.split(self.held_out, self.seed)"),
         ("if self.shuffled:\n            learned", "if False:\n            learned"),
-        ("range(self.seed, self.seed + self.seeds)", "range(self.seeds, self.seed + self.seeds)"),
+        ("range(self.seed, self.seed + self.repeats)", "range(self.repeats, self.seed + self.repeats)"),
         ("not in _NOT_MEASURED", "in _NOT_MEASURED"),
         ("1 + models)", "models)"),
         ('("embeddings",) if self.train == "embeddings"', '("mlp",) if self.train == "embeddings"'),

@@ -105,7 +105,7 @@ def real_map(options: argparse.Namespace) -> Quadrants:
     return Quadrants(
         model=options.model, corpus=str(options.corpus), languages=(options.pivot, *options.languages),
         pivot=options.pivot, train=options.train, steps=options.steps, batch_size=options.batch_size,
-        limit=options.limit, held_out=options.held_out, seeds=options.seeds, shuffled=options.shuffled,
+        limit=options.limit, held_out=options.held_out, repeats=options.seeds, shuffled=options.shuffled,
         measured=options.out.with_name(f"{options.out.name}-languages"), device=options.device, on_missing="drop",
         end=options.end,
     )  # fmt: skip

@@ -53,7 +53,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "parallel": [0, 1], "controls": ["repeated"], "limit": 3, "max_new_tokens": 5, "device": "cpu",
     },
     "quadrants": {
-        **ON_TEXTS, "pivot": "de", "steps": 4, "batch_size": 2, "checkpoint_every": 2, "seeds": 2, "held_out": 0.4,
+        **ON_TEXTS, "pivot": "de", "steps": 4, "batch_size": 2, "checkpoint_every": 2, "repeats": 2, "held_out": 0.4,
         "learning_rate": 1e-2,
     },
     "record": {**ON_TEXTS, "statistics": ["moments"], "limit": 8},

@@ -163,7 +163,7 @@ def test_more_seeds_later_tune_the_new_ones_only(folder: Path, monkeypatch) -> N
     monkeypatch.setattr(
         measuring, "tune_on", lambda *args, **options: tuned.append(args[3].seed) or tune_on(*args, **options)
     )
-    recipe(measured=Path("kept"), seeds=3).run("second")
+    recipe(measured=Path("kept"), repeats=3).run("second")
     assert sorted(tuned) == [1, 1, 2, 2]
 
 
@@ -229,7 +229,7 @@ def test_a_pivot_that_is_not_there_and_a_single_language_are_refused(folder: Pat
 
 
 def test_a_price_has_the_training_and_the_measuring(folder: Path) -> None:
-    priced = recipe(seeds=2).estimate()
+    priced = recipe(repeats=2).estimate()
     tuning, measuring_line = priced.lines
     assert tuning.times * 28 >= 3 * 2 * 4 - 28  # steps × batch × models, in rounds over all examples
     assert measuring_line.times == 1 + 2 * 2

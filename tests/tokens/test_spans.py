@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import normalizers
 from transformers import PreTrainedTokenizer
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.parallel_inputs import ParallelInputs, ParallelItem
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.experiments.prompts import forced
@@ -35,7 +36,7 @@ HARD = [
     "İ",
 ]
 TEXTS = st.lists(st.one_of(st.sampled_from(HARD), st.text(max_size=4)), min_size=1, max_size=6).map("".join)
-TEXTS = TEXTS.filter(lambda text: bool(text.strip()))
+TEXTS = TEXTS.filter(lambda text: not is_blank(text))
 ROWS = st.lists(st.tuples(TEXTS, TEXTS, TEXTS), min_size=1, max_size=2)
 
 

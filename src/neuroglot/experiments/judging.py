@@ -104,13 +104,13 @@ def _request(backend: Backend, pairing: Pairing, criteria: str) -> Request:
 
 
 def _require_a_reply(replies: Sequence[Completion]) -> None:
-    """Raise `EndpointError` if the judge was asked and each of its replies failed."""
-    if replies and all(reply.failure for reply in replies):
+    """Raise `EndpointError` if the judge was asked and each of its replies failed; one that is cut off is a reply."""
+    if replies and all(reply.failure not in (None, "truncated") for reply in replies):
         counts = Counter(reply.failure for reply in replies)
         raise EndpointError(
             f"The judge gave nothing but failures: {', '.join(f'{kind}: {count}' for kind, count in counts.items())}.",
             "Expected replies with a verdict.",
-            "Look at the address and the model, for what is truncated at --max-new-tokens, and go on with --resume.",
+            "Look at the address and the model, and go on with --resume.",
         )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroglot.recipes.artefacts import GENERATED, artefact
-from neuroglot.recipes.options import USE, Limited
+from neuroglot.recipes.options import USE, Limited, Normalized
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Task
@@ -26,7 +26,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers(Limited):
+class Answers(Limited, Normalized):
     """Score generated answers to a task (MGSM, MSVAMP, XQuAD, your own) by language, with intervals, and say how
     consistent they are across languages; with a baseline, paired by question.
     """
@@ -50,9 +50,6 @@ class Answers(Limited):
 
     metrics: tuple[str, ...] = ("numeric", "numeric-published")
     """How answers are scored, by the names of `neuroglot score`; several are allowed."""
-
-    normalization: Literal["squad", "mlqa"] = "squad"
-    """For exact-match and f1: of answers, as `squad` or as `mlqa` in the language."""
 
     languages: tuple[str, ...] | None = None
     """Languages to score; all that were answered by default."""

@@ -43,7 +43,7 @@ class Judge(Limited, OnBackend, Decoded):
     positional = ("generated", "baseline")
 
     generated: Path
-    """Run folder of `neuroglot generate`, or its generated.jsonl."""
+    """The new system's answers: a run folder of `neuroglot generate`, or its generated.jsonl."""
 
     baseline: Path
     """The other system's answers to the same prompts."""

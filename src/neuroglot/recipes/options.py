@@ -36,6 +36,14 @@ Share = Annotated[float, Gt(0), Le(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Normalized(Recipe):
+    """How answers are compared with those expected."""
+
+    normalization: Literal["squad", "mlqa"] = "squad"
+    """For exact-match and f1: of answers, as `squad` or as `mlqa` in the language."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Placed(Recipe):
     """Where a model runs."""
 

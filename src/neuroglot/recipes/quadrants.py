@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from annotated_types import Ge, Gt
 
 from neuroglot.recipes.options import USE, OnCorpus, OnModel, OnPivot, Positive, Seeded, Share
-from neuroglot.recipes.training_options import Computed, Trained
+from neuroglot.recipes.training_options import Computed, Scheduled, Trained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from neuroglot.training import TuningConfig
 
 # Options that change no measured number, or that are noted as what they stand for.
-_NOT_MEASURED = ("model", "corpus", "measured", "seeds", "least_own", "least_others", "checkpoint_every", "report_to")
+_NOT_MEASURED = ("model", "corpus", "measured", "repeats", "least_own", "least_others", "checkpoint_every", "report_to")
 
 
 class _Inputs(NamedTuple):
@@ -39,7 +39,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
+class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Scheduled, Seeded):
     """Tune on each language of a parallel corpus alone, and tell whether it and the others gain (quadrants).
 
     The model learns to translate from the pivot into one language, and its loss on held-out translations into all
@@ -62,7 +62,7 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
     held_out: Share = 0.2
     """Share of the rows that no model learns from, and on which all are measured, the same ones in all languages."""
 
-    seeds: Positive = 1
+    repeats: Positive = 1
     """Models tuned on each language; several say how much depends on the order of examples."""
 
     least_own: Annotated[float, Ge(0)] = 0.01
@@ -82,16 +82,9 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
     """Highest learning rate, by default 1e-4 for adapters and 2e-5 for whole weights."""
 
     schedule: Literal["linear", "cosine", "constant", "inverse_sqrt"] = "cosine"
-    """How the learning rate falls."""
 
     lora_rank: Positive = 8
     """Rank of the adapters."""
-
-    lora_alpha: Annotated[float, Gt(0)] = 16.0
-    """Updates of adapters are scaled by this over the rank."""
-
-    accumulation: Positive = 1
-    """Batches a step."""
 
     max_tokens: Positive = 1024
     """Longest example; longer ones are left out, and counted."""
@@ -122,7 +115,7 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
             notes.append("A control: answers of other rows were learned.")
         if self.train == "embeddings" and _shares_embeddings(view.model):
             notes.append("The model shares its embeddings with its unembedding: both were tuned.")
-        seeds = tuple(range(self.seed, self.seed + self.seeds))
+        seeds = tuple(range(self.seed, self.seed + self.repeats))
         return _Inputs(view, tokenizer, EachLanguage(learned, held_out, config, seeds), tuple(notes))
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
@@ -137,7 +130,7 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Seeded):
         view, tokenizer, plan, notes = inputs
         with progress.steps("tuning") as on_step:
             before, after = tune_on_each(view.model, tokenizer, plan, kept=self._kept(run), on_step=on_step)
-        chosen = Signature.of(pivot=self.pivot, trained=self.train, seeds=self.seeds, held_out=len(before))
+        chosen = Signature.of(pivot=self.pivot, trained=self.train, seeds=self.repeats, held_out=len(before))
         made = made_with(view, tokenizer) | options_of(plan.config) | chosen
         quadrants = QuadrantMap(
             tuple(plan.learned),

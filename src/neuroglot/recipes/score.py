@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.errors import ConfigError
-from neuroglot.recipes.options import USE, Sifted
+from neuroglot.recipes.options import USE, Normalized, Sifted
 
 if TYPE_CHECKING:
     from neuroglot.corpora.generate_log import GenerateLog
@@ -31,7 +31,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score(Sifted):
+class Score(Sifted, Normalized):
     """Score texts against references, line by line, with intervals; and against a baseline, with a paired test."""
 
     command = "score"
@@ -74,9 +74,6 @@ class Score(Sifted):
 
     tokenize: str | None = None
     """For bleu and sari: a tokenizer of sacrebleu (13a by default), or `auto`, what it recommends for the language."""
-
-    normalization: Literal["squad", "mlqa"] = "squad"
-    """For exact-match and f1: of answers, as `squad` or as `mlqa` in the language."""
 
     comet_model: str | None = None
     """For comet: name or checkpoint file of the model."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from annotated_types import Gt
 
 from neuroglot.recipes.options import Positive
 from neuroglot.runs.recipe import Recipe
@@ -46,6 +48,22 @@ class Trained(Checkpointed):
 
     batch_size: Positive = 32
     """Examples read at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheduled(Recipe):
+    """How a step learns."""
+
+    heading: ClassVar[str] = "Training"
+
+    schedule: Literal["linear", "cosine", "constant", "inverse_sqrt"] = "linear"
+    """How the learning rate falls."""
+
+    accumulation: Positive = 1
+    """Batches a step."""
+
+    lora_alpha: Annotated[float, Gt(0)] = 16.0
+    """Updates of adapters are scaled by this over the rank."""
 
 
 @dataclass(frozen=True, kw_only=True)

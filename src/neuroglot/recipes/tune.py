@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from neuroglot.recipes.options import USE, Natural, OnColumn, OnModel, OnTask, Positive, Seeded
 from neuroglot.recipes.reading import note_data, read_corpus, read_task
-from neuroglot.recipes.training_options import Computed, Trained
+from neuroglot.recipes.training_options import Computed, Scheduled, Trained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
+class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Scheduled, Seeded):
     """Tune a decoder on prompts in several languages mixed with direct ones; only the answers are learned.
 
     The run folder is the tuned model in the hub's layout. Source: Mu et al. 2024.
@@ -91,9 +91,6 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
     lora_rank: Natural = 8
     """Rank of the adapters; 0 tunes whole weights."""
 
-    lora_alpha: Annotated[float, Gt(0)] = 16.0
-    """Updates of adapters are scaled by this over the rank."""
-
     lora_dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Share of the adapters' inputs that is dropped in training."""
 
@@ -118,9 +115,6 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
     learning_rate: Annotated[float, Gt(0)] | None = None
     """Highest learning rate, by default 1e-4 for adapters and neurons, and 2e-5 for whole weights."""
 
-    schedule: Literal["linear", "cosine", "constant", "inverse_sqrt"] = "linear"
-    """How the learning rate falls."""
-
     warmup: Natural = 0
     """Steps in which the learning rate rises."""
 
@@ -129,9 +123,6 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Seeded):
 
     batch_size: Positive = 8
     """Examples read at once."""
-
-    accumulation: Positive = 1
-    """Batches a step."""
 
     max_tokens: Positive = 1024
     """Longest example; nothing is cut."""
