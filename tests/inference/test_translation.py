@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroglot.corpora import Corpus
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.generation import translation
@@ -236,7 +237,7 @@ def test_another_job_is_not_taken_up(change: dict, named: str, tmp_path: Path) -
     assert path.read_bytes() == before
 
 
-TEXT = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
+TEXT = st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda text: not is_blank(text))
 COMPLETION = st.builds(Completion, TEXT, st.none(), st.none() | st.integers(0, 9)) | st.sampled_from(
     [Completion(None, "timeout"), Completion(None, "http 503", 1, 2), None]
 )
