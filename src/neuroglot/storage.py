@@ -186,11 +186,9 @@ class Kept:
             if there is None:
                 raise ArtifactError(f"{path} cannot be read.", "Expected a file that the first process reads.")
             return there
-        made = {key: tensor.detach().cpu() for key, tensor in make().items()}
-        if distribution.rank() == 0:
-            save_tensors(path, "kept", made, {"names": list(made)})  # tensors come back in another order
+        made = self.own(name, make) if distribution.rank() == 0 else make()
         distribution.wait_for_all()
-        return made
+        return {key: tensor.detach().cpu() for key, tensor in made.items()}
 
     def own(self, name: str, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """As `once`, of what this process alone makes, or would make."""

@@ -32,21 +32,20 @@ _CORNERS: Mapping[Quadrant, tuple[float, float]] = {
 }  # fmt: skip
 
 
+def _told(quadrants: Mapping[str, Quadrant], name: Quadrant) -> str:
+    labels = [language_label(language) for language, quadrant in quadrants.items() if quadrant == name]
+    return f"{joined(labels)} {'is' if len(labels) == 1 else 'are'} {name}"
+
+
 @section_of.register
 def _(results: QuadrantMap) -> Section:
     """The plane with intervals, a table of gains with advice, and one of how much the labels depend on thresholds."""
     quadrants = {language: results.quadrant(language) for language in results.after}
     scores = {language: results.scores(language) for language in results.after}
-    told = [
-        f"{name} {joined([language_label(language) for language in quadrants if quadrants[language] == name])}"
-        for name in QUADRANTS.values()
-        if name in quadrants.values()
-    ]
+    told = [_told(quadrants, name) for name in QUADRANTS.values() if name in quadrants.values()]
     untold = sum(quadrant == UNTOLD for quadrant in quadrants.values())
-    sentence = (
-        f"Of {plural(len(quadrants), 'language')} tuned on alone, "
-        f"{'; '.join(told) if told else 'none has a quadrant'}; of {untold} it cannot be told."
-    )
+    told += [f"of {untold} it cannot be told"] if untold else []
+    sentence = f"Of {plural(len(quadrants), 'language')} tuned on alone, {'; '.join(told)}."
     table = _table(results, quadrants, scores)
     caption = (
         "How to read it: to the right a language gains by tuning on it, upwards the others gain. Lines are intervals "
@@ -97,12 +96,16 @@ def _table(results: QuadrantMap, quadrants: Mapping[str, Quadrant], scores: Mapp
 
 
 def _summary(quadrants: Mapping[str, Quadrant], scores: Mapping[str, tuple[Score, Score]]) -> Table:
-    columns = [Column("language"), *(Column(name, UNIT) for name in ("own gain", "others' gain")), Column("quadrant")]
+    columns = [Column(name) for name in ("language", "own gain", "others' gain", "quadrant")]
     rows = [
-        (language_label(language), own.value, others.value, quadrants[language])
+        (
+            language_label(language),
+            *(f"{number(gain.value)} {bracketed(gain)}" for gain in (own, others)),
+            quadrants[language],
+        )
         for language, (own, others) in scores.items()
     ]
-    return Table.of("quadrants-in-short", "Quadrants", columns, rows)
+    return Table.of("quadrants-in-short", f"Quadrants, gains in {UNIT}", columns, rows)
 
 
 def sensitivity(results: QuadrantMap) -> Table:
