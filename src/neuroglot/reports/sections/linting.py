@@ -40,7 +40,8 @@ def _sentence(lint: Lint) -> str:
     if not kinds:
         return f"{sentence}, numbers that are lost or added alone aside."
     most = max(kinds, key=lambda kind: len(lint.rows([kind])))
-    return f"{sentence}, most often: {most} ({plural(len(lint.rows([most])), 'row')})."
+    aside = "; numbers that are lost or added alone are left aside" if set(HARMLESS) & set(lint.findings) else ""
+    return f"{sentence}, most often: {most} ({plural(len(lint.rows([most])), 'row')}){aside}."
 
 
 def _summary(lint: Lint) -> Table:
