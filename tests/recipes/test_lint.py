@@ -59,7 +59,8 @@ def test_findings_and_the_rows_without_them_are_written(texts: Path) -> None:
     assert ["untranslated", "de", 1, 0.2] in [row[:4] for row in tables["lint"]]
     assert tables["lint-examples"][1] == ["numbers changed", "de", "r3", ROWS[2][2], ROWS[2][1]]
     assert section["sentence"] == (
-        "Of 5 rows of texts 3 have a finding, most often: untranslated (1 row); numbers that are lost or added alone are left aside."
+        "Of 5 rows of texts 3 have a finding, most often: untranslated (1 row); numbers that are lost or "
+        "added alone are left aside."
     )  # fmt: skip
 
 
