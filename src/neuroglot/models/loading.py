@@ -18,6 +18,7 @@ from neuroglot.models.gguf import converted, is_gguf
 from neuroglot.models.locating import require_family
 from neuroglot.models.open_interventions import remember_folded
 from neuroglot.models.quantised import make_plain, method_of, require_readable
+from neuroglot.models.shortened import as_saved
 from neuroglot.models.view import ModelView, view, view_of_form
 
 WITHOUT_WEIGHTS = "meta"  # the device on which a model has its form only: nothing is read and nothing computed
@@ -51,7 +52,8 @@ def load(
         source, revision = _plain(source, revision)
         family, config = load_config(source, name, family, revision=revision)
         require_readable(config, name)
-        tokenizer = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
+        read = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
+        tokenizer = as_saved(read)
         spread: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
         stated = {} if method_of(config) is None else {"config": config}
         model = (
@@ -84,10 +86,7 @@ def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
     _require_there(name)
     with _as_unsupported(name):
         source, revision = _plain(source, revision)
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            source, revision=revision, trust_remote_code=False
-        )
-    return tokenizer
+        return as_saved(AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False))
 
 
 @contextmanager
