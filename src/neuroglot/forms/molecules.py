@@ -1,0 +1,22 @@
+"""Molecules in SMILES: the same where RDKit's canonical SMILES are."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from neuroglot.forms.verdicts import InvalidFormError, UndecidedError
+
+LONGEST = 1_000  # characters
+
+
+def smiles(text: str) -> Hashable:
+    """RDKit's canonical SMILES with stereochemistry; raises `InvalidFormError` for what is no molecule."""
+    from rdkit import Chem, RDLogger
+
+    RDLogger.DisableLog("rdApp.*")
+    if len(text) > LONGEST:
+        raise UndecidedError(f"{len(text)} characters, where at most {LONGEST} are read")
+    molecule = Chem.MolFromSmiles(text.strip()) if text.strip() else None
+    if molecule is None:
+        raise InvalidFormError("no molecule")
+    return str(Chem.MolToSmiles(molecule))
