@@ -1,4 +1,4 @@
-"""First-order logic: verdicts against truth tables, and against all models that formulas of one place can tell apart."""
+"""First-order logic: verdicts against truth tables, and against all worlds that formulas of one place tell apart."""
 
 import itertools
 import random
@@ -8,8 +8,13 @@ import pytest
 from tests.forms.comparing import word
 
 pytest.importorskip("z3")
-JOINED = {"∧": lambda a, b: a and b, "∨": lambda a, b: a or b, "→": lambda a, b: not a or b,
-          "↔": lambda a, b: a == b, "⊕": lambda a, b: a != b}  # fmt: skip
+JOINED = {
+    "∧": lambda a, b: a and b,
+    "∨": lambda a, b: a or b,
+    "→": lambda a, b: not a or b,
+    "↔": lambda a, b: a == b,
+    "⊕": lambda a, b: a != b,
+}
 
 
 def drawn(rng: random.Random, depth: int, atoms: list[str]) -> tuple:
@@ -85,13 +90,24 @@ def quantified(sign: str, tree: tuple, world: tuple) -> bool:
         ("∀x (P(x)) → Q(a)", "∀x (P(x) → Q(a))", "unequal"),
         ("P(a) → Q(a) → R(a)", "P(a) → (Q(a) → R(a))", "equal"),
         ("P(a) ∧ Q(a) ∨ R(a)", "(P(a) ∧ Q(a)) ∨ R(a)", "equal"),
-        ("bonnie = clyde", "clyde = bonnie", "equal"), ("a ≠ b", "¬(a = b)", "equal"),
-        ("Age(x) > 3", "3 < Age(x)", "equal"), ("Age(x) > 3", "Age(x) ≥ 3", "unequal"),
-        ("P(a)", "P(a, a)", "unequal"), ("P(a)", "P(b)", "unequal"), ("∀x, y (R(x, y))", "∀x (∀y (R(x, y)))", "equal"),
-        ("P(a", "P(a)", "invalid"), ("P(a) ∧", "P(a)", "invalid"), ("∀ P(a)", "P(a)", "invalid"), ("", "P(a)", "invalid"),
-        ("∀x (x)", "P(a)", "invalid"), ("P(a) Q(a)", "P(a)", "invalid"), ("P(a)", "P(a", "undecided"),
-        ("¬" * 200 + "P(a)", "P(a)", "undecided"), ("P(a).", "P(a)", "equal"), ("[P(a)]", "P(a)", "equal"),
+        ("bonnie = clyde", "clyde = bonnie", "equal"),
+        ("a ≠ b", "¬(a = b)", "equal"),
+        ("Age(x) > 3", "3 < Age(x)", "equal"),
+        ("Age(x) > 3", "Age(x) ≥ 3", "unequal"),
+        ("P(a)", "P(a, a)", "unequal"),
+        ("P(a)", "P(b)", "unequal"),
+        ("∀x, y (R(x, y))", "∀x (∀y (R(x, y)))", "equal"),
+        ("P(a", "P(a)", "invalid"),
+        ("P(a) ∧", "P(a)", "invalid"),
+        ("∀ (P(a))", "P(a)", "invalid"),
+        ("", "P(a)", "invalid"),
+        ("∀x (x)", "P(a)", "invalid"),
+        ("P(a) Q(a)", "P(a)", "invalid"),
+        ("P(a)", "P(a", "undecided"),
+        ("¬" * 200 + "P(a)", "P(a)", "undecided"),
+        ("P(a).", "P(a)", "equal"),
+        ("[P(a)]", "P(a)", "equal"),
     ],
-)  # fmt: skip
+)
 def test_formulas_as_people_write_them(first: str, second: str, expected: str) -> None:
     assert word("x-fol", first, second) == expected

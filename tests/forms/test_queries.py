@@ -1,5 +1,6 @@
 """SQL by execution: equal queries that are written differently, near misses, and what may not be run."""
 
+import operator
 import random
 import sqlite3
 
@@ -12,48 +13,74 @@ SCHEMA = (
     "CREATE TABLE land (id INTEGER PRIMARY KEY, name TEXT NOT NULL, people INTEGER);"
 )
 PROMPT = f"Write the query.\n{SCHEMA}\nWhich rivers are long?"
-NUMBERS = (1, 3, 7, 12, 50, 999)
+NUMBERS = (1, 3, 7, 12, 50, 70)
 SAME = [
     ("SELECT name FROM river WHERE length > {n}", "SELECT r.name FROM river AS r WHERE r.length >= {n} + 1"),
-    ("SELECT name FROM river WHERE length BETWEEN {n} AND {m}",
-     "SELECT name FROM river WHERE length >= {n} AND NOT length > {m}"),
+    (
+        "SELECT name FROM river WHERE length BETWEEN {n} AND {m}",
+        "SELECT name FROM river WHERE length >= {n} AND NOT length > {m}",
+    ),
     ("SELECT name FROM river WHERE length IN ({n}, {m})", "SELECT name FROM river WHERE length = {m} OR length = {n}"),
-    ("SELECT name FROM river WHERE NOT (length < {n} OR land = {m})",
-     "SELECT name FROM river WHERE length >= {n} AND land <> {m}"),
+    (
+        "SELECT name FROM river WHERE NOT (length < {n} OR land = {m})",
+        "SELECT name FROM river WHERE length >= {n} AND land <> {m}",
+    ),
     ("SELECT count(*) FROM river WHERE land = {n}", "SELECT count(id) FROM river WHERE land = {n}"),
-    ("SELECT l.name FROM land l JOIN river r ON r.land = l.id WHERE r.length > {n}",
-     "SELECT land.name FROM river, land WHERE land.id = river.land AND length > {n}"),
-    ("SELECT name FROM land WHERE id IN (SELECT land FROM river WHERE length < {n})",
-     "SELECT name FROM land WHERE EXISTS (SELECT 1 FROM river WHERE river.land = land.id AND {n} > length)"),
-    ("SELECT land, count(*) FROM river GROUP BY land HAVING count(*) > {n}",
-     "SELECT * FROM (SELECT land, count(*) AS c FROM river GROUP BY land) WHERE c > {n}"),
-    ("SELECT name FROM river WHERE length > {n} ORDER BY id DESC", "SELECT name FROM river WHERE length > {n} ORDER BY 0 - id"),
-    ("SELECT max(length) FROM river WHERE land = {n}",
-     "SELECT (SELECT length FROM river WHERE land = {n} AND length IS NOT NULL ORDER BY length DESC LIMIT 1)"),
+    (
+        "SELECT l.name FROM land l JOIN river r ON r.land = l.id WHERE r.length > {n}",
+        "SELECT land.name FROM river, land WHERE land.id = river.land AND length > {n}",
+    ),
+    (
+        "SELECT name FROM land WHERE id IN (SELECT land FROM river WHERE length < {n})",
+        "SELECT name FROM land WHERE EXISTS (SELECT 1 FROM river WHERE river.land = land.id AND {n} > length)",
+    ),
+    (
+        "SELECT land, count(*) FROM river GROUP BY land HAVING count(*) > {n} / 20",
+        "SELECT * FROM (SELECT land, count(*) AS c FROM river GROUP BY land) WHERE c > {n} / 20",
+    ),
+    (
+        "SELECT name FROM river WHERE length > {n} ORDER BY id DESC",
+        "SELECT name FROM river WHERE length > {n} ORDER BY 0 - id",
+    ),
+    (
+        "SELECT max(length) FROM river WHERE land = {n}",
+        "SELECT (SELECT length FROM river WHERE land = {n} AND length IS NOT NULL ORDER BY length DESC LIMIT 1)",
+    ),
     ("SELECT DISTINCT land FROM river WHERE length > {n}", "SELECT land FROM river WHERE length > {n} GROUP BY land"),
-]  # fmt: skip
+]
 OTHER = [
     ("SELECT name FROM river WHERE length > {n}", "SELECT name FROM river WHERE length >= {n}"),
-    ("SELECT name FROM river WHERE length = {n} AND land = {m}", "SELECT name FROM river WHERE length = {n} OR land = {m}"),
+    (
+        "SELECT name FROM river WHERE length = {n} AND land = {m}",
+        "SELECT name FROM river WHERE length = {n} OR land = {m}",
+    ),
     ("SELECT land FROM river WHERE length > {n}", "SELECT DISTINCT land FROM river WHERE length > {n}"),
     ("SELECT count(*) FROM river", "SELECT count(length) FROM river"),
-    ("SELECT l.name, r.name FROM land l JOIN river r ON r.land = l.id WHERE l.people > {n}",
-     "SELECT l.name, r.name FROM land l LEFT JOIN river r ON r.land = l.id WHERE l.people > {n}"),
-    ("SELECT name FROM river WHERE length > {n} ORDER BY id", "SELECT name FROM river WHERE length > {n} ORDER BY id DESC"),
+    (
+        "SELECT l.name, r.name FROM land l JOIN river r ON r.land = l.id WHERE l.people > {n}",
+        "SELECT l.name, r.name FROM land l LEFT JOIN river r ON r.land = l.id WHERE l.people > {n}",
+    ),
+    (
+        "SELECT name FROM river WHERE length > {n} ORDER BY id",
+        "SELECT name FROM river WHERE length > {n} ORDER BY id DESC",
+    ),
     ("SELECT name FROM river ORDER BY id LIMIT 1", "SELECT name FROM river ORDER BY id LIMIT 2"),
     ("SELECT min(length) FROM river", "SELECT max(length) FROM river"),
     ("SELECT name, land FROM river WHERE length < {n}", "SELECT land, name FROM river WHERE length < {n}"),
     ("SELECT name FROM river WHERE length < {n} ORDER BY id", "SELECT name FROM river WHERE length < {n}"),
     ("SELECT name FROM river WHERE name LIKE 'a%'", "SELECT name FROM river WHERE name LIKE '%a'"),
     ("SELECT name FROM river UNION SELECT name FROM land", "SELECT name FROM river UNION ALL SELECT name FROM land"),
-]  # fmt: skip
+]
 
 
 def filled(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return list(dict.fromkeys(
-        (first.format(n=n, m=m), second.format(n=n, m=m))
-        for first, second in pairs for n, m in zip(NUMBERS, NUMBERS[1:] + (2000,))
-    ))  # fmt: skip
+    return list(
+        dict.fromkeys(
+            (first.format(n=n, m=m), second.format(n=n, m=m))
+            for first, second in pairs
+            for n, m in zip(NUMBERS, (*NUMBERS[1:], 90))
+        )
+    )
 
 
 @pytest.mark.parametrize(("first", "second"), filled(SAME))
@@ -87,13 +114,29 @@ def test_ties_decide_nothing() -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "ATTACH DATABASE '/tmp/x' AS other", "PRAGMA table_info(river)", "DELETE FROM river", "DROP TABLE river",
-        "INSERT INTO river VALUES (1, 'a', 1, 1)", "UPDATE river SET name = 'x'", "VACUUM INTO '/tmp/y'",
-        "SELECT load_extension('/tmp/evil.so')", "SELECT randomblob(1000000000)", "SELECT name FROM pragma_database_list",
-        "CREATE TEMP TABLE t AS SELECT 1", "SELECT 1; SELECT 2", "SELECT nothing FROM river", "SELEC", "",
-        "BEGIN", "SELECT writefile('/tmp/z', 'x')", "DETACH main", "REINDEX", "ANALYZE", "\0",
+        "ATTACH DATABASE '/tmp/x' AS other",
+        "PRAGMA table_info(river)",
+        "DELETE FROM river",
+        "DROP TABLE river",
+        "INSERT INTO river VALUES (1, 'a', 1, 1)",
+        "UPDATE river SET name = 'x'",
+        "VACUUM INTO '/tmp/y'",
+        "SELECT load_extension('/tmp/evil.so')",
+        "SELECT randomblob(1000000000)",
+        "SELECT name FROM pragma_database_list",
+        "CREATE TEMP TABLE t AS SELECT 1",
+        "SELECT 1; SELECT 2",
+        "SELECT nothing FROM river",
+        "SELEC",
+        "",
+        "BEGIN",
+        "SELECT writefile('/tmp/z', 'x')",
+        "DETACH main",
+        "REINDEX",
+        "ANALYZE",
+        "\0",
     ],
-)  # fmt: skip
+)
 def test_what_does_not_only_read_is_invalid(query: str) -> None:
     assert word("x-sql", query, "SELECT name FROM river", prompt=PROMPT) == "invalid"
 
@@ -128,25 +171,37 @@ def test_verdicts_agree_with_sqlite_on_drawn_conditions() -> None:
     schema = "CREATE TABLE t (a INTEGER NOT NULL, b INTEGER NOT NULL);"
     for _ in range(120):
         first, second = (drawn_condition(rng, 2) for _ in range(2))
-        same = all(
-            bool(eval_python(first, a, b)) == bool(eval_python(second, a, b)) for a in range(-1, 8) for b in range(-1, 8)
-        )
-        said = word("x-sql", f"SELECT * FROM t WHERE {first}", f"SELECT * FROM t WHERE {second}", prompt=schema)
+        same = all(holds(first, row) == holds(second, row) for row in ROWS)
+        queries = [f"SELECT * FROM t WHERE {written(condition)}" for condition in (first, second)]
+        said = word("x-sql", *queries, prompt=schema)
         if said != "undecided":  # where the reference never gives a row
             assert said == ("equal" if same else "unequal"), (first, second)
             told[said] += 1
     assert told["unequal"] > 60
 
 
-def drawn_condition(rng: random.Random, depth: int) -> str:
+ROWS = [{"a": a, "b": b} for a in range(-1, 8) for b in range(-1, 8)]
+SIGNS = {"<": operator.lt, ">": operator.gt, "=": operator.eq, "<=": operator.le, ">=": operator.ge, "<>": operator.ne}
+
+
+def drawn_condition(rng: random.Random, depth: int) -> tuple:
     if depth == 0:
-        return f"{rng.choice('ab')} {rng.choice(['<', '>', '=', '<=', '>=', '<>'])} {rng.randrange(1, 5)}"
+        return (rng.choice([*SIGNS]), rng.choice("ab"), rng.randrange(1, 5))
     parts = [drawn_condition(rng, depth - 1) for _ in range(2)]
-    return rng.choice([f"({parts[0]} AND {parts[1]})", f"({parts[0]} OR {parts[1]})", f"(NOT {parts[0]})"])
+    return rng.choice([("AND", *parts), ("OR", *parts), ("NOT", parts[0])])
 
 
-def eval_python(condition: str, a: int, b: int) -> bool:
-    code = condition.replace("AND", "and").replace("OR", "or").replace("NOT", "not").replace("<>", "!=")
-    code = code.replace("<=", "≤").replace(">=", "≥").replace("!=", "≠").replace("=", "==")
-    code = code.replace("≤", "<=").replace("≥", ">=").replace("≠", "!=")
-    return bool(eval(code, {"__builtins__": {}}, {"a": a, "b": b}))
+def written(condition: tuple) -> str:
+    sign, *parts = condition
+    if sign in SIGNS:
+        return f"{parts[0]} {sign} {parts[1]}"
+    inner = [f"({written(part)})" for part in parts]
+    return f"NOT {inner[0]}" if sign == "NOT" else f" {sign} ".join(inner)
+
+
+def holds(condition: tuple, row: dict[str, int]) -> bool:
+    sign, *parts = condition
+    if sign in SIGNS:
+        return bool(SIGNS[sign](row[parts[0]], parts[1]))
+    inner = [holds(part, row) for part in parts]
+    return {"AND": all, "OR": any}.get(sign, lambda values: not values[0])(inner)

@@ -33,25 +33,15 @@ def read_graph(text: str) -> Graph:
     tree = single("\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")))
     concepts: dict[str, str] = {}
     edges: list[tuple[str, str, str]] = []
-    stack: list[Tree] = [tree]
+    stack = [tree]
     while stack:
-        node = stack.pop()
-        if len(node) < 3 or node[1] != "/" or not all(isinstance(part, str) for part in node[:3]):
-            raise InvalidFormError("a node without variable and concept")
-        variable, _, concept, *rest = node
-        if variable in concepts or concept.startswith(":"):  # type: ignore[union-attr]
-            raise InvalidFormError(f"the variable {variable!r} has no concept of its own")
-        concepts[variable] = _plain(concept)  # type: ignore[index, arg-type]
-        if len(rest) % 2:
-            raise InvalidFormError(f"a role of {variable!r} has no value")
-        for role, value in zip(rest[::2], rest[1::2]):
-            if not isinstance(role, str) or not role.startswith(":") or len(role) < 2:
-                raise InvalidFormError(f"{str(role)[:20]!r} is no role")
-            if isinstance(value, str) and value.startswith(":"):
-                raise InvalidFormError(f"the role {role!r} has no value")
-            edges.append((variable, role[1:].lower().partition("~")[0], value if isinstance(value, str) else value[0]))  # type: ignore[arg-type]
-            if not isinstance(value, str):
-                stack.append(value)
+        variable, concept, children = _node(stack.pop())
+        if variable in concepts:
+            raise InvalidFormError(f"the variable {variable!r} has two concepts")
+        concepts[variable] = _plain(concept)
+        for role, child in children:
+            edges.append((variable, role, child if isinstance(child, str) else str(child[0])))
+            stack += [] if isinstance(child, str) else [child]
     attributes = [(variable, "instance", concept) for variable, concept in concepts.items()]
     attributes.append((str(tree[0]), "top", "top"))
     relations = []
@@ -68,6 +58,21 @@ def read_graph(text: str) -> Graph:
     return Graph(tuple(concepts), tuple(attributes), tuple(relations))
 
 
+def _node(tree: tuple[Tree, ...]) -> tuple[str, str, list[tuple[str, Tree]]]:
+    """The variable, the concept, and the roles with their values, of a node `(v / concept :role value ...)`."""
+    names = [part for part in tree[:3] if isinstance(part, str)]
+    if len(names) < 3 or names[1] != "/" or names[2].startswith(":") or len(tree) % 2 == 0:
+        raise InvalidFormError("a node without variable and concept, or a role without value")
+    children = []
+    for role, value in zip(tree[3::2], tree[4::2]):
+        if not isinstance(role, str) or not role.startswith(":") or len(role) < 2 or value == ():
+            raise InvalidFormError(f"{str(role)[:20]!r} is no role with a value")
+        if isinstance(value, str) and value.startswith(":"):
+            raise InvalidFormError(f"the role {role!r} has no value")
+        children.append((role[1:].lower().partition("~")[0], value))
+    return names[0], names[2], children
+
+
 def _plain(value: str) -> str:
     """A constant without quotation marks, case and alignment."""
     quoted = value.startswith('"')
@@ -77,8 +82,8 @@ def _plain(value: str) -> str:
 def matched_triples(first: Graph, second: Graph) -> int:
     """The most triples that any injective mapping of variables matches.
 
-    It is exact unless the search takes more than `EXACT` steps; then it is the best of that and of hill climbing. Raises
-    `UndecidedError` for more than `LARGEST` variables.
+    It is exact unless the search takes more than `EXACT` steps; then it is the best of that and of hill climbing.
+    Raises `UndecidedError` for more than `LARGEST` variables.
     """
     if max(len(first.variables), len(second.variables)) > LARGEST:
         raise UndecidedError(f"more than {LARGEST} variables")
@@ -121,13 +126,13 @@ def _gains(first: Graph, second: Graph) -> _Gains:
         for (its_source, its_role, its_target), its_count in Counter(second.relations).items():
             if role == its_role:
                 ends = sorted([(number[source], other[its_source]), (number[target], other[its_target])])
-                (i, j), (k, l) = ends
-                if i == k:
-                    if j == l:
-                        own[i][j] = own[i].get(j, 0) + min(count, its_count)
-                    continue
-                table = pair.setdefault((i, k), {})
-                table[j, l] = table.get((j, l), 0) + min(count, its_count)
+                (earlier, image), (later, its_image) = ends
+                weight = min(count, its_count)
+                if earlier != later:
+                    table = pair.setdefault((earlier, later), {})
+                    table[image, its_image] = table.get((image, its_image), 0) + weight
+                elif image == its_image:
+                    own[earlier][image] = own[earlier].get(image, 0) + weight
     return _Gains(own, pair)
 
 

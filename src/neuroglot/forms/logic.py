@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ TOKEN = r"[∀∃∧∨→↔¬⊕⊻()\[\],=≠<>≤≥]|[\w'’.\-]+"
 BINARY = ({"↔": "iff", "⊕": "xor", "⊻": "xor"}, {"→": "implies"}, {"∨": "or"}, {"∧": "and"})  # the loosest first
 RELATIONS = frozenset("=≠<>≤≥")
 STEPS = 3_000_000  # of z3, which counts the same on every machine
+LARGEST = 3  # things of the finite worlds that are tried first, in which quantifiers are written out
+MOST = 1_000  # copies of a formula in them
 
 Formula = tuple[Any, ...]
 
@@ -104,33 +107,55 @@ def read_formula(text: str) -> Formula:
 
 
 def compare_formulas(answer: str, reference: str, context: Context) -> Verdict:
-    """Equal where no model tells the two apart; names are as they are written, and free variables are constants."""
+    """Equal where no world tells the two apart; names are as they are written, and free variables are constants."""
     import z3
 
     expected, told = of_reference(read_formula, reference), read_formula(answer)
-    world = z3.DeclareSort("thing")
-    solver = z3.Solver()
-    solver.set("rlimit", STEPS)
-    solver.add(z3.Xor(_translated(expected, world, {}), _translated(told, world, {})))
-    answered = solver.check()
+    own = z3.Context()
+    for size in range(1, LARGEST + 1):
+        if size ** max(_depth(expected), _depth(told)) <= MOST:
+            names = [f"thing {number} of {size}" for number in range(size)]
+            world, things = z3.EnumSort(f"world of {size}", names, own)
+            if _check(expected, told, world, things) == z3.sat:
+                return said(False)
+    answered = _check(expected, told, z3.DeclareSort("thing", own), None)
     if answered == z3.unknown:
-        raise UndecidedError(f"z3: {solver.reason_unknown()}")
+        raise UndecidedError("z3 did not come to an end")
     return said(answered == z3.unsat)
 
 
-def _translated(formula: Formula, world: Any, bound: dict[str, Any]) -> Any:
+def _depth(formula: Formula) -> int:
+    """How many quantifiers stand within each other."""
+    inner = max((_depth(part) for part in formula[1:] if isinstance(part, tuple)), default=0)
+    return inner + (formula[0] in ("all", "some"))
+
+
+def _check(first: Formula, second: Formula, world: Any, things: Sequence[Any] | None) -> Any:
+    """Whether a world tells the two formulas apart; quantifiers go over `things`, if the world is finite."""
+    import z3
+
+    solver = z3.Solver(ctx=world.ctx)
+    solver.set("rlimit", STEPS)
+    solver.add(z3.Xor(_translated(first, world, things, {}), _translated(second, world, things, {})))
+    return solver.check()
+
+
+def _translated(formula: Formula, world: Any, things: Sequence[Any] | None, bound: dict[str, Any]) -> Any:
     import z3
 
     kind, *parts = formula
     if kind in ("all", "some"):
+        if things is not None:
+            joined = z3.And if kind == "all" else z3.Or
+            return joined([_translated(parts[1], world, things, {**bound, parts[0]: thing}) for thing in things])
         variable = z3.Const(f"{parts[0]} bound {len(bound)}", world)
-        inner = _translated(parts[1], world, {**bound, parts[0]: variable})
+        inner = _translated(parts[1], world, None, {**bound, parts[0]: variable})
         return (z3.ForAll if kind == "all" else z3.Exists)([variable], inner)
     if kind == "predicate":
-        return _applied(parts[0], world, bound, z3.BoolSort())
+        return _applied(parts[0], world, bound, z3.BoolSort(world.ctx))
     if kind == "relation":
         return _related(parts[0], [_applied(term, world, bound, world) for term in parts[1:]], world)
-    inner = [_translated(part, world, bound) for part in parts]
+    inner = [_translated(part, world, things, bound) for part in parts]
     return {
         "not": lambda: z3.Not(*inner), "and": lambda: z3.And(*inner), "or": lambda: z3.Or(*inner),
         "xor": lambda: z3.Xor(*inner), "implies": lambda: z3.Implies(*inner), "iff": lambda: inner[0] == inner[1],
@@ -146,8 +171,8 @@ def _related(sign: str, sides: list[Any], world: Any) -> Any:
     if sign in "<≥":
         sides = sides[::-1] if sign == "<" else sides
     if sign in "≤≥":
-        return z3.Function("≥", world, world, z3.BoolSort())(*(sides[::-1] if sign == "≤" else sides))
-    return z3.Function(">", world, world, z3.BoolSort())(*sides)
+        return z3.Function("≥", world, world, z3.BoolSort(world.ctx))(*(sides[::-1] if sign == "≤" else sides))
+    return z3.Function(">", world, world, z3.BoolSort(world.ctx))(*sides)
 
 
 def _applied(term: Formula, world: Any, bound: dict[str, Any], sort: Any) -> Any:

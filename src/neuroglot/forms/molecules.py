@@ -11,12 +11,12 @@ LONGEST = 1_000  # characters
 
 def smiles(text: str) -> Hashable:
     """RDKit's canonical SMILES with stereochemistry; raises `InvalidFormError` for what is no molecule."""
-    from rdkit import Chem, RDLogger
+    from rdkit import Chem
 
-    RDLogger.DisableLog("rdApp.*")
     if len(text) > LONGEST:
         raise UndecidedError(f"{len(text)} characters, where at most {LONGEST} are read")
-    molecule = Chem.MolFromSmiles(text.strip()) if text.strip() else None
+    is_single = len(text.split()) == 1  # what follows a space would be taken for a name
+    molecule = Chem.MolFromSmiles(text.strip()) if is_single else None
     if molecule is None:
         raise InvalidFormError("no molecule")
     return str(Chem.MolToSmiles(molecule))

@@ -8,7 +8,7 @@ from neuroglot.forms.expressions import planning
 from neuroglot.forms.trees import Tree, nested
 from neuroglot.forms.verdicts import Context, InvalidFormError, UndecidedError, Verdict, of_reference, said
 
-Fact = tuple[str, ...]
+Fact = tuple[Tree, ...]
 
 
 def compare_planning(answer: str, reference: str, context: Context) -> Verdict:
@@ -21,8 +21,8 @@ def compare_planning(answer: str, reference: str, context: Context) -> Verdict:
                       for part in expected)  # fmt: skip
     defined = _definitions(context.get("prompt", ""))
     if is_plan and {"domain", "problem"} <= set(defined):
-        _require_reaches(expected, defined, UndecidedError)
-        _expressions(answer)
+        if not _reaches(expected, defined):
+            raise UndecidedError("the reference does not reach the goal")
         return said(_reaches(_expressions(answer), defined))
     return said(planning(answer) == of_reference(planning, reference))
 
@@ -55,11 +55,6 @@ def _part(tree: Tree, name: str) -> Sequence[Tree]:
     return next((part[1:] for part in tree if not isinstance(part, str) and part[0] == name), ())
 
 
-def _require_reaches(plan: Sequence[Tree], defined: Mapping[str, Tree], error: type[ValueError]) -> None:
-    if not _reaches(plan, defined):
-        raise error("the reference does not reach the goal")
-
-
 def _reaches(plan: Sequence[Tree], defined: Mapping[str, Tree]) -> bool:
     """Whether every action can be done where it stands, and the goal holds in the end."""
     actions = {str(part[1]): part for part in defined["domain"] if not isinstance(part, str) and part[0] == ":action"}
@@ -76,7 +71,8 @@ def _reaches(plan: Sequence[Tree], defined: Mapping[str, Tree]) -> bool:
         if not _holds(named.get(":precondition", ("and",)), bound, state):
             return False
         effects = list(_literals(named.get(":effect", ("and",)), bound))
-        state = (state - {fact for fact, is_true in effects if not is_true}) | {f for f, is_true in effects if is_true}
+        state -= {fact for fact, is_true in effects if not is_true}
+        state |= {fact for fact, is_true in effects if is_true}
     return all(_holds(goal, {}, state) for goal in _part(defined["problem"], ":goal"))
 
 

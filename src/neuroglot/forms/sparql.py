@@ -17,8 +17,29 @@ TOKEN = (
     rf"|[?$]\w+|_:\w+|[\w.-]*:[\w.%-]*(?<!\.)|{NUMBER}|\w+|&&|\|\||[!<>]=|[{{}}()\[\].;,=<>!*+/|^-]"
 )
 UNKNOWN = frozenset(
-    "optional union minus graph service bind values exists group having from construct describe insert delete "
-    "load clear drop create with using".split()
+    [
+        "optional",
+        "union",
+        "minus",
+        "graph",
+        "service",
+        "bind",
+        "values",
+        "exists",
+        "group",
+        "having",
+        "from",
+        "construct",
+        "describe",
+        "insert",
+        "delete",
+        "load",
+        "clear",
+        "drop",
+        "create",
+        "with",
+        "using",
+    ]
 )
 TYPE = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}

@@ -38,11 +38,11 @@ def tokens_of(text: str, pattern: str) -> Iterator[str]:
 
 def nested(text: str, brackets: str = "()", atom: str | None = None) -> list[Tree]:
     """The trees of a text of nested brackets: atoms, and tuples of trees. Raises `InvalidFormError` if unbalanced."""
-    opening, closing = brackets
+    opening, closing = brackets[0], brackets[1]
     require_bounded(text, opening, closing)
     both = re.escape(opening) + re.escape(closing)
     stack: list[list[Tree]] = [[]]
-    for token in tokens_of(text, atom and f"[{both}]|{atom}" or rf'[{both}]|"(?:[^"\\]|\\.)*"|[^\s{both}]+'):
+    for token in tokens_of(text, (atom and f"[{both}]|{atom}") or rf'[{both}]|"(?:[^"\\]|\\.)*"|[^\s{both}]+'):
         if token == opening:
             stack.append([])
         elif token == closing:
