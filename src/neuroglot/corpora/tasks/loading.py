@@ -8,7 +8,9 @@ from typing import Any, get_args
 
 from neuroglot.corpora.columns import OnMissing
 from neuroglot.corpora.corpus import Task, require_limit
+from neuroglot.corpora.languages import wanted_codes
 from neuroglot.corpora.loading import names_in
+from neuroglot.corpora.symbols import symbol_source, symbol_task
 from neuroglot.corpora.tasks.described import read_described
 from neuroglot.corpora.tasks.mpararel import read_facts
 from neuroglot.corpora.tasks.readers import (
@@ -88,9 +90,10 @@ def load_task(
 ) -> Task:
     """Reads a task, or refuses it: prompts, answers and, in a multiple choice, options, aligned across languages.
 
-    `source` is the folder of mParaRel, MGSM, MSVAMP or XQuAD, the folder or file of XNLI or MzsRE, or a YAML file that
-    describes a task of one's own. `languages` and `on_missing` are as in `corpora.load`; rows that are left out are
-    counted by reason in `Task.dropped`. `limit` takes the first rows only. Options, by layout:
+    `source` is the folder of mParaRel, MGSM, MSVAMP or XQuAD, the folder or file of XNLI or MzsRE, a YAML file that
+    describes a task of one's own, or `symbols`, `symbols:1000` or `symbols-renamed`, generated rows whose languages are
+    formal ones. `languages` and `on_missing` are as in `corpora.load`; rows that are left out are counted by reason in
+    `Task.dropped`. `limit` takes the first rows only. Options, by layout:
 
     * mParaRel: `relations=("P103", ...)`; `distractors=3`, wrong options beside the right one, 0 for no options.
     * XNLI: `scaffolding="en"`, or `"own"`, the words of the prompt and of the labels in the row's language.
@@ -103,6 +106,9 @@ def load_task(
     if on_missing not in get_args(OnMissing):
         raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected is 'refuse' or 'drop'.")
     require_limit(limit)
+    generated = symbol_source(str(source))
+    if generated is not None and not options:
+        return symbol_task(generated, None if languages is None else wanted_codes(languages)).head(limit)
     path = Path(source).expanduser()
     layout = _layout(path)
     unknown = [name for name in options if name not in layout.options]
@@ -117,6 +123,8 @@ def load_task(
 
 def is_task(source: str | Path) -> bool:
     """Whether `load` knows the layout of what lies there; what does not exist is no task."""
+    if symbol_source(str(source)):
+        return True
     path = Path(source).expanduser()
     try:
         _layout(path)
