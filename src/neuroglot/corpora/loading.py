@@ -164,8 +164,9 @@ def load(
         return _corpus(Path(source).name, "unknown", texts, on_missing)
     generated = symbol_source(str(source))
     if generated is not None:
-        _refuse_choices(str(source), column, revision)
-        return symbol_corpus(generated, None if languages is None else wanted_codes(languages))
+        if revision is not None:
+            raise ConfigError(f"Revision {revision!r} was asked of {source}.", "Only the hub has revisions.")
+        return symbol_corpus(generated, None if languages is None else wanted_codes(languages), column=column)
     inside_hub_layout = None if source == "lab" else parse_folder(str(source))
     if inside_hub_layout:
         texts = read_hub_folder(*inside_hub_layout, languages, column)
@@ -180,13 +181,6 @@ def load(
     if source == "lab":
         name, licence = "lab", LAB_LICENCE
     return _corpus(name, licence, columns, on_missing)
-
-
-def _refuse_choices(name: str, column: str | None, revision: str | None) -> None:
-    if column is not None or revision is not None:
-        raise ConfigError(
-            f"A column or a revision was asked of {name!r}.", "Generated rows have none.", "Leave them out."
-        )
 
 
 def _corpus(name: str, licence: str, columns: Mapping[str, TextColumn], on_missing: OnMissing) -> Corpus:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -12,7 +12,7 @@ from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.symbols import data_forms, language_forms
 from neuroglot.corpora.symbols.drawn import Draw, SymbolRow
 from neuroglot.corpora.symbols.renaming import renamed
-from neuroglot.errors import CorpusError
+from neuroglot.errors import ConfigError, CorpusError
 
 GENERATORS: Mapping[str, Draw] = {
     "x-pddl": language_forms.plans, "x-sql": data_forms.sql, "x-sexpr": data_forms.s_expressions,
@@ -25,6 +25,10 @@ SENTENCES = "en"  # the language of what is said, beside the forms
 ROWS = 200
 HELD_OUT = 64  # of 256 hash values: the share of rows that are held out
 LICENCE = "Apache-2.0"
+COLUMNS: Mapping[str, Callable[[SymbolRow], str]] = {
+    "prompt": lambda row: row.prompt,
+    "sentence": lambda row: row.input,
+}
 UNPAIRED = "Rows of different forms say different things: they are paired by their number alone."
 NAMED = re.compile(r"symbols(-renamed)?(?::([1-9]\d{0,5}))?")
 
@@ -84,9 +88,23 @@ def _ids(rows: int, held_out: bool) -> tuple[str, ...]:
 
 
 def symbol_corpus(
-    source: SymbolSource, forms: Sequence[str] | None = None, seed: int = 0, held_out: bool = True
+    source: SymbolSource,
+    forms: Sequence[str] | None = None,
+    seed: int = 0,
+    held_out: bool = True,
+    column: str | None = None,
 ) -> Corpus:
-    """The answers by form; `en`, if it is asked for or all are, has sentences of the forms in turn."""
+    """The answers by form, or with a `column` the prompts or sentences to which they are the answers.
+
+    Among answers, `en` has sentences of the forms in turn, if it is asked for or all are. Raises `CorpusError` for a
+    form without a generator, and `ConfigError` for another column.
+    """
+    if column not in (None, *COLUMNS):
+        raise ConfigError(f"Column {column!r} was asked of {source.name!r}.", f"Expected {' or '.join(COLUMNS)}.")
+    if column is not None:
+        columns = _columns(source, forms, seed, held_out)
+        asked = {form: tuple(COLUMNS[column](row) for row in rows) for form, rows in columns.items()}
+        return Corpus(source.name, _ids(source.rows, held_out), asked, LICENCE, remarks=(UNPAIRED,))
     wanted = [SENTENCES, *GENERATORS] if forms is None else list(forms)
     columns = _columns(source, [form for form in wanted if form != SENTENCES], seed, held_out)
     texts = {form: tuple(row.answer for row in rows) for form, rows in columns.items()}
