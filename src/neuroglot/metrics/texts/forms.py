@@ -38,10 +38,11 @@ def form_f1(options: TextOptions) -> TextMetric:
 
     def counts(texts: Texts) -> Tensor:
         if not form_of(_code(options)).counts:
-            counted = ", ".join(code for code, known in FORMS.items() if known.counts)
-            raise ConfigError(f"{form_of(_code(options)).name} has no parts to count.", f"Expected one of {counted}.")
+            known_to = ", ".join(code for code, known in FORMS.items() if known.counts)
+            raise ConfigError(f"{form_of(_code(options)).name} has no parts to count.", f"Expected one of {known_to}.")
         rows = [[told.matched, told.answered, told.expected] for told in form_verdicts(texts, options)]
-        return torch.tensor(rows, dtype=torch.float64)
+        counted = torch.tensor(rows, dtype=torch.float64)
+        return _with_expected(counted, texts, options)
 
     def value(counts: Tensor) -> Tensor:
         return 200 * counts[..., 0] / counts[..., 1:3].sum(-1)
@@ -56,6 +57,17 @@ def form_f1(options: TextOptions) -> TextMetric:
 def _require_form(options: TextOptions) -> None:
     if options.form is not None:
         form_of(options.form)
+
+
+def _with_expected(counts: Tensor, texts: Texts, options: TextOptions) -> Tensor:
+    """Counts whose rows without a reading of the answer hold what the first reference has, so that they are missed."""
+    unread = [row for row, expected in enumerate(counts[:, 2].tolist()) if not expected]
+    if unread:
+        with Cage(_code(options)) as cage:
+            for row in unread:
+                reference = texts.of_row(row)[0]
+                counts[row, 2] = cage.compare(reference, reference).expected
+    return counts
 
 
 def form_verdicts(texts: Texts, options: TextOptions) -> list[Verdict]:
