@@ -3,6 +3,7 @@
 import re
 import string
 from collections import Counter
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -53,7 +54,7 @@ def test_generated_answers_are_of_their_form_and_on_one_side(form: str) -> None:
     changed = symbol_rows(form, 60, renames=True)
     rows = [(row.answer, row.answer, {"prompt": row.prompt}) for row in (*held_out, *changed)]
     assert {told.word for told in verdicts(form, rows)} == {"equal"}
-    others = [(after[0], before[1], before[2]) for before, after in zip(rows[:60], rows[1:60])]
+    others = [(after[0], before[1], before[2]) for before, after in pairwise(rows[:60])]
     told = Counter(verdict.word for verdict in verdicts(form, others))
     assert told["equal"] <= 6  # other answers mean other things, with few exceptions
     assert told["invalid"] <= (59 if form == "x-sql" else 0)  # of a table that is not there

@@ -1,4 +1,4 @@
-"""The metrics `form` and `form-f1`: verdicts are counted by row, with the prompt, the database and the form of the row."""
+"""The metrics `form` and `form-f1`: verdicts are counted by row, with prompt, database and form of the row."""
 
 import sqlite3
 from pathlib import Path
@@ -47,8 +47,8 @@ def test_f1_sums_parts_over_rows() -> None:
         ("(a, r, b)", "(e, r, f), (g, r, h)", "(i, r, j)"),
     )
     (score,) = score_texts(Texts(answers, (right,)), ["form-f1"], TextOptions("x-triples"))
-    assert score.verbose == "P = 66.7 R = 66.7"
-    assert score.score.value == pytest.approx(100 * 2 * 2 / (3 + 3))
+    assert score.verbose == "P = 66.7 R = 50.0"
+    assert score.score.value == pytest.approx(100 * 2 * 2 / (3 + 4))
 
 
 def test_an_invalid_answer_still_counts_what_was_expected() -> None:
