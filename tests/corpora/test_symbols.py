@@ -187,7 +187,7 @@ def test_what_there_is_not_is_refused() -> None:
     with pytest.raises(CorpusError, match="no rows of 'x-bash'"):
         corpora.load("symbols", languages=["x-bash"])
     with pytest.raises(CorpusError, match="Expected at most"):
-        corpora.load("symbols:90000", languages=["x-scan"])
+        corpora.load("symbols:90000", languages=["x-top"])
     with pytest.raises(ConfigError, match="Expected prompt or sentence"):
         corpora.load("symbols", column="answer")
     with pytest.raises(ConfigError, match="Only the hub has revisions"):

@@ -21,19 +21,19 @@ from typing import Any
 from neuroglot import extras
 from neuroglot.errors import ProcessError
 from neuroglot.forms.table import form_of
-from neuroglot.forms.verdicts import Context, Verdict
+from neuroglot.forms.verdicts import FormContext, Verdict
 
 SECONDS = 2.0  # of a comparison
 MEMORY = 512 * 2**20  # bytes of addresses
 STARTING = 60.0  # seconds to import what a form needs
-LONGEST = 100_000  # characters of an answer
+_LONGEST = 100_000  # characters of an answer
 REPLY = 2**16  # bytes
 BEGIN = (
     "import sys; sys.path.insert(0, sys.argv[1]); from neuroglot.forms.worker import serve; "
     "serve(sys.argv[2], float(sys.argv[3]), int(sys.argv[4]), sys.argv[5] == 'True')"
 )
-PACKAGES = str(Path(__file__).parents[2])
-PLAIN = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_PACKAGES = str(Path(__file__).parents[2])
+_PLAIN = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 @dataclass
@@ -62,10 +62,10 @@ class Cage:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._kill()
 
-    def compare(self, answer: str, reference: str, context: Context | None = None) -> Verdict:
+    def compare(self, answer: str, reference: str, context: FormContext | None = None) -> Verdict:
         """The verdict on one answer, undecided where it takes more time or memory than there is."""
-        if len(answer) > LONGEST:
-            return Verdict("undecided", f"{len(answer)} characters, where at most {LONGEST} are read")
+        if len(answer) > _LONGEST:
+            return Verdict("undecided", f"{len(answer)} characters, where at most {_LONGEST} are read")
         line = json.dumps([answer, reference, {**(context or {}), "run": "yes" if self.runs else ""}])
         process = self._process or self._start()
         reply = self._asked(process, line)
@@ -75,10 +75,10 @@ class Cage:
 
     def _start(self) -> subprocess.Popen[bytes]:
         """A new process that is ready; raises `ProcessError` if it does not come to be."""
-        options = [PACKAGES, self.form, str(self.seconds), str(self.memory), str(self.runs)]
+        options = [_PACKAGES, self.form, str(self.seconds), str(self.memory), str(self.runs)]
         self._process = process = subprocess.Popen(
             [sys.executable, "-I", "-c", BEGIN, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, start_new_session=True, env=PLAIN, cwd="/",
+            stderr=subprocess.DEVNULL, start_new_session=True, env=_PLAIN, cwd="/",
         )  # fmt: skip
         if _line(process, STARTING) is None:
             self._kill()
@@ -140,7 +140,7 @@ def _verdict(reply: dict[str, Any] | None) -> Verdict:
         return Verdict("undecided", "the process answered something else")
 
 
-def verdicts(form: str, rows: Iterable[tuple[str, str, Context]], runs: bool = False) -> list[Verdict]:
+def verdicts(form: str, rows: Iterable[tuple[str, str, FormContext]], runs: bool = False) -> list[Verdict]:
     """The verdict on each row of answer, reference and context, in one form."""
     with Cage(form, runs) as cage:
         return [cage.compare(*row) for row in rows]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Hashable
 
 from neuroglot.forms.trees import Tree, calls, nested, rebuilt, single, unordered
-from neuroglot.forms.verdicts import Context, InvalidFormError, Verdict, of_reference
+from neuroglot.forms.verdicts import FormContext, InvalidFormError, Verdict, of_reference
 
 SETS = frozenset({"AND", "OR"})  # of GrailQA's s-expressions (Gu et al. 2021): any order, any nesting, no repeats
 
@@ -195,7 +195,7 @@ def _fact(row: str) -> tuple[str, ...]:
     return parts
 
 
-def compare_facts(answer: str, reference: str, context: Context) -> Verdict:
+def compare_facts(answer: str, reference: str, context: FormContext) -> Verdict:
     """Equal where all facts are, with the counts for F1."""
     expected, told = of_reference(facts, reference), facts(answer)
     word = "equal" if told == expected else "unequal"

@@ -8,12 +8,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from neuroglot.forms.trees import Tree, single
-from neuroglot.forms.verdicts import Context, InvalidFormError, UndecidedError, Verdict, of_reference
+from neuroglot.forms.verdicts import FormContext, InvalidFormError, UndecidedError, Verdict, of_reference
 
 NOT_INVERSE = frozenset({"consist-of", "prep-on-behalf-of", "prep-out-of"})
 RESTARTS = 8
-EXACT = 50_000  # steps of the exact search, after which the best mapping so far counts
-LARGEST = 200  # variables
+_EXACT = 50_000  # steps of the exact search, after which the best mapping so far counts
+_LARGEST = 200  # variables
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,11 @@ def _plain(value: str) -> str:
 def matched_triples(first: Graph, second: Graph) -> int:
     """The most triples that any injective mapping of variables matches.
 
-    It is exact unless the search takes more than `EXACT` steps; then it is the best of that and of hill climbing.
-    Raises `UndecidedError` for more than `LARGEST` variables.
+    It is exact unless the search takes more than `_EXACT` steps; then it is the best of that and of hill climbing.
+    Raises `UndecidedError` for more than `_LARGEST` variables.
     """
-    if max(len(first.variables), len(second.variables)) > LARGEST:
-        raise UndecidedError(f"more than {LARGEST} variables")
+    if max(len(first.variables), len(second.variables)) > _LARGEST:
+        raise UndecidedError(f"more than {_LARGEST} variables")
     gains = _gains(first, second)
     best, is_exact = _exact(gains, len(second.variables))
     return best if is_exact else max(best, _climbed(gains, len(second.variables)))
@@ -150,7 +150,7 @@ def _exact(gains: _Gains, targets: int) -> tuple[int, bool]:
         mapping, total = stack.pop()
         steps += 1
         best = max(best, total)
-        if steps > EXACT:
+        if steps > _EXACT:
             return best, False
         variable = len(mapping)
         if variable == size or total + most[variable] <= best:
@@ -189,7 +189,7 @@ def _neighbours(mapping: list[int], targets: int) -> list[list[int]]:
     return moved
 
 
-def compare_graphs(answer: str, reference: str, context: Context) -> Verdict:
+def compare_graphs(answer: str, reference: str, context: FormContext) -> Verdict:
     """Equal where a mapping matches all triples, with the counts for Smatch's F1."""
     expected, told = of_reference(read_graph, reference), read_graph(answer)
     matched = matched_triples(told, expected)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from neuroglot.forms.trees import require_bounded, tokens_of
-from neuroglot.forms.verdicts import Context, InvalidFormError, UndecidedError, Verdict, of_reference, said
+from neuroglot.forms.verdicts import FormContext, InvalidFormError, UndecidedError, Verdict, of_reference, told_equal
 
-TOKEN = r"[∀∃∧∨→↔¬⊕⊻()\[\],=≠<>≤≥]|[\w'’.\-]+"
+_TOKEN = r"[∀∃∧∨→↔¬⊕⊻()\[\],=≠<>≤≥]|[\w'’.\-]+"
 BINARY = ({"↔": "iff", "⊕": "xor", "⊻": "xor"}, {"→": "implies"}, {"∨": "or"}, {"∧": "and"})  # the loosest first
-RELATIONS = frozenset("=≠<>≤≥")
-STEPS = 3_000_000  # of z3, which counts the same on every machine
-LARGEST = 3  # things of the finite worlds that are tried first, in which quantifiers are written out
-MOST = 1_000  # copies of a formula in them
+_RELATIONS = frozenset("=≠<>≤≥")
+_STEPS = 3_000_000  # of z3, which counts the same on every machine
+_LARGEST = 3  # things of the finite worlds that are tried first, in which quantifiers are written out
+_MOST = 1_000  # copies of a formula in them
 
 Formula = tuple[Any, ...]
 
@@ -74,7 +74,7 @@ class _Reader:
 
     def atom(self) -> Formula:
         left = self.term()
-        if self.peek() in RELATIONS:
+        if self.peek() in _RELATIONS:
             return ("relation", self.take(), left, self.term())
         return ("predicate", left)
 
@@ -99,29 +99,29 @@ class _Reader:
 def read_formula(text: str) -> Formula:
     """The formula of a text: `("all", "x", ("implies", ("predicate", ("P", ("x",))), ...))`."""
     require_bounded(text, "([¬∀∃", "])")
-    reader = _Reader(list(tokens_of(text.strip().rstrip("."), TOKEN)))
+    reader = _Reader(list(tokens_of(text.strip().rstrip("."), _TOKEN)))
     formula = reader.formula()
     if reader.peek():
         raise InvalidFormError(f"{reader.peek()!r} stands where the end is expected")
     return formula
 
 
-def compare_formulas(answer: str, reference: str, context: Context) -> Verdict:
+def compare_formulas(answer: str, reference: str, context: FormContext) -> Verdict:
     """Equal where no world tells the two apart; names are as they are written, and free variables are constants."""
     import z3
 
     expected, told = of_reference(read_formula, reference), read_formula(answer)
     own = z3.Context()
-    for size in range(1, LARGEST + 1):
-        if size ** max(_depth(expected), _depth(told)) <= MOST:
+    for size in range(1, _LARGEST + 1):
+        if size ** max(_depth(expected), _depth(told)) <= _MOST:
             names = [f"thing {number} of {size}" for number in range(size)]
             world, things = z3.EnumSort(f"world of {size}", names, own)
             if _check(expected, told, world, things) == z3.sat:
-                return said(False)
+                return told_equal(False)
     answered = _check(expected, told, z3.DeclareSort("thing", own), None)
     if answered == z3.unknown:
         raise UndecidedError("z3 did not come to an end")
-    return said(answered == z3.unsat)
+    return told_equal(answered == z3.unsat)
 
 
 def _depth(formula: Formula) -> int:
@@ -135,7 +135,7 @@ def _check(first: Formula, second: Formula, world: Any, things: Sequence[Any] | 
     import z3
 
     solver = z3.Solver(ctx=world.ctx)
-    solver.set("rlimit", STEPS)
+    solver.set("rlimit", _STEPS)
     solver.add(z3.Xor(_translated(first, world, things, {}), _translated(second, world, things, {})))
     return solver.check()
 

@@ -12,23 +12,23 @@ from functools import cache
 from typing import Any
 
 from neuroglot.forms.trees import require_bounded
-from neuroglot.forms.verdicts import Context, InvalidFormError, UndecidedError, Verdict, of_reference, said
+from neuroglot.forms.verdicts import FormContext, InvalidFormError, UndecidedError, Verdict, of_reference, told_equal
 
 STATES = 3_000  # pairs of derivatives
-LONGEST = 600  # characters of a pattern
-MOST = 200  # repetitions that are counted
-OTHER = 0x10FFFF  # stands for every character that no pattern names
-ALL = frozenset(range(0x80)) | {OTHER}
+_LONGEST = 600  # characters of a pattern
+_MOST = 200  # repetitions that are counted
+_OTHER = 0x10FFFF  # stands for every character that no pattern names
+ALL = frozenset(range(0x80)) | {_OTHER}
 NEWLINE = frozenset({10})
 LETTERS = frozenset(c for c in range(0x80) if chr(c).isalpha())
 DIGITS = frozenset(map(ord, "0123456789"))
-SPACES = frozenset(map(ord, " \t\n\r\f\v"))
-CLASSES = {"d": DIGITS, "w": LETTERS | DIGITS | {ord("_")}, "s": SPACES}
+_SPACES = frozenset(map(ord, " \t\n\r\f\v"))
+_CLASSES = {"d": DIGITS, "w": LETTERS | DIGITS | {ord("_")}, "s": _SPACES}
 ESCAPES = {"n": 10, "t": 9, "r": 13, "f": 12, "v": 11}
 
 Node = tuple[Any, ...]
 NOTHING: Node = ("chars", frozenset())
-EMPTY: Node = ("cat",)
+_EMPTY: Node = ("cat",)
 
 
 def _cat(*parts: Node) -> Node:
@@ -60,10 +60,10 @@ ANYTHING = _negated(NOTHING)
 
 
 def _repeated(part: Node, least: int, most: int | None) -> Node:
-    if most == 0 or part == EMPTY:
-        return EMPTY
+    if most == 0 or part == _EMPTY:
+        return _EMPTY
     if part == NOTHING:
-        return EMPTY if least == 0 else NOTHING
+        return _EMPTY if least == 0 else NOTHING
     least = 0 if _nullable(part) else least
     return part if (least, most) == (1, 1) else ("repeat", part, least, most)
 
@@ -86,7 +86,7 @@ def _derived(node: Node, character: int) -> Node:
     """What has to follow after a character."""
     kind = node[0]
     if kind == "chars":
-        return EMPTY if character in node[1] else NOTHING
+        return _EMPTY if character in node[1] else NOTHING
     if kind == "not":
         return _negated(_derived(node[1], character))
     if kind in ("or", "and"):
@@ -164,8 +164,8 @@ class _Reader:
         most = None if comma and not high else int(high or low)
         if most is not None and most < least:
             raise InvalidFormError(f"{{{inner}}} asks for fewer than it needs")
-        if max(least, most or 0) > MOST:
-            raise UndecidedError(f"{{{inner}}} counts further than {MOST}")
+        if max(least, most or 0) > _MOST:
+            raise UndecidedError(f"{{{inner}}} counts further than {_MOST}")
         return least, most
 
     def single(self) -> Node:
@@ -194,8 +194,8 @@ class _Reader:
 
     def escaped(self) -> frozenset[int]:
         character = self.take()
-        if character.lower() in CLASSES:
-            chosen = CLASSES[character.lower()]
+        if character.lower() in _CLASSES:
+            chosen = _CLASSES[character.lower()]
             return ALL - chosen if character.isupper() else chosen
         if character in ESCAPES:
             return frozenset({ESCAPES[character]})
@@ -237,8 +237,8 @@ def read_pattern(text: str) -> Node:
     """The pattern of a text, without `^` and `$` around it, which whole strings make idle."""
     text = text.strip()
     require_bounded(text)
-    if len(text) > LONGEST:
-        raise UndecidedError(f"a pattern of {len(text)} characters, where at most {LONGEST} are read")
+    if len(text) > _LONGEST:
+        raise UndecidedError(f"a pattern of {len(text)} characters, where at most {_LONGEST} are read")
     is_escaped = (len(text) - len(text[:-1].rstrip("\\"))) % 2 == 0
     inner = text.removeprefix("^")
     reader = _Reader(inner[:-1] if inner.endswith("$") and not is_escaped else inner)
@@ -269,7 +269,7 @@ def _representatives(*nodes: Node) -> list[int]:
     return list(classes.values())
 
 
-def compare_patterns(answer: str, reference: str, context: Context) -> Verdict:
+def compare_patterns(answer: str, reference: str, context: FormContext) -> Verdict:
     """Equal where no string is accepted by one alone; undecided beyond `STATES` pairs of derivatives."""
     start = (of_reference(read_pattern, reference), read_pattern(answer))
     characters = _representatives(*start)
@@ -277,7 +277,7 @@ def compare_patterns(answer: str, reference: str, context: Context) -> Verdict:
     while stack:
         left, right = stack.pop()
         if _nullable(left) != _nullable(right):
-            return said(False)
+            return told_equal(False)
         for character in characters:
             pair = (_derived(left, character), _derived(right, character))
             if pair[0] != pair[1] and pair not in seen:
@@ -285,4 +285,4 @@ def compare_patterns(answer: str, reference: str, context: Context) -> Verdict:
                     raise UndecidedError(f"more than {STATES} states")
                 seen.add(pair)
                 stack.append(pair)
-    return said(True)
+    return told_equal(True)

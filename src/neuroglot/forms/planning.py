@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from neuroglot.forms.expressions import planning
 from neuroglot.forms.trees import Tree, nested
-from neuroglot.forms.verdicts import Context, InvalidFormError, UndecidedError, Verdict, of_reference, said
+from neuroglot.forms.verdicts import FormContext, InvalidFormError, UndecidedError, Verdict, of_reference, told_equal
 
 Fact = tuple[Tree, ...]
 
 
-def compare_planning(answer: str, reference: str, context: Context) -> Verdict:
+def compare_planning(answer: str, reference: str, context: FormContext) -> Verdict:
     """A reference of several expressions is a plan: an answer that reaches the goal of the prompt's problem is equal.
 
     The prompt then holds `(define (domain ...))` and `(define (problem ...))`. All else is compared by canonical form.
@@ -23,8 +23,8 @@ def compare_planning(answer: str, reference: str, context: Context) -> Verdict:
     if is_plan and {"domain", "problem"} <= set(defined):
         if not _reaches(expected, defined):
             raise UndecidedError("the reference does not reach the goal")
-        return said(_reaches(_expressions(answer), defined))
-    return said(planning(answer) == of_reference(planning, reference))
+        return told_equal(_reaches(_expressions(answer), defined))
+    return told_equal(planning(answer) == of_reference(planning, reference))
 
 
 def _expressions(text: str) -> list[Tree]:

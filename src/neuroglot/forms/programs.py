@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from neuroglot.forms.trees import require_bounded
-from neuroglot.forms.verdicts import Context, InvalidFormError, UndecidedError, Verdict, of_reference, said
+from neuroglot.forms.verdicts import FormContext, InvalidFormError, UndecidedError, Verdict, of_reference, told_equal
 
 
 def read_python(text: str) -> ast.Module:
@@ -52,15 +52,15 @@ def python_tree(text: str) -> Hashable:
     return ast.dump(_Renamed(tree).visit(tree))
 
 
-def compare_python(answer: str, reference: str, context: Context) -> Verdict:
+def compare_python(answer: str, reference: str, context: FormContext) -> Verdict:
     """Equal trees are equal, and what is no Python is invalid; other programs are undecided."""
     expected = of_reference(python_tree, reference)
     if python_tree(answer) == expected:
-        return said(True)
+        return told_equal(True)
     raise UndecidedError("other programs, which may do the same")
 
 
-def compare_solutions(answer: str, reference: str, context: Context) -> Verdict:
+def compare_solutions(answer: str, reference: str, context: FormContext) -> Verdict:
     """As `compare_python`; if the context says `run`, by the number that each gives when it is run.
 
     A solution gives what its function `solution()` returns, else its variable `answer`, else the last number that it
@@ -68,14 +68,14 @@ def compare_solutions(answer: str, reference: str, context: Context) -> Verdict:
     """
     of_reference(python_tree, reference)
     if python_tree(answer) == python_tree(reference):
-        return said(True)
+        return told_equal(True)
     if not context.get("run"):
         raise UndecidedError("other programs, which were not run")
     try:
         expected = _given(reference)
     except InvalidFormError as error:
         raise UndecidedError(f"the reference: {error}") from error
-    return said(math.isclose(_given(answer), expected, rel_tol=1e-6, abs_tol=1e-9))
+    return told_equal(math.isclose(_given(answer), expected, rel_tol=1e-6, abs_tol=1e-9))
 
 
 def _given(program: str) -> float:
@@ -93,17 +93,17 @@ def _given(program: str) -> float:
         raise InvalidFormError(f"it gives no number: {type(error).__name__}") from error
 
 
-def compare_words(answer: str, reference: str, context: Context) -> Verdict:
+def compare_words(answer: str, reference: str, context: FormContext) -> Verdict:
     """For languages without a parser here: equal where the words are, white space aside, else undecided."""
     if answer.split() == reference.split():
-        return said(True)
+        return told_equal(True)
     raise UndecidedError("other programs, which may do the same")
 
 
-def compare_shell(answer: str, reference: str, context: Context) -> Verdict:
+def compare_shell(answer: str, reference: str, context: FormContext) -> Verdict:
     """As `compare_words` by the words of a POSIX shell; open quotation marks are invalid."""
     if _shell_words(answer) == of_reference(_shell_words, reference):
-        return said(True)
+        return told_equal(True)
     raise UndecidedError("other commands, which may do the same")
 
 

@@ -12,27 +12,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neuroglot.forms.verdicts import Context, InvalidFormError, UndecidedError, Verdict, said
+from neuroglot.forms.verdicts import FormContext, InvalidFormError, UndecidedError, Verdict, told_equal
 
-LONGEST = 20_000  # characters of a query
+_LONGEST = 20_000  # characters of a query
 DATABASES = 24  # drawn from the schema, on which both queries are run
-SIZES = (2, 4, 9, 16, 40, 80)  # rows of a table that is drawn
+_SIZES = (2, 4, 9, 16, 40, 80)  # rows of a table that is drawn
 MOST_ROWS = 2_000  # of a result
 INSTRUCTIONS = 4_000_000  # of sqlite's machine, for one query on one database
 READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 NO_FUNCTION = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "random", "randomblob"})
-LIMITS = {
-    sqlite3.SQLITE_LIMIT_LENGTH: 1_000_000, sqlite3.SQLITE_LIMIT_SQL_LENGTH: LONGEST,
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_LENGTH: 1_000_000, sqlite3.SQLITE_LIMIT_SQL_LENGTH: _LONGEST,
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 200, sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 20, sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_COLUMN: 200, sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
 }  # fmt: skip
 CREATE = re.compile(r"\bCREATE\s+TABLE\b.*?\)\s*;", re.IGNORECASE | re.DOTALL)
 
-Rows = list[tuple[Any, ...]]
+_Rows = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
-class Column:
+class _Column:
     """A column's name, its type in capitals, whether it may be NULL, and whether it belongs to the key."""
 
     name: str
@@ -42,15 +42,15 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class _Table:
     """A table's name, columns and rows."""
 
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[_Column, ...]
     rows: tuple[tuple[Any, ...], ...] = ()
 
 
-def compare_sql(answer: str, reference: str, context: Context) -> Verdict:
+def compare_sql(answer: str, reference: str, context: FormContext) -> Verdict:
     """Equal where both give the same rows on every database, in order only where the reference asks for one.
 
     Databases are the one that `context["database"]` names, if it does, and others that are drawn from the schema of its
@@ -69,23 +69,23 @@ def compare_sql(answer: str, reference: str, context: Context) -> Verdict:
         if _key(expected, is_ordered) != _key(again, is_ordered):
             continue
         if any(_key(rows, is_ordered) != _key(expected, is_ordered) for rows in (told, turned)):
-            return said(False)
+            return told_equal(False)
         compared, informative = compared + 1, informative + bool(expected)
     if compared < len(databases) / 4:
         raise UndecidedError("the reference's rows depend on the order of storage on most databases")
     if not informative:
         raise UndecidedError("the reference gives no row on any database")
-    return said(True)
+    return told_equal(True)
 
 
 def _require_one_query(query: str) -> None:
-    if len(query) > LONGEST:
-        raise UndecidedError(f"a query of {len(query)} characters, where at most {LONGEST} are read")
+    if len(query) > _LONGEST:
+        raise UndecidedError(f"a query of {len(query)} characters, where at most {_LONGEST} are read")
     if "\0" in query:
         raise InvalidFormError("a query with a zero byte")
 
 
-def _stored(path: Path) -> list[Table]:
+def _stored(path: Path) -> list[_Table]:
     """The tables of a database file, which is opened to read."""
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as connection:
@@ -96,7 +96,7 @@ def _stored(path: Path) -> list[Table]:
         raise UndecidedError(f"the database cannot be read: {error}") from error
 
 
-def _empty(prompt: str) -> list[Table]:
+def _empty(prompt: str) -> list[_Table]:
     """The tables that a prompt defines."""
     schema = "\n".join(CREATE.findall(prompt))
     if not schema:
@@ -109,17 +109,17 @@ def _empty(prompt: str) -> list[Table]:
         raise UndecidedError(f"the schema cannot be read: {error}") from error
 
 
-def _described(connection: sqlite3.Connection) -> list[Table]:
+def _described(connection: sqlite3.Connection) -> list[_Table]:
     names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
     columns = {
         name: connection.execute('SELECT name, type, "notnull", pk FROM pragma_table_info(?)', (name,)).fetchall()
         for (name,) in names.fetchall()
     }
-    return [Table(name, tuple(Column(column, kind.upper(), bool(needed or key), bool(key))
+    return [_Table(name, tuple(_Column(column, kind.upper(), bool(needed or key), bool(key))
                               for column, kind, needed, key in rows)) for name, rows in columns.items()]  # fmt: skip
 
 
-def _drawn(tables: Sequence[Table], answer: str, reference: str, seed: int) -> list[Table]:
+def _drawn(tables: Sequence[_Table], answer: str, reference: str, seed: int) -> list[_Table]:
     """The tables with rows that are drawn, among values that the two queries name and others near them.
 
     In every second database hardly any value comes twice, so that an order has no ties.
@@ -129,7 +129,7 @@ def _drawn(tables: Sequence[Table], answer: str, reference: str, seed: int) -> l
     filled = []
     for table in tables:
         rows: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-        for number in range(rng.choice(SIZES)):
+        for number in range(rng.choice(_SIZES)):
             row = tuple(_value(column, rng, spread, texts, numbers) for column in table.columns)
             key = tuple(value for value, column in zip(row, table.columns) if column.is_key)
             rows.setdefault(key or (number,), row)
@@ -147,7 +147,7 @@ def _constants(queries: str) -> tuple[list[str], list[float]]:
     return list(dict.fromkeys(texts))[:40], list(dict.fromkeys(n for n in numbers if abs(n) < 1e12))[:40]
 
 
-def _value(column: Column, rng: random.Random, spread: bool, texts: list[str], numbers: list[float]) -> Any:
+def _value(column: _Column, rng: random.Random, spread: bool, texts: list[str], numbers: list[float]) -> Any:
     """One value, NULL now and then where the column allows it."""
     if not column.is_needed and rng.random() < 0.06:
         return None
@@ -164,7 +164,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _run_both(database: Sequence[Table], reference: str, answer: str, step: int) -> tuple[Rows, Rows]:
+def _run_both(database: Sequence[_Table], reference: str, answer: str, step: int) -> tuple[_Rows, _Rows]:
     """The rows of both queries, the tables' rows being stored in their order or, with the step −1, in the other.
 
     Keys and indices are left out, so that nothing but ORDER BY puts rows in an order.
@@ -175,7 +175,7 @@ def _run_both(database: Sequence[Table], reference: str, answer: str, step: int)
             connection.execute(f"CREATE TABLE {_quoted(table.name)} ({columns})")
             marks = ", ".join("?" * len(table.columns))
             connection.executemany(f"INSERT INTO {_quoted(table.name)} VALUES ({marks})", table.rows[::step])
-        for limit, value in LIMITS.items():
+        for limit, value in _LIMITS.items():
             connection.setlimit(limit, value)
         connection.set_authorizer(_allowed)
         return _rows(connection, reference, UndecidedError), _rows(connection, answer, InvalidFormError)
@@ -188,7 +188,7 @@ def _allowed(action: int, first: str | None, second: str | None, *_: str | None)
     return sqlite3.SQLITE_OK if is_safe else sqlite3.SQLITE_DENY
 
 
-def _rows(connection: sqlite3.Connection, query: str, refused: type[ValueError]) -> Rows:
+def _rows(connection: sqlite3.Connection, query: str, refused: type[ValueError]) -> _Rows:
     """The rows of a query; raises `refused` for one that cannot be run, `UndecidedError` for one that is too long."""
     left = iter(range(INSTRUCTIONS // 10_000))
     connection.set_progress_handler(lambda: next(left, None) is None, 10_000)
@@ -213,6 +213,6 @@ def _asks_for_order(query: str) -> bool:
     return bool(re.search(r"\border\s+by\b", plain, re.IGNORECASE))
 
 
-def _key(rows: Rows, is_ordered: bool) -> object:
+def _key(rows: _Rows, is_ordered: bool) -> object:
     width = len(rows[0]) if rows else None
     return (width, rows if is_ordered else Counter(rows))

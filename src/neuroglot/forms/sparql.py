@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from neuroglot.forms.trees import require_bounded, tokens_of
-from neuroglot.forms.verdicts import Context, InvalidFormError, UndecidedError, Verdict, of_reference, said
+from neuroglot.forms.verdicts import FormContext, InvalidFormError, UndecidedError, Verdict, of_reference, told_equal
 
-NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-TOKEN = (
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_TOKEN = (
     r'<[^<>"{}|^`\s]*>|"(?:[^"\\\n]|\\.)*"(?:@[\w-]+|\^\^<[^>\s]*>|\^\^[\w.-]*:[\w.-]*)?|\'(?:[^\'\\\n]|\\.)*\'(?:@[\w-]+)?'
-    rf"|[?$]\w+|_:\w+|[\w.-]*:[\w.%-]*(?<!\.)|{NUMBER}|\w+|&&|\|\||[!<>]=|[{{}}()\[\].;,=<>!*+/|^-]"
+    rf"|[?$]\w+|_:\w+|[\w.-]*:[\w.%-]*(?<!\.)|{_NUMBER}|\w+|&&|\|\||[!<>]=|[{{}}()\[\].;,=<>!*+/|^-]"
 )
-UNKNOWN = frozenset(
+_UNKNOWN = frozenset(
     [
         "optional",
         "union",
@@ -43,7 +43,7 @@ UNKNOWN = frozenset(
 )
 TYPE = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
-STEPS = 20_000
+_STEPS = 20_000
 
 Triple = tuple[str, str, str]
 
@@ -144,7 +144,7 @@ class _Reader:
         while not self.accepts("}"):
             if self.accepts("filter"):
                 query.filters |= set(_conditions(self.condition()))
-            elif self.peek() == "{" or self.peek().lower() in UNKNOWN:
+            elif self.peek() == "{" or self.peek().lower() in _UNKNOWN:
                 raise UndecidedError(f"{self.peek()!r} is not known")
             else:
                 self.triples(query)
@@ -168,7 +168,7 @@ class _Reader:
             return f"?{token[1:]}"
         if token in "[(":
             raise UndecidedError("a list or a blank node without a name")
-        if token.startswith("_:") or token[0] in "<\"'" or re.fullmatch(NUMBER, token):
+        if token.startswith("_:") or token[0] in "<\"'" or re.fullmatch(_NUMBER, token):
             return self.literal(token)
         if token.lower() in ("true", "false"):
             return token.lower()
@@ -191,7 +191,7 @@ class _Reader:
         tokens, depth = [], 0
         while True:
             token = self.take()
-            if token.lower() in UNKNOWN or token in "{}":
+            if token.lower() in _UNKNOWN or token in "{}":
                 raise UndecidedError(f"{token!r} in a filter")
             depth += (token == "(") - (token == ")")
             is_name = re.match(r"[\w.-]*:|[<\"'?$]", token) and token not in ("<", "<=")
@@ -215,7 +215,7 @@ class _Reader:
                     self.take(")")
         while self.peek().lower() in ("limit", "offset"):
             query.slices[self.take().lower()] = self.take()
-        if self.peek().lower() in UNKNOWN:
+        if self.peek().lower() in _UNKNOWN:
             raise UndecidedError(f"{self.peek()!r} is not known")
 
 
@@ -263,19 +263,19 @@ def read_query(text: str) -> Query:
     """The query of a text; raises `InvalidFormError`, or `UndecidedError` for what is not a basic query."""
     require_bounded(text, "({[", ")}]")
     without = re.sub(r"(?m)(?:^|\s)#[^\n]*$", "", text)
-    return _Reader(list(tokens_of(without, TOKEN))).query()
+    return _Reader(list(tokens_of(without, _TOKEN))).query()
 
 
-def compare_queries(answer: str, reference: str, context: Context) -> Verdict:
+def compare_queries(answer: str, reference: str, context: FormContext) -> Verdict:
     """Equal where variables can be renamed so that both have the same parts; for DISTINCT without more than triples
     also where each query holds the other (Chandra and Merlin 1977).
     """
     expected, told = of_reference(read_query, reference), read_query(answer)
     if _frame(expected) != _frame(told):
-        return said(False)
+        return told_equal(False)
     if is_set := _is_set(expected):
-        return said(_holds(expected, told) and _holds(told, expected))
-    return said(len(told.triples) == len(expected.triples) and _is_renamed(told, expected, is_set))
+        return told_equal(_holds(expected, told) and _holds(told, expected))
+    return told_equal(len(told.triples) == len(expected.triples) and _is_renamed(told, expected, is_set))
 
 
 def _frame(query: Query) -> tuple[object, ...]:
@@ -320,8 +320,8 @@ def _search(
     while stack:
         row, mapping = stack.pop()
         steps += 1
-        if steps > STEPS:
-            raise UndecidedError(f"more than {STEPS} steps of a search")
+        if steps > _STEPS:
+            raise UndecidedError(f"more than {_STEPS} steps of a search")
         if row == len(triples):
             if all(_mapped(part, mapping) & _both_ways(target.filters) for part in filters):
                 return True

@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterator, Sequence
 
 from neuroglot.forms.verdicts import InvalidFormError, UndecidedError
 
-DEEPEST = 100  # brackets within each other
-LONGEST = 20_000  # characters
+_DEEPEST = 100  # brackets within each other
+_LONGEST = 20_000  # characters
 
 Tree = str | tuple["Tree", ...]
 
 
 def require_bounded(text: str, opening: str = "(", closing: str = ")") -> None:
     """Raise `UndecidedError` for a text that is too long or too deep to be read, whatever it says."""
-    if len(text) > LONGEST:
-        raise UndecidedError(f"{len(text)} characters, where at most {LONGEST} are read")
+    if len(text) > _LONGEST:
+        raise UndecidedError(f"{len(text)} characters, where at most {_LONGEST} are read")
     depth = 0
     for character in text:
         depth += (character in opening) - (character in closing)
-        if depth > DEEPEST:
-            raise UndecidedError(f"more than {DEEPEST} brackets within each other")
+        if depth > _DEEPEST:
+            raise UndecidedError(f"more than {_DEEPEST} brackets within each other")
 
 
 def tokens_of(text: str, pattern: str) -> Iterator[str]:

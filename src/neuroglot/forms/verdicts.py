@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
-Word = Literal["equal", "unequal", "invalid", "undecided"]
-WORDS: tuple[Word, ...] = get_args(Word)
-Context = Mapping[str, str]  # what a metric may need beside: `prompt`, `database`, `run`
+VerdictWord = Literal["equal", "unequal", "invalid", "undecided"]
+VERDICT_WORDS: tuple[VerdictWord, ...] = get_args(VerdictWord)
+FormContext = Mapping[str, str]  # what a metric may need beside: `prompt`, `database`, `run`
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Verdict:
     `matched`, `answered` and `expected` count parts (AMR triples, facts) that both, the answer and the reference have.
     """
 
-    word: Word
+    word: VerdictWord
     reason: str = ""
     matched: int = 0
     answered: int = 0
@@ -34,15 +34,15 @@ class UndecidedError(ValueError):
 
 
 Read = TypeVar("Read")
-Compare = Callable[[str, str, Context], Verdict]
+Comparing = Callable[[str, str, FormContext], Verdict]
 
 
-def by_canonical(canonical: Callable[[str], Hashable]) -> Compare:
+def by_canonical(canonical: Callable[[str], Hashable]) -> Comparing:
     """Equal where the canonical forms are; a reference that has none decides nothing."""
 
-    def compare(answer: str, reference: str, context: Context) -> Verdict:
+    def compare(answer: str, reference: str, context: FormContext) -> Verdict:
         expected = of_reference(canonical, reference)
-        return said(canonical(answer) == expected)
+        return told_equal(canonical(answer) == expected)
 
     return compare
 
@@ -55,6 +55,6 @@ def of_reference(read: Callable[[str], Read], reference: str) -> Read:
         raise UndecidedError(f"the reference: {error}") from error
 
 
-def said(is_equal: bool) -> Verdict:
+def told_equal(is_equal: bool) -> Verdict:
     """Equal or unequal."""
     return Verdict("equal" if is_equal else "unequal")

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from neuroglot.forms.table import FORMS
-from neuroglot.forms.verdicts import Compare, InvalidFormError, UndecidedError, Verdict, by_canonical
+from neuroglot.forms.verdicts import Comparing, InvalidFormError, UndecidedError, Verdict, by_canonical
 
 NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000  # flags of unshare(2)
 DIE_WITH_PARENT = 1  # an option of prctl(2)
@@ -41,7 +41,7 @@ def serve(code: str, seconds: float, memory: int, runs: bool) -> NoReturn:
     lock(runs)
     for line in sys.stdin:
         signal.alarm(int(seconds) + 1)  # the default of its signal ends the process, should nobody else
-        _tell(answers, vars(judged(compare, *json.loads(line))))
+        _tell(answers, vars(judged_answer(compare, *json.loads(line))))
         signal.alarm(0)
     os._exit(0)
 
@@ -70,7 +70,7 @@ def lock(runs: bool) -> None:
     sys.addaudithook(hook)
 
 
-def judged(compare: Compare, answer: str, reference: str, context: dict[str, str]) -> Verdict:
+def judged_answer(compare: Comparing, answer: str, reference: str, context: dict[str, str]) -> Verdict:
     """The verdict; whatever a comparison raises is invalid or undecided."""
     try:
         return compare(answer, reference, context)
@@ -84,7 +84,7 @@ def judged(compare: Compare, answer: str, reference: str, context: dict[str, str
         return Verdict("undecided", f"{type(error).__name__}: {error}"[:200])
 
 
-def _compare(code: str) -> Compare:
+def _compare(code: str) -> Comparing:
     form = FORMS[code]
     if form.package:
         import_module("rdkit.Chem" if form.package == "rdkit" else form.package)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from neuroglot.recipes.curriculum_file import StatedData
 
 LAB = re.compile(r"lab(?::([1-9]\d{0,5}))?")
-LAB_ROWS = 400
+_LAB_ROWS = 400
 
 
 def generated_rows(data: StatedData) -> dict[str, list[InstructionRow]] | None:
@@ -30,7 +30,7 @@ def generated_rows(data: StatedData) -> dict[str, list[InstructionRow]] | None:
             for form in data.languages
         }  # fmt: skip
     match = LAB.fullmatch(data.rows or "")
-    return None if match is None else _of_lab(int(match[1] or LAB_ROWS), data.languages, is_test)
+    return None if match is None else _of_lab(int(match[1] or _LAB_ROWS), data.languages, is_test)
 
 
 def _of_symbols(form: str, rows: int, renames: bool, is_test: bool) -> list[InstructionRow]:

@@ -6,8 +6,8 @@ from random import Random
 
 from neuroglot.corpora.symbols.drawn import SymbolRow
 
-COUNTRIES = ("Kenya", "Peru", "Nepal", "Ghana", "Chile", "Oman", "Laos", "Malta", "Togo", "Fiji", "Cuba", "Mali")
-TABLES = {
+_COUNTRIES = ("Kenya", "Peru", "Nepal", "Ghana", "Chile", "Oman", "Laos", "Malta", "Togo", "Fiji", "Cuba", "Mali")
+_TABLES = {
     "river": ("length", "depth"), "city": ("people", "schools"), "lake": ("area", "depth"), "peak": ("height", "year"),
     "road": ("length", "lanes"), "park": ("area", "year"),
 }  # fmt: skip
@@ -15,9 +15,9 @@ TABLES = {
 
 def sql(rng: Random) -> SymbolRow:
     """A question about one table: a filter, a count, an extreme, an order or a group."""
-    table = rng.choice([*TABLES])
-    column, other = rng.sample(TABLES[table], 2)
-    number, country = rng.randrange(2, 900), rng.choice(COUNTRIES)
+    table = rng.choice([*_TABLES])
+    column, other = rng.sample(_TABLES[table], 2)
+    number, country = rng.randrange(2, 900), rng.choice(_COUNTRIES)
     plural = f"{table[:-1]}ies" if table.endswith("y") else f"{table}s"
     more, sign = rng.choice((("more than", ">"), ("less than", "<"), ("at least", ">="), ("exactly", "=")))
     sentence, query = rng.choice((
@@ -39,7 +39,7 @@ def sql(rng: Random) -> SymbolRow:
     return SymbolRow("Write an SQL query.", sentence, query, terms, schema)
 
 
-RELATIONS = {
+_RELATIONS = {
     "flows_through": ("river", "flow through"), "borders": ("country", "border"), "lies_in": ("city", "lie in"),
     "exports_to": ("country", "export to"), "founded_in": ("city", "were founded in"), "rises_in": ("river", "rise in"),
 }  # fmt: skip
@@ -49,16 +49,16 @@ PLURAL = {"river": "rivers", "country": "countries", "city": "cities"}
 def _conditions(rng: Random) -> tuple[str, list[tuple[str, str]], str]:
     """A class, one to three conditions `(relation, thing)`, and the sentence's phrase."""
     kind = rng.choice([*PLURAL])
-    names = [name for name, (of_kind, _) in RELATIONS.items() if of_kind == kind]
+    names = [name for name, (of_kind, _) in _RELATIONS.items() if of_kind == kind]
     count = rng.choice((1, 2, 2, 3))
-    pairs = list(dict.fromkeys((rng.choice(names), rng.choice(COUNTRIES)) for _ in range(count)))
-    phrase = " and ".join(f"{RELATIONS[name][1]} {thing}" for name, thing in pairs)
+    pairs = list(dict.fromkeys((rng.choice(names), rng.choice(_COUNTRIES)) for _ in range(count)))
+    phrase = " and ".join(f"{_RELATIONS[name][1]} {thing}" for name, thing in pairs)
     return kind, pairs, f"{PLURAL[kind]} that {phrase}"
 
 
 def _terms(kind: str, pairs: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     names = dict.fromkeys(name for name, _ in pairs)
-    return ((kind, PLURAL[kind]), *((name, RELATIONS[name][1]) for name in names))
+    return ((kind, PLURAL[kind]), *((name, _RELATIONS[name][1]) for name in names))
 
 
 def s_expressions(rng: Random) -> SymbolRow:
@@ -83,7 +83,7 @@ def sparql(rng: Random) -> SymbolRow:
     return SymbolRow("Write a SPARQL query.", sentence, answer, _terms(kind, pairs))
 
 
-FACTS = {
+_FACTS = {
     "capital": "{} is the capital of {}", "sister_city": "{} is a sister city of {}", "founder": "{} founded {}",
     "neighbour": "{} is a neighbour of {}", "painter": "{} painted {}", "author": "{} wrote about {}",
 }  # fmt: skip
@@ -92,23 +92,23 @@ PEOPLE = ("Amina", "Bruno", "Chidi", "Dalia", "Emre", "Farid", "Greta", "Hana", 
 
 def triples(rng: Random) -> SymbolRow:
     """One to three facts in sentences."""
-    facts = dict.fromkeys((rng.choice(PEOPLE), rng.choice([*FACTS]), rng.choice(COUNTRIES))
+    facts = dict.fromkeys((rng.choice(PEOPLE), rng.choice([*_FACTS]), rng.choice(_COUNTRIES))
                           for _ in range(rng.randint(1, 3)))  # fmt: skip
-    terms = tuple((name, FACTS[name].format("A", "B")) for name in dict.fromkeys(name for _, name, _ in facts))
-    sentence = ". ".join(FACTS[name].format(first, second) for first, name, second in facts) + "."
+    terms = tuple((name, _FACTS[name].format("A", "B")) for name in dict.fromkeys(name for _, name, _ in facts))
+    sentence = ". ".join(_FACTS[name].format(first, second) for first, name, second in facts) + "."
     answer = ", ".join(f"({first}, {name}, {second})" for first, name, second in facts)
     return SymbolRow("Write the facts as triples.", sentence, answer, terms)
 
 
 PLACES = {"schools": "amenity school", "cafes": "amenity cafe", "banks": "amenity bank", "hotels": "tourism hotel",
           "museums": "tourism museum", "bakeries": "shop bakery", "florists": "shop florist"}  # fmt: skip
-ASKED = {"How many": "count", "Where are": "latlong", "What are the names of": "findkey('name')"}
+_ASKED = {"How many": "count", "Where are": "latlong", "What are the names of": "findkey('name')"}
 CITIES = ("Paris", "Lima", "Oslo", "Accra", "Quito", "Delhi", "Cairo", "Tunis", "Hanoi", "Bonn", "Turin", "Leeds")
 
 
 def map_queries(rng: Random) -> SymbolRow:
     """Places of a kind in a city, as NLmaps asks for them."""
-    plural, asked = rng.choice([*PLACES]), rng.choice([*ASKED])
+    plural, asked = rng.choice([*PLACES]), rng.choice([*_ASKED])
     city, street = rng.choice(CITIES), rng.choice(CITIES)
     key, value = PLACES[plural].split()
     wheelchair = rng.random() < 0.5
@@ -116,19 +116,19 @@ def map_queries(rng: Random) -> SymbolRow:
     more = ",keyval('wheelchair','yes')" if wheelchair else ""
     sentence = f"{asked} {phrase} {'are there ' if asked == 'How many' else ''}in {city} near {street} street?"
     answer = (f"query(area(keyval('name','{city}')),nwr(keyval('{key}','{value}'){more},keyval('street','{street}')),"
-              f"qtype({ASKED[asked]}))")  # fmt: skip
+              f"qtype({_ASKED[asked]}))")  # fmt: skip
     keys = ((key, "kind of place"), ("wheelchair", "for wheelchairs"), ("street", "near a street"))
     return SymbolRow("Write a map query.", sentence, answer, keys)
 
 
 COLOURS = ("red", "blue", "green", "grey", "brown", "purple", "cyan", "yellow")
 SHAPES = ("cube", "sphere", "cylinder")
-STEPS = (
+_STEPS = (
     ("scene", "all things"), ("filter_size", "of a size"), ("filter_color", "of a color"),
     ("filter_shape", "of a shape"), ("filter_material", "of a material"),
     ("count", "how many"), ("greater_than", "whether more"),
 )  # fmt: skip
-SIZES, MATERIALS = ("large", "small"), ("metal", "rubber")
+_SIZES, MATERIALS = ("large", "small"), ("metal", "rubber")
 
 
 def scenes(rng: Random) -> SymbolRow:
@@ -139,12 +139,12 @@ def scenes(rng: Random) -> SymbolRow:
     else:
         sentence = f"Are there more {phrases[0]} than {phrases[1]}?"
         answer = f"greater_than(count({programs[0]}), count({programs[1]}))"
-    return SymbolRow("Write a program.", sentence, answer, STEPS)
+    return SymbolRow("Write a program.", sentence, answer, _STEPS)
 
 
 def _things(rng: Random) -> tuple[str, str]:
     words, program = [], "scene()"
-    for step, values in (("size", SIZES), ("color", COLOURS), ("material", MATERIALS)):
+    for step, values in (("size", _SIZES), ("color", COLOURS), ("material", MATERIALS)):
         if rng.random() < 0.5:
             words.append(rng.choice(values))
             program = f"filter_{step}({program}, {words[-1]})"

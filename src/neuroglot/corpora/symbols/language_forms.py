@@ -75,7 +75,7 @@ def parses(rng: Random) -> SymbolRow:
     return SymbolRow("Write the intent and its slots.", sentence, answer, terms)
 
 
-STEPS = {"walk": "I_WALK", "run": "I_RUN", "jump": "I_JUMP", "look": "I_LOOK"}
+_STEPS = {"walk": "I_WALK", "run": "I_RUN", "jump": "I_JUMP", "look": "I_LOOK"}
 TURNS = {"left": "I_TURN_LEFT", "right": "I_TURN_RIGHT"}
 TIMES = {"": 1, " twice": 2, " thrice": 3}
 
@@ -90,14 +90,17 @@ def commands(rng: Random) -> SymbolRow:
         command, actions = f"{first} and {second}", [*done, *then]
     else:
         command, actions = f"{first} after {second}", [*then, *done]
-    terms = (*((name, word) for word, name in STEPS.items()), *((name, f"turn {word}") for word, name in TURNS.items()))
+    terms = (
+        *((name, word) for word, name in _STEPS.items()),
+        *((name, f"turn {word}") for word, name in TURNS.items()),
+    )
     return SymbolRow("Write the actions.", command, " ".join(actions), terms)
 
 
 def _phrase(rng: Random) -> tuple[str, list[str]]:
-    verb, side, times = rng.choice(("turn", *STEPS)), rng.choice([*TURNS]), rng.choice([*TIMES])
+    verb, side, times = rng.choice(("turn", *_STEPS)), rng.choice([*TURNS]), rng.choice([*TIMES])
     manner = rng.choice(("", "opposite ", "around "))
-    step = [] if verb == "turn" else [STEPS[verb]]
+    step = [] if verb == "turn" else [_STEPS[verb]]
     turn = [TURNS[side]]
     if verb != "turn" and rng.random() < 0.25:
         return f"{verb}{times}", step * TIMES[times]
@@ -105,17 +108,17 @@ def _phrase(rng: Random) -> tuple[str, list[str]]:
     return f"{verb} {manner}{side}{times}", actions * TIMES[times]
 
 
-CLASSES = {"dog": "Dog", "bird": "Bird", "king": "King", "child": "Child", "farmer": "Farmer", "doctor": "Doctor"}
+_CLASSES = {"dog": "Dog", "bird": "Bird", "king": "King", "child": "Child", "farmer": "Farmer", "doctor": "Doctor"}
 QUALITIES = {"happy": "Happy", "old": "Old", "rich": "Rich", "tall": "Tall", "calm": "Calm", "brave": "Brave"}
 
 
 def formulas(rng: Random) -> SymbolRow:
     """A sentence about all, some or no things of a class, in first-order logic."""
-    noun = rng.choice([*CLASSES])
+    noun = rng.choice([*_CLASSES])
     qualities = rng.sample([*QUALITIES], 3)
     first, second, third = (QUALITIES[word] for word in qualities)
     word, other, last = qualities
-    of = f"{CLASSES[noun]}(x)"
+    of = f"{_CLASSES[noun]}(x)"
     sentence, answer = rng.choice((
         (f"Every {noun} that is {word} is {other}.", f"∀x ({of} ∧ {first}(x) → {second}(x))"),
         (f"No {noun} that is {word} is {other}.", f"∀x ({of} ∧ {first}(x) → ¬{second}(x))"),
@@ -127,20 +130,20 @@ def formulas(rng: Random) -> SymbolRow:
         (f"Some {noun} is {word} but not {other}, and {last}.",
          f"∃x ({of} ∧ {first}(x) ∧ ¬{second}(x) ∧ {third}(x))"),
     ))  # fmt: skip
-    terms = ((CLASSES[noun], noun), (first, word), (second, other), (third, last))
+    terms = ((_CLASSES[noun], noun), (first, word), (second, other), (third, last))
     return SymbolRow("Write the sentence in first-order logic.", sentence, answer, terms)
 
 
-PIECES = {"a digit": "[0-9]", "a capital letter": "[A-Z]", "a small letter": "[a-z]", "a vowel": "[aeiou]"}
-WORDS = ("dog", "cat", "sun", "tree", "fish", "moon", "ring", "lamp")
+_PIECES = {"a digit": "[0-9]", "a capital letter": "[A-Z]", "a small letter": "[a-z]", "a vowel": "[aeiou]"}
+_WORDS = ("dog", "cat", "sun", "tree", "fish", "moon", "ring", "lamp")
 
 
 def patterns(rng: Random) -> SymbolRow:
     """What a line holds, begins or ends with, as a regular expression in the notation of NL-RX."""
-    pieces = [*PIECES.items(), *((f"the word {word}", word) for word in WORDS)]
+    pieces = [*_PIECES.items(), *((f"the word {word}", word) for word in _WORDS)]
     (first, one), (second, other) = rng.sample(pieces, 2)
     least = rng.randint(2, 6)
-    counted, unit = rng.choice([*PIECES.items()])
+    counted, unit = rng.choice([*_PIECES.items()])
     sentence, answer = rng.choice((
         (f"Lines with {first} before {second}.", f".*{one}.*{other}.*"),
         (f"Lines that begin with {first} and end with {second}.", f"{one}.*{other}"),
@@ -186,16 +189,16 @@ def sums(rng: Random) -> SymbolRow:
     return SymbolRow("Write a line of Python that sets answer.", sentence, answer)
 
 
-GROUPS = {"hydroxyl": "O", "amino": "N", "chloro": "Cl", "bromo": "Br", "fluoro": "F", "thiol": "S", "methyl": "C"}
+_GROUPS = {"hydroxyl": "O", "amino": "N", "chloro": "Cl", "bromo": "Br", "fluoro": "F", "thiol": "S", "methyl": "C"}
 
 
 def molecules(rng: Random) -> SymbolRow:
     """A chain of carbon atoms with groups on some of them, in SMILES."""
     size = rng.randint(4, 12)
     atoms = sorted(rng.sample(range(2, size), rng.randint(1, 2)))
-    groups = [rng.choice([*GROUPS]) for _ in atoms]
+    groups = [rng.choice([*_GROUPS]) for _ in atoms]
     told = " and ".join(f"a {group} group on atom {atom}" for group, atom in zip(groups, atoms))
     chain = ["C"] * size
     for group, atom in zip(groups, atoms):
-        chain[atom - 1] = f"C({GROUPS[group]})"
+        chain[atom - 1] = f"C({_GROUPS[group]})"
     return SymbolRow("Write the molecule in SMILES.", f"A chain of {size} carbon atoms with {told}.", "".join(chain))

@@ -21,16 +21,17 @@ GENERATORS: Mapping[str, Draw] = {
     "x-regex": language_forms.patterns, "x-fol": language_forms.formulas, "x-scene": data_forms.scenes,
     "x-geometry": language_forms.diagrams, "x-maths": language_forms.sums, "x-smiles": language_forms.molecules,
 }  # fmt: skip
-SENTENCES = "en"  # the language of what is said, beside the forms
-ROWS = 200
-HELD_OUT = 64  # of 256 hash values: the share of rows that are held out
-LICENCE = "Apache-2.0"
-COLUMNS: Mapping[str, Callable[[SymbolRow], str]] = {
+_SENTENCES = "en"  # the language of what is said, beside the forms
+_ROWS = 200
+_MISSES = 2_000  # draws without a new row, after which there are no more
+_HELD_OUT = 64  # of 256 hash values: the share of rows that are held out
+_LICENCE = "Apache-2.0"
+_COLUMNS: Mapping[str, Callable[[SymbolRow], str]] = {
     "prompt": lambda row: row.prompt,
     "sentence": lambda row: row.input,
 }
 UNPAIRED = "Rows of different forms say different things: they are paired by their number alone."
-NAMED = re.compile(r"symbols(-renamed)?(?::([1-9]\d{0,5}))?")
+_NAMED = re.compile(r"symbols(-renamed)?(?::([1-9]\d{0,5}))?")
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class SymbolSource:
 
 def symbol_source(name: str) -> SymbolSource | None:
     """What is named, or None for any other name."""
-    match = NAMED.fullmatch(name)
-    return None if match is None else SymbolSource(bool(match[1]), int(match[2] or ROWS))
+    match = _NAMED.fullmatch(name)
+    return None if match is None else SymbolSource(bool(match[1]), int(match[2] or _ROWS))
 
 
 def symbol_rows(form: str, rows: int, seed: int = 0, held_out: bool = True, renames: bool = False) -> list[SymbolRow]:
@@ -60,20 +61,21 @@ def symbol_rows(form: str, rows: int, seed: int = 0, held_out: bool = True, rena
         raise CorpusError(f"There are no rows of {form!r}.", f"Expected one of {', '.join(GENERATORS)}.")
     rng = Random(f"{seed}/{held_out}/{form}")
     by_answer: dict[str, SymbolRow] = {}
-    for _ in range(200 * rows + 2000):
+    misses = 0
+    while len(by_answer) < rows:
         row = GENERATORS[form](rng)
-        if _is_held_out(form, row) == held_out:
-            by_answer.setdefault(row.answer, row)
-        if len(by_answer) == rows:
-            break
-    else:
-        raise CorpusError(f"{rows} rows of {form!r} were asked for.", f"Expected at most {len(by_answer)}.")
+        is_new = _is_held_out(form, row) == held_out and row.answer not in by_answer
+        misses = 0 if is_new else misses + 1
+        if is_new:
+            by_answer[row.answer] = row
+        if misses == _MISSES:
+            raise CorpusError(f"{rows} rows of {form!r} were asked for.", f"Expected at most {len(by_answer)}.")
     drawn = list(by_answer.values())
     return [renamed(row, rng)[0] for row in drawn] if renames else drawn
 
 
 def _is_held_out(form: str, row: SymbolRow) -> bool:
-    return hashlib.sha256(f"{form} {row.answer}".encode()).digest()[0] < HELD_OUT
+    return hashlib.sha256(f"{form} {row.answer}".encode()).digest()[0] < _HELD_OUT
 
 
 def _columns(
@@ -99,20 +101,20 @@ def symbol_corpus(
     Among answers, `en` has sentences of the forms in turn, if it is asked for or all are. Raises `CorpusError` for a
     form without a generator, and `ConfigError` for another column.
     """
-    if column not in (None, *COLUMNS):
-        raise ConfigError(f"Column {column!r} was asked of {source.name!r}.", f"Expected {' or '.join(COLUMNS)}.")
+    if column not in (None, *_COLUMNS):
+        raise ConfigError(f"Column {column!r} was asked of {source.name!r}.", f"Expected {' or '.join(_COLUMNS)}.")
     if column is not None:
         columns = _columns(source, forms, seed, held_out)
-        asked = {form: tuple(COLUMNS[column](row) for row in rows) for form, rows in columns.items()}
-        return Corpus(source.name, _ids(source.rows, held_out), asked, LICENCE, remarks=(UNPAIRED,))
-    wanted = [SENTENCES, *GENERATORS] if forms is None else list(forms)
-    columns = _columns(source, [form for form in wanted if form != SENTENCES], seed, held_out)
+        asked = {form: tuple(_COLUMNS[column](row) for row in rows) for form, rows in columns.items()}
+        return Corpus(source.name, _ids(source.rows, held_out), asked, _LICENCE, remarks=(UNPAIRED,))
+    wanted = [_SENTENCES, *GENERATORS] if forms is None else list(forms)
+    columns = _columns(source, [form for form in wanted if form != _SENTENCES], seed, held_out)
     texts = {form: tuple(row.answer for row in rows) for form, rows in columns.items()}
-    if SENTENCES in wanted:
+    if _SENTENCES in wanted:
         every = list(_columns(source, None, seed, held_out).values())
-        texts[SENTENCES] = tuple(every[row % len(every)][row].input for row in range(source.rows))
+        texts[_SENTENCES] = tuple(every[row % len(every)][row].input for row in range(source.rows))
     ordered = {form: texts[form] for form in wanted}
-    return Corpus(source.name, _ids(source.rows, held_out), ordered, LICENCE, remarks=(UNPAIRED,))
+    return Corpus(source.name, _ids(source.rows, held_out), ordered, _LICENCE, remarks=(UNPAIRED,))
 
 
 def symbol_task(source: SymbolSource, forms: Sequence[str] | None = None, seed: int = 0, held_out: bool = True) -> Task:
@@ -123,6 +125,6 @@ def symbol_task(source: SymbolSource, forms: Sequence[str] | None = None, seed: 
     ids = _ids(source.rows, held_out)
     return Task(
         source.name,
-        Corpus(f"{source.name}/prompts", ids, prompts, LICENCE, remarks=(UNPAIRED,)),
-        Corpus(f"{source.name}/answers", ids, answers, LICENCE),
+        Corpus(f"{source.name}/prompts", ids, prompts, _LICENCE, remarks=(UNPAIRED,)),
+        Corpus(f"{source.name}/answers", ids, answers, _LICENCE),
     )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
-from neuroglot.forms import FORMS, WORDS, Cage, Verdict, form_of
+from neuroglot.forms import FORMS, VERDICT_WORDS, Cage, Verdict, form_of
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts, mean_percent
 from neuroglot.signature import Signature
 
@@ -23,11 +23,11 @@ def form(options: TextOptions) -> TextMetric:
     _require_form(options)
 
     def counts(texts: Texts) -> Tensor:
-        rows = [[*(float(told.word == word) for word in WORDS), 1.0] for told in form_verdicts(texts, options)]
+        rows = [[*(float(told.word == word) for word in VERDICT_WORDS), 1.0] for told in form_verdicts(texts, options)]
         return torch.tensor(rows, dtype=torch.float64)
 
     def verbose(summed: Tensor) -> str:
-        return ", ".join(f"{word} {int(count)}" for word, count in zip(WORDS, summed.tolist()))
+        return ", ".join(f"{word} {int(count)}" for word, count in zip(VERDICT_WORDS, summed.tolist()))
 
     return TextMetric(counts, mean_percent, lambda texts: _signature(texts, options), verbose, right_or_wrong=True)
 
