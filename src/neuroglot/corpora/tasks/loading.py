@@ -12,6 +12,7 @@ from neuroglot.corpora.languages import wanted_codes
 from neuroglot.corpora.loading import names_in
 from neuroglot.corpora.symbols import symbol_source, symbol_task
 from neuroglot.corpora.tasks.described import read_described
+from neuroglot.corpora.tasks.mlqa import MLQA_EXAMPLE, MLQA_FILES, read_mlqa_task
 from neuroglot.corpora.tasks.mpararel import read_facts
 from neuroglot.corpora.tasks.readers import (
     MZSRE_EXAMPLE,
@@ -54,6 +55,14 @@ TASK_LAYOUTS = (
     TaskLayout(name="msvamp", example="test_German.json", names=(r"test_[A-Z][a-z]+\.json",), read=read_msvamp_task),
     TaskLayout(name="xquad", example="xquad.de.json", names=(r"xquad\..+\.json",), read=read_xquad_task),
     TaskLayout(
+        name="mlqa",
+        example=MLQA_EXAMPLE,
+        names=(MLQA_FILES,),
+        read=read_mlqa_task,
+        options=("direction",),
+        file=True,
+    ),
+    TaskLayout(
         name="xnli",
         example="xnli.test.tsv",
         names=(XNLI_FILES,),
@@ -90,12 +99,14 @@ def load_task(
 ) -> Task:
     """Reads a task, or refuses it: prompts, answers and, in a multiple choice, options, aligned across languages.
 
-    `source` is the folder of mParaRel, MGSM, MSVAMP or XQuAD, the folder or file of XNLI or MzsRE, a YAML file that
-    describes a task of one's own, or `symbols`, `symbols:1000` or `symbols-renamed`, generated rows whose languages are
-    formal ones. `languages` and `on_missing` are as in `corpora.load`; rows that are left out are counted by reason in
-    `Task.dropped`. `limit` takes the first rows only. Options, by layout:
+    `source` is the folder of mParaRel, MGSM, MSVAMP or XQuAD, the folder or file of MLQA, XNLI or MzsRE, a YAML file
+    that describes a task of one's own, or `symbols`, `symbols:1000` or `symbols-renamed`, generated rows whose
+    languages are formal ones. `languages` and `on_missing` are as in `corpora.load`; rows that are left out are counted
+    by reason in `Task.dropped`. `limit` takes the first rows only. Options, by layout:
 
     * mParaRel: `relations=("P103", ...)`; `distractors=3`, wrong options beside the right one, 0 for no options.
+    * MLQA: `direction="x-to-x"`, from the passage's language to the question's, of which x is the row's: `"en-to-x"`
+      asks in each language on English passages, `"x-to-en"` in English on passages in each.
     * XNLI: `scaffolding="en"`, or `"own"`, the words of the prompt and of the labels in the row's language.
     * MzsRE: `direction="en-to-x"` (the edit in English, the query in the row's language) or `"x-to-en"`;
       `query="src"`, the edited question itself, or `"rephrase"`.
