@@ -134,8 +134,6 @@ def load_task(
 
 def is_task(source: str | Path) -> bool:
     """Whether `load` knows the layout of what lies there; what does not exist is no task."""
-    if symbol_source(str(source)):
-        return True
     path = Path(source).expanduser()
     try:
         _layout(path)
