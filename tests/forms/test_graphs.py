@@ -47,6 +47,11 @@ def test_counts_are_those_of_smatch() -> None:
         assert told.matched == matched, (first, second)
 
 
+def test_roles_that_only_look_inverse_stay() -> None:
+    assert read_graph("(r / ring :consist-of (g / gold))").relations == (("r", "consist-of", "g"),)
+    assert read_graph("(b / boy :ARG0-of (g / go-02))").relations == (("g", "arg0", "b"),)
+
+
 def test_a_climb_finds_what_the_search_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(1)
     pairs = [tuple(read_graph(drawn(rng, 6)) for _ in range(2)) for _ in range(30)]
@@ -77,6 +82,8 @@ def test_renamed_and_reordered_graphs_are_equal_and_near_misses_are_not() -> Non
             "equal",
         ),
         ("(b / boy :ARG0-of (g / go-02))", "(g / go-02 :ARG0 (b / boy))", "unequal"),  # another top
+        ("(b / boy :mod (r / red))", "(b / boy)", "unequal"),
+        ("(b / boy)", "(b / boy :mod (r / red))", "unequal"),
         ("(b / boy :mod (r / red))", "(b / boy :domain-of (r / red))", "equal"),
         ("(b / boy~e.3)", "(b / boy)", "equal"),
         ("# ::id 1\n(b / boy)", "(b / boy)", "equal"),

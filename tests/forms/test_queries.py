@@ -164,6 +164,23 @@ def test_the_database_of_the_row_is_read_and_stays_as_it_is(tmp_path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["rivers.sqlite"]
 
 
+def test_an_order_that_leaves_most_rows_in_any_order_decides_nothing() -> None:
+    by_halves = "SELECT id FROM river ORDER BY land > 3"
+    assert word("x-sql", by_halves, by_halves, prompt=PROMPT) == "undecided"
+    by_length = "SELECT id FROM river ORDER BY length"
+    assert word("x-sql", by_length, by_length, prompt=PROMPT) == "equal"
+
+
+def test_the_rows_of_the_stored_database_count(tmp_path) -> None:
+    path = tmp_path / "rivers.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(SCHEMA)
+        connection.execute("INSERT INTO river VALUES (1, 'a', -999, 1)")
+    queries = ("SELECT id FROM river WHERE length * length = 998001", "SELECT id FROM river WHERE length = 999")
+    assert word("x-sql", *queries, prompt=PROMPT) == "equal"  # nothing near -999 is drawn
+    assert word("x-sql", *queries, prompt=PROMPT, database=str(path)) == "unequal"
+
+
 def test_verdicts_agree_with_sqlite_on_drawn_conditions() -> None:
     """Conditions on small numbers are evaluated for every row there can be."""
     rng = random.Random(3)

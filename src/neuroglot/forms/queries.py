@@ -154,8 +154,9 @@ def _value(column: _Column, rng: random.Random, spread: bool, texts: list[str], 
     if not column.kind or any(word in column.kind for word in ("CHAR", "TEXT", "CLOB", "DATE", "TIME")):
         word = rng.choice(texts) if texts and rng.random() < 0.5 else rng.choice("abcdefgh")
         return f"{word}{rng.randrange(1000)}" if spread and rng.random() < 0.5 else word
-    near = rng.choice(numbers) + rng.choice((-1, 0, 1)) if numbers else 0.0
-    number = rng.choice((near, rng.randrange(10_000 if spread else 6)))
+    number: float = rng.randrange(10_000 if spread else 6)
+    if numbers and rng.random() < 0.5:
+        number = rng.choice(numbers) + rng.choice((-1, 0, 1))
     is_whole = "INT" in column.kind or "BOOL" in column.kind
     return int(number) if is_whole else float(number)
 
