@@ -1477,7 +1477,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "forms/patterns.py", "tests/forms/test_patterns.py",
-        ("least = 0 if _nullable(part) else least", "least = least"),
+        ("node[2] == 0 or _nullable(node[1])", "node[2] == 0"),
         ("if not _nullable(part):\n            break", "if _nullable(part):\n            break"),
         ("max(least - 1, 0)", "least"),
         ("_nullable(left) != _nullable(right)", "False"),

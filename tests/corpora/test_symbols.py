@@ -138,11 +138,20 @@ def test_a_renaming_is_undone(symbols: list[str], data: st.DataObject, seed: int
     assert not any(name in text or name in symbols for name in renaming.names.values())
 
 
+def test_no_new_name_stands_in_the_texts_or_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter(["inText", "first1", "first1", "symbol", "second"])
+    monkeypatch.setattr("neuroglot.corpora.symbols.renaming._name", lambda rng: next(drawn))
+    renaming = drawn_renaming(["a", "symbol"], ["so inText1 stands"], Random(0))
+    assert renaming.names == {"a": "first1", "symbol": "second"}
+
+
 def test_whole_symbols_alone_are_renamed() -> None:
+    renaming = drawn_renaming(["IN", "IN:GO"], [], Random(0))
+    assert renaming.apply("[IN:GO IN]") == f"[{renaming.names['IN:GO']} {renaming.names['IN']}]"
     renaming = drawn_renaming(["on", "ontable", "I_RUN"], ["on ontable"], Random(0))
     new = renaming.names
-    assert renaming.apply("(on a) (ontable on) only I_RUN I_RUNS") == (
-        f"({new['on']} a) ({new['ontable']} {new['on']}) only {new['I_RUN']} I_RUNS"
+    assert renaming.apply("(on a) (ontable on) only upon I_RUN I_RUNS") == (
+        f"({new['on']} a) ({new['ontable']} {new['on']}) only upon {new['I_RUN']} I_RUNS"
     )
     assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9]{5}", name) for name in new.values())
 

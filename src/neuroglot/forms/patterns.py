@@ -64,7 +64,6 @@ def _repeated(part: Node, least: int, most: int | None) -> Node:
         return _EMPTY
     if part == NOTHING:
         return _EMPTY if least == 0 else NOTHING
-    least = 0 if _nullable(part) else least
     return part if (least, most) == (1, 1) else ("repeat", part, least, most)
 
 
