@@ -233,12 +233,15 @@ def test_rules_decide_for_models_with_an_encoder_too(tokenizer) -> None:
 def test_options_that_contradict_each_other_are_refused(tokenizer) -> None:
     for options in (
         {"name": "best"}, {"name": "beam", "samples": 0}, {"name": "mbr", "tokenizer": tokenizer},
-        {"name": "mbr-chrf"}, {"name": "greedy", "gain": token_match}, {"name": "greedy", "least_confidence": 0.5},
+        {"name": "epsilon", "least_probability": 0.0},
+        {"name": "greedy", "gain": token_match}, {"name": "greedy", "least_confidence": 0.5},
         {"name": "majority", "tokenizer": tokenizer, "least_confidence": 1.5},
     ):  # fmt: skip
         with pytest.raises(ConfigError):
             Rule(**options)
     model = decoder(tokenizer.vocab_size)
+    with pytest.raises(ConfigError, match="compares texts"):
+        model.generate(torch.tensor([[1, 5]]), max_new_tokens=2, custom_generate=Rule("mbr-chrf"), do_sample=False)
     for given in ({"do_sample": True}, {"num_beams": 2}, {"return_dict_in_generate": True}):
         with pytest.raises(ConfigError, match="rule decides"):
             model.generate(torch.tensor([[1, 5]]), max_new_tokens=2, custom_generate=Rule("greedy"), **given)
