@@ -125,7 +125,7 @@ def calibration(*, heats=(1.5, 1.5, 4.0), rows: int = 60) -> Calibration:
         curves[name] = tuple(
             risks(logs.exp().amax(-1), logs.argmax(-1) == right, of, rows) for logs, right, of, _ in changed
         )
-    names = tuple(["de", "en", "fr"])
+    names = ("de", "en", "fr")
     return Calibration("option", "data", names, counts, curves, dict.fromkeys(counts, ({},) * 3), Signature())
 
 

@@ -52,6 +52,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "models": ["lab"], "corpus": "lab", "task": "iso_date", "originals": ["de"], "languages": ["en", "fr"],
         "parallel": [0, 1], "controls": ["repeated"], "limit": 3, "max_new_tokens": 5, "device": "cpu",
     },
+    "probe": {
+        **ON_TASK, "limit": 8, "rules": ["mbr-match", "majority"], "beam_sizes": [2], "samples": 2, "max_new_tokens": 4,
+        "metric": "chrf",
+    },
     "quadrants": {
         **ON_TEXTS, "pivot": "de", "steps": 4, "batch_size": 2, "checkpoint_every": 2, "repeats": 2, "held_out": 0.4,
         "learning_rate": 1e-2,

@@ -48,11 +48,11 @@ class Probe(OnModel, OnParallel, OnTask, Writing, Seeded):
     positional = ("model",)
 
     corpus: str
-    """A task (see `neuroglot deactivate`), `lab` with --task, whose questions are then new ones, or parallel text,
-    which is translated."""
+    """A task (see `neuroglot deactivate`), `lab` with --task, whose questions are drawn from those held out from
+    its training, or parallel text, which is translated."""
 
     limit: Positive | None = None
-    """Read so many rows, the first ones; all by default. Of the lab so many new questions are drawn, by default 100."""
+    """Read so many rows, the first ones; all by default. Of the lab so many questions are drawn, by default 100."""
 
     split: float = 0.5
     """Share of the rows on which transforms are fitted; no number is of them."""
@@ -140,13 +140,13 @@ class Probe(OnModel, OnParallel, OnTask, Writing, Seeded):
         return replace(directed, corpus=first), replace(directed, corpus=second)
 
     def _task(self, identity: Identity) -> Task:
-        """The task; of the lab, questions that its model was not asked."""
+        """The task; of the lab, more questions that were held out from its training."""
         from neuroglot.lab import lab_questions
         from neuroglot.recipes.reading import note_data
 
         if self.corpus != "lab":
             return self.load_task(identity)
-        task = lab_questions(self.task or "", self.limit or LAB_QUESTIONS, self.seed)
+        task = lab_questions(self.task or "", self.limit or LAB_QUESTIONS, self.seed, held_out=True)
         task = task if self.languages is None else task.select(self.languages)
         note_data(identity, task)
         return task
