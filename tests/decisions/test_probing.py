@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import t as student
 
-from neuroglot.corpora.corpus import Task
+from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.directed import Directed
 from neuroglot.decisions.fitting import fit_transform
 from neuroglot.decisions.rules import Rule
@@ -36,9 +36,9 @@ COLD = Power(1.6)
 def task_of(rows: int = 12, with_options: bool = False, seed: int = 3) -> Task:
     prompts, answers, others = (tiny_corpus(rows, ("de", "sw"), seed + place) for place in range(3))
     answers, others = (
-        replace(part, ids=prompts.ids, texts={g: tuple(f" {text}" for text in column) for g, column in part.texts.items()})
+        Corpus(part.name, prompts.ids, {g: tuple(f" {text}" for text in column) for g, column in part.texts.items()})
         for part in (answers, others)
-    )  # fmt: skip
+    )
     return Task("tiny", prompts, answers, (others, answers) if with_options else ())
 
 
@@ -168,10 +168,10 @@ def test_short_and_empty_texts_are_counted_by_row(model) -> None:
 
 def results(metric: str = "accuracy", rows: int = 60) -> RuleProbe:
     generator = torch.Generator().manual_seed(1)
-    shares = {"greedy": (0.95, 0.5), "sample": (0.5, 0.5), "sample, tuned": (0.5, 0.5), "bad": (0.05, 0.5)}
+    shares = {"greedy": (0.99, 0.65), "sample": (0.5, 0.5), "sample, tuned": (0.5, 0.5), "bad": (0.05, 0.5)}
     counts = {
         rule: torch.stack([
-            torch.stack([(torch.rand(rows, generator=generator) < p).double(), torch.ones(rows, dtype=torch.float64)], -1)
+            torch.stack([(torch.rand(rows, generator=generator) < p).double(), torch.ones(rows).double()], -1)
             for p in pair
         ], dim=1)
         for rule, pair in shares.items()
@@ -185,13 +185,13 @@ def results(metric: str = "accuracy", rows: int = 60) -> RuleProbe:
 
 def test_differences_to_the_control_hold_at_once_over_rules_and_languages() -> None:
     found = results()
-    assert found.claims == 6
+    assert found.claims == 9  # two languages and their mean
     change = found.counts["greedy"][:, 0, 0] - found.counts["sample, tuned"][:, 0, 0]
     more = torch.cat([change, torch.tensor([1.0, -1.0], dtype=torch.float64)])  # Bonett and Price
     rows = len(change)
     middle = float(more.mean())
     spread = math.sqrt(float((more - middle).square().sum()) / (rows + 2) / (rows + 2))
-    half = student.ppf(1 - 0.05 / 6 / 2, rows - 1) * spread
+    half = student.ppf(1 - 0.05 / 9 / 2, rows - 1) * spread
     score = found.differences("greedy", found.control)[0]
     assert score.value == pytest.approx(100 * float(change.mean()))
     assert score.low == pytest.approx(100 * (middle - half), abs=0.05)
@@ -205,6 +205,11 @@ def test_what_is_clearly_better_or_worse_is_told_by_language() -> None:
     assert found.told() == {"de": (["greedy"], ["bad"]), "sw": ([], [])}
     assert found.best()["de"] == ["greedy"]
     assert found.mean("greedy").value == pytest.approx(50 * float(found.counts["greedy"][..., 0].mean(0).sum()))
+    assert [found.on_the_mean(rule) for rule in found.counts] == [1, 0, 0, -1]
+    of_mean = found.mean_difference("greedy", found.control)
+    each = found.differences("greedy", found.control)
+    assert of_mean.value == pytest.approx(sum(score.value for score in each) / 2)
+    assert of_mean.high - of_mean.low < min(score.high - score.low for score in each)
     worse = replace(found, metric="ter", counts={r: part * 1.0 for r, part in found.counts.items()})
     assert worse.told()["de"] == (["bad"], ["greedy"])  # fewer edits are better
     assert worse.best()["de"] == ["bad"]

@@ -56,19 +56,18 @@ class RuleProbe(Shown):
 
     @property
     def claims(self) -> int:
-        """How many differences to the control are told at once: rules × languages."""
-        return (len(self.counts) - 1) * len(self.languages)
+        """How many differences to the control are told at once: rules × languages, and those of the means."""
+        return (len(self.counts) - 1) * (len(self.languages) + 1)
 
     def scores(self, rule: str) -> list[Score]:
         """Quality by language."""
-        values = by_rows(self.counts[rule]).map(self._formula.value)
+        values = self._values(rule)
         scores = values.share_scores(whole=100) if self._formula.right_or_wrong else values.scores()
         return [score.within(*self.definition.ends) for score in scores]
 
     def mean(self, rule: str) -> Score:
         """Quality, on the mean over languages."""
-        values = by_rows(self.counts[rule]).map(lambda summed: self._formula.value(summed).mean(-1, keepdim=True))
-        cells = len(self.languages)
+        values, cells = self._values(rule).map(_mean), len(self.languages)
         (score,) = values.share_scores(cells, 100) if self._formula.right_or_wrong else values.scores()
         return score.within(*self.definition.ends)
 
@@ -77,12 +76,18 @@ class RuleProbe(Shown):
 
         By default they are all differences to the control.
         """
-        change = by_rows(self.counts[rule]).map(self._formula.value) - by_rows(self.counts[other]).map(
-            self._formula.value
-        )
+        return self._compared(self._values(rule) - self._values(other), claims)
+
+    def mean_difference(self, rule: str, other: str, claims: int | None = None) -> Score:
+        """The mean of the differences over languages, as one of the same claims."""
+        change = (self._values(rule) - self._values(other)).map(_mean)
+        (score,) = self._compared(change, claims, len(self.languages))
+        return score
+
+    def _compared(self, change: Estimate, claims: int | None, cells: int = 1) -> list[Score]:
         confidence = confidence_of_each(self.claims if claims is None else claims)
         if self._formula.right_or_wrong:
-            return change.share_differences(whole=100, confidence=confidence)
+            return change.share_differences(cells, 100, confidence)
         return change.scores(confidence)
 
     def told(self) -> dict[str, tuple[list[str], list[str]]]:
@@ -94,6 +99,10 @@ class RuleProbe(Shown):
             language: tuple([rule for rule, column in signs.items() if column[place] == wanted] for wanted in (1, -1))  # type: ignore[misc]
             for place, language in enumerate(self.languages)
         }
+
+    def on_the_mean(self, rule: str) -> int:
+        """1 or −1 where the mean over languages is clearly above or below the control's, else 0."""
+        return 0 if rule == self.control else _sign(self.mean_difference(rule, self.control))
 
     def best(self) -> dict[str, list[str]]:
         """By language the rules of the best score; several where they are equal."""
@@ -113,10 +122,18 @@ class RuleProbe(Shown):
         values = {"empty": self.empty, "short": self.short}[of][rule]
         return row_means(values).share_scores()
 
+    def _values(self, rule: str) -> Estimate:
+        """Quality by language, `[G]`."""
+        return by_rows(self.counts[rule]).map(self._formula.value)
+
     @property
     def _formula(self) -> TextMetric:
         """The metric; none of its options enters the formula from counts to a value."""
         return choose_metrics([self.metric], TextOptions(language="en"))[self.metric]
+
+
+def _mean(values: Tensor) -> Tensor:
+    return values.mean(-1, keepdim=True)
 
 
 def _sign(score: Score) -> int:

@@ -31,38 +31,44 @@ def _(results: RuleProbe) -> Section:
             "Rules named `tuned` draw at that temperature; all rules that compare draws read the same ones.",
         ),
         figures=(_rules_figure(results), _beams_figure(results)),
-        tables=(_table(results), _gap(results)),
+        tables=(_table(results), _means(results), _gap(results)),
         summary=_summary(results),
     )
 
 
 def _sentence(results: RuleProbe) -> str:
     told, languages = results.told(), len(results.languages)
-    better, worse = (
-        Counter(rule for pair in told.values() for rule in pair[side]).most_common()
-        for side in (0, 1)
-    )  # fmt: skip
-    parts = [
-        f"clearly {word} than it {'are' if len(counts) > 1 else 'is'} "
-        + joined([f"{rule} in {count} of {plural(languages, 'language')}" for rule, count in counts])
-        for word, counts in (("better", better), ("worse", worse))
-        if counts
-    ]
+    sign = 1 if results.definition.higher_is_better else -1
+    parts = []
+    for side, word in enumerate(("better", "worse")):
+        counts = Counter(rule for pair in told.values() for rule in pair[side])
+        means = [rule for rule in results.counts if results.on_the_mean(rule) == (sign, -sign)[side]]
+        by_language = [f"{rule} in {count} of {plural(languages, 'language')}" for rule, count in counts.most_common()]
+        on_mean = [f"{joined(means)} on the mean over languages"] if means else []
+        parts += [f"clearly {word} than it: {'; '.join([*on_mean, *by_language])}"] if on_mean or by_language else []
     control = results.mean(results.control)
-    said = "; ".join(parts) or "no rule is clearly better or worse than it in any language"
-    return f"The control gets {number(control.value)} {results.definition.unit} {bracketed(control)}; {said}."
+    said = "; ".join(parts) or "no rule is clearly better or worse than it, in any language or on the mean"
+    return f"The control gets {_written(control)} {results.definition.unit}; {said}."
 
 
 def _summary(results: RuleProbe) -> Table:
     told, unit = results.told(), results.definition.unit
-    columns = [Column("rule"), Column("mean over languages", unit)]
+    columns = [Column("rule"), Column("mean over languages", unit), Column("difference", unit)]
     columns += [Column("clearly better in"), Column("clearly worse in"), Column("cost")]
     means = {rule: results.mean(rule) for rule in results.counts}
     rows = [
-        (rule, f"{number(mean.value)} {bracketed(mean)}", *_counted(told, rule), results.costs[rule])
+        (rule, _written(mean), _mean_difference(results, rule), *_counted(told, rule), results.costs[rule])
         for rule, mean in means.items()
     ]
     return Table.of("rules-in-short", f"Rules beside {results.control}", columns, rows)
+
+
+def _written(score: Score) -> str:
+    return f"{number(score.value)} {bracketed(score)}"
+
+
+def _mean_difference(results: RuleProbe, rule: str) -> str:
+    return "" if rule == results.control else _written(results.mean_difference(rule, results.control))
 
 
 def _counted(told: dict[str, tuple[list[str], list[str]]], rule: str) -> tuple[int, int]:
@@ -87,6 +93,20 @@ def _table(results: RuleProbe) -> Table:
             cells = (*score_cells(score), *change, *score_cells(empty), *score_cells(short))
             rows.append((language_label(language), rule, *cells, is_best))
     return Table.of("rules-by-language", "Rules by language", columns, rows)
+
+
+def _means(results: RuleProbe) -> Table:
+    unit = results.definition.unit
+    columns = [
+        Column("rule"), *score_columns(results.definition.name, unit),
+        *score_columns("difference to the control", unit), Column("cost"),
+    ]  # fmt: skip
+    rows: list[tuple[Cell, ...]] = []
+    for rule in results.counts:
+        is_control = rule == results.control
+        change = (None,) * 3 if is_control else score_cells(results.mean_difference(rule, results.control))
+        rows.append((rule, *score_cells(results.mean(rule)), *change, results.costs[rule]))
+    return Table.of("rules-on-the-mean", "Rules on the mean over languages", columns, rows)
 
 
 def _gap(results: RuleProbe) -> Table:
