@@ -92,6 +92,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "tune": {
         **ON_TASK, "originals": ["de"], "end": "newline", "steps": 6, "batch_size": 2, "lora_rank": 2,
         "lora_dropout": 0.1, "checkpoint_every": 2, "limit": 12, "export": ["openai"],
+        "log_choices": True,
     },
     "translate": {
         "model": "model", "corpus": "texts", "source": "de", "into": ["en", "fr"], "limit": 5, "max_new_tokens": 4,
