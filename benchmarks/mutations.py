@@ -1251,7 +1251,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("repeated=repeated, seen=seen,", "repeated=repeated, seen=0,"),
     ),
     *_of(
-        "tokens/shortening.py", "tests/tokens/test_shortening.py",
+        "models/shortening.py", "tests/models/test_shortening.py",
         ("FIRST_CONTINUING <= piece[0] < FIRST_BEGINNING", "FIRST_CONTINUING < piece[0] < FIRST_BEGINNING"),
         ("1 + (byte >= 0xE0) + (byte >= 0xF0)", "1 + (byte > 0xE0) + (byte >= 0xF0)"),
         ("max(0, pending - 1) if byte", "pending - 1 if byte"),

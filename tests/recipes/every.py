@@ -70,6 +70,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "hypotheses": "texts/de.txt", "baseline": "texts/sw.txt", "references": ["texts/zh.txt"],
         "metrics": ["chrf", "accuracy"], "limit": 9,
     },
+    "shorten": {"model": "lab", "corpus": "lab", "limit": 20},
     "select": {**ON_TEXTS, "selector": "random", "count": 4, "seed": 1},
     "sharing": {**ON_TEXTS, "corpus": ["texts"], "limit": 8, "new_tokens": 2},
     "specialize collect": {"model": "translator", "corpus": "pairs", "device": "cpu"},

@@ -9,7 +9,7 @@ from neuroglot.corpora import Corpus
 from neuroglot.errors import ConfigError
 from neuroglot.experiments.fertility import fertility
 from neuroglot.metrics.intervals import by_rows
-from neuroglot.tokens.shortening import Shortening
+from neuroglot.models.shortening import Shortening
 from tests.prompting.tokenizers import tokenizer
 
 TEXTS = {

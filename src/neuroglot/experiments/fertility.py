@@ -14,8 +14,9 @@ from neuroglot.errors import ConfigError
 from neuroglot.experiments.evaluation import independent_rows
 from neuroglot.metrics.fertility import Fertility
 from neuroglot.models.provenance import made_with
+from neuroglot.models.shortened import left_out_token
+from neuroglot.models.shortening import Shortening, continues, pending_after, piece_bytes
 from neuroglot.signature import Signature
-from neuroglot.tokens.shortening import Shortening, continues, pending_after, piece_bytes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 def fertility(tokenizer: PreTrainedTokenizerBase, corpus: Corpus, relative_to: str | None = None) -> Fertility:
     """Tokens, characters and bytes of every row in every language, special tokens left off.
 
-    Each half of the rows is shortened by the token that the other half has most, so that no row proves what it chose.
+    Each half of the rows is shortened by the token that the other half has most, so that no row proves what it chose;
+    of a tokenizer that is shortened already, nothing is left out.
     Languages are compared with `relative_to`: English if it is there, else the first. Raises `ConfigError` for a
     language that the corpus lacks, and `CorpusError` for rows that cannot be halved because they share texts.
     """
@@ -36,16 +38,17 @@ def fertility(tokenizer: PreTrainedTokenizerBase, corpus: Corpus, relative_to: s
     pieces = piece_bytes(tokenizer)
     ids = {language: _ids(tokenizer, corpus.texts[language]) for language in corpus.languages}
     halves = _halves(corpus)
-    saved, leads = zip(*(_shortened(pieces, ids[language], halves) for language in corpus.languages))
+    is_short = left_out_token(tokenizer) is not None
+    saved, leads = zip(*(_shortened(pieces, ids[language], halves, is_short) for language in corpus.languages))
     counts = torch.stack([_counts(pieces, ids[language], corpus.texts[language]) for language in corpus.languages], 1)
     counts = torch.cat([counts, torch.stack(saved, 1)[..., None]], -1)  # rows, languages, what is counted
     groups, _ = independent_rows(corpus, corpus.ids)
     summed = torch.zeros(max(groups) + 1, *counts.shape[1:], dtype=torch.float64)
     summed.index_add_(0, torch.tensor(groups), counts)
     made = made_with(tokenizer=tokenizer, data=corpus) | Signature.of(relative_to=compared)
-    tokens, characters, utf8_bytes, parts, left_out = summed.unbind(-1)
+    tokens, characters, utf8_bytes, parts, spared = summed.unbind(-1)
     return Fertility(
-        corpus.name, corpus.languages, compared, tokens, characters, utf8_bytes, parts, left_out, leads, made
+        corpus.name, corpus.languages, compared, tokens, characters, utf8_bytes, parts, spared, leads, made
     )  # fmt: skip
 
 
@@ -74,11 +77,11 @@ def _counts(pieces: Sequence[bytes], ids: Sequence[Sequence[int]], texts: Sequen
 
 
 def _shortened(
-    pieces: tuple[bytes, ...], ids: Sequence[Sequence[int]], halves: tuple[list[int], list[int]]
+    pieces: tuple[bytes, ...], ids: Sequence[Sequence[int]], halves: tuple[list[int], list[int]], is_short: bool
 ) -> tuple[Tensor, tuple[str, ...]]:
     """How many tokens of each row are left out, `[R]`, and the bytes of those that are, as hexadecimal numbers."""
     saved, leads = torch.zeros(len(ids), dtype=torch.float64), []
-    for chosen_on, proved_on in (halves, halves[::-1]):
+    for chosen_on, proved_on in () if is_short else (halves, halves[::-1]):
         shortening = Shortening.by_ids(pieces, (ids[row] for row in chosen_on))
         if shortening is not None:
             leads.append(pieces[shortening.lead].hex(" ").upper())

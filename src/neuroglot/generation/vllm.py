@@ -13,6 +13,7 @@ from neuroglot.generation.backend import ChatWriter, Completion, Request, check_
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.stopping import check_stop
 from neuroglot.models.provenance import made_with
+from neuroglot.models.shortened import refuse_shortened
 from neuroglot.signature import Signature
 from neuroglot.tokens.tokenizing import prompt_ids
 
@@ -24,7 +25,7 @@ class VllmBackend:
     """A decoder in vLLM; `options` go to `vllm.LLM`, such as `{"tensor_parallel_size": 2}`.
 
     vLLM batches by itself. Neurons can neither be recorded nor changed there. Raises `MissingExtraError` without vllm,
-    and `ConfigError` for `trust_remote_code`.
+    and `ConfigError` for `trust_remote_code` and for a shortened tokenizer.
     """
 
     model: str
@@ -40,6 +41,7 @@ class VllmBackend:
         if self.options.get("trust_remote_code"):
             raise ConfigError("trust_remote_code was asked for.", "Code that comes with a model is never run.")
         engine = _vllm().LLM(model=self.model, revision=self.revision, dtype=self.dtype, **self.options)
+        refuse_shortened(engine.get_tokenizer(), "vLLM")
         object.__setattr__(self, "engine", engine)
         object.__setattr__(self, "conversations", ChatWriter(engine.get_tokenizer(), self.thinking))
 

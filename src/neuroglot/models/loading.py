@@ -17,6 +17,7 @@ from neuroglot.models.folded import folded_out
 from neuroglot.models.gguf import converted, is_gguf
 from neuroglot.models.locating import require_family
 from neuroglot.models.open_interventions import remember_folded
+from neuroglot.models.shortened import as_saved
 from neuroglot.models.view import ModelView, view, view_of_form
 
 WITHOUT_WEIGHTS = "meta"  # the device on which a model has its form only: nothing is read and nothing computed
@@ -48,7 +49,8 @@ def load(
     with _as_unsupported(name):
         source, revision = _plain(source, revision)
         family, config = load_config(source, name, family, revision=revision)
-        tokenizer = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
+        read = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
+        tokenizer = as_saved(read)
         spread = {"device_map": "auto"} if device == "auto" else {}
         model = (
             _form_of(family, config, dtype)
@@ -80,10 +82,7 @@ def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
     _require_there(name)
     with _as_unsupported(name):
         source, revision = _plain(source, revision)
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            source, revision=revision, trust_remote_code=False
-        )
-    return tokenizer
+        return as_saved(AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False))
 
 
 @contextmanager

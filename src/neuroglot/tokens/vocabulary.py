@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from transformers import AutoTokenizer
 
 from neuroglot.errors import ConfigError, UnsupportedModelError
+from neuroglot.models.shortened import require_unshortened
+from neuroglot.models.shortening import BYTE_PIECE, pending_after
 from neuroglot.storage import write_whole
-from neuroglot.tokens.shortening import BYTE_PIECE, pending_after
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -76,7 +77,10 @@ def extend_vocabulary(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], 
 
 
 def require_mergeable(tokenizer: PreTrainedTokenizerBase, stored: dict[str, Any] | None = None) -> None:
-    """Raise `UnsupportedModelError` for a tokenizer that does not merge pairs of tokens, or merges them otherwise."""
+    """Raise `UnsupportedModelError` for a tokenizer that does not merge pairs of tokens, or merges them otherwise, and
+    `ConfigError` for a shortened one.
+    """
+    require_unshortened(tokenizer)
     stored = json.loads(_backend(tokenizer).to_str()) if stored is None else stored
     model = stored["model"]
     odd = [name for name in ("continuing_subword_prefix", "end_of_word_suffix", "dropout") if model.get(name)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from neuroglot.errors import ConfigError, CorpusError
-from neuroglot.tokens.shortening import Shortening, pending_after, piece_bytes
+from neuroglot.models.shortening import Shortening, pending_after, piece_bytes
 from tests.prompting.tokenizers import tokenizer
 
 TELUGU = "తెలుగు భాషలో ఇది ఒక వాక్యం."

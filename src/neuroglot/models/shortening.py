@@ -90,12 +90,16 @@ class Shortening:
         return cls(min(leads, key=lambda lead: (-leads[lead], lead)), pieces) if leads else None
 
     def shorten(self, ids: Sequence[int]) -> list[int]:
-        """The tokens without every `lead` that `expand` puts back.
+        """The tokens without every `lead` that `expand` puts back; raises `CorpusError` as `kept` does."""
+        return [ids[position] for position in self.kept(ids)]
+
+    def kept(self, ids: Sequence[int]) -> list[int]:
+        """Where the tokens stand that are not left out.
 
         Raises `CorpusError` for tokens that are no text, because one continues a character that none began: they
         would not come back as they were.
         """
-        short: list[int] = []
+        positions: list[int] = []
         pending = 0
         for position, token in enumerate(ids):
             if pending == 0 and continues(self._piece(token)):
@@ -105,9 +109,9 @@ class Shortening:
                 )
             following = self._piece(ids[position + 1]) if position + 1 < len(ids) else b""
             if not (token == self.lead and pending == 0 and continues(following)):
-                short.append(token)
+                positions.append(position)
             pending = pending_after(self._piece(token), pending)
-        return short
+        return positions
 
     def expand(self, ids: Iterable[int]) -> list[int]:
         """The tokens with `lead` before each that continues a character which none began; of any ids."""
