@@ -61,13 +61,13 @@ class RuleProbe(Shown):
 
     def scores(self, rule: str) -> list[Score]:
         """Quality by language."""
-        values = self._values(rule)
+        values = self.values(rule)
         scores = values.share_scores(whole=100) if self._formula.right_or_wrong else values.scores()
         return [score.within(*self.definition.ends) for score in scores]
 
     def mean(self, rule: str) -> Score:
         """Quality, on the mean over languages."""
-        values, cells = self._values(rule).map(_mean), len(self.languages)
+        values, cells = self.values(rule).map(_mean), len(self.languages)
         (score,) = values.share_scores(cells, 100) if self._formula.right_or_wrong else values.scores()
         return score.within(*self.definition.ends)
 
@@ -76,11 +76,11 @@ class RuleProbe(Shown):
 
         By default they are all differences to the control.
         """
-        return self._compared(self._values(rule) - self._values(other), claims)
+        return self._compared(self.values(rule) - self.values(other), claims)
 
     def mean_difference(self, rule: str, other: str, claims: int | None = None) -> Score:
         """The mean of the differences over languages, as one of the same claims."""
-        change = (self._values(rule) - self._values(other)).map(_mean)
+        change = (self.values(rule) - self.values(other)).map(_mean)
         (score,) = self._compared(change, claims, len(self.languages))
         return score
 
@@ -122,7 +122,7 @@ class RuleProbe(Shown):
         values = {"empty": self.empty, "short": self.short}[of][rule]
         return row_means(values).share_scores()
 
-    def _values(self, rule: str) -> Estimate:
+    def values(self, rule: str) -> Estimate:
         """Quality by language, `[G]`."""
         return by_rows(self.counts[rule]).map(self._formula.value)
 
