@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from scipy.special import stdtrit
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.calibration import (
@@ -19,7 +20,7 @@ from neuroglot.metrics.calibration import (
     risks,
     share_right,
 )
-from neuroglot.metrics.intervals import confidence_of_each, row_means
+from neuroglot.metrics.intervals import by_rows, confidence_of_each, row_means
 from neuroglot.signature import Signature
 
 
@@ -107,7 +108,7 @@ def test_risks_are_of_the_surest_and_their_intervals_of_rows_left_out() -> None:
 
 
 def test_the_order_of_choices_that_are_as_sure_changes_no_risk() -> None:
-    sure, right = torch.tensor([0.9, 0.5, 0.5, 0.5, 0.5]), torch.tensor([True, True, False, False, True])
+    sure, right = torch.tensor([0.9, 0.5, 0.5, 0.5, 0.5]), torch.tensor([True, True, True, False, False])
     rows = torch.arange(5)
     one = risks(sure, right, rows, 5).value
     order = torch.tensor([4, 3, 2, 1, 0])
@@ -150,6 +151,12 @@ def test_the_language_that_is_worse_calibrated_is_told() -> None:
     told = calibration().beside_languages("identity")
     assert sum(score.value for score in told) == pytest.approx(0, abs=1e-12)
     assert told[2].low > 0
+    wide = told[0].high - told[0].low
+    values = by_rows(calibration().counts["identity"]).map(
+        lambda summed: expected_error(summed) - expected_error(summed).mean(-1, keepdim=True)
+    )
+    alone = values.scores()[0]  # at 95 % each; here 95 % of all three
+    assert wide / (alone.high - alone.low) == pytest.approx(float(stdtrit(59, 1 - 0.05 / 6) / stdtrit(59, 0.975)))
     alike = calibration(heats=(1.5, 1.5, 1.5)).beside_languages("identity")
     assert all(score.low < 0 < score.high for score in alike)
 

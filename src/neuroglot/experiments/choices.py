@@ -26,7 +26,7 @@ from neuroglot.tokens.questions import Questions
 NEXT_TOKEN, AMONG_LIKELIEST, OPTION = "next token", "next token of the 20 likeliest", "option"
 LIKELIEST = 20
 # What is fitted to each kind: of all next tokens a power is the temperature, and pairs and ranks would be too many.
-FAMILIES: Mapping[str, tuple[Fittable, ...]] = {
+FITTED_TO: Mapping[str, tuple[Fittable, ...]] = {
     NEXT_TOKEN: ("temperature",),
     AMONG_LIKELIEST: ("temperature", "bradley-terry", "ranks"),
     OPTION: ("temperature", "power", "bradley-terry", "ranks"),

@@ -19,7 +19,7 @@ from neuroglot.decisions.fitting import Fitted, fit_transform
 from neuroglot.errors import CorpusError
 from neuroglot.experiments.choices import (
     AMONG_LIKELIEST,
-    FAMILIES,
+    FITTED_TO,
     NEXT_TOKEN,
     OPTION,
     Calibrated,
@@ -133,7 +133,7 @@ def _calibrated(
                     f"{language}-{kind.replace(' ', '-')}-{family}.json",
                     partial(fit_choices, fit_on, family, made | Signature.of(language=language, choice=kind)),
                 )
-                for family in FAMILIES[kind]
+                for family in FITTED_TO[kind]
             }
             fitted.setdefault(kind, {})[language] = fits
             by_kind.setdefault(kind, {})[language] = calibrated(held_out, fits), held_out.left_out

@@ -22,7 +22,7 @@ from neuroglot.generation.backend import Completion
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.local import LocalBackend
 from neuroglot.generation.texts import GeneratedTexts
-from neuroglot.metrics.probing import SHORT, RuleProbe
+from neuroglot.metrics.probing import SHORT_SHARE, RuleProbe
 from neuroglot.metrics.texts.answered import references_of
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts
 from neuroglot.metrics.texts.scoring import choose_metrics
@@ -221,7 +221,7 @@ def _cost(name: str, probing: Probing) -> str:
 
 
 def _is_short(text: str, reference: str) -> bool:
-    return len(text.strip().encode()) < SHORT * len(reference.strip().encode())
+    return len(text.strip().encode()) < SHORT_SHARE * len(reference.strip().encode())
 
 
 def _flags(

@@ -17,7 +17,7 @@ from neuroglot.metrics.intervals import Estimate, Score, by_rows, combined, conf
 from neuroglot.showing import Shown, counted, languages_in_short
 from neuroglot.signature import Signature
 
-BINS = 10  # of equal width (Guo et al. 2017)
+CONFIDENCE_BINS = 10  # of equal width (Guo et al. 2017)
 COVERAGES = tuple(share / 10 for share in range(1, 11))
 _SUMS = 3  # behind the bins: squared errors, losses, choices
 UNCHANGED, CONTROL = "identity", "temperature"
@@ -34,8 +34,8 @@ def calibration_counts(log_probabilities: Tensor, chosen: Tensor, rows: Tensor, 
     probabilities = log_probabilities.exp()
     confidence, first = probabilities.max(-1)
     right = (first == chosen).double()
-    bins = (confidence * BINS).long().clamp(max=BINS - 1)
-    inside = torch.nn.functional.one_hot(bins, BINS).double()
+    bins = (confidence * CONFIDENCE_BINS).long().clamp(max=CONFIDENCE_BINS - 1)
+    inside = torch.nn.functional.one_hot(bins, CONFIDENCE_BINS).double()
     binned = torch.stack([torch.ones_like(right), confidence, right], -1)[:, None] * inside[..., None]
     picked = probabilities.gather(-1, chosen[:, None])[:, 0]
     brier = probabilities.square().sum(-1) - 2 * picked + 1
@@ -189,4 +189,4 @@ class Calibration(Shown):
 
 def _bins(counts: Tensor) -> Tensor:
     """`[..., 33]` → `[..., 10, 3]`: choices, confidence and right ones."""
-    return counts[..., :-_SUMS].unflatten(-1, (BINS, 3))
+    return counts[..., :-_SUMS].unflatten(-1, (CONFIDENCE_BINS, 3))

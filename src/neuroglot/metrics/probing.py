@@ -23,7 +23,7 @@ from neuroglot.metrics.texts.scoring import TEXT_METRICS, Definition, choose_met
 from neuroglot.showing import Shown, counted, languages_in_short
 from neuroglot.signature import Signature
 
-SHORT = 0.5  # of the reference's bytes; what has fewer is short
+SHORT_SHARE = 0.5  # of the reference's bytes; what has fewer is short
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from neuroglot.runs.price import Price
     from neuroglot.runs.run import Run
 
-LAB_QUESTIONS = 100
+PROBED_QUESTIONS = 100
 
 
 class _Inputs(NamedTuple):
@@ -146,7 +146,7 @@ class Probe(OnModel, OnParallel, OnTask, Writing, Seeded):
 
         if self.corpus != "lab":
             return self.load_task(identity)
-        task = lab_questions(self.task or "", self.limit or LAB_QUESTIONS, self.seed, held_out=True)
+        task = lab_questions(self.task or "", self.limit or PROBED_QUESTIONS, self.seed, held_out=True)
         task = task if self.languages is None else task.select(self.languages)
         note_data(identity, task)
         return task

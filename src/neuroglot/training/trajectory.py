@@ -16,8 +16,8 @@ from neuroglot.storage import load_tensors, save_tensors
 from neuroglot.tokens.examples import IGNORED
 
 TRAJECTORY_FILE = "trajectory.safetensors"
-KIND = "trajectory"
-AT_ONCE = 2**22  # scores: 32 MiB of float64
+TRAJECTORY_KIND = "trajectory"
+SCORES_AT_ONCE = 2**22  # scores: 32 MiB of float64
 
 
 @dataclass(eq=False)
@@ -61,7 +61,7 @@ class Trajectory:
         learned = labels != IGNORED
         size = logits.shape[-1]
         sums = torch.zeros(2, size, dtype=torch.float64)
-        together = max(1, AT_ONCE // size)
+        together = max(1, SCORES_AT_ONCE // size)
         for part, targets in zip(logits[learned].split(together), labels[learned].split(together), strict=True):
             sums[0] += part.double().softmax(-1).sum(0).cpu()
             sums[1] += torch.bincount(targets, minlength=size).double().cpu()
@@ -81,12 +81,12 @@ class Trajectory:
     def save(self, path: Path | str) -> Path:
         """Write it whole or not at all."""
         tensors = {"choices": self.choices, "chosen": self.chosen, "start": self.start}
-        return save_tensors(path, KIND, tensors, {"total_rate": self.total_rate, "steps": self.steps})
+        return save_tensors(path, TRAJECTORY_KIND, tensors, {"total_rate": self.total_rate, "steps": self.steps})
 
     @classmethod
     def load(cls, path: Path | str) -> Trajectory:
         """Read what `save` wrote; raises `ArtifactError` on any other file."""
-        tensors, header = load_tensors(path, KIND)
+        tensors, header = load_tensors(path, TRAJECTORY_KIND)
         rate, steps = header.get("total_rate"), header.get("steps")
         if not _is_whole(tensors) or not isinstance(rate, float) or type(steps) is not int or rate < 0 or steps < 0:
             raise ArtifactError(f"{path} holds no whole trajectory.", "Expected what `neuroglot tune` wrote.")

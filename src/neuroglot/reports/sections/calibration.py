@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from neuroglot.metrics.calibration import BINS, CONTROL, COVERAGES, UNCHANGED, Calibration, reliability
+from neuroglot.metrics.calibration import CONFIDENCE_BINS, CONTROL, COVERAGES, UNCHANGED, Calibration, reliability
 from neuroglot.metrics.intervals import Score
 from neuroglot.reports.figures import Series, small_multiples
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
@@ -136,7 +136,7 @@ def _parameters(results: Calibration) -> Table:
 
 
 def _reliability_figure(results: Calibration) -> Figure:
-    ends = [(place / BINS, (place + 1) / BINS) for place in range(BINS)]
+    ends = [(place / CONFIDENCE_BINS, (place + 1) / CONFIDENCE_BINS) for place in range(CONFIDENCE_BINS)]
     places = tuple(f"{low:.1f}–{high:.1f}" for low, high in ends)
     plots = []
     for index, language in enumerate(results.languages):

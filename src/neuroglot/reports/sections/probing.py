@@ -12,8 +12,8 @@ from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import Labels, bracketed, joined, language_label, number, plural
 
-AT_ONCE = "Differences to the control hold at once over all rules and languages with 95% (Bonferroni)."
-SHARE = "share of texts"
+TOLD_AT_ONCE = "Differences to the control hold at once over all rules and languages with 95% (Bonferroni)."
+OF_TEXTS = "share of texts"
 
 
 @section_of.register
@@ -26,7 +26,7 @@ def _(results: RuleProbe) -> Section:
         signature=results.signature,
         remarks=(
             INTERVALS,
-            f"The control is `{results.control}`: draws at the temperature that was fitted on other rows. {AT_ONCE}",
+            f"The control is `{results.control}`: draws at the temperature that was fitted on other rows. {TOLD_AT_ONCE}",
             "Texts are short if they have fewer than half of the reference's bytes.",
             "Rules named `tuned` draw at that temperature; all rules that compare draws read the same ones.",
         ),
@@ -80,8 +80,8 @@ def _table(results: RuleProbe) -> Table:
     unit = results.definition.unit
     columns = [
         Column("language"), Column("rule"), *score_columns(results.definition.name, unit),
-        *score_columns("difference to the control", unit), *score_columns("empty", SHARE),
-        *score_columns("short", SHARE), Column("best in the language"),
+        *score_columns("difference to the control", unit), *score_columns("empty", OF_TEXTS),
+        *score_columns("short", OF_TEXTS), Column("best in the language"),
     ]  # fmt: skip
     best, rows = results.best(), list[tuple[Cell, ...]]()
     for rule in results.counts:
