@@ -224,6 +224,12 @@ def test_rank_correlations_are_spearmans() -> None:
     ]  # fmt: skip
 
 
+def test_the_tenth_rank_is_among_ten() -> None:
+    scores = torch.arange(12.0).flip(0)[None]
+    among = [float(rank_counts(scores, torch.tensor([place]))[0, 2]) for place in range(12)]
+    assert among == [1.0] * 10 + [0.0] * 2
+
+
 def test_rows_whose_candidates_do_not_vary_say_nothing_of_likelihood() -> None:
     values = torch.tensor([[0.5, math.nan], [1.0, math.nan], [math.nan, 0.2]], dtype=torch.float64)
     ranks = torch.ones(3, 2, 4, dtype=torch.float64)

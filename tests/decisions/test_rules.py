@@ -187,6 +187,13 @@ def test_seeds_transforms_and_epsilon_arrive(tokenizer) -> None:
     assert texts_of(flat, PROMPTS, Rule("epsilon")) == texts_of(flat, PROMPTS, Rule("greedy"))
 
 
+def test_each_prompt_has_random_numbers_of_its_own(tokenizer) -> None:
+    flat = decoder(tokenizer.vocab_size, 0.003)  # whatever the prompt, all tokens are about as likely
+    drawn = texts_of(flat, PROMPTS, Rule("sample"))
+    assert len(set(drawn)) == len(PROMPTS)
+    assert texts_of(flat, [PROMPTS[0], PROMPTS[0]], Rule("sample")) == [drawn[0]] * 2
+
+
 def test_the_choice_among_draws_is_brute_force_over_them(tokenizer) -> None:
     model, prompt = decoder(tokenizer.vocab_size), PROMPTS[0]
     seen = []

@@ -26,7 +26,8 @@ def _(results: RuleProbe) -> Section:
         signature=results.signature,
         remarks=(
             INTERVALS,
-            f"The control is `{results.control}`: draws at the temperature that was fitted on other rows. {TOLD_AT_ONCE}",
+            f"The control is `{results.control}`: draws at the temperature that was fitted on other rows.",
+            TOLD_AT_ONCE,
             "Texts are short if they have fewer than half of the reference's bytes.",
             "Rules named `tuned` draw at that temperature; all rules that compare draws read the same ones.",
         ),
