@@ -7,18 +7,24 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from neuroglot.corpora.corpus import Corpus
+from neuroglot.activity.generated import record_generated, record_generation_by_row
+from neuroglot.activity.recording import Recording
+from neuroglot.corpora.corpus import Corpus, Task
+from neuroglot.corpora.parallel_inputs import from_task
 from neuroglot.decisions.choosing import chrf_gain
 from neuroglot.decisions.fitting import fit_transform
 from neuroglot.decisions.rules import Candidates, Rule
 from neuroglot.decisions.transforms import Power
 from neuroglot.errors import ConfigError
+from neuroglot.experiments.prompts import measure_setting
 from neuroglot.generation.decoding import Decoding, generate, in_batches
 from neuroglot.generation.endpoint import Endpoint
 from neuroglot.generation.local import LocalBackend
 from neuroglot.generation.translation import translate
 from neuroglot.generation.vllm import VllmBackend
+from neuroglot.metrics.texts import TextOptions, choose_metrics
 from neuroglot.models import view
+from neuroglot.prompting import build_prompts, direct
 from neuroglot.recipes.generate import Generate
 from neuroglot.recipes.translate import Translate
 from neuroglot.runs.identity import Identity
@@ -132,6 +138,38 @@ def test_a_translation_says_which_rule_decided(model) -> None:
     assert made.signature["cost"] == "4 forwards a token, and up to 16 gains a text"
     plain = translate(backend, tiny_corpus(4).select(["de"]), ["sw"], Decoding(6))
     assert made.completions["sw"] != plain.completions["sw"]
+
+
+def test_neurons_are_counted_on_the_text_that_was_decided_on_only(model) -> None:
+    located, tokenizer = model
+    how, recording = decoding_of("majority"), Recording.pmi()
+    activity, rows, generation = record_generation_by_row(located, tokenizer, corpus_of(PROMPTS), recording, how)
+    assert generation.texts == generate(*model, corpus_of(PROMPTS), how).texts
+    assert torch.equal(activity.fired, record_generated(located, generation, recording).fired)
+    read = [sum(text.scored) + 1 for text in generation.read]  # the last of the prompt too
+    assert rows.tokens[:, 0].tolist() == read
+
+
+def test_answers_to_prompts_are_decided_on_before_the_stop_string(model, monkeypatch) -> None:
+    located, tokenizer = model
+    seen = []
+    monkeypatch.setattr(Rule, "choose", lambda self, texts: seen.append((self.stop, *texts)) or texts[0])
+    task = Task("t", corpus_of(PROMPTS), Corpus("a", PROMPTS, {"en": (" w5",) * len(PROMPTS)}))
+    prompts = build_prompts(from_task(task, "en"), direct("en"), tokenizer=tokenizer)
+    (metric,) = choose_metrics(["accuracy"], TextOptions(language="en")).values()
+    measured = measure_setting(
+        located, tokenizer, prompts, "en", metric, decoding=decoding_of("majority"), stop="w7", forced_too=False,
+        by_segment=False,
+    )  # fmt: skip
+    assert len(seen) == len(measured.answers) == len(PROMPTS)
+    assert all(stop == ("w7",) and not any("w7" in text for text in texts) for stop, *texts in seen)
+
+
+@pytest.mark.parametrize("name", ["exact", *NAMED])
+def test_prompts_are_measured_under_every_rule(model, name) -> None:
+    assert Decoding(2, rule=Rule(name)).reads_others
+    assert not Decoding(2).reads_others
+    assert Decoding(2, beams=2).reads_others
 
 
 @pytest.mark.parametrize("given", [{"temperature": 0.5}, {"top_p": 0.5}, {"beams": 2}])

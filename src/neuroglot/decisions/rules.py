@@ -92,8 +92,8 @@ class Rule:
         return 1
 
     def reading(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str] = ()) -> Rule:
-        """The same for texts that this tokenizer reads, and that end before the first of the strings `stop`."""
-        return replace(self, tokenizer=tokenizer, stop=tuple(stop))
+        """The same for texts that this tokenizer reads, and that end before the first of the strings `stop`, if any."""
+        return replace(self, tokenizer=tokenizer, stop=tuple(stop) or self.stop)
 
     @property
     def cost(self) -> str:

@@ -103,6 +103,11 @@ class Decoding:
         """The rows that a prompt takes in a batch."""
         return self.beams if self.rule is None else self.rule.copies
 
+    @property
+    def reads_others(self) -> bool:
+        """Whether the model may read other texts on the way than the one that it gives."""
+        return self.beams > 1 or self.rule is not None
+
     def rule_for(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]) -> DecidesTexts | None:
         """The rule, if there is one, for texts of this tokenizer."""
         return None if self.rule is None else self.rule.reading(tokenizer, stop)
