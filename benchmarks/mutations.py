@@ -1147,14 +1147,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("return tensor.full_tensor() if is_split(tensor) else tensor", "return tensor"),
     ),
     *_of(
-        "distribution.py", "tests/recipes/test_shared_jobs.py tests/models/split",
+        "distribution.py", "tests/test_dealt_work.py tests/recipes/test_shared_jobs.py tests/models/split",
         ("number % process_count() == rank()", "number % process_count() == 0"),
         ("number % process_count() == rank()", "True"),
         ("_Job.is_shared and processes.is_initialized()", "processes.is_initialized()"),
         ("            tensor.copy_(held)\n", ""),
     ),
     *_of(
-        "experiments/scoring.py", "tests/recipes/test_shared_jobs.py tests/test_evaluation.py",
+        "experiments/scoring.py", "tests/test_dealt_work.py tests/test_evaluation.py tests/test_kinds_scored.py",
         ("if distribution.dealt(number):", "if True:"),
         ("    distribution.combine([(width, True)])\n", ""),
         ("    distribution.combine((part, False) for part in all_parts)\n", ""),
@@ -1162,7 +1162,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("min(token_budget_of(view), budget)", "budget"),
     ),
     *_of(
-        "attribution/gradients.py", "tests/recipes/test_shared_jobs.py",
+        "attribution/gradients.py", "tests/test_dealt_work.py",
         ("if distribution.dealt(number) and number not in done:", "if number not in done:"),
         ("    distribution.combine((total, False) for total in sums.totals.values())\n", ""),
     ),
@@ -1173,7 +1173,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("        return token_budget_of(view)\n", "        return TOKEN_BUDGET\n"),
     ),
     *_of(
-        "runs/run.py", "tests/recipes/test_shared_jobs.py",
+        "runs/run.py", "tests/test_dealt_work.py",
         ("if distribution.rank() == 0:\n            artefact.save", "if True:\n            artefact.save"),
     ),
     *_of(

@@ -107,10 +107,12 @@ def forward_inputs(model_type: str, token_ids: torch.Tensor) -> dict[str, torch.
     return inputs
 
 
-def tiny_model(model_type: str, seed: int = 0) -> PreTrainedModel:
-    """A random model in float32 and eval mode; initial weights are widened so that neurons fire on both sides of 0."""
+def tiny_model(model_type: str, seed: int = 0, **changes: Any) -> PreTrainedModel:
+    """A random model in float32 and eval mode; initial weights are widened so that neurons fire on both sides of 0.
+    Options of its config can be changed.
+    """
     torch.manual_seed(seed)
-    options = {name: value for name, value in TINY_CONFIGS[model_type].items() if value is not None}
+    options = {name: value for name, value in TINY_CONFIGS[model_type].items() if value is not None} | changes
     family = family_named(model_type)
     config = tiny_config(family, options)
     model = family.new_model(config, torch.float32)

@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import neuroglot
+
 ROOT = Path(__file__).parents[1]
+SOURCE = Path(neuroglot.__file__).parents[1]  # what is tested, which is a copy where mutations are made in one
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 ENVIRONMENT = os.environ | {
-    "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "CUDA_VISIBLE_DEVICES": "",
+    "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{SOURCE}{os.pathsep}{ROOT}", "CUDA_VISIBLE_DEVICES": "",
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from neuroglot.decisions.rules import Rule
 from neuroglot.decisions.transforms import Power
 from neuroglot.errors import ConfigError
 from neuroglot.experiments import choices as choosing
+from neuroglot.experiments import ruled_texts
 from neuroglot.experiments.choices import NEXT_TOKEN, among_likeliest, next_tokens, options
 from neuroglot.experiments.probing import candidates_of, correlations, log_probabilities, probe
 from neuroglot.experiments.ruled_texts import Probing, rule_probe, write_all, writers_of
@@ -224,6 +225,11 @@ def test_rank_correlations_are_spearmans() -> None:
     ]  # fmt: skip
 
 
+def test_half_of_a_reference_is_not_short() -> None:
+    assert [ruled_texts._is_short(text, " abcd ") for text in ("", " a ", "ab", "abc")] == [True, True, False, False]
+    assert not ruled_texts._is_short("ä", "abcd")  # in bytes
+
+
 def test_the_tenth_rank_is_among_ten() -> None:
     scores = torch.arange(12.0).flip(0)[None]
     among = [float(rank_counts(scores, torch.tensor([place]))[0, 2]) for place in range(12)]
@@ -257,22 +263,26 @@ def test_likelihoods_of_texts_are_those_behind_the_prompt(model) -> None:
 
 def test_correlations_are_over_the_different_texts_of_a_row(model) -> None:
     task, probing = task_of(3), Probing("chrf", (), (), samples=1)
-    columns = {g: [[" w3 w4", " w3 w4"], [" w5"], [" w6 w7", " w8"]] for g in task.languages}
+    long = " ".join(["", *(f"w{number}" for number in range(10, 18))])
+    columns = {g: [[" w3 w4", " w3 w4"], [" w5"], [long, " w8"]] for g in task.languages}
     other = {g: [[" w9"], [" w5"], ["  "]] for g in task.languages}
-    assert candidates_of({"a": columns, "b": other}, "de") == [[" w3 w4", " w9"], [" w5"], [" w6 w7", " w8"]]
+    assert candidates_of({"a": columns, "b": other}, "de") == [[" w3 w4", " w9"], [" w5"], [long, " w8"]]
     found = correlations(*model, task, {"a": columns, "b": other}, probing)
     assert math.isnan(found["whole"][1, 0])
     import sacrebleu
 
-    for row, texts in ((0, [" w3 w4", " w9"]), (2, [" w6 w7", " w8"])):
+    for row, texts in ((0, [" w3 w4", " w9"]), (2, [long, " w8"])):
         quality = [sacrebleu.sentence_chrf(text, [task.answers.texts["de"][row].strip()]).score for text in texts]
-        sums = []
+        sums, means = [], []
         for text in texts:
             logits, ids = logits_behind(model, task.prompts.texts["de"][row], text)
             sums.append(logits.log_softmax(-1).gather(-1, torch.tensor(ids)[:, None]).sum().item())
-        if quality[0] != quality[1]:
-            expected = 1.0 if (quality[0] > quality[1]) == (sums[0] > sums[1]) else -1.0
-            assert float(found["whole"][row, 0]) == pytest.approx(expected)
+            means.append(sums[-1] / len(ids))
+        assert quality[0] != quality[1] or row == 0
+        for of, values in (("whole", sums), ("token", means)) if quality[0] != quality[1] else ():
+            expected = 1.0 if (quality[0] > quality[1]) == (values[0] > values[1]) else -1.0
+            assert float(found[of][row, 0]) == pytest.approx(expected), of
+    assert (sums[0] > sums[1]) != (means[0] > means[1])  # of the long text the order turns
 
 
 def test_transforms_are_fitted_on_the_selection_and_reported_on_other_rows(model) -> None:

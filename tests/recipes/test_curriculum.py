@@ -355,6 +355,30 @@ def test_a_search_that_was_stopped_goes_on_and_ends_with_the_same_bytes(here: Pa
         assert Path("run", name).read_bytes() == Path("whole", name).read_bytes()
 
 
+def test_a_rate_whose_training_was_kept_is_measured_by_its_own_weights(here: Path, monkeypatch) -> None:
+    """Stopped between the training at a rate and the loss that it left: what is measured is what was kept."""
+    from neuroglot.experiments import curriculum as experiment
+
+    path = searching()
+    job(path).run("whole")
+    measured, calls = experiment._held_out, []
+
+    def stopping(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 3:  # before, behind the first stage, and behind the second one at its first rate
+            raise KeyboardInterrupt
+        return measured(*given)
+
+    monkeypatch.setattr(experiment, "_held_out", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        job(path).run("run")
+    kept = sorted(path.parent.name for path in Path().rglob("finished*") if "rate-" in path.parent.name)
+    assert kept == ["rate-0.0001"]
+    job(path).run("run", resume=True)
+    for name in ("model.safetensors", "report.json"):
+        assert Path("run", name).read_bytes() == Path("whole", name).read_bytes()
+
+
 # ---- refusals
 
 

@@ -17,6 +17,7 @@ from neuroglot.models.folded import folded_out
 from neuroglot.models.gguf import converted, is_gguf
 from neuroglot.models.locating import require_family
 from neuroglot.models.open_interventions import remember_folded
+from neuroglot.models.quantised import make_plain, method_of, require_readable
 from neuroglot.models.shortened import as_saved
 from neuroglot.models.view import ModelView, view, view_of_form
 
@@ -37,7 +38,8 @@ def load(
     """The view and the tokenizer of a model: `lab`, a folder in the hub's layout, a hub id, or a GGUF file (`gguf`).
 
     `device` "auto" spreads a model that is too large for one device over all of them (needs accelerate); of "meta" no
-    weights are read, nor need there be any: a job can be priced there, and not done. The
+    weights are read, nor need there be any: a job can be priced there, and not done. Quantised checkpoints are read as
+    the plain weights that they stand for. The
     architecture is checked before any weight is read: it must be known, or described by a `family`, as for `view`. Code
     that comes with a model is never run. Raises `UnsupportedModelError` where the model cannot be found, read, or is of
     no known family.
@@ -49,13 +51,15 @@ def load(
     with _as_unsupported(name):
         source, revision = _plain(source, revision)
         family, config = load_config(source, name, family, revision=revision)
+        require_readable(config, name)
         read = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
         tokenizer = as_saved(read)
-        spread = {"device_map": "auto"} if device == "auto" else {}
+        spread: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
+        stated = {} if method_of(config) is None else {"config": config}
         model = (
             _form_of(family, config, dtype)
             if device == WITHOUT_WEIGHTS
-            else _whole_model(family, source, name, revision=revision, dtype=dtype, **spread)
+            else _whole_model(family, source, name, revision=revision, dtype=dtype, **spread, **stated)
         )
     if source != name and name != "lab":
         model.config.name_or_path = name  # rather than where the converted file lies
@@ -122,7 +126,7 @@ def _whole_model(family: Family, source: str, name: str, **options: Any) -> PreT
             f"Expected the weights of {type(model).__name__}, each once, because others would be random.",
             "Load the whole checkpoint; one that was saved from a wrapper has its names under another prefix.",
         )
-    return cast(PreTrainedModel, model)
+    return make_plain(model) if "config" in options else cast(PreTrainedModel, model)
 
 
 def _source(name: str) -> str:

@@ -27,7 +27,7 @@ class _Inputs(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Answers(Limited, Normalized):
-    """Score generated answers to a task (MGSM, MSVAMP, XQuAD, your own) by language, with intervals, and say how
+    """Score generated answers to a task (MGSM, MSVAMP, XQuAD, MLQA, your own) by language, with intervals, and say how
     consistent they are across languages; with a baseline, paired by question.
     """
 
@@ -45,8 +45,8 @@ class Answers(Limited, Normalized):
     """Run folder of `neuroglot generate`, or its generated.jsonl; its ids are those of the task's questions."""
 
     task: str
-    """The task that was asked: a folder or file in the layout of MGSM, MSVAMP, XQuAD, mParaRel, XNLI or MzsRE, or a
-    YAML file that describes your own."""
+    """The task that was asked: a folder or file in the layout of MGSM, MSVAMP, XQuAD, MLQA, mParaRel, XNLI or MzsRE, or
+    a YAML file that describes your own."""
 
     metrics: tuple[str, ...] = ("numeric", "numeric-published")
     """How answers are scored, by the names of `neuroglot score`; several are allowed."""

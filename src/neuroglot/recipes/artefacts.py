@@ -43,6 +43,18 @@ def job_of(path: Path) -> Recipe | None:
         return None  # of another version: only a hint is lost
 
 
+def weights_of_run(folder: Path) -> str | None:
+    """The hash of the weights that the run folder's job was made of; None if it is no run, or read no model."""
+    from neuroglot.runs.folder import MARKER
+    from neuroglot.storage import parse_json
+
+    try:
+        identity = parse_json((folder / MARKER).read_bytes())["identity"]
+        return str(identity["model"]["weights"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def neuron_files(folder: Path) -> dict[str, Path]:
     """The neuron sets of a run folder by language, as `neuroglot select` and `neuroglot analyze` write them; raises
     `ArtifactError` if there is no such folder.

@@ -63,8 +63,11 @@ class Curriculum(OnModel, Computed, Seeded):
         from neuroglot.recipes.asking import asked_tasks
         from neuroglot.recipes.curriculum_file import CurriculumFile
         from neuroglot.recipes.mixing import Encoder, mixed_stages, read_data
+        from neuroglot.training.four_bits import require_four_bits
 
         file = identity.file("stages", self.stages, CurriculumFile.load)
+        if any(stage.train == "qlora" for stage in file.stages):
+            require_four_bits(self.device)
         data = read_data(file, self.stages.parent, self.seed)
         neurons = self._neurons(identity, file)
         view, tokenizer = self.load_model(identity, self.model)
@@ -189,7 +192,8 @@ def _price_of(stage: Stage, view: ModelView, tokenizer: PreTrainedTokenizerBase)
     from neuroglot.training.tuning import batching, trained_part
 
     collate = batching(view.model, tokenizer, stage.config)
-    with trained_part(view.model, tokenizer, stage.config) as part:
+    plain = replace(stage.config, four_bits=False)  # whole weights are read first, which takes the most memory
+    with trained_part(view.model, tokenizer, plain) as part:
 
         def run(rows: Corpus) -> None:
             read_once(part.model, [stage.texts[int(row)] for row in rows.ids], collate, stage.config.batch_size)

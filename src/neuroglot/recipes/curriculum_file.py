@@ -72,7 +72,7 @@ class StatedStage:
     examples: _Count | None = None
     tokens: _Count | None = None
     replay: _Share = 0.0
-    train: Literal["all", "adapters", "neurons"] | Annotated[tuple[str, ...], MinLen(1)] = "all"
+    train: Literal["all", "adapters", "qlora", "neurons"] | Annotated[tuple[str, ...], MinLen(1)] = "all"
     freeze: tuple[str, ...] = ()
     neurons: str | None = None
     random_neurons: bool = False

@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     from neuroglot.runs.price import Price
     from neuroglot.runs.run import Run
     from neuroglot.training.deltas import NeuronDeltas
+    from neuroglot.training.low_rank import LowRankDeltas
 
 
 class _Inputs(NamedTuple):
     view: ModelView
     tokenizer: PreTrainedTokenizerBase
-    neurons: NeuronSet
-    deltas: NeuronDeltas | None
+    neurons: NeuronSet | None
+    deltas: NeuronDeltas | LowRankDeltas | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export(OnModel):
-    """Save the model without some neurons, or with what was tuned of them, as a checkpoint that plain transformers
-    loads from the run folder.
+    """Save the model without some neurons, or with the deltas or adapters that were tuned, as a checkpoint that plain
+    transformers loads from the run folder.
     """
 
     command = "export"
@@ -39,7 +40,8 @@ class Export(OnModel):
     examples = """
     neuroglot export ./my-model --ablate selected/de.safetensors --out no-german
     neuroglot export ./my-model --deltas tuned --out better-german      # of neuroglot tune --train-neurons --adapter
-    neuroglot export better-german --deltas tuned --subtract --out german-again"""
+    neuroglot export better-german --deltas tuned --subtract --out german-again
+    neuroglot export ./my-model --deltas adapters --out merged         # of neuroglot tune --adapter, or PEFT's own"""
     positional = ("model",)
     heading: ClassVar[str] = "Model"
 
@@ -47,8 +49,8 @@ class Export(OnModel):
     """File of a neuron set, or a run folder with one: the value vectors of these neurons are zero in the checkpoint."""
 
     deltas: Path | None = None
-    """Run folder of `neuroglot tune` with --train-neurons, or its deltas.safetensors: they are merged into the
-    weights."""
+    """Run folder of `neuroglot tune` with --train-neurons, or its deltas.safetensors, or a folder of low-rank adapters
+    as `neuroglot tune --adapter` and PEFT save them: they are merged into the weights."""
 
     subtract: bool = False
     """Take the deltas away again from a model into which they were merged, in place of adding them."""
@@ -58,41 +60,33 @@ class Export(OnModel):
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.neurons import NeuronSet
-        from neuroglot.recipes.artefacts import artefact, neuron_file
-        from neuroglot.training.deltas import DELTAS_FILE, NeuronDeltas
+        from neuroglot.recipes.artefacts import neuron_file
 
         if self.subtract and self.deltas is None:
             raise ConfigError("Neurons that are off were to be subtracted.", "Expected --deltas beside --subtract.")
-        if self.ablate is not None and self.deltas is None:
-            deltas, neurons = None, identity.file("neurons", neuron_file(self.ablate), NeuronSet.load)
-        elif self.deltas is not None and self.ablate is None:
-            deltas = identity.file("deltas", artefact(self.deltas, DELTAS_FILE), NeuronDeltas.load)
-            neurons = deltas.neurons
-        else:
+        if (self.ablate is None) == (self.deltas is None):
             raise ConfigError("Got neurons and deltas, or neither.", "Expected --ablate or --deltas.")
+        if self.ablate is None:
+            return self._with_deltas(identity)
+        neurons = identity.file("neurons", neuron_file(self.ablate), NeuronSet.load)
         view, tokenizer = self.load_model(identity, self.model)
         view.layout.require_same(neurons.layout, "The neuron set")
-        if deltas is not None and not self.subtract:  # the model behind them has other weights
-            require_made_for(view, tokenizer, deltas)
-        return _Inputs(view, tokenizer, neurons, deltas)
+        return _Inputs(view, tokenizer, neurons, None)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.interventions.folding import write_folded
         from neuroglot.reports import Report
-        from neuroglot.training.deltas import merge
         from neuroglot.training.tuning import save_model
 
         view, tokenizer, neurons, deltas = inputs
-        counted = f"{len(neurons):,} of {view.layout.neuron_count:,} neurons are"
-        if deltas is None:
+        name = Path(self.model).name
+        if deltas is None and neurons is not None:
             write_folded(view, neurons, run.files, tokenizer)
-            title = f"{Path(self.model).name} without {len(neurons):,} neurons"
-            return Report([neurons], title=title, notes=[f"{counted} folded out of the checkpoint in this folder."])
-        merge(view, deltas.scaled(-1) if self.subtract else deltas)
+            notes = [f"{_counted(neurons)} are folded out of the checkpoint in this folder."]
+            return Report([neurons], title=f"{name} without {len(neurons):,} neurons", notes=notes)
+        report = self._merged(inputs, f"{name} {'without' if self.subtract else 'with'}")
         save_model(view.model, tokenizer, run.files)
-        preposition, said = ("without", "as they were before") if self.subtract else ("with", "tuned")
-        title = f"{Path(self.model).name} {preposition} {len(neurons):,} tuned neurons"
-        return Report([neurons], title=title, notes=[f"{counted} {said} in the checkpoint in this folder."])
+        return report
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.recipes.steps import REPORT_BYTES, weight_bytes
@@ -102,15 +96,71 @@ class Export(OnModel):
         largest = max(parameter.nbytes for parameter in inputs.view.model.parameters())
         return price(*inputs[:2], [], largest * len(inputs.view.layout.layers), size + REPORT_BYTES)
 
+    def _with_deltas(self, identity: Identity) -> _Inputs:
+        from neuroglot.recipes.artefacts import artefact, weights_of_run
+        from neuroglot.training.deltas import DELTAS_FILE, NeuronDeltas
+        from neuroglot.training.low_rank import ADAPTER_CONFIG, ADAPTER_FILE, LowRankDeltas
 
-def require_made_for(view: ModelView, tokenizer: PreTrainedTokenizerBase, deltas: NeuronDeltas) -> None:
-    """Raise `ConfigError` unless the deltas were learned on this model."""
+        assert self.deltas is not None
+        deltas: NeuronDeltas | LowRankDeltas
+        made_for: object
+        if (self.deltas / ADAPTER_CONFIG).is_file():
+            identity.file("config of the deltas", self.deltas / ADAPTER_CONFIG, Path.read_bytes)
+            deltas, neurons = identity.file("deltas", self.deltas / ADAPTER_FILE, LowRankDeltas.load), None
+            made_for = weights_of_run(self.deltas)
+        else:
+            deltas = identity.file("deltas", artefact(self.deltas, DELTAS_FILE), NeuronDeltas.load)
+            neurons, made_for = deltas.neurons, deltas.signature.get("weights")
+        view, tokenizer = self.load_model(identity, self.model)
+        if neurons is not None:
+            view.layout.require_same(neurons.layout, "The neuron set")
+        if made_for is not None and not self.subtract:  # the model behind them has other weights
+            require_made_for(view, tokenizer, made_for)
+        return _Inputs(view, tokenizer, neurons, deltas)
+
+    def _merged(self, inputs: _Inputs, named: str) -> Report:
+        """What is said of the deltas, after they were added or taken away."""
+        from neuroglot.models.provenance import made_with
+        from neuroglot.reports import Report
+        from neuroglot.reports.sections.low_rank import low_rank_section
+        from neuroglot.training.deltas import NeuronDeltas, merge
+        from neuroglot.training.low_rank import merge_low_rank
+
+        view, tokenizer, neurons, deltas = inputs
+        assert deltas is not None
+        scaled, made = deltas.scaled(-1) if self.subtract else deltas, made_with(view, tokenizer)
+        said = f"are {'as they were before' if self.subtract else 'tuned'} in the checkpoint in this folder."
+        if isinstance(scaled, NeuronDeltas) and neurons is not None:
+            merge(view, scaled)
+            title = f"{named} {len(neurons):,} tuned neurons"
+            return Report([neurons], title=title, notes=[f"{_counted(neurons)} {said}"])
+        norms = merge_low_rank(view.model, scaled)  # type: ignore[arg-type]
+        notes = [f"The weights of {len(norms):,} modules {said}", *self._on_four_bits()]
+        return Report([low_rank_section(norms, made)], title=f"{named} adapters", notes=notes)
+
+    def _on_four_bits(self) -> list[str]:
+        """What is to be known of adapters that were trained on weights of 4 bits."""
+        from neuroglot.recipes.artefacts import job_of
+        from neuroglot.recipes.tune import Tune
+
+        job = None if self.deltas is None else job_of(self.deltas)
+        is_qlora = isinstance(job, Tune) and job.qlora
+        return [
+            "The adapters were trained on these weights in 4 bits; on whole ones they compute what they did not learn."
+        ] * is_qlora
+
+
+def _counted(neurons: NeuronSet) -> str:
+    return f"{len(neurons):,} of {neurons.layout.neuron_count:,} neurons"
+
+
+def require_made_for(view: ModelView, tokenizer: PreTrainedTokenizerBase, weights: object) -> None:
+    """Raise `ConfigError` unless deltas or adapters were learned on the model of these `weights`."""
     from neuroglot.models.provenance import made_with
 
     here = made_with(view, tokenizer)["weights"]
-    there = deltas.signature.get("weights")
-    if here != there:
+    if here != weights:
         raise ConfigError(
-            f"The deltas were learned on a model with the weights {there}, and this one has {here}.",
+            f"The deltas were learned on a model with the weights {weights}, and this one has {here}.",
             "Expected the model that was tuned.",
         )

@@ -185,7 +185,7 @@ class OnTask(OnLanguages):
     heading: ClassVar[str] = "Texts"
 
     corpus: str
-    """A task: a folder or file in the layout of mParaRel, XNLI, MzsRE, MGSM, MSVAMP or XQuAD, a YAML file that
+    """A task: a folder or file in the layout of mParaRel, XNLI, MzsRE, MGSM, MSVAMP, XQuAD or MLQA, a YAML file that
     describes your own, or `lab` with --task."""
 
     task: str | None = None

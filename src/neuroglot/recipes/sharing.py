@@ -56,7 +56,7 @@ class Sharing(OnModel, Directable, OnLanguages, OnSite):
     shares_rows = True
 
     corpus: tuple[str, ...]
-    """A task (a folder of mParaRel, MGSM, XQuAD, XNLI or MzsRE, or a YAML that describes one) or parallel text;
+    """A task (a folder of mParaRel, MGSM, XQuAD, MLQA, XNLI or MzsRE, or a YAML that describes one) or parallel text;
     several are compared."""
 
     new_tokens: Natural = 0

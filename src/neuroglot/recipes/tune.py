@@ -97,6 +97,9 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Scheduled, Seeded):
     lora_targets: tuple[str, ...] | None = None
     """Names of the modules that have adapters; all linear ones but the unembedding by default."""
 
+    qlora: bool = False
+    """Hold the linear layers in 4 bits (NF4, by bitsandbytes) while adapters are trained on them: less memory."""
+
     train_neurons: Path | None = None
     """File of a neuron set, or a run folder with one: tune only these neurons' rows of the up projections and columns
     of the down projection, in place of adapters."""
@@ -149,10 +152,13 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Scheduled, Seeded):
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.prompting.examples import examples_hash, pmi_mix
         from neuroglot.signature import Signature
+        from neuroglot.training.four_bits import require_four_bits
         from neuroglot.training.tuning import batching, learnable
 
         neurons = self._neurons(identity)
         tuning = self.tuning(neurons)  # refuses options that contradict each other
+        if tuning.four_bits:
+            require_four_bits(self.device)
         sets = self._prompt_sets(identity)
         plain = pmi_mix(sets, self.direct_share, self.seed)
         view, tokenizer = self.load_model(identity, self.model)
@@ -199,7 +205,8 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Scheduled, Seeded):
         view, tokenizer, examples, *_ = inputs
         collate = batching(view.model, tokenizer, inputs.tuning)
         by_id = {example.id: example for example in examples}
-        with trained_part(view.model, tokenizer, inputs.tuning) as part:
+        plain = replace(inputs.tuning, four_bits=False)  # whole weights are read first, which takes the most memory
+        with trained_part(view.model, tokenizer, plain) as part:
 
             def run(rows: Corpus) -> None:
                 chosen = [by_id[row_id] for row_id in rows.ids]
@@ -223,8 +230,8 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Scheduled, Seeded):
         return TuningConfig(
             steps=self.steps, learning_rate=self.learning_rate, batch_size=self.batch_size,
             accumulation=self.accumulation, schedule=self.schedule, warmup=self.warmup, weight_decay=self.weight_decay,
-            lora=lora, neurons=neurons, modules=self.train_modules, frozen=self.freeze_modules, end=self.end,
-            max_tokens=self.max_tokens, unfit="drop" if self.drop_unfit else "refuse",
+            lora=lora, four_bits=self.qlora, neurons=neurons, modules=self.train_modules, frozen=self.freeze_modules,
+            end=self.end, max_tokens=self.max_tokens, unfit="drop" if self.drop_unfit else "refuse",
             pack=self.pack, save="adapter" if self.adapter else "merged", log_choices=self.log_choices,
             seed=self.seed, bf16=self.bf16,
             gradient_checkpointing=self.gradient_checkpointing, checkpoint_every=self.checkpoint_every,
@@ -308,8 +315,10 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Scheduled, Seeded):
 def options_of(config: TuningConfig) -> Signature:
     """How a model was tuned."""
     from neuroglot.signature import Signature
+    from neuroglot.training.four_bits import FOUR_BITS
 
-    parts = {"modules": config.modules, "frozen": config.frozen, "pack": ("sequences",) * config.pack}
+    parts = {"modules": config.modules, "frozen": config.frozen, "pack": ("sequences",) * config.pack,
+             "held": (FOUR_BITS,) * config.four_bits}  # fmt: skip
     named = {name: " ".join(modules) for name, modules in parts.items() if modules}
     neurons = Signature() if config.neurons is None else config.neurons.described
     return Signature.of(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from neuroglot import extras
@@ -12,8 +14,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def with_adapters(model: PreTrainedModel, lora: Lora, seed: int) -> PreTrainedModel:
-    """The model with adapters, which alone are trained, drawn from the seed.
+def with_adapters(model: PreTrainedModel, lora: Lora, seed: int, *, four_bits: bool = False) -> PreTrainedModel:
+    """The model with adapters, which alone are trained, drawn from the seed; `four_bits` if its layers are held so.
 
     Raises `ConfigError` for modules that the model does not have, and `MissingExtraError` without the extra `training`.
     """
@@ -29,8 +31,19 @@ def with_adapters(model: PreTrainedModel, lora: Lora, seed: int) -> PreTrainedMo
         task_type=None if model.config.is_encoder_decoder else "CAUSAL_LM",
     )
     try:
-        adapted: Any = peft.get_peft_model(model, config)
+        with _said_to_be_in_four_bits(model) if four_bits else nullcontext():
+            adapted: Any = peft.get_peft_model(model, config)
     except (ValueError, TypeError, RuntimeError) as error:
         message = str(error).strip().splitlines()[0]
         raise ConfigError(f"The model cannot be tuned in this way: {message}") from error
     return adapted
+
+
+@contextmanager
+def _said_to_be_in_four_bits(model: Any) -> Iterator[None]:
+    """PEFT asks this before it takes adapters that know 4-bit layers."""
+    model.is_loaded_in_4bit = True
+    try:
+        yield
+    finally:
+        del model.is_loaded_in_4bit

@@ -21,6 +21,7 @@ from neuroglot.tokens.examples import IGNORED, Examples, examples
 from neuroglot.tokens.tokenizing import Text
 from neuroglot.training.adapters import with_adapters
 from neuroglot.training.deltas import DELTAS_FILE, NeuronDeltas, merge, tunable, tuned_deltas
+from neuroglot.training.four_bits import merged_whole, restore_whole, to_four_bits
 from neuroglot.training.packing import packed_completions, separation_of
 from neuroglot.training.parts import training_only
 from neuroglot.training.sharing import Collate
@@ -75,7 +76,7 @@ def tune(
 
     Raises `UnsupportedModelError` for a model with an encoder; `CorpusError` for examples that do not fit;
     `ConfigError` for modules that are not there, and several accelerators; `MissingExtraError` without the extra
-    `training`.
+    `training`, and for 4 bits `qlora`.
     """
     encoded = learnable(model, tokenizer, examples, config)
     tuned = tune_on(model, tokenizer, encoded.texts, config, kept=kept, on_step=on_step)
@@ -102,7 +103,7 @@ def tune_on(
         merge(view(model), deltas)
     tuned: Any = part.model
     if config.lora is not None and is_merged:
-        tuned = tuned.merge_and_unload()
+        tuned = merged_whole(tuned) if config.four_bits else tuned.merge_and_unload()
     return Tuned(tuned, tokenizer, losses, {}, deltas, is_merged, trajectory)
 
 
@@ -122,11 +123,16 @@ def trained_part(
     """
     if config.lora is not None:
         before = {parameter: parameter.requires_grad for parameter in model.parameters()}
-        adapted: Any = with_adapters(model, config.lora, config.seed)
+        adapted: Any = None
         try:
+            if config.four_bits:
+                to_four_bits(model)
+            adapted = with_adapters(model, config.lora, config.seed, four_bits=config.four_bits)
             yield TrainedPart(adapted, lambda: None)
         except BaseException:
-            adapted.unload()
+            if adapted is not None:
+                adapted.unload()
+            restore_whole(model)
             raise
         finally:
             for parameter, required in before.items():

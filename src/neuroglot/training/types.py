@@ -84,7 +84,8 @@ class TuningConfig:
     follows, are refused, or dropped and counted (`unfit`); nothing is cut. With `pack` the examples of a batch share
     sequences, where none sees another; what is learned is the same. `log_choices` keeps the running mean of the
     probabilities of tokens, which trajectory inversion reads. `save` says whether adapters, or the deltas
-    of neurons, are merged into the weights.
+    of neurons, are merged into the weights. With `four_bits` the linear layers below adapters are held in 4 bits while
+    these are trained (QLoRA), and what is merged are the weights that the 4 bits stand for.
     """
 
     steps: int
@@ -95,6 +96,7 @@ class TuningConfig:
     warmup: int = 0
     weight_decay: float = 0.0
     lora: Lora | None = None
+    four_bits: bool = False
     neurons: NeuronSet | None = None
     modules: tuple[str, ...] | None = None
     frozen: tuple[str, ...] = ()
@@ -115,6 +117,7 @@ class TuningConfig:
         _require(self, "max_tokens", self.max_tokens >= 1, "1 or more")
         few = self.lora is not None or self.neurons is not None
         _require(self, "save", self.save == "merged" or few, "'merged' where there is no adapter")
+        _require(self, "four_bits", not self.four_bits or self.lora is not None, "False where there is no adapter")
         _require(self, "neurons", self.neurons is None or self.lora is None, "none beside adapters")
         _require(
             self, "modules", self.modules is None or (bool(self.modules) and not few), "none beside others, or one"

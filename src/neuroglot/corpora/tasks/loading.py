@@ -10,6 +10,7 @@ from neuroglot.corpora.columns import OnMissing
 from neuroglot.corpora.corpus import Task, require_limit
 from neuroglot.corpora.loading import names_in
 from neuroglot.corpora.tasks.described import read_described
+from neuroglot.corpora.tasks.mlqa import MLQA_EXAMPLE, MLQA_FILES, read_mlqa_task
 from neuroglot.corpora.tasks.mpararel import read_facts
 from neuroglot.corpora.tasks.readers import (
     MZSRE_EXAMPLE,
@@ -52,6 +53,14 @@ TASK_LAYOUTS = (
     TaskLayout(name="msvamp", example="test_German.json", names=(r"test_[A-Z][a-z]+\.json",), read=read_msvamp_task),
     TaskLayout(name="xquad", example="xquad.de.json", names=(r"xquad\..+\.json",), read=read_xquad_task),
     TaskLayout(
+        name="mlqa",
+        example=MLQA_EXAMPLE,
+        names=(MLQA_FILES,),
+        read=read_mlqa_task,
+        options=("direction",),
+        file=True,
+    ),
+    TaskLayout(
         name="xnli",
         example="xnli.test.tsv",
         names=(XNLI_FILES,),
@@ -88,11 +97,13 @@ def load_task(
 ) -> Task:
     """Reads a task, or refuses it: prompts, answers and, in a multiple choice, options, aligned across languages.
 
-    `source` is the folder of mParaRel, MGSM, MSVAMP or XQuAD, the folder or file of XNLI or MzsRE, or a YAML file that
-    describes a task of one's own. `languages` and `on_missing` are as in `corpora.load`; rows that are left out are
-    counted by reason in `Task.dropped`. `limit` takes the first rows only. Options, by layout:
+    `source` is the folder of mParaRel, MGSM, MSVAMP or XQuAD, the folder or file of MLQA, XNLI or MzsRE, or a YAML file
+    that describes a task of one's own. `languages` and `on_missing` are as in `corpora.load`; rows that are left out
+    are counted by reason in `Task.dropped`. `limit` takes the first rows only. Options, by layout:
 
     * mParaRel: `relations=("P103", ...)`; `distractors=3`, wrong options beside the right one, 0 for no options.
+    * MLQA: `direction="x-to-x"`, from the passage's language to the question's, of which x is the row's: `"en-to-x"`
+      asks in each language on English passages, `"x-to-en"` in English on passages in each.
     * XNLI: `scaffolding="en"`, or `"own"`, the words of the prompt and of the labels in the row's language.
     * MzsRE: `direction="en-to-x"` (the edit in English, the query in the row's language) or `"x-to-en"`;
       `query="src"`, the edited question itself, or `"rephrase"`.
