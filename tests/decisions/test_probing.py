@@ -16,7 +16,7 @@ from neuroglot.errors import ConfigError
 from neuroglot.experiments import choices as choosing
 from neuroglot.experiments import ruled_texts
 from neuroglot.experiments.choices import NEXT_TOKEN, among_likeliest, next_tokens, options
-from neuroglot.experiments.probing import candidates_of, correlations, log_probabilities, probe
+from neuroglot.experiments.probing import _LIKELIHOODS, candidates_of, correlations, log_probabilities, probe
 from neuroglot.experiments.ruled_texts import Probing, rule_probe, write_all, writers_of
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.local import LocalBackend
@@ -282,7 +282,8 @@ def test_correlations_are_over_the_different_texts_of_a_row(model) -> None:
         for of, values in (("whole", sums), ("token", means)) if quality[0] != quality[1] else ():
             expected = 1.0 if (quality[0] > quality[1]) == (values[0] > values[1]) else -1.0
             assert float(found[of][row, 0]) == pytest.approx(expected), of
-    assert (sums[0] > sums[1]) != (means[0] > means[1])  # of the long text the order turns
+    assert _LIKELIHOODS["token"](-6.0, 3.0) == -2.0
+    assert _LIKELIHOODS["whole"](-6.0, 3.0) == -6.0
 
 
 def test_transforms_are_fitted_on_the_selection_and_reported_on_other_rows(model) -> None:
