@@ -15,6 +15,7 @@ from neuroglot.decisions.choosing import chrf_gain
 from neuroglot.decisions.fitting import fit_transform
 from neuroglot.decisions.rules import Candidates, Rule
 from neuroglot.decisions.transforms import Power
+from neuroglot.decisions.searching import exact_search
 from neuroglot.errors import ConfigError
 from neuroglot.experiments.prompts import measure_setting
 from neuroglot.generation.decoding import Decoding, generate, in_batches
@@ -129,6 +130,21 @@ def test_the_likeliest_text_ends_at_a_stop_string(model) -> None:
         custom_generate=Rule("exact").reading(tokenizer, ["d"]),
     )  # fmt: skip
     assert tuple(out[0, 2:].tolist()) == max(scores, key=scores.get)
+
+
+def test_a_stopped_prefix_is_a_whole_text() -> None:
+    logs = torch.tensor([0.4, 0.6], dtype=torch.float64).log()
+    assert exact_search(lambda prefix: logs, set(), 3).token_ids == (1, 1, 1)
+    mode = exact_search(lambda prefix: logs, set(), 3, stopped=lambda prefix: prefix[-1] == 1)
+    assert mode.token_ids == (1,)
+    assert mode.score == pytest.approx(float(logs[1]))
+
+
+def test_a_backend_says_where_candidates_end(model, monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr(Rule, "choose", lambda self, texts: seen.append(self.stop) or texts[0])
+    LocalBackend(*model, keep_truncated=True).complete(PROMPTS[:2], decoding_of("majority"), ["w7"])
+    assert seen == [("w7",), ("w7",)]
 
 
 def test_a_translation_says_which_rule_decided(model) -> None:
