@@ -14,8 +14,8 @@ from neuroglot.corpora.parallel_inputs import from_task
 from neuroglot.decisions.choosing import chrf_gain
 from neuroglot.decisions.fitting import fit_transform
 from neuroglot.decisions.rules import Candidates, Rule
-from neuroglot.decisions.transforms import Power
 from neuroglot.decisions.searching import exact_search
+from neuroglot.decisions.transforms import Power
 from neuroglot.errors import ConfigError
 from neuroglot.experiments.prompts import measure_setting
 from neuroglot.generation.decoding import Decoding, generate, in_batches
