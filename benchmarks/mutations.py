@@ -1285,7 +1285,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "experiments/fertility.py", "tests/recipes/test_fertility.py",
-        ("in (halves, halves[::-1])", "in ((halves[0], halves[0]), (halves[1], halves[1]))"),
+        ("else (halves, halves[::-1])", "else ((halves[0], halves[0]), (halves[1], halves[1]))"),
         ("continues(piece) or pending_after(piece) > 0", "continues(piece)"),
         ("len(ids[row]) - len(shortening.shorten(ids[row]))", "len(shortening.shorten(ids[row]))"),
         ("PIVOT if PIVOT in corpus.languages else", "corpus.languages[-1] if False else"),
