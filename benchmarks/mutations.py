@@ -1520,6 +1520,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "corpora/symbols/rows.py", "tests/corpora/test_symbols.py",
         ("_is_held_out(form, row) == held_out and row.answer", "row.answer"),
         ("Random(f\"{seed}/{held_out}/{form}\")", "Random(f\"{held_out}/{form}\")"),
+    ),
+    *_of(
         "decisions/rules.py", "tests/decisions/test_rules.py tests/decisions/test_named_rules.py",
         ('seed_of("rule", rule.seed, *prompt, sample)', 'seed_of("rule", rule.seed, sample)'),
         ('("rule", rule.seed, *prompt', '("rule", *prompt'),
