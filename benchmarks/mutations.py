@@ -1378,7 +1378,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("answers.texts[language][row_of[row_id]] for", "answers.texts[language][row] for row,"),
         (".first(self.limit)", ""),
         ("self.languages or answers.languages", "answers.languages"),
-        ("TextOptions(normalization=self.normalization)", "TextOptions()"),
+        ("normalization=self.normalization, form=self.form", "form=self.form"),
     ),
     *_of(
         "metrics/task_moments.py", "tests/test_asked_tasks.py",
