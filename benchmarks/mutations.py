@@ -435,7 +435,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "models/loading.py", "tests/models/test_damaged.py tests/models/test_view.py",
         ("load_config(source, name, family, revision=revision)", "load_config(source, name, family)"),
-        ("name, revision=revision, dtype=dtype, **spread)", "name, revision=revision, **spread)"),
+        ("name, revision=revision, dtype=dtype, **spread, **stated)", "name, revision=revision, **spread, **stated)"),
         ("_whole_model(family, source, name, revision=revision,", "_whole_model(family, source, name,"),
     ),
     *_of(
