@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +19,13 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from neuroglot.cli.harness import HARNESS_EXAMPLES, harness
+from neuroglot.corpora import Corpus
+from neuroglot.decisions.fitting import fit_transform
+from neuroglot.decisions.rules import Rule
+from neuroglot.decisions.transforms import Power
 from neuroglot.errors import ArtifactError, ConfigError, InterventionError, LayoutMismatchError
 from neuroglot.experiments.harness import NeuroglotLM
+from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.interventions.operators import add, set_to
 from neuroglot.interventions.steering import Steering
 from neuroglot.models import ModelView, view
@@ -189,6 +195,38 @@ def test_encoder_decoders_are_changed_too(tmp_path: Path) -> None:
     requests = asked("loglikelihood", *PAIRS)
     for before, after in zip(plain.loglikelihood(requests, True), changed.loglikelihood(requests, True), strict=True):
         assert before[0] != after[0]
+
+
+@pytest.mark.parametrize("name", ["sample", "majority", "mbr-chrf"])
+def test_a_rule_decides_as_it_does_in_generate(bridge, located: ModelView, name: str) -> None:
+    rule = Rule(name, samples=4, seed=3)
+    prompts = Corpus("prompts", PROMPTS, {"en": PROMPTS})
+    free = generate(located, TOKENIZER, prompts, Decoding(NEW, rule=rule)).texts["en"]
+    stop = free[0].split()[2]
+    expected = generate(located, TOKENIZER, prompts, Decoding(NEW, rule=rule), stop=[stop]).texts["en"]
+    assert expected != free
+    for batch_size in (1, 3):
+        lm = bridge(rule=name, samples=4, rule_seed=3, batch_size=batch_size)
+        options = {"until": [stop], "max_gen_toks": NEW}
+        requests = asked("generate_until", *((text, options) for text in PROMPTS))
+        assert lm.generate_until(requests, disable_tqdm=True) == list(expected)
+    assert (lm.signature["rule"], lm.signature["cost"]) == (name, rule.cost)
+    assert lm.loglikelihood(asked("loglikelihood", *PAIRS), True) == bridge().loglikelihood(
+        asked("loglikelihood", *PAIRS), True
+    )
+    sampling = asked("generate_until", (PROMPTS[0], options | {"do_sample": True, "temperature": 0.7}))
+    with pytest.raises(ConfigError, match="the rule decides"):
+        lm.generate_until(sampling, disable_tqdm=True)
+
+
+def test_a_transform_of_a_rule_is_read_from_its_file(bridge, tmp_path: Path) -> None:
+    scores = torch.randn(60, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    fitted = replace(fit_transform("temperature", scores, scores.argmax(-1)), transform=Power(1e4))
+    file = str(fitted.save(tmp_path / "cold.json"))
+    assert generated(bridge(rule="sample", transform=file)) == generated(bridge())
+    assert generated(bridge(rule="sample")) != generated(bridge())
+    with pytest.raises(ConfigError, match="without a rule"):
+        bridge(transform=file)
 
 
 def test_what_does_not_fit_is_refused(bridge, tmp_path: Path) -> None:

@@ -187,6 +187,13 @@ def test_seeds_transforms_and_epsilon_arrive(tokenizer) -> None:
     assert texts_of(flat, PROMPTS, Rule("epsilon")) == texts_of(flat, PROMPTS, Rule("greedy"))
 
 
+def test_each_prompt_has_random_numbers_of_its_own(tokenizer) -> None:
+    flat = decoder(tokenizer.vocab_size, 0.003)  # whatever the prompt, all tokens are about as likely
+    drawn = texts_of(flat, PROMPTS, Rule("sample"))
+    assert len(set(drawn)) == len(PROMPTS)
+    assert texts_of(flat, [PROMPTS[0], PROMPTS[0]], Rule("sample")) == [drawn[0]] * 2
+
+
 def test_the_choice_among_draws_is_brute_force_over_them(tokenizer) -> None:
     model, prompt = decoder(tokenizer.vocab_size), PROMPTS[0]
     seen = []
@@ -233,12 +240,15 @@ def test_rules_decide_for_models_with_an_encoder_too(tokenizer) -> None:
 def test_options_that_contradict_each_other_are_refused(tokenizer) -> None:
     for options in (
         {"name": "best"}, {"name": "beam", "samples": 0}, {"name": "mbr", "tokenizer": tokenizer},
-        {"name": "mbr-chrf"}, {"name": "greedy", "gain": token_match}, {"name": "greedy", "least_confidence": 0.5},
+        {"name": "epsilon", "least_probability": 0.0},
+        {"name": "greedy", "gain": token_match}, {"name": "greedy", "least_confidence": 0.5},
         {"name": "majority", "tokenizer": tokenizer, "least_confidence": 1.5},
     ):  # fmt: skip
         with pytest.raises(ConfigError):
             Rule(**options)
     model = decoder(tokenizer.vocab_size)
+    with pytest.raises(ConfigError, match="compares texts"):
+        model.generate(torch.tensor([[1, 5]]), max_new_tokens=2, custom_generate=Rule("mbr-chrf"), do_sample=False)
     for given in ({"do_sample": True}, {"num_beams": 2}, {"return_dict_in_generate": True}):
         with pytest.raises(ConfigError, match="rule decides"):
             model.generate(torch.tensor([[1, 5]]), max_new_tokens=2, custom_generate=Rule("greedy"), **given)

@@ -63,6 +63,14 @@ COMMANDS: dict[str, list[str]] = {
         "generate", "lab", "--corpus", "{tmp}/prompts.tsv", "--max-new-tokens", "6", "--steer", "{tmp}/steer",
         "--json",
     ],
+    "generate-rule": [
+        "generate", "lab", "--corpus", "{tmp}/prompts.tsv", "--max-new-tokens", "6", "--rule", "mbr-chrf", "--samples",
+        "4", "--json",
+    ],
+    "probe": [
+        "probe", "lab", "--corpus", "lab", "--task", "counting", "--languages", "en", "sw", "--limit", "12",
+        "--samples", "2", "--beam-sizes", "2", "--max-new-tokens", "8", "--rules", "epsilon", "mbr-chrf",
+    ],
     "export": ["export", "lab", "--ablate", "{tmp}/select-entropy/de.safetensors", "--json"],
     "translate": [
         "translate", "--model", "lab", "--corpus", "{tmp}/prompts.tsv", "--source", "de", "--into", "en",
@@ -97,7 +105,7 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "identify": ["identify", "{tmp}/generated.jsonl", "--candidates", "en", "de", "--json"],
 }  # fmt: skip
-WITHOUT_OUT = {"align", "fertility", "generate", "specialize-evaluate", "score", "identify"}
+WITHOUT_OUT = {"align", "fertility", "generate", "generate-rule", "specialize-evaluate", "score", "identify"}
 
 
 def write_inputs(folder: Path) -> None:

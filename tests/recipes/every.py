@@ -52,6 +52,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "models": ["lab"], "corpus": "lab", "task": "iso_date", "originals": ["de"], "languages": ["en", "fr"],
         "parallel": [0, 1], "controls": ["repeated"], "limit": 3, "max_new_tokens": 5, "device": "cpu",
     },
+    "probe": {
+        **ON_TASK, "limit": 8, "rules": ["mbr-match", "majority"], "beam_sizes": [2], "samples": 2, "max_new_tokens": 4,
+        "metric": "chrf",
+    },
     "quadrants": {
         **ON_TEXTS, "pivot": "de", "steps": 4, "batch_size": 2, "checkpoint_every": 2, "repeats": 2, "held_out": 0.4,
         "learning_rate": 1e-2,
@@ -89,6 +93,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "tune": {
         **ON_TASK, "originals": ["de"], "end": "newline", "steps": 6, "batch_size": 2, "lora_rank": 2,
         "lora_dropout": 0.1, "checkpoint_every": 2, "limit": 12, "export": ["openai"],
+        "log_choices": True,
     },
     "translate": {
         "model": "model", "corpus": "texts", "source": "de", "into": ["en", "fr"], "limit": 5, "max_new_tokens": 4,

@@ -43,11 +43,11 @@ def record_generation(
     """Generate, and count in the same forwards how often each neuron fires.
 
     A generated token counts where the model reads it to choose the next one, so that the last token of each text never
-    counts. With beams the model follows several texts at once; then only the texts that won are counted, by
+    counts. With beams, or a rule, the model follows several texts at once; then only those that won are counted, by
     `record_generated`. Raises `UnsupportedModelError` for a model that is no decoder.
     """
     _require_no_sample(recording)
-    if decoding is not None and decoding.beams > 1:
+    if decoding is not None and decoding.reads_others:
         generation = generate(view, tokenizer, prompts, decoding, token_budget=token_budget)
         return record_generated(view, generation, recording, token_budget=token_budget), generation
     tally = ActivityTally(view.layout, len(prompts.languages), recording, view.model.device)
@@ -68,7 +68,7 @@ def record_generation_by_row(
 ) -> tuple[Activity, RowCounts, Generation]:
     """What `record_generation` gives, and how often neurons of each layer fired on each row, for paired tests.
 
-    With beams the texts that won are counted. `chats` are prompts that a chat template wrote. Raises as
+    With beams, or a rule, the texts that won are counted. `chats` are prompts that a chat template wrote. Raises as
     `record_generation` does, and `ConfigError` for several thresholds.
     """
     _require_no_sample(recording)
@@ -76,7 +76,7 @@ def record_generation_by_row(
         raise ConfigError(f"Rows were to be counted at the thresholds {recording.fires}.", "Expected one.")
     tally = ActivityTally(view.layout, len(prompts.languages), recording, view.model.device)
     rows = RowCountsTally(view.layout, len(prompts.languages), recording, len(prompts))
-    if decoding is not None and decoding.beams > 1:
+    if decoding is not None and decoding.reads_others:
         generation = generate(view, tokenizer, prompts, decoding, chats=chats, token_budget=token_budget)
         Pass(view, GivenTexts(generation.read, len(generation.languages), token_budget), [tally, rows]).run()
     else:

@@ -87,7 +87,7 @@ class Fitted:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
             raise ArtifactError(
                 f"{path} is no fitted transform ({type(error).__name__}: {error}).",
-                "Expected the JSON that `neuroglot decisions` wrote.",
+                "Expected the JSON that `neuroglot probe` wrote.",
             ) from error
 
 

@@ -8,27 +8,26 @@ prompts changes a text; equal prompts get equal texts.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from neuroglot.decisions.choosing import GAINS, Gain, majority, minimum_risk, unless_unsure, weighed
+from neuroglot.decisions.names import RuleName
 from neuroglot.decisions.searching import exact_search
 from neuroglot.decisions.transforms import Epsilon, Softmax, Transform, Transformed
 from neuroglot.errors import ConfigError
+from neuroglot.generation.stopping import cut
 from neuroglot.signature import Signature, seed_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-RuleName = Literal[
-    "greedy", "beam", "exact", "sample", "epsilon", "majority", "mbr-match", "mbr-chrf", "mbr-bleu", "mbr"
-]
-RULES: tuple[RuleName, ...] = RuleName.__args__  # type: ignore[attr-defined]
+RULES: tuple[RuleName, ...] = get_args(RuleName)
 LEAST_PROBABILITY = 0.02  # of tokens that `epsilon` draws (Freitag et al. 2023)
 NEAR = 1e-5  # scores of tokens that differ by less are equal: another batch rounds them otherwise
 
@@ -38,13 +37,14 @@ class Rule:
     """How texts are decided on.
 
     * `greedy`, `beam` (of `samples` beams), `exact`: the likeliest token, or about the likeliest text, or exactly.
-    * `sample`, `epsilon`: one draw, of all tokens, or of those of probability 0.02 or more.
+    * `sample`, `epsilon`: one draw, of all tokens, or of those of probability `least_probability` or more.
     * `majority`, `mbr-…`, `mbr`: of `samples` draws the most frequent text, or the one of the largest expected gain:
       word match, chrF, BLEU, or your own `gain`. With `least_confidence` a text of a smaller share of draws, or smaller
       expected gain, is left empty.
 
-    `transform` makes probabilities of the scores of next tokens first. `tokenizer` is needed where texts are compared.
-    Raises `ConfigError` on values that contradict each other.
+    `transform` makes probabilities of the scores of next tokens first. Where texts are compared, `tokenizer` reads them
+    and they end before the first of the strings `stop`; `generate` and backends say both. Raises `ConfigError` on
+    values that contradict each other.
     """
 
     name: RuleName
@@ -54,6 +54,8 @@ class Rule:
     transform: Transform = field(default_factory=Softmax)
     gain: Gain | None = None
     least_confidence: float = 0.0
+    least_probability: float = LEAST_PROBABILITY
+    stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.name not in RULES or self.samples < 1 or not 0 <= self.least_confidence <= 1:
@@ -66,8 +68,8 @@ class Rule:
                 f"The rule {self.name!r} was given a gain or a confidence, or lacks its gain.",
                 "Expected a gain with 'mbr' only, and a confidence only where candidates are compared.",
             )
-        if self.compares and self.tokenizer is None:
-            raise ConfigError(f"The rule {self.name!r} compares texts.", "Expected a tokenizer.")
+        if not 0 < self.least_probability < 1:
+            raise ConfigError(f"Got the least probability {self.least_probability}.", "Expected one between 0 and 1.")
 
     @property
     def compares(self) -> bool:
@@ -85,6 +87,15 @@ class Rule:
         return self.samples if self.compares or self.name == "beam" else 1
 
     @property
+    def texts(self) -> int:
+        """How many texts it gives back for each prompt."""
+        return 1
+
+    def reading(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str] = ()) -> Rule:
+        """The same for texts that this tokenizer reads, and that end before the first of the strings `stop`, if any."""
+        return replace(self, tokenizer=tokenizer, stop=tuple(stop) or self.stop)
+
+    @property
     def cost(self) -> str:
         """What a text costs, in words."""
         if self.name == "exact":
@@ -96,6 +107,7 @@ class Rule:
     def signature(self) -> Signature:
         given: dict[str, float] = {"samples": self.copies} if self.copies > 1 else {}
         given |= {"least_confidence": self.least_confidence} if self.least_confidence else {}
+        given |= {"least_probability": self.least_probability} if self.name == "epsilon" else {}
         changed = {} if isinstance(self.transform, Softmax) else {"transform": repr(self.transform)}
         own = {} if self.gain is None else {"gain": getattr(self.gain, "__qualname__", repr(self.gain))}
         drawn = {"rule_seed": self.seed} if self.draws else {}
@@ -107,12 +119,14 @@ class Rule:
     ) -> Tensor:  # fmt: skip
         """The prompts with the texts decided on, padded on the right, `[B, T]`; called by transformers."""
         return_only(generation_config)
+        if self.compares and self.tokenizer is None:
+            raise ConfigError(f"The rule {self.name!r} compares texts.", "Expected a tokenizer.")
         prompts = input_ids if inputs_tensor is None else inputs_tensor
         given = _Given(model, input_ids, prompts, logits_processor, stopping_criteria, generation_config, kwargs)
         if self.name == "exact":
             return _padded([_exact(given, row, self.transform) for row in range(len(input_ids))], given.padding)
         written = _written(given, self)
-        return self._decided(given, written) if self.compares else written
+        return self._decided(given, written) if self.compares and self.texts == 1 else written
 
     def _decided(self, given: _Given, written: Tensor) -> Tensor:
         start, rows = given.input_ids.shape[1], []
@@ -125,7 +139,8 @@ class Rule:
 
     def _texts(self, token_ids: Tensor) -> list[str]:
         assert self.tokenizer is not None
-        return [str(self.tokenizer.decode(row, skip_special_tokens=True)) for row in token_ids.tolist()]
+        texts = (str(self.tokenizer.decode(row, skip_special_tokens=True)) for row in token_ids.tolist())
+        return [cut(text, self.stop)[0] for text in texts]
 
     def choose(self, texts: list[str]) -> str | None:
         """The text that is decided on among equally likely draws, or None where it is not sure enough."""
@@ -134,6 +149,19 @@ class Rule:
             return unless_unsure(*majority(weights), self.least_confidence)
         gain = self.gain if self.gain is not None else GAINS[self.name.removeprefix("mbr-")]()
         return unless_unsure(*minimum_risk(weights, gain), self.least_confidence)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates(Rule):
+    """The same, which gives back all `samples` draws of each prompt, one after another, and decides on none."""
+
+    @property
+    def texts(self) -> int:
+        return self.copies
+
+    @property
+    def signature(self) -> Signature:
+        return super().signature | Signature.of(texts=self.texts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +253,7 @@ def _written(given: _Given, rule: Rule) -> Tensor:
 
 
 def _run(given: _Given, method: Callable[..., Tensor], rule: Rule, *last: LogitsProcessor) -> Tensor:
-    truncation = [Transformed(Epsilon(LEAST_PROBABILITY))] if rule.name == "epsilon" else []
+    truncation = [Transformed(Epsilon(rule.least_probability))] if rule.name == "epsilon" else []
     processors = LogitsProcessorList([*(given.processors or []), Transformed(rule.transform), *truncation, *last])
     return method(
         given.model, given.input_ids, logits_processor=processors, stopping_criteria=given.criteria,
@@ -252,7 +280,11 @@ def _exact(given: _Given, row: int, transform: Transform) -> Tensor:
             scores = processor(ids, scores)
         return transform(scores)[0]
 
-    mode = exact_search(step, given.ends, given.config.max_length - start.shape[1])
+    def stopped(prefix: Sequence[int]) -> bool:
+        """Whether a stop string was just written; transformers' own criteria are met by ends and lengths only."""
+        return bool(given.criteria(torch.cat([start[0], start.new_tensor(list(prefix))])[None], None)[0])
+
+    mode = exact_search(step, given.ends, given.config.max_length - start.shape[1], stopped=stopped)
     return torch.cat([start[0], start.new_tensor(mode.token_ids)])
 
 

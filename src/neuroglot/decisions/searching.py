@@ -23,8 +23,15 @@ class Mode:
     forwards: int
 
 
-def exact_search(step: NextToken, ends: Collection[int], max_tokens: int, most_forwards: int = MOST_FORWARDS) -> Mode:
-    """The text with the largest sum of log-probabilities that ends with one of `ends`, or has `max_tokens`.
+def exact_search(
+    step: NextToken,
+    ends: Collection[int],
+    max_tokens: int,
+    most_forwards: int = MOST_FORWARDS,
+    stopped: Callable[[Sequence[int]], bool] = lambda prefix: False,
+) -> Mode:
+    """The text with the largest sum of log-probabilities that ends with one of `ends`, is `stopped`, or has
+    `max_tokens`.
 
     A prefix is never likelier than what it begins with, so that the first whole text that comes up is the mode. Equal
     ones are decided by their tokens. Raises `ConfigError` where it is not known after `most_forwards`.
@@ -33,7 +40,7 @@ def exact_search(step: NextToken, ends: Collection[int], max_tokens: int, most_f
     forwards = 0
     while True:
         loss, prefix = heapq.heappop(waiting)
-        if prefix and (prefix[-1] in ends or len(prefix) == max_tokens):
+        if prefix and (prefix[-1] in ends or len(prefix) == max_tokens or stopped(prefix)):
             return Mode(prefix, -loss, forwards)
         if forwards == most_forwards:
             raise ConfigError(

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from neuroglot import extras
 from neuroglot.corpora.seen import SameRows, texts_selected_on, told_rows
+from neuroglot.decisions.fitting import Fitted
+from neuroglot.decisions.names import RuleName
+from neuroglot.decisions.rules import LEAST_PROBABILITY, Rule
+from neuroglot.decisions.transforms import Softmax
 from neuroglot.errors import ConfigError, InterventionError
+from neuroglot.generation.stopping import stopping
 from neuroglot.interventions.steering import Steering, steering
 from neuroglot.interventions.switching import switch_off
 from neuroglot.models.folded import folded_out
@@ -38,19 +43,30 @@ class NeuroglotLM(_HFLM):
 
     * `steer`: a file that `neuroglot steer` wrote; its scope holds.
     * `ablate`: a neuron set file; these neurons are off at all tokens, whatever the steering makes of them.
+    * `rule`: how texts of tasks that generate are decided on, as `neuroglot generate --rule`, with `samples`,
+      `least_confidence`, `least_probability`, `rule_seed` and `transform` (a file of a fitted transform).
     * `same_rows`: `refuse` (the default) documents of a task with a field, as its question, that is a text on which the
       neurons or values were chosen; or `allow` them, which the model info says.
 
-    `pretrained` may be `lab`. Without either file it is `hf`. Raises `ArtifactError` for other files,
+    `pretrained` may be `lab`. Without any of these it is `hf`. Raises `ArtifactError` for other files,
     `UnsupportedModelError` for a model whose neurons are not known, `LayoutMismatchError` for neurons of another one,
     `InterventionError` where a scope of prompt or generated tokens meets a task of likelihoods, and `ConfigError` for a
-    cache of responses (`--use_cache`) that another model or intervention filled.
+    cache of responses (`--use_cache`) that another model or intervention filled, and where a task samples under a rule.
     """
 
     def __init__(
         self, pretrained: Any, steer: Path | str | None = None, ablate: Path | str | None = None,
-        same_rows: SameRows = "refuse", **options: Any,
+        same_rows: SameRows = "refuse", rule: RuleName | None = None, samples: int = 16, least_confidence: float = 0.0,
+        least_probability: float = LEAST_PROBABILITY, rule_seed: int = 0, transform: Path | str | None = None,
+        **options: Any,
     ) -> None:  # fmt: skip
+        shape = Softmax() if transform is None else Fitted.load(transform).transform
+        if rule is None and transform is not None:
+            raise ConfigError("A transform was given without a rule.", "Expected rule=sample, or another one.")
+        self.rule = None if rule is None else Rule(
+            rule, samples=samples, seed=rule_seed, transform=shape, least_confidence=least_confidence,
+            least_probability=least_probability,
+        )  # fmt: skip
         steered = None if steer is None else Steering.load(steer)  # files are read before any weight
         ablated = None if ablate is None else NeuronSet.load(ablate)
         shipped = str(files("neuroglot") / "lab" / "shipped")
@@ -66,7 +82,8 @@ class NeuroglotLM(_HFLM):
     def signature(self) -> Signature:
         """Model, tokenizer, interventions and versions: what can change a response, beside lm-eval's own options."""
         with self._changed():
-            return made_with(self.view, self.tokenizer) | generation_signature(self.view.model)
+            made = made_with(self.view, self.tokenizer) | generation_signature(self.view.model)
+        return made if self.rule is None else made | self.rule.signature
 
     @contextmanager
     def _changed(self) -> Iterator[None]:
@@ -111,7 +128,24 @@ class NeuroglotLM(_HFLM):
     def _model_generate(self, *inputs: Any, **named: Any) -> Tensor:
         """The generation of a batch, padded on the left; scopes are told by the cache, which counts the padding too."""
         with self._changed():
+            if self.rule is not None:
+                return self._decided(self.rule, *inputs, **named)
             return super()._model_generate(*inputs, **named)
+
+    def _decided(self, rule: Rule, context: Tensor, max_length: int, stop: list[str], **named: Any) -> Tensor:
+        """As lm-eval generates, by the rule; lm-eval's own stopping counts the rows of the batch, not their draws."""
+        drawn = {name: value for name, value in named.items() if name in ("do_sample", "temperature") and value}
+        if drawn:
+            raise ConfigError(
+                f"The task asks for {drawn} under the rule {rule.name!r}.", "Expected none: the rule decides.",
+                "Leave the rule out, or state do_sample=False in --gen_kwargs.",
+            )  # fmt: skip
+        rest = {name: value for name, value in named.items() if name not in ("do_sample", "temperature")}
+        return self.model.generate(
+            input_ids=context, max_length=max_length, pad_token_id=self.tokenizer.pad_token_id, use_cache=True,
+            stopping_criteria=[stopping(self.tokenizer, context.shape[1], stop)] if stop else None, do_sample=False,
+            custom_generate=rule.reading(self.tokenizer, stop), **rest,
+        )  # fmt: skip
 
     def get_model_info(self) -> dict[str, Any]:
         """What lm-eval writes beside its results, with the signature."""

@@ -148,6 +148,7 @@ def measure_setting(
     Raises `CorpusError` where a prompt leaves no room for the answer: such a row would be missing in this setting only.
     """
     recording = Recording.pmi()
+    decoding = replace(decoding, rule=decoding.rule_for(tokenizer, (stop,)))  # what is behind an answer decides nothing
     activity, steps, generation = record_generation_by_row(
         view, tokenizer, prompts.corpus, recording, decoding, chats=any(prompt.is_chat for prompt in prompts.prompts)
     )

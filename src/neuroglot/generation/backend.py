@@ -122,6 +122,16 @@ def judged(
     return Completion(None if failure else answer, failure, prompt_tokens, generated_tokens, cut_off)
 
 
+def refuse_rule(decoding: Decoding, backend: str) -> None:
+    """Raise `ConfigError` for a decision rule, which a backend elsewhere cannot follow."""
+    if decoding.rule is not None:
+        raise ConfigError(
+            f"The rule {decoding.rule.signature['rule']!r} was given to {backend}, which decides by itself.",
+            "Expected a model that runs here, in transformers.",
+            "Name it with --model, or draw with a temperature.",
+        )
+
+
 def check_prompts(prompts: Sequence[Request]) -> None:
     """Raise `ConfigError` where a prompt is neither a text nor a list of messages."""
     if isinstance(prompts, str):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -39,9 +39,29 @@ if TYPE_CHECKING:
 LEAST_TEMPERATURE = 1e-3  # below, scores divided by it leave the range of floats
 
 
+class DecidesTexts(Protocol):
+    """A decision rule (`neuroglot.decisions`), which transformers calls in place of its own search.
+
+    `copies` are the rows a prompt takes in a batch, `texts` those it gives back, one after another.
+    """
+
+    @property
+    def copies(self) -> int: ...
+    @property
+    def texts(self) -> int: ...
+    @property
+    def signature(self) -> Signature: ...
+
+    def reading(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str] = ()) -> DecidesTexts:
+        """The same for texts of this tokenizer that end before the first of the strings `stop`."""
+        ...
+
+    def __call__(self, model: Any, input_ids: Tensor, **given: Any) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class Decoding:
-    """How the next token is chosen: the likeliest (`temperature` 0), by chance, or by beams.
+    """How a text is decided on: the likeliest token (`temperature` 0), by chance, by beams, or by a `rule`.
 
     `top_p` keeps the likeliest tokens that together have this probability; `seed` is that of sampling. Raises
     `ConfigError` on values that contradict each other.
@@ -52,6 +72,7 @@ class Decoding:
     top_p: float = 1.0
     beams: int = 1
     seed: int = 0
+    rule: DecidesTexts | None = None
 
     def __post_init__(self) -> None:
         warm = self.temperature == 0 or self.temperature >= LEAST_TEMPERATURE
@@ -62,10 +83,34 @@ class Decoding:
                 f"Expected one new token or more, a temperature of 0 or from {LEAST_TEMPERATURE}, top_p in (0, 1], and "
                 "beams only without sampling.",
             )
+        if self.rule is not None and (self.temperature, self.top_p, self.beams) != (0.0, 1.0, 1):
+            raise ConfigError(
+                f"A decision rule was given beside temperature={self.temperature:g}, top_p={self.top_p:g} and "
+                f"beams={self.beams}.",
+                "Expected none of these: the rule decides.",
+                "Give a transform of the scores, such as a temperature, to the rule.",
+            )
 
     @property
     def signature(self) -> Signature:
-        return Signature.of(**asdict(self))
+        if self.rule is not None:
+            return Signature.of(max_new_tokens=self.max_new_tokens) | self.rule.signature
+        own = {"temperature": self.temperature, "top_p": self.top_p, "beams": self.beams, "seed": self.seed}
+        return Signature.of(max_new_tokens=self.max_new_tokens, **own)
+
+    @property
+    def copies(self) -> int:
+        """The rows that a prompt takes in a batch."""
+        return self.beams if self.rule is None else self.rule.copies
+
+    @property
+    def reads_others(self) -> bool:
+        """Whether the model may read other texts on the way than the one that it gives."""
+        return self.beams > 1 or self.rule is not None
+
+    def rule_for(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]) -> DecidesTexts | None:
+        """The rule, if there is one, for texts of this tokenizer."""
+        return None if self.rule is None else self.rule.reading(tokenizer, stop)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -124,11 +169,12 @@ def generate(
     config = generation_config(view, tokenizer, decoding)
     generated: dict[tuple[int, int], tuple[int, ...]] = {}
     batches = list(_batches(tokenized, decoding, token_budget))
+    rule = decoding.rule_for(tokenizer, stop)
     torch.manual_seed(decoding.seed)
     with view.evaluating():
         for number, batch in enumerate(track(batches, "generating", len(batches))):
             ends = stopping(tokenizer, batch.token_ids.shape[1], stop) if stop else None
-            run = partial(around, batch, partial(continued, view, batch, config, stopped=ends))
+            run = partial(around, batch, partial(continued, view, batch, config, stopped=ends, rule=rule))
             sequences = _once(kept, f"batch-{number:06d}", run, view.model.device)
             for text, sequence in zip(batch.texts, sequences.tolist(), strict=True):
                 generated[text.language, text.row] = until_end(sequence, config.eos_token_id)
@@ -198,7 +244,7 @@ def in_batches(lengths: Sequence[int], decoding: Decoding, token_budget: int) ->
     """Which texts of these lengths are generated together: the longest first, each with room for its answer."""
     waiting = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     while waiting:
-        held = (lengths[waiting[0]] + decoding.max_new_tokens) * decoding.beams
+        held = (lengths[waiting[0]] + decoding.max_new_tokens) * decoding.copies
         size = max(1, token_budget // held)
         yield waiting[:size]
         waiting = waiting[size:]
@@ -228,9 +274,12 @@ def continued(
     config: GenerationConfig,
     begin: Sequence[int] = (),
     stopped: Callable[..., Tensor] | None = None,
+    rule: DecidesTexts | None = None,
 ) -> Tensor:
     """The generated part of each sequence, `[B, new tokens]`: behind the prompts of a decoder, which are padded on the
     left, or of a decoder beside an encoder, which begins with `begin`, or with its own start token.
+
+    A rule that gives back several texts a prompt gives `[B × texts, new tokens]`.
     """
     device, count = view.model.device, len(batch.texts)
     ids = batch.token_ids.masked_fill(~batch.real, int(config.pad_token_id or 0))
@@ -243,8 +292,9 @@ def continued(
     criteria = [stopped] if stopped else None
     checks = LogitsProcessorList([_finite_scores(model)])
     sequences: Tensor = model.generate(
-        **given, generation_config=config, stopping_criteria=criteria, logits_processor=checks
-    )
+        **given, generation_config=config, stopping_criteria=criteria, logits_processor=checks,
+        **({} if rule is None else {"custom_generate": rule}),
+    )  # fmt: skip
     start = ids.shape[1] if view.family.kind == "decoder" else max(1, len(begin))
     return sequences[:, start:]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from neuroglot import extras
 from neuroglot.errors import ConfigError, EndpointError
-from neuroglot.generation.backend import Completion, Request, check_prompts, judged
+from neuroglot.generation.backend import Completion, Request, check_prompts, judged, refuse_rule
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.protocol import (
     PATHS,
@@ -167,6 +167,7 @@ class Endpoint:
         """
         check_prompts(prompts)
         check_stop(stop)
+        refuse_rule(decoding, "an endpoint")
         bodies = [body_of(prompt, self.model, self.chat, decoding, stop, self.length_field) for prompt in prompts]
         keys = [key_of(self._address, body) for body in bodies]
         outcomes: dict[str, Outcome] = {}

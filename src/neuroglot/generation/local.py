@@ -96,21 +96,28 @@ class LocalBackend:
 
     def complete(self, prompts: Sequence[Request], decoding: Decoding, stop: Sequence[str] = ()) -> list[Completion]:
         """One completion a prompt, in order; see `Backend`."""
+        return [texts[0] for texts in self.completions(prompts, decoding, stop)]
+
+    def completions(
+        self, prompts: Sequence[Request], decoding: Decoding, stop: Sequence[str] = ()
+    ) -> list[list[Completion]]:
+        """All completions of each prompt: one, or as many as the decision rule gives back."""
         check_prompts(prompts)
         check_stop(stop)
         self.require_room(decoding)
         texts = [Text.of(ids, row) for row, ids in enumerate(self._tokenized(prompts))]
         room = self._room(decoding)
         fitting = [text for text in texts if room is None or len(text.token_ids) <= room]
-        done = {text.row: Completion(None, "over_length", len(text.token_ids)) for text in texts}
+        each = 1 if decoding.rule is None else decoding.rule.texts
+        done = {text.row: [Completion(None, "over_length", len(text.token_ids))] * each for text in texts}
         batches = list(in_batches([len(text.token_ids) for text in fitting], decoding, self.token_budget))
         torch.manual_seed(decoding.seed)
         with self.view.evaluating():
             for batch in track(batches, "completing", len(batches)):
                 together = [fitting[index] for index in batch]
                 sequences = self._continued(together, decoding, stop)
-                for text, sequence in zip(together, sequences.tolist(), strict=True):
-                    done[text.row] = self._completion(len(text.token_ids), sequence, stop)
+                for text, several in zip(together, sequences.unflatten(0, (-1, each)).tolist(), strict=True):
+                    done[text.row] = [self._completion(len(text.token_ids), row, stop) for row in several]
         return [done[row] for row in range(len(prompts))]
 
     @property
@@ -168,7 +175,8 @@ class LocalBackend:
         begin = self.told.begin if self.told else ()
         start = batch.token_ids.shape[1] if self._is_decoder else max(1, len(begin))
         config = generation_config(self.view, self.tokenizer, decoding)
-        return continued(self.view, batch, config, begin, stopping(self.tokenizer, start, stop) if stop else None)
+        ends = stopping(self.tokenizer, start, stop) if stop else None
+        return continued(self.view, batch, config, begin, ends, decoding.rule_for(self.tokenizer, stop))
 
     def _completion(self, prompt_tokens: int, sequence: list[int], stop: Sequence[str]) -> Completion:
         ends, padding = end_tokens(self.view, self.tokenizer), padding_token(self.view, self.tokenizer)

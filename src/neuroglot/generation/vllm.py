@@ -9,7 +9,7 @@ from typing import Any
 
 from neuroglot import extras
 from neuroglot.errors import ConfigError
-from neuroglot.generation.backend import ChatWriter, Completion, Request, check_prompts, judged
+from neuroglot.generation.backend import ChatWriter, Completion, Request, check_prompts, judged, refuse_rule
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.stopping import check_stop
 from neuroglot.models.provenance import made_with
@@ -60,6 +60,7 @@ class VllmBackend:
         """One completion a prompt, in order; see `Backend`. Raises `ConfigError` for beams."""
         check_prompts(prompts)
         check_stop(stop)
+        refuse_rule(decoding, "vLLM")
         if decoding.beams > 1:
             raise ConfigError(f"{decoding.beams} beams were asked of vLLM.", "Expected one.", "Take transformers.")
         token_ids = [self._token_ids(prompt) for prompt in prompts]

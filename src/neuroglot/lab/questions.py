@@ -123,11 +123,12 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
-def lab_questions(name: str, rows: int, seed: int = 0) -> Task:
+def lab_questions(name: str, rows: int, seed: int = 0, *, held_out: bool = False) -> Task:
     """`rows` new questions of one of the lab's tasks, fewer where it has no more; needs the extra `lab`.
 
-    They are of the side on which the lab model was trained, and drawn by another seed than its own. Raises
-    `ConfigError` on an unknown name, and `CorpusError` should a question be one of those that are held out.
+    They are of the side on which the lab model was trained, and drawn by another seed than its own; or of the side that
+    is `held_out` from it, which are more of those that are shipped. Raises `ConfigError` on an unknown name, and
+    `CorpusError` should a question to learn from be one of those that are held out.
     """
     from neuroglot.lab import tasks
 
@@ -136,8 +137,9 @@ def lab_questions(name: str, rows: int, seed: int = 0) -> Task:
             f"{rows} questions of the lab's task {name!r} were asked for.",
             f"Expected is one of {', '.join(QUESTIONS)}.",
         )
-    task = make_task(name, rows, Random(f"{seed}/tuning/{name}"), held_out=False)
-    refuse_held_out(task, tasks())
+    task = make_task(name, rows, Random(f"{seed}/{'probing' if held_out else 'tuning'}/{name}"), held_out)
+    if not held_out:
+        refuse_held_out(task, tasks())
     return task
 
 

@@ -94,6 +94,7 @@ class Deactivate(OnModel, OnTask, Controlled, Proving):
 
         from neuroglot.activity.record import record
         from neuroglot.experiments.deactivation import deactivate
+        from neuroglot.generation.decoding import Decoding
         from neuroglot.metrics.deactivation import OUTCOMES
         from neuroglot.neurons.categories import CATEGORIES
         from neuroglot.recipes.steps import REPORT_BYTES, with_options, writing
@@ -114,7 +115,7 @@ class Deactivate(OnModel, OnTask, Controlled, Proving):
         if self.by_generation:
             encoded = [tokenizer(list(column))["input_ids"] for column in task.answers.texts.values()]
             longest = max(len(ids) for column in encoded for ids in column)
-            steps.append(replace(writing(view, tokenizer, task.prompts, longest), times=conditions))
+            steps.append(replace(writing(view, tokenizer, task.prompts, Decoding(longest)), times=conditions))
         counts = 8 * conditions * len(task) * len(task.languages) * len(OUTCOMES)
         rows_at_once = max(1, TOKEN_BUDGET // (16 * len(task.languages)))  # of short prompts
         masks = (categories + 4) * view.layout.neuron_count * min(rows_at_once, len(task))

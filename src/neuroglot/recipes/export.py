@@ -42,7 +42,7 @@ class Export(OnModel):
     neuroglot export ./my-model --ablate selected/de.safetensors --out no-german
     neuroglot export ./my-model --deltas tuned --out better-german      # of neuroglot tune --train-neurons --adapter
     neuroglot export better-german --deltas tuned --subtract --out german-again
-    neuroglot export ./my-model --deltas adapters --out merged         # of neuroglot tune --adapter, or PEFT's own"""
+    neuroglot export ./my-model --deltas adapters --out merged         # of neuroglot tune --adapter, or of PEFT"""
     positional = ("model",)
     heading: ClassVar[str] = "Model"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import GENERATED, STEERING, artefact, neuron_file
-from neuroglot.recipes.options import USE, Decoded, OnColumn, OnLanguages, OnModel, Positive, Proving
+from neuroglot.recipes.deciding import ByRule
+from neuroglot.recipes.options import USE, OnColumn, OnLanguages, OnModel, Positive, Proving
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,7 +37,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generate(OnModel, OnLanguages, OnColumn, Decoded, Proving):
+class Generate(OnModel, OnLanguages, OnColumn, ByRule, Proving):
     """Continue prompts, with neurons steered or switched off."""
 
     command = "generate"
@@ -46,6 +47,7 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded, Proving):
     neuroglot generate lab --corpus prompts.tsv \\
         --ablate selected/de.safetensors --out without-german
     neuroglot generate ./my-model --corpus prompts/ --steer to-german --json
+    neuroglot generate ./my-model --corpus prompts/ --rule mbr-chrf --samples 16 --out run
     neuroglot generate ./my-chat-model --prompt "Was kostet das?" \\
         --chat --system "Answer in one sentence." --stop ". " """
     positional = ("model",)
@@ -83,6 +85,7 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded, Proving):
         from neuroglot.neurons import NeuronSet
 
         self._require_fitting()
+        self.note_rule(identity)
         prompts = self._prompts(identity)
         steering = off = None
         if self.steer is not None:
@@ -90,6 +93,7 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded, Proving):
         if self.ablate is not None:
             off = identity.file("neurons", neuron_file(self.ablate), NeuronSet.load)
         view, tokenizer = self.load_model(identity, self.model)
+        self.require_rule(view)
         if steering is not None:
             steering.require_layout(view.layout)
         if off is not None:
@@ -113,7 +117,7 @@ class Generate(OnModel, OnLanguages, OnColumn, Decoded, Proving):
         from neuroglot.recipes.steps import REPORT_BYTES, writing
         from neuroglot.runs.price import price
 
-        step = writing(inputs.view, inputs.tokenizer, inputs.asked, self.max_new_tokens)
+        step = writing(inputs.view, inputs.tokenizer, inputs.asked, self.decoding)
         size = 4 * self.max_new_tokens * len(inputs.prompts) * len(inputs.prompts.languages)  # bytes of a token, about
         return price(*inputs[:2], [step], 2 * size, size + REPORT_BYTES)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from neuroglot.recipes.options import USE, Decoded, Natural, OnDevice, OnTask, Positive
+from neuroglot.recipes.deciding import ByRule
+from neuroglot.recipes.options import USE, Natural, OnDevice, OnTask, Positive
 from neuroglot.recipes.reading import first_sound, note_data, part_of, read_task
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _Model = tuple["ModelView", "PreTrainedTokenizerBase"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pmi(OnDevice, OnTask, Decoded):
+class Pmi(OnDevice, OnTask, ByRule):
     """Ask the same questions in one language and in several, beside controls: score, neurons that fire, and cost.
 
     Every setting sees the same rows, demonstrations and decoding. Source: Mu et al. 2024.
@@ -106,7 +107,7 @@ class Pmi(OnDevice, OnTask, Decoded):
         from neuroglot.models.loading import require_known
 
         self._require_fitting()
-        self.decoding  # noqa: B018 (refuses options that contradict each other)
+        self.note_rule(identity)
         self._metric(self.target or self.originals[0])
         for model in self.models:
             require_known(model, self.revision)  # all of them, before the first answers
@@ -215,7 +216,9 @@ class Pmi(OnDevice, OnTask, Decoded):
         return from_corpora({"text": texts}, original, target=self.target)
 
     def _model(self, identity: Identity, index: int) -> _Model:
-        return self.load_model(identity, self.models[index], f"model {index + 1}")
+        model = self.load_model(identity, self.models[index], f"model {index + 1}")
+        self.require_rule(model[0])
+        return model
 
     def _metric(self, language: str) -> TextMetric:
         from neuroglot.metrics.texts import TextOptions, choose_metrics

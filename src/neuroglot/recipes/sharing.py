@@ -160,6 +160,7 @@ class Sharing(OnModel, Directable, OnLanguages, OnSite):
     def _steps(self, inputs: _Inputs, corpus: Corpus | Directed) -> list[PricedStep]:
         from neuroglot.activity.record import record_several_sharings
         from neuroglot.corpora import Corpus
+        from neuroglot.generation.decoding import Decoding
         from neuroglot.recipes.steps import writing
         from neuroglot.runs.price import PricedStep
 
@@ -172,7 +173,7 @@ class Sharing(OnModel, Directable, OnLanguages, OnSite):
         ]  # fmt: skip
         if isinstance(corpus, Corpus) and self.new_tokens:
             generated = replace(self._last, tokens="generated")
-            steps.append(writing(view, tokenizer, corpus, self.new_tokens, generated))
+            steps.append(writing(view, tokenizer, corpus, Decoding(self.new_tokens), generated))
         return steps
 
 

@@ -72,17 +72,17 @@ def writing(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
     corpus: Corpus,
-    new_tokens: int,
+    decoding: Decoding,
     recording: Recording | None = None,
 ) -> PricedStep:
     """Tokens that are generated, and read again where there is a recording."""
 
     def run(part: Corpus) -> None:
-        generation = generate(view, tokenizer, part, Decoding(max_new_tokens=new_tokens))
+        generation = generate(view, tokenizer, part, decoding)
         if recording is not None:
             record_generated_sharing(view, generation, [recording])
 
-    return PricedStep(f"writing on {corpus.name}", corpus, run, written=new_tokens)
+    return PricedStep(f"writing on {corpus.name}", corpus, run, written=decoding.max_new_tokens)
 
 
 def translating(

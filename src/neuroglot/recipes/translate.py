@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import CORPUS, TRANSLATIONS, corpus_source, write_corpus
 from neuroglot.recipes.backends import OnBackend
-from neuroglot.recipes.options import USE, Decoded, OnTexts, Positive
+from neuroglot.recipes.deciding import ByRule
+from neuroglot.recipes.options import USE, OnTexts, Positive
 from neuroglot.recipes.reading import SuspiciousText, first_sound, note_data
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Translate(OnTexts, OnBackend, Decoded):
+class Translate(OnTexts, OnBackend, ByRule):
     """Translate a corpus into other languages; rows with a failure in any of them are counted and left out.
 
     The run folder is a corpus for all commands: its corpus.jsonl has the rows that were translated into every language,
@@ -72,10 +73,13 @@ class Translate(OnTexts, OnBackend, Decoded):
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot import corpora
+        from neuroglot.generation.local import LocalBackend
         from neuroglot.generation.translation import original_of, targets_of
 
         self.require_one()
         self.decoding  # noqa: B018 (refuses options that contradict each other)
+        self._require_local_rule()
+        self.note_rule(identity)
         languages = None if self.source is None else [self.source]
         read = corpora.load(corpus_source(self.corpus), languages=languages, column=self.column)
         texts = first_sound(original_of(read, self.source), self.limit, self.suspicious)
@@ -84,7 +88,17 @@ class Translate(OnTexts, OnBackend, Decoded):
         shown = None if self.demonstrations is None else corpora.load(corpus_source(self.demonstrations))
         if shown is not None:
             note_data(identity, shown, "demonstrations")
-        return _Inputs(texts, shown, self.backend(identity, self.keep_truncated, self.thinking))
+        backend = self.backend(identity, self.keep_truncated, self.thinking)
+        if isinstance(backend, LocalBackend):
+            self.require_rule(backend.view)
+        return _Inputs(texts, shown, backend)
+
+    def _require_local_rule(self) -> None:
+        """Refuse a rule that an endpoint cannot follow, before it is asked."""
+        from neuroglot.generation.backend import refuse_rule
+
+        if self.endpoint is not None:
+            refuse_rule(self.decoding, "an endpoint")
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.reports import Report

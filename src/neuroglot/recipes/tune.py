@@ -142,6 +142,10 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Scheduled, Seeded):
     adapter: bool = False
     """Save the adapters, or what is added to neurons, alone, instead of merging them into the weights."""
 
+    log_choices: bool = False
+    """Also write trajectory.safetensors: the running mean of the probabilities of tokens while learning, which
+    trajectory inversion reads."""
+
     export: tuple[Literal["llama-factory", "openai", "trl"], ...] = ()
     """Also write the examples, without a chat template, as these programs read them."""
 
@@ -228,7 +232,8 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Scheduled, Seeded):
             accumulation=self.accumulation, schedule=self.schedule, warmup=self.warmup, weight_decay=self.weight_decay,
             lora=lora, four_bits=self.qlora, neurons=neurons, modules=self.train_modules, frozen=self.freeze_modules,
             end=self.end, max_tokens=self.max_tokens, unfit="drop" if self.drop_unfit else "refuse",
-            pack=self.pack, save="adapter" if self.adapter else "merged", seed=self.seed, bf16=self.bf16,
+            pack=self.pack, save="adapter" if self.adapter else "merged", log_choices=self.log_choices,
+            seed=self.seed, bf16=self.bf16,
             gradient_checkpointing=self.gradient_checkpointing, checkpoint_every=self.checkpoint_every,
             report_to=self.report_to,
         )  # fmt: skip
@@ -274,9 +279,15 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Scheduled, Seeded):
         return sets
 
     def _task(self, languages: tuple[str, ...] | None) -> Task:
-        """The task; of the lab, questions that its model was not asked."""
+        """The task; of the lab and of generated symbols, questions that are not held out."""
+        from dataclasses import replace as with_rows
+
+        from neuroglot.corpora.symbols import symbol_source, symbol_task
         from neuroglot.lab import lab_questions
 
+        if (source := symbol_source(self.corpus)) is not None:
+            rows = source if self.limit is None else with_rows(source, rows=self.limit)
+            return symbol_task(rows, languages, self.seed, held_out=False)
         if self.corpus != "lab":
             self._refuse_corpus()
             return read_task(self, self.corpus, self.task, languages)

@@ -20,6 +20,7 @@ from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.training.checkpoints import PREFIX, last_whole, seal, step_of
 from neuroglot.training.sharing import Collate, shared_steps
+from neuroglot.training.trajectory import TRAJECTORY_FILE, Trajectory
 from neuroglot.training.types import OnStep, Training
 
 if TYPE_CHECKING:
@@ -34,8 +35,11 @@ def fit(
     *,
     kept: Kept = NOTHING_KEPT,
     on_step: OnStep | None = None,
+    trajectory: Trajectory | None = None,
 ) -> tuple[float, ...]:
     """Train the model in place; returns the loss of each step, in nats per learned token.
+
+    A `trajectory` is filled on the way, and kept with every checkpoint; it changes nothing of the training.
 
     A step's loss is the mean over all tokens learned in it, not over examples. With a place in `kept` the training goes
     on from its last whole checkpoint; on the CPU, with as many threads, it ends with the same weights to the last bit.
@@ -50,8 +54,14 @@ def fit(
     """
     with ExitStack() as stack, _configs_as_they_were(model):
         folder = kept.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="neuroglot-training-")))
-        trainer = new_trainer(model, rows, collate, training, folder, on_step, keeping=kept.folder is not None)
+        trainer = new_trainer(
+            model, rows, collate, training, folder, on_step, keeping=kept.folder is not None, trajectory=trajectory
+        )
         checkpoint = _last_of_all(folder)
+        if trajectory is not None:
+            trajectory.begin(model)
+            if checkpoint is not None:
+                trajectory.restore(checkpoint / TRAJECTORY_FILE)
         with distribution.while_together():
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     return tuple(row["loss"] for row in trainer.state.log_history if "loss" in row)
@@ -94,6 +104,7 @@ def new_trainer(
     on_step: OnStep | None = None,
     *,
     keeping: bool = False,
+    trajectory: Trajectory | None = None,
 ) -> Trainer:
     """transformers' Trainer on rows in their order, nothing removed from them; its checkpoints are sealed."""
     extras.require("accelerate", extra="training")
@@ -104,12 +115,12 @@ def new_trainer(
     arguments = _arguments(model, shared.training, folder, keeping)
     if training.gradient_checkpointing and not all(parameter.requires_grad for parameter in model.parameters()):
         model.enable_input_require_grads()
-    trainer = _sealing_trainer()(
+    trainer = _sealing_trainer(trajectory)(
         model=model,
         args=arguments,
         train_dataset=shared.rows,  # a sequence has all that is asked of a dataset
         data_collator=shared.collate,
-        callbacks=[_reporting(on_step)],
+        callbacks=[_reporting(on_step, trajectory)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -162,7 +173,7 @@ def _arguments(model: PreTrainedModel, training: Training, folder: Path, keeping
     return arguments
 
 
-def _sealing_trainer() -> type[Trainer]:
+def _sealing_trainer(trajectory: Trajectory | None = None) -> type[Trainer]:
     from transformers import Trainer
 
     class SealingTrainer(Trainer):
@@ -178,6 +189,17 @@ def _sealing_trainer() -> type[Trainer]:
                 )
             return super().training_step(model, *inputs, **options)
 
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            if trajectory is None:
+                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            labels = inputs["labels"]  # smoothing takes them out
+            loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+            optimizer: Any = self.optimizer
+            trajectory.observe(outputs["logits"], labels, float(optimizer.param_groups[0]["lr"]))
+            return (loss, outputs) if return_outputs else loss
+
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
             checkpoint = Path(str(self.args.output_dir)) / f"{PREFIX}{self.state.global_step}"
             try:
@@ -189,6 +211,8 @@ def _sealing_trainer() -> type[Trainer]:
                 ) from error  # fmt: skip
             distribution.wait_for_all()
             if distribution.rank() == 0:
+                if trajectory is not None:
+                    trajectory.save(checkpoint / TRAJECTORY_FILE)
                 seal(checkpoint)
             distribution.wait_for_all()
 
@@ -214,10 +238,14 @@ def require_finite(loss: float, step: int) -> None:
         )  # fmt: skip
 
 
-def _reporting(on_step: OnStep | None) -> TrainerCallback:
+def _reporting(on_step: OnStep | None, trajectory: Trajectory | None) -> TrainerCallback:
     from transformers import TrainerCallback
 
     class Reporting(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if trajectory is not None:
+                trajectory.end_step()
+
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
             if logs and "loss" in logs:
                 require_finite(logs["loss"], state.global_step)

@@ -26,6 +26,7 @@ from neuroglot.training.packing import packed_completions, separation_of
 from neuroglot.training.parts import training_only
 from neuroglot.training.sharing import Collate
 from neuroglot.training.trainer import fit
+from neuroglot.training.trajectory import TRAJECTORY_FILE, Trajectory
 from neuroglot.training.types import OnStep, TuningConfig
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class Tuned:
     """The tuned model (with adapters if they are not to be merged), its loss in nats per learned token by step, and
     the examples dropped by reason.
 
-    Where neurons alone were tuned, `deltas` are what was added to their weights; if they are not to be merged, the
-    model is the one that was tuned.
+    `trajectory` is there if it was asked for. Where neurons alone were tuned, `deltas` are what was added to their
+    weights; if they are not to be merged, the model is the one that was tuned.
     """
 
     model: PreTrainedModel
@@ -47,12 +48,15 @@ class Tuned:
     dropped: Mapping[str, int]
     deltas: NeuronDeltas | None = None
     merged: bool = True
+    trajectory: Trajectory | None = None
 
     def save(self, folder: Path | str) -> Path:
         """Write model and tokenizer in the hub's layout, and deltas of neurons beside them, or alone if not merged."""
         folder = Path(folder)
         if self.deltas is not None:
             self.deltas.save(folder / DELTAS_FILE)
+        if self.trajectory is not None:
+            self.trajectory.save(folder / TRAJECTORY_FILE)
         is_alone = self.deltas is not None and not self.merged
         return folder if is_alone else save_model(self.model, self.tokenizer, folder)
 
@@ -90,8 +94,9 @@ def tune_on(
 ) -> Tuned:
     """As `tune`, on texts whose scored tokens are learned."""
     collate = batching(model, tokenizer, config)
+    trajectory = Trajectory() if config.log_choices else None
     with trained_part(model, tokenizer, config) as part:
-        losses = fit(part.model, texts, collate, config.training, kept=kept, on_step=on_step)
+        losses = fit(part.model, texts, collate, config.training, kept=kept, on_step=on_step, trajectory=trajectory)
         deltas = part.deltas()
     is_merged = config.save == "merged"
     if deltas is not None and is_merged:
@@ -99,7 +104,7 @@ def tune_on(
     tuned: Any = part.model
     if config.lora is not None and is_merged:
         tuned = merged_whole(tuned) if config.four_bits else tuned.merge_and_unload()
-    return Tuned(tuned, tokenizer, losses, {}, deltas, is_merged)
+    return Tuned(tuned, tokenizer, losses, {}, deltas, is_merged, trajectory)
 
 
 class TrainedPart(NamedTuple):

@@ -82,7 +82,8 @@ class TuningConfig:
     otherwise (`rate` says which is used). Each completion ends with the tokenizer's end of text (`eos`), a `newline`,
     or nothing more. Examples of more than `max_tokens` tokens, or whose prompt has other tokens when the answer
     follows, are refused, or dropped and counted (`unfit`); nothing is cut. With `pack` the examples of a batch share
-    sequences, where none sees another; what is learned is the same. `save` says whether adapters, or the deltas
+    sequences, where none sees another; what is learned is the same. `log_choices` keeps the running mean of the
+    probabilities of tokens, which trajectory inversion reads. `save` says whether adapters, or the deltas
     of neurons, are merged into the weights. With `four_bits` the linear layers below adapters are held in 4 bits while
     these are trained (QLoRA), and what is merged are the weights that the 4 bits stand for.
     """
@@ -104,6 +105,7 @@ class TuningConfig:
     unfit: Unfit = "refuse"
     pack: bool = False
     save: Save = "merged"
+    log_choices: bool = False
     seed: int = 0
     bf16: bool = False
     gradient_checkpointing: bool = False

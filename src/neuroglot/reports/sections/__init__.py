@@ -3,6 +3,7 @@
 from neuroglot.reports.sections import ablation as ablation
 from neuroglot.reports.sections import alignment as alignment
 from neuroglot.reports.sections import attribution as attribution
+from neuroglot.reports.sections import calibration as calibration
 from neuroglot.reports.sections import change as change
 from neuroglot.reports.sections import consistency as consistency
 from neuroglot.reports.sections import deactivation as deactivation
@@ -14,6 +15,7 @@ from neuroglot.reports.sections import judging as judging
 from neuroglot.reports.sections import linting as linting
 from neuroglot.reports.sections import losses as losses
 from neuroglot.reports.sections import masks as masks
+from neuroglot.reports.sections import probing as probing
 from neuroglot.reports.sections import prompting as prompting
 from neuroglot.reports.sections import quadrants as quadrants
 from neuroglot.reports.sections import scaling as scaling
