@@ -326,6 +326,17 @@ def test_the_rate_is_the_one_with_the_lowest_loss_of_the_selection(here: Path) -
     assert all(torch.equal(weight, alone[name]) for name, weight in ours.items())
 
 
+@pytest.mark.parametrize("row", range(10))
+def test_every_row_that_is_read_belongs_to_the_job(here: Path, row: int) -> None:
+    """Learned, held out, or of the selection: with another answer it is another job, of a finished run too."""
+    job(searching()).run(here / "taught")
+    rows = [json.loads(line) for line in (here / "answers.jsonl").read_text().splitlines()]
+    rows[row]["response"] = "w40"
+    (here / "answers.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    with pytest.raises(ConfigError, match="hash"):
+        job(searching()).run(here / "taught", resume=True)
+
+
 def test_rates_that_all_diverge_are_named(here: Path) -> None:
     stored = json.loads(searching().read_text())
     stored["stages"][1]["learning_rates"] = [1e30, 1e31]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -79,6 +79,7 @@ class Curriculum(OnModel, Computed, Seeded):
         self._refuse(view, stages)
         for stage in stages:
             identity.note(f"stage {stage.name}", signature_of(stage))
+        identity.note("held out", texts_signature("held_out", held_out))
         for each in asked:
             identity.note(f"asked {each.task.name}", each.signature)
         return _Inputs(view, tokenizer, stages, held_out, dropped, asked)
@@ -221,7 +222,16 @@ def signature_of(stage: Stage) -> Signature:
     searched = (
         Signature.of(learning_rates=" ".join(f"{rate:g}" for rate in stage.rates)) if stage.rates else Signature()
     )
+    searched |= texts_signature("selection", stage.selection)
     return drawn | Signature.of(tokens=tokens, learned_tokens=learned) | options_of(stage.config) | searched
+
+
+def texts_signature(name: str, groups: Mapping[str, Sequence[Text]]) -> Signature:
+    """A hash of the texts of each group, with what of them is scored; nothing without any."""
+    from neuroglot.signature import Signature, short_hash
+
+    parts = (f"{group}: {text.token_ids} {text.scored}" for group, texts in groups.items() for text in texts)
+    return Signature.of(**({f"{name}_hash": short_hash(*parts)} if groups else {}))
 
 
 def _numbered(number: int, signature: Signature) -> Signature:
