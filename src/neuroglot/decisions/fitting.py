@@ -84,7 +84,7 @@ class Fitted:
             if type(rows) is not int or rows < 0 or not isinstance(loss, int | float):
                 raise TypeError("values of another type")
             return cls(transform, intervals, float(loss), rows, Signature.from_json(content["signature"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, ConfigError) as error:
             raise ArtifactError(
                 f"{path} is no fitted transform ({type(error).__name__}: {error}).",
                 "Expected the JSON that `neuroglot probe` wrote.",
