@@ -9,7 +9,7 @@ import neuroglot
 PACKAGE = Path(neuroglot.__file__).parent
 FLOORS = {
     "errors": 0, "distribution": 0.5, "extras": 0.5, "layout": 0.5, "showing": 0.4, "signature": 0.5, "storage": 0.6,
-    "headers": 0.7, "progress": 0.5,
+    "headers": 0.7, "progress": 0.5, "forms": 0.8,
     "corpora": 1, "models": 1,
     "prompting": 2,
     "tokens": 3,

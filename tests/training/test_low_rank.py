@@ -80,6 +80,19 @@ def test_they_are_merged_as_peft_merges_them(tmp_path: Path, model_type: str) ->
         torch.testing.assert_close(weight, expected[name], rtol=1e-5, atol=1e-6)
 
 
+def lab_shortened(folder: str) -> str:
+    """The lab's weights with a tokenizer that leaves a token out."""
+    from neuroglot.models import load
+    from neuroglot.models.shortened import shortened
+    from neuroglot.models.shortening import Shortening
+    from neuroglot.training.tuning import save_model
+
+    view, tokenizer = load("lab")
+    shortening = Shortening.of(tokenizer, ["నమస్కారం"])
+    assert shortening is not None
+    return str(save_model(view.model, shortened(tokenizer, shortening.lead), Path(folder)))
+
+
 def test_what_tune_saves_alone_is_merged_and_stays_with_its_model(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     tune = ["tune", "lab", "--corpus", "lab", "--task", "iso_date", "--originals", "de", "--languages", "en", "--end",
@@ -92,7 +105,15 @@ def test_what_tune_saves_alone_is_merged_and_stays_with_its_model(tmp_path: Path
         torch.testing.assert_close(got[name], weight, rtol=1e-5, atol=1e-6)
     with pytest.raises(ConfigError, match="learned on a model with the weights"):
         Export(model="merged", deltas=Path("alone")).run("no")
+    with pytest.raises(ConfigError, match="which is without them"):
+        Export(model="lab", deltas=Path("alone"), subtract=True).run("no")
+    folder = Path(lab_shortened("short"))
+    with pytest.raises(ConfigError, match="learned on a model with the tokenizer"):
+        Export(model=str(folder), deltas=Path("alone")).run("no")
     assert not Path("no").exists()
+    targets = json.loads(Path("alone", CONFIG).read_text())["target_modules"]
+    assert targets == sorted(targets)
+    Export(model="exported", deltas=Path("alone"), subtract=True).run("back")
     note = "on whole ones they compute what they did not learn"
     assert note not in Path("exported/report.json").read_text()
     recipe = json.loads(Path("alone/recipe.json").read_text())
@@ -157,7 +178,9 @@ REFUSED = {
     "no safetensors": (lambda folder: (folder / FILE).write_bytes(b"{"), ArtifactError, "cannot be read"),
     "no JSON": (lambda folder: (folder / CONFIG).write_text("{"), ArtifactError, "cannot be read"),
     "a list": (lambda folder: (folder / CONFIG).write_text("[]"), ArtifactError, "names no rank"),
-    "no alpha": (stating(lora_alpha=None), ArtifactError, "names no lora_alpha"),
+    "no alpha": (stating(lora_alpha=None), ArtifactError, "names no finite lora_alpha"),
+    "alpha that is no number": (stating(lora_alpha=math.nan), ArtifactError, "names no finite lora_alpha"),
+    "alpha without end": (stating(lora_alpha=1e300), ArtifactError, "names no finite lora_alpha"),
     "another rank": (stating(r=5), ArtifactError, "names the rank 5"),
     "another kind": (stating(peft_type="IA3"), ConfigError, "of the type IA3"),
     "magnitudes": (stating(use_dora=True), ConfigError, "sets use_dora: True"),

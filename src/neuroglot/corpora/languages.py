@@ -5,6 +5,7 @@ from functools import cache
 
 from neuroglot.corpora.recognised import recognised
 from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.forms.table import FORMS
 
 NOT_ONE_LANGUAGE = frozenset({"und", "mul", "zxx", "mis", "art"})  # ISO 639 codes for "unknown", "several", "none"
 BESIDE_MACROLANGUAGE = frozenset({"tw"})  # FLORES has both Twi and Akan
@@ -34,9 +35,11 @@ def language_code(tag: str) -> str:
 
 
 def known_code(tag: str) -> str | None:
-    """As `language_code`, with None for what is no language."""
+    """As `language_code`, with None for what is no language; formal languages have private codes, such as `x-sql`."""
     from langcodes import Language
 
+    if tag in FORMS:
+        return tag
     try:
         language = Language.get(tag.replace("_", "-"))
     except (ValueError, LookupError):
@@ -93,7 +96,8 @@ def language_name(code: str) -> str:
     """The English name, such as 'German' or 'Chinese (Simplified)'; raises `CorpusError` on an unknown code."""
     from langcodes import Language
 
-    return Language.get(language_code(code)).display_name("en")
+    known = language_code(code)
+    return FORMS[known].name if known in FORMS else Language.get(known).display_name("en")
 
 
 def is_right_to_left(code: str) -> bool:
@@ -110,7 +114,7 @@ def choose(names: Mapping[str, str], asked: Sequence[str] | None, origin: str) -
     and must not be an ordinary word too. Raises `CorpusError` on an unknown code, on two names for one language, and
     on a language that was asked for but is not there; `ConfigError` on an empty or repeated choice.
     """
-    wanted = None if asked is None else _wanted(asked)
+    wanted = None if asked is None else wanted_codes(asked)
     found: dict[str, str] = {}
     for name, tag in names.items():
         code = code_or_name(tag) if wanted is not None else _plain_code(name, tag, origin)
@@ -131,7 +135,10 @@ def choose(names: Mapping[str, str], asked: Sequence[str] | None, origin: str) -
     return {code: found[code] for code in (sorted(found) if wanted is None else wanted)}
 
 
-def _wanted(asked: Sequence[str]) -> list[str]:
+def wanted_codes(asked: Sequence[str]) -> list[str]:
+    """The codes of languages that are asked for; raises `ConfigError` for none or a repeated one, `CorpusError` for an
+    unknown one.
+    """
     if isinstance(asked, str) or not asked:
         raise ConfigError(f"languages={asked!r} was given.", "Expected is a list of codes, such as ['de', 'sw'].")
     codes = [language_code(tag) for tag in asked]

@@ -17,9 +17,10 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.endings import PAPERS, ends_in_language, files_by_language, folders_by_language
 from neuroglot.corpora.hub import HUB_ID, read_hub, read_hub_folder
 from neuroglot.corpora.hub_folders import parse_folder
-from neuroglot.corpora.languages import choose, code_or_name
+from neuroglot.corpora.languages import choose, code_or_name, wanted_codes
 from neuroglot.corpora.shapes import READERS, is_saved, read_saved, usual
 from neuroglot.corpora.sources import LAYOUTS, PLAIN, SOURCES, Source, find_source, layout_of, unpacked_name
+from neuroglot.corpora.symbols import symbol_corpus, symbol_source
 from neuroglot.corpora.tables import ID, columns_of
 from neuroglot.corpora.textfiles import COMPRESSED, data_suffix, lines_of
 from neuroglot.errors import ConfigError, CorpusError
@@ -146,7 +147,8 @@ def load(
     are named by codes or in full. What is recognised beyond the plain layouts is logged. What is on disk goes before
     what has the same name elsewhere, except `lab`, which is always the held-out text that is shipped with the lab
     model. Of a file of more than a million characters the texts stay on disk, in a copy in the hub's cache that is
-    made once.
+    made once. `symbols`, `symbols:1000` and `symbols-renamed` are generated rows whose languages are formal ones
+    (docs/symbols.md), which go before what has the same name elsewhere too.
 
     The corpus is keyed by BCP-47 codes, in the order of `languages`, else sorted. `on_missing="drop"` leaves out, in
     every language, the rows that lack a text in one, and counts them in `Corpus.dropped`. `column` chooses the text
@@ -160,6 +162,11 @@ def load(
     if shared := _by_prefix(Path(source).expanduser()):
         texts = _of_tags(Path(source).expanduser().parent, shared, languages, column)
         return _corpus(Path(source).name, "unknown", texts, on_missing)
+    generated = symbol_source(str(source))
+    if generated is not None:
+        if revision is not None:
+            raise ConfigError(f"Revision {revision!r} was asked of {source}.", "Only the hub has revisions.")
+        return symbol_corpus(generated, None if languages is None else wanted_codes(languages), column=column)
     inside_hub_layout = None if source == "lab" else parse_folder(str(source))
     if inside_hub_layout:
         texts = read_hub_folder(*inside_hub_layout, languages, column)
@@ -211,7 +218,7 @@ def _existing(source: str | Path) -> Path | None:
         raise CorpusError(f"{str(source)[:200]!r} cannot be read: {error.strerror or error}.") from error
     if isinstance(source, str) and (find_source(source) or (HUB_ID.fullmatch(source) and not _looks_local(path))):
         return None
-    known = ["lab", *(record.name for record in SOURCES)]
+    known = ["lab", "symbols", *(record.name for record in SOURCES)]
     like = difflib.get_close_matches(path.name, sorted({*known, *_siblings(path)}), n=3)
     raise CorpusError(
         f"There is no {str(source)[:200]!r}.",
@@ -223,7 +230,7 @@ def _existing(source: str | Path) -> Path | None:
 def _by_prefix(path: Path) -> Mapping[str, str]:
     """The files `Europarl.de-en.de` and so on of a path `Europarl.de-en`, by language; none if the path is there."""
     try:
-        if path.exists() or not path.parent.is_dir() or path.name in ("", "lab"):
+        if path.exists() or not path.parent.is_dir() or path.name in ("", "lab") or symbol_source(path.name):
             return {}
         return files_by_language(path.parent, names_in(path.parent), path.name)
     except (OSError, ValueError, CorpusError):

@@ -14,8 +14,8 @@ from neuroglot.corpora.corpus import Task
 from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.metrics.task_moments import Group, TaskMoments
-from neuroglot.metrics.texts.answered import in_language, questions, references_of
-from neuroglot.metrics.texts.metric import TextOptions, Texts
+from neuroglot.metrics.texts.answered import answered_texts, in_language, questions
+from neuroglot.metrics.texts.metric import TextOptions
 from neuroglot.metrics.texts.scoring import choose_metrics
 from neuroglot.models.view import ModelView
 from neuroglot.signature import Signature
@@ -79,9 +79,9 @@ def _answered(
         view, tokenizer, asked.task.prompts, asked.decoding, stop=asked.stop, chats=asked.chats,
         kept=kept.below("batches"),
     )  # fmt: skip
-    references = references_of(questions(asked.task, written.ids, asked.task.languages))
+    task = questions(asked.task, written.ids, asked.task.languages)
     return {
-        f"{language} {name}": metric.counts(Texts(written.texts[language], (references[language],)))
+        f"{language} {name}": metric.counts(answered_texts(task, language, written.texts[language], asked.metrics))
         for language in asked.task.languages
         for name, metric in choose_metrics(asked.metrics, in_language(asked.options, language)).items()
     }

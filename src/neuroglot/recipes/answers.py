@@ -37,7 +37,9 @@ class Answers(Limited, Normalized):
     neuroglot generate ./my-model --corpus mgsm --max-new-tokens 512 --out written
     neuroglot answers written --task mgsm
     neuroglot answers written --task mgsm --baseline written-before --candidates en fr
-    neuroglot answers written --task xquad --metrics exact-match f1 containment"""
+    neuroglot answers written --task xquad --metrics exact-match f1 containment
+    neuroglot generate ./my-model --corpus symbols --column prompt --out written
+    neuroglot answers written --task symbols --metrics form"""
     positional = ("generated",)
     keeping = "optional"
 
@@ -45,8 +47,8 @@ class Answers(Limited, Normalized):
     """Run folder of `neuroglot generate`, or its generated.jsonl; its ids are those of the task's questions."""
 
     task: str
-    """The task that was asked: a folder or file in the layout of MGSM, MSVAMP, XQuAD, MLQA, mParaRel, XNLI or MzsRE, or
-    a YAML file that describes your own."""
+    """The task that was asked: a folder or file in the layout of MGSM, MSVAMP, XQuAD, MLQA, mParaRel, XNLI or MzsRE, a
+    YAML file that describes your own, or `symbols`, generated questions whose languages are formal ones."""
 
     metrics: tuple[str, ...] = ("numeric", "numeric-published")
     """How answers are scored, by the names of `neuroglot score`; several are allowed."""
@@ -106,7 +108,9 @@ class Answers(Limited, Normalized):
     def _options(self) -> TextOptions:
         from neuroglot.metrics.texts import TextOptions
 
-        return TextOptions(normalization=self.normalization)
+        return TextOptions(
+            normalization=self.normalization, form=self.form, databases=self.databases, execute=self.execute
+        )
 
     def _texts(self, identity: Identity, what: str, path: Path) -> GeneratedTexts:
         from neuroglot.generation.texts import GeneratedTexts

@@ -43,14 +43,14 @@ def job_of(path: Path) -> Recipe | None:
         return None  # of another version: only a hint is lost
 
 
-def weights_of_run(folder: Path) -> str | None:
-    """The hash of the weights that the run folder's job was made of; None if it is no run, or read no model."""
+def model_of_run(folder: Path) -> dict[str, object] | None:
+    """What the run folder's job says of its model, by hashes of weights and tokenizer; None if it read no model."""
     from neuroglot.runs.folder import MARKER
     from neuroglot.storage import parse_json
 
     try:
         identity = parse_json((folder / MARKER).read_bytes())["identity"]
-        return str(identity["model"]["weights"])
+        return {name: identity["model"][name] for name in ("weights", "tokenizer")}
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

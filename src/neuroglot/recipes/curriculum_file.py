@@ -36,7 +36,7 @@ class StatedWording:
 @dataclass(frozen=True)
 class StatedData:
     """Rows of records (`rows`), or lines of two files (`source` and `target`); `{language}` in a path stands for each
-    of `languages`.
+    of `languages`. `rows` may also be `symbols`, `symbols-renamed` or `lab`, which are generated.
 
     `fields` says what the file calls a field. So many rows are held out, the same numbers in every language, or all;
     of the others so many are a `selection`, on which learning rates are chosen.

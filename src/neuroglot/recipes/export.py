@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -41,7 +42,7 @@ class Export(OnModel):
     neuroglot export ./my-model --ablate selected/de.safetensors --out no-german
     neuroglot export ./my-model --deltas tuned --out better-german      # of neuroglot tune --train-neurons --adapter
     neuroglot export better-german --deltas tuned --subtract --out german-again
-    neuroglot export ./my-model --deltas adapters --out merged         # of neuroglot tune --adapter, or PEFT's own"""
+    neuroglot export ./my-model --deltas adapters --out merged         # of neuroglot tune --adapter, or of PEFT"""
     positional = ("model",)
     heading: ClassVar[str] = "Model"
 
@@ -97,25 +98,25 @@ class Export(OnModel):
         return price(*inputs[:2], [], largest * len(inputs.view.layout.layers), size + REPORT_BYTES)
 
     def _with_deltas(self, identity: Identity) -> _Inputs:
-        from neuroglot.recipes.artefacts import artefact, weights_of_run
+        from neuroglot.recipes.artefacts import artefact, model_of_run
         from neuroglot.training.deltas import DELTAS_FILE, NeuronDeltas
         from neuroglot.training.low_rank import ADAPTER_CONFIG, ADAPTER_FILE, LowRankDeltas
 
         assert self.deltas is not None
         deltas: NeuronDeltas | LowRankDeltas
-        made_for: object
+        made_for: Mapping[str, object] | None
         if (self.deltas / ADAPTER_CONFIG).is_file():
             identity.file("config of the deltas", self.deltas / ADAPTER_CONFIG, Path.read_bytes)
             deltas, neurons = identity.file("deltas", self.deltas / ADAPTER_FILE, LowRankDeltas.load), None
-            made_for = weights_of_run(self.deltas)
+            made_for = model_of_run(self.deltas)
         else:
             deltas = identity.file("deltas", artefact(self.deltas, DELTAS_FILE), NeuronDeltas.load)
-            neurons, made_for = deltas.neurons, deltas.signature.get("weights")
+            neurons, made_for = deltas.neurons, deltas.signature
         view, tokenizer = self.load_model(identity, self.model)
         if neurons is not None:
             view.layout.require_same(neurons.layout, "The neuron set")
-        if made_for is not None and not self.subtract:  # the model behind them has other weights
-            require_made_for(view, tokenizer, made_for)
+        if made_for is not None:
+            require_made_for(view, tokenizer, made_for, subtract=self.subtract)
         return _Inputs(view, tokenizer, neurons, deltas)
 
     def _merged(self, inputs: _Inputs, named: str) -> Report:
@@ -154,13 +155,24 @@ def _counted(neurons: NeuronSet) -> str:
     return f"{len(neurons):,} of {neurons.layout.neuron_count:,} neurons"
 
 
-def require_made_for(view: ModelView, tokenizer: PreTrainedTokenizerBase, weights: object) -> None:
-    """Raise `ConfigError` unless deltas or adapters were learned on the model of these `weights`."""
+def require_made_for(
+    view: ModelView, tokenizer: PreTrainedTokenizerBase, learned_on: Mapping[str, object], *, subtract: bool = False
+) -> None:
+    """Raise `ConfigError` unless deltas or adapters were learned on this model, by its weights and its tokenizer; to be
+    subtracted, they must be in it: it must have other weights than those that they were learned on.
+    """
     from neuroglot.models.provenance import made_with
 
-    here = made_with(view, tokenizer)["weights"]
-    if here != weights:
+    here = made_with(view, tokenizer)
+    if subtract and here["weights"] == learned_on.get("weights"):
         raise ConfigError(
-            f"The deltas were learned on a model with the weights {weights}, and this one has {here}.",
-            "Expected the model that was tuned.",
+            "The deltas were learned on this very model, which is without them.",
+            "Expected a model into which they were merged.",
         )
+    for name, said in (("weights", "the weights"), ("tokenizer", "the tokenizer")):
+        then = learned_on.get(name)
+        if then is not None and here[name] != then and not (subtract and name == "weights"):
+            raise ConfigError(
+                f"The deltas were learned on a model with {said} {then}, and this one has {here[name]}.",
+                "Expected the model that was tuned.",
+            )

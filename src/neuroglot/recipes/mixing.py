@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.recipes.curriculum_file import CurriculumFile, StatedData, StatedStage, StatedWording
+from neuroglot.recipes.generated_rows import generated_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -125,8 +126,8 @@ def _rows(name: str, data: StatedData, folder: Path) -> dict[str, list[Instructi
     from neuroglot.prompting.wordings import language_fields
 
     named = f"The data {name!r}"
-    rows: dict[str, list[InstructionRow]] = {}
-    if data.rows is not None:
+    rows = generated_rows(data) or {}
+    if not rows and data.rows is not None:
         files = language_files(folder, data.rows, data.languages, named)
         rows = {language: read_records(path, language, data.fields) for language, path in files.items()}
     elif data.source is not None and data.target is not None:

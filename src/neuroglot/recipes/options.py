@@ -42,6 +42,15 @@ class Normalized(Recipe):
     normalization: Literal["squad", "mlqa"] = "squad"
     """For exact-match and f1: of answers, as `squad` or as `mlqa` in the language."""
 
+    form: str | None = None
+    """For form and form-f1: the formal language of the answers, such as `x-sql`, where that of the texts is another."""
+
+    databases: Path | None = None
+    """For form: folder of the sqlite databases that prompts name in a line `Database: NAME`."""
+
+    execute: bool = False
+    """For form: run answers that are Python solutions (`x-maths`), in a process without files and network."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Placed(Recipe):

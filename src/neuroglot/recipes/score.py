@@ -42,13 +42,15 @@ class Score(Sifted, Normalized):
         --references ref.txt --metrics bleu ter
     neuroglot score --log generate-test.txt --language en --metrics bleu --json
     neuroglot score --hypotheses answers.txt --references mgsm.txt \\
-        --metrics numeric --language sw"""
+        --metrics numeric --language sw
+    neuroglot score --hypotheses formulas.txt --references right.txt \\
+        --metrics form --form x-fol"""
     keeping = "optional"
 
     metrics: tuple[str, ...]
     """bleu, spbleu, chrf, chrf++, ter, rouge-1, rouge-2, rouge-l, sari, accuracy, exact-match, f1, containment,
     numeric (the number behind the sign of an answer), numeric-published (the last number, as published for MGSM and
-    MSVAMP) or comet; several are allowed."""
+    MSVAMP), form or form-f1 (the meaning of answers in a formal language) or comet; several are allowed."""
 
     hypotheses: Path | None = None
     """The system's texts, one a line; or a log of fairseq-generate, which is recognised."""
@@ -60,7 +62,8 @@ class Score(Sifted, Normalized):
     """References, one a line; several files are several wordings. Those of the log by default."""
 
     sources: Path | None = None
-    """Sources, one a line, for sari and comet. Those of the log by default, if --source says their language."""
+    """Sources, one a line, for sari and comet, and prompts for form. Those of the log by default, if --source says
+    their language."""
 
     baseline: Path | None = None
     """Another system's texts on the same lines, or its log."""
@@ -144,7 +147,10 @@ class Score(Sifted, Normalized):
         from neuroglot.metrics.texts import TextOptions
         from neuroglot.metrics.texts.metric import COMET_MODEL
 
-        return TextOptions(self.language, self.tokenize, self.normalization, self.comet_model or COMET_MODEL)
+        return TextOptions(
+            self.language, self.tokenize, self.normalization, self.comet_model or COMET_MODEL, self.form,
+            self.databases, self.execute,
+        )  # fmt: skip
 
     def _hypotheses(self, identity: Identity) -> _System:
         if self.log is not None and self.hypotheses is None:

@@ -279,9 +279,15 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Scheduled, Seeded):
         return sets
 
     def _task(self, languages: tuple[str, ...] | None) -> Task:
-        """The task; of the lab, questions that its model was not asked."""
+        """The task; of the lab and of generated symbols, questions that are not held out."""
+        from dataclasses import replace as with_rows
+
+        from neuroglot.corpora.symbols import symbol_source, symbol_task
         from neuroglot.lab import lab_questions
 
+        if (source := symbol_source(self.corpus)) is not None:
+            rows = source if self.limit is None else with_rows(source, rows=self.limit)
+            return symbol_task(rows, languages, self.seed, held_out=False)
         if self.corpus != "lab":
             self._refuse_corpus()
             return read_task(self, self.corpus, self.task, languages)

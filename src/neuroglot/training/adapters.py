@@ -36,6 +36,9 @@ def with_adapters(model: PreTrainedModel, lora: Lora, seed: int, *, four_bits: b
     except (ValueError, TypeError, RuntimeError) as error:
         message = str(error).strip().splitlines()[0]
         raise ConfigError(f"The model cannot be tuned in this way: {message}") from error
+    for stated in adapted.peft_config.values():
+        if isinstance(stated.target_modules, set):  # which is saved in an order that changes from run to run
+            stated.target_modules = sorted(stated.target_modules)
     return adapted
 
 

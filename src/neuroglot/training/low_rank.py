@@ -115,8 +115,9 @@ def _stated(config: Path) -> dict[str, Any]:
         raise ArtifactError(f"{config} cannot be read: {error}.", "Expected the config of adapters.") from error
     if not isinstance(stated, dict) or not isinstance(stated.get("r"), int) or stated["r"] < 1:
         raise ArtifactError(f"{config} names no rank r.", "Expected the config of adapters, as PEFT writes it.")
-    if not isinstance(stated.get("lora_alpha"), int | float):
-        raise ArtifactError(f"{config} names no lora_alpha.", "Expected the config of adapters, as PEFT writes it.")
+    alpha, most = stated.get("lora_alpha"), torch.finfo(torch.float32).max
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not abs(alpha) <= most:
+        raise ArtifactError(f"{config} names no finite lora_alpha.", "Expected the config of adapters, as of PEFT.")
     if stated.get("peft_type") != "LORA":
         raise ConfigError(f"{config} is of the type {stated.get('peft_type')}.", "Expected LORA.")
     others = [

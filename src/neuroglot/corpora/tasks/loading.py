@@ -8,7 +8,9 @@ from typing import Any, get_args
 
 from neuroglot.corpora.columns import OnMissing
 from neuroglot.corpora.corpus import Task, require_limit
+from neuroglot.corpora.languages import wanted_codes
 from neuroglot.corpora.loading import names_in
+from neuroglot.corpora.symbols import symbol_source, symbol_task
 from neuroglot.corpora.tasks.described import read_described
 from neuroglot.corpora.tasks.mlqa import MLQA_EXAMPLE, MLQA_FILES, read_mlqa_task
 from neuroglot.corpora.tasks.mpararel import read_facts
@@ -97,9 +99,10 @@ def load_task(
 ) -> Task:
     """Reads a task, or refuses it: prompts, answers and, in a multiple choice, options, aligned across languages.
 
-    `source` is the folder of mParaRel, MGSM, MSVAMP or XQuAD, the folder or file of MLQA, XNLI or MzsRE, or a YAML file
-    that describes a task of one's own. `languages` and `on_missing` are as in `corpora.load`; rows that are left out
-    are counted by reason in `Task.dropped`. `limit` takes the first rows only. Options, by layout:
+    `source` is the folder of mParaRel, MGSM, MSVAMP or XQuAD, the folder or file of MLQA, XNLI or MzsRE, a YAML file
+    that describes a task of one's own, or `symbols`, `symbols:1000` or `symbols-renamed`, generated rows whose
+    languages are formal ones. `languages` and `on_missing` are as in `corpora.load`; rows that are left out are counted
+    by reason in `Task.dropped`. `limit` takes the first rows only. Options, by layout:
 
     * mParaRel: `relations=("P103", ...)`; `distractors=3`, wrong options beside the right one, 0 for no options.
     * MLQA: `direction="x-to-x"`, from the passage's language to the question's, of which x is the row's: `"en-to-x"`
@@ -114,6 +117,9 @@ def load_task(
     if on_missing not in get_args(OnMissing):
         raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected is 'refuse' or 'drop'.")
     require_limit(limit)
+    generated = symbol_source(str(source))
+    if generated is not None and not options:
+        return symbol_task(generated, None if languages is None else wanted_codes(languages)).head(limit)
     path = Path(source).expanduser()
     layout = _layout(path)
     unknown = [name for name in options if name not in layout.options]

@@ -63,10 +63,10 @@ def score_answers(
     for side in (texts, *([] if baseline is None else [baseline])):
         if set(side) != set(task.languages):
             raise ConfigError(f"AnswersByLanguage are in {', '.join(side)}.", f"Expected {', '.join(task.languages)}.")
-    chosen, references = options or TextOptions(), references_of(task)
+    chosen = options or TextOptions()
     scores = {
         language: score_texts(
-            Texts(tuple(texts[language]), (references[language],)), metrics, in_language(chosen, language),
+            answered_texts(task, language, texts[language], metrics), metrics, in_language(chosen, language),
             None if baseline is None else baseline[language],
         )
         for language in task.languages
@@ -76,6 +76,13 @@ def score_answers(
         [] if side is None else _consistencies(task, side, metrics, chosen, made) for side in (texts, baseline)
     )
     return AnswerScores(scores, tuple(own), tuple(other))
+
+
+def answered_texts(task: Task, language: str, texts: Sequence[str], metrics: Sequence[str]) -> Texts:
+    """Answers in a language beside the right ones, with the prompts if one of the metrics reads them."""
+    reads_prompts = any(name in TEXT_METRICS and TEXT_METRICS[name].reads_prompt for name in metrics)
+    references = (references_of(task)[language],)
+    return Texts(tuple(texts), references, tuple(task.prompts.texts[language]) if reads_prompts else None)
 
 
 def in_language(options: TextOptions, language: str) -> TextOptions:
@@ -96,12 +103,12 @@ def _consistency(
     task: Task, texts: AnswersByLanguage, name: str, options: TextOptions, signature: Signature
 ) -> Consistency | None:
     """By one metric; None if it is not right or wrong."""
-    references, right, read = references_of(task), [], {}
+    right, read = [], {}
     for language in task.languages:
         metric = choose_metrics([name], _read_by(name, in_language(options, language)))[name]
         if not metric.right_or_wrong:
             return None
-        right.append(metric.counts(Texts(tuple(texts[language]), (references[language],)))[:, 0])
+        right.append(metric.counts(answered_texts(task, language, texts[language], [name]))[:, 0])
         if metric.read is not None:
             read[language] = tuple(map(metric.read, texts[language]))
     return Consistency(name, task.languages, tuple(task.ids), torch.stack(right, dim=1), read, signature)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from torch import Tensor
@@ -57,12 +58,17 @@ class TextOptions:
       `13a` where None.
     * `normalization`: `squad` (English articles, ASCII punctuation) or `mlqa` (of the language).
     * `comet_model`: name or folder of a COMET model.
+    * `form`: the formal language of the answers (`neuroglot.forms`), where the language is not one itself;
+      `databases`: the folder of the databases that prompts of SQL name; `execute`: run programs that solve sums.
     """
 
     language: str | None = None
     tokenize: str | None = None
     normalization: Literal["squad", "mlqa"] = "squad"
     comet_model: str = COMET_MODEL
+    form: str | None = None
+    databases: Path | None = None
+    execute: bool = False
 
     def needed_language(self, purpose: str) -> str:
         """The language without script or region; raises `ConfigError` where none was given."""

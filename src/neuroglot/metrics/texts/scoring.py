@@ -14,13 +14,14 @@ from neuroglot.metrics.intervals import CONFIDENCE, Estimate, Score, by_rows, ho
 from neuroglot.metrics.paired import exchanged, mcnemar
 from neuroglot.metrics.texts.answers import accuracy, containment, exact_match, f1
 from neuroglot.metrics.texts.comet import comet
+from neuroglot.metrics.texts.forms import form, form_f1
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts
 from neuroglot.metrics.texts.numbers import numeric, numeric_published
 from neuroglot.metrics.texts.overlap import bleu, chrf, chrf_plus_plus, rouge_1, rouge_2, rouge_l, sari, spbleu, ter
 from neuroglot.showing import in_short
 from neuroglot.signature import Signature
 
-Option = Literal["tokenize", "normalization", "comet_model"]
+Option = Literal["tokenize", "normalization", "comet_model", "form", "databases", "execute"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Definition:
 
     `name`: as printed. `unit`: of the value. `library`: whose counts and formula they are. `reads`: the options, beside
     the language, that can change the value. `ends`: the least and the most that a value can be.
+    `reads_prompt`: whether the prompts of a task are its sources.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Definition:
     build: Callable[[TextOptions], TextMetric]
     higher_is_better: bool = True
     needs_source: bool = False
+    reads_prompt: bool = False
     ends: tuple[float, float] = (0.0, 100.0)
     reads: tuple[Option, ...] = ()
 
@@ -63,6 +66,10 @@ TEXT_METRICS: Mapping[str, Definition] = {
     "containment": Definition("containment", "neuroglot", PERCENT, containment),
     "numeric": Definition("numeric answer", "neuroglot", PERCENT, numeric),
     "numeric-published": Definition("numeric answer, published rule", "neuroglot", PERCENT, numeric_published),
+    "form": Definition(
+        "same meaning", "neuroglot", PERCENT, form, reads=("form", "databases", "execute"), reads_prompt=True
+    ),
+    "form-f1": Definition("F1 of parts", "neuroglot", POINTS, form_f1, reads=("form",), reads_prompt=True),
     "comet": Definition(
         "COMET",
         "unbabel-comet",

@@ -1,0 +1,73 @@
+"""Symbol-evol (Xu et al. 2024): symbols that a prompt defines get other names, in the definitions and in the answer."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from neuroglot.corpora.symbols.drawn import SymbolRow
+
+LENGTH = 6  # characters of a new name, as in the published example
+APART = r"[\w-]"  # what belongs to a symbol, so that `on` is not renamed in `ontable`
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """New names by the old ones: both ways, and back to the same text."""
+
+    names: Mapping[str, str]
+
+    def apply(self, text: str) -> str:
+        """The text with each whole symbol renamed."""
+        return _replaced(text, self.names)
+
+    def undo(self, text: str) -> str:
+        """The text with the old names."""
+        return _replaced(text, {new: old for old, new in self.names.items()})
+
+
+def drawn_renaming(symbols: Sequence[str], texts: Iterable[str], rng: Random) -> Renaming:
+    """New names of letters and digits for the symbols, none of which stands anywhere in the texts, not even within a
+    word; so `undo` gives back what `apply` was given.
+    """
+    together = "\n".join((*texts, *symbols))
+    names: dict[str, str] = {}
+    for symbol in dict.fromkeys(symbols):
+        name = _name(rng)
+        while name in together or name in names.values():
+            name = _name(rng)
+        names[symbol] = name
+    return Renaming(names)
+
+
+def renamed(row: SymbolRow, rng: Random) -> tuple[SymbolRow, Renaming]:
+    """The row with its symbols renamed in definitions and answer, not in meanings and sentence, and the names."""
+    renaming = drawn_renaming([symbol for symbol, _ in row.terms], (row.prompt, row.answer), rng)
+    return _changed(row, renaming.apply, renaming.names), renaming
+
+
+def restored(row: SymbolRow, renaming: Renaming) -> SymbolRow:
+    """The row that `renamed` was given."""
+    return _changed(row, renaming.undo, {new: old for old, new in renaming.names.items()})
+
+
+def _changed(row: SymbolRow, change: Callable[[str], str], names: Mapping[str, str]) -> SymbolRow:
+    terms = tuple((names[symbol], meaning) for symbol, meaning in row.terms)
+    return replace(row, terms=terms, scheme=change(row.scheme), answer=change(row.answer))
+
+
+def _name(rng: Random) -> str:
+    letters = string.ascii_letters + string.digits
+    return rng.choice(string.ascii_letters) + "".join(rng.choice(letters) for _ in range(LENGTH - 1))
+
+
+def _replaced(text: str, names: Mapping[str, str]) -> str:
+    """Whole symbols replaced in one pass, the longest first, so that no new name is renamed again."""
+    if not names:
+        return text
+    longest_first = sorted(names, key=len, reverse=True)
+    pattern = rf"(?<!{APART})(?:{'|'.join(map(re.escape, longest_first))})(?!{APART})"
+    return re.sub(pattern, lambda match: names[match[0]], text)

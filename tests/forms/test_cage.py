@@ -1,0 +1,174 @@
+"""The cage: what is hostile ends in a verdict, leaves no process and no file, and spoils no later answer."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from neuroglot import extras
+from neuroglot.errors import ConfigError, MissingExtraError
+from neuroglot.forms import FORMS, Cage, verdicts
+from neuroglot.forms.cage import _verdict
+
+SQL = {"prompt": "CREATE TABLE t (a INTEGER, b TEXT);"}
+GOOD = {
+    "x-sql": ("SELECT a FROM t WHERE a > 1", "SELECT a FROM t WHERE 1 < a", SQL),
+    "x-fol": ("¬¬P(a)", "P(a)", {}),
+    "x-regex": ("a|b", "[ab]", {}),
+    "x-amr": ("(b / boy)", "(c / boy)", {}),
+    "x-sexpr": ("(AND a b)", "(AND b a)", {}),
+    "x-sparql": ("ASK { ?x <p> 1 }", "ASK { ?y <p> 1 }", {}),
+    "x-python": ("a = 1", "b=1", {}),
+}
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT {} FROM n"
+HOSTILE = [
+    ("x-sql", "ATTACH '/tmp/neuroglot-evil' AS evil"),
+    ("x-sql", ENDLESS.format("count(*)")),
+    ("x-sql", ENDLESS.format("x")),
+    ("x-sql", "SELECT " + "(" * 10_000 + "1" + ")" * 10_000),
+    ("x-sql", "SELECT zeroblob(2000000000)"),
+    ("x-sql", "SELECT group_concat(hex(zeroblob(900000))) FROM t a, t b, t c, t d"),
+    ("x-sql", "SELECT count(*) FROM " + ", ".join(f"t t{n}" for n in range(60))),
+    ("x-sql", "SELECT replace(hex(zeroblob(400000)), '0', hex(zeroblob(400000)))"),
+    ("x-sql", "SELECT 1" + " UNION SELECT 1" * 5000),
+    ("x-regex", "(" * 10_000),
+    ("x-regex", "((((a{1,200}){1,200}){1,200}){1,200})b"),
+    ("x-regex", "(a|b)*a" + "(a|b)" * 40),
+    ("x-regex", "(a*)*" * 100 + "c"),
+    ("x-regex", "~(" * 90 + "a" + ")*" * 90),
+    ("x-regex", "[" * 500),
+    ("x-regex", "a" * 100_000),
+    ("x-fol", "(" * 10_000 + "P(a)" + ")" * 10_000),
+    ("x-fol", "∀x " * 90 + "P(x)"),
+    ("x-fol", "∀x ∃y ∀z ∃u (R(x,y) ⊕ R(z,u) ⊕ R(f(x),f(u)))"),
+    ("x-fol", " ∧ ".join(f"P{n}(a)" for n in range(2000))),
+    ("x-amr", "(a / b :c " * 10_000),
+    ("x-amr", "(b / boy" + " :mod (b{} / boy)" * 190 + ")"),
+    ("x-sexpr", "(AND " * 10_000 + ")" * 10_000),
+    ("x-sparql", "SELECT * { " + "{" * 10_000),
+    ("x-sparql", "ASK { " + "?a <p> ?b . " * 1500 + "}"),
+    ("x-python", "(" * 10_000),
+    ("x-python", "-" * 10_000 + "1"),
+    ("x-python", "[" * 99 + "]" * 99),
+    ("x-python", "x = 1\n" * 3000),
+    ("x-sexpr", "\ud800"),
+    ("x-sexpr", "(a)\n(b)\n"),
+    ("x-sexpr", "a" * 1_000_000),
+]
+
+
+@pytest.mark.parametrize("form", GOOD)
+def test_hostile_answers_end_in_a_verdict_and_the_next_one_is_judged_as_before(form: str) -> None:
+    if FORMS[form].package:
+        pytest.importorskip(FORMS[form].package)
+    answer, reference, context = GOOD[form]
+    with Cage(form) as cage:
+        for hostile in [text for name, text in HOSTILE if name == form]:
+            assert cage.compare(hostile, reference, context).word in ("invalid", "undecided", "unequal"), hostile[:80]
+            assert cage.compare(answer, reference, context).word == "equal"
+    assert not Path("/tmp/neuroglot-evil").exists()
+
+
+PROGRAMS = {
+    "while True: pass": "undecided",
+    "x = [0] * 10**12": "undecided",
+    "x = 'a'\nwhile True: x += x": "undecided",
+    "import os\nwhile True: os.fork()": "invalid",
+    "import os; os.system('touch {out}')": "invalid",
+    "open('{out}', 'w').write('x')": "invalid",
+    "import socket\nsocket.create_connection(('127.0.0.1', 1))": "invalid",
+    "import subprocess; subprocess.run(['touch', '{out}'])": "invalid",
+    "import ctypes\nctypes.CDLL(None).fork()": "invalid",
+    "def f(): return f()\nf()": "invalid",
+    "raise SystemExit": "undecided",
+    "import sys; sys.exit(0)": "undecided",
+    "print('answer')": "invalid",
+    "answer = float('nan')": "unequal",
+    "answer = 5": "unequal",
+    "().__class__.__base__.__subclasses__()": "invalid",
+    "answer = 2 + 2": "equal",
+    "print('so', 4)": "equal",
+    "def solution():\n    return 4.0": "equal",
+    "import math\nanswer = math.sqrt(16)": "equal",
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_programs_are_run_only_if_asked_and_reach_nothing(program: str, tmp_path: Path) -> None:
+    out = tmp_path / "evil"
+    (told,) = verdicts("x-maths", [(program.replace("{out}", str(out)), "answer = 4", {})], runs=True)
+    assert told.word == PROGRAMS[program], told
+    assert not out.exists()
+    (unasked,) = verdicts("x-maths", [(program, "answer = 4", {})])
+    assert unasked.word == "undecided"
+
+
+def test_a_solution_leaves_nothing_for_the_next_one() -> None:
+    rows = [
+        ("import math\nmath.sqrt = lambda x: 4\nanswer = 4", "answer = 4", {}),
+        ("import math\nanswer = math.sqrt(100)", "answer = 4", {}),
+    ]
+    assert [told.word for told in verdicts("x-maths", rows, runs=True)] == ["equal", "unequal"]
+
+
+def test_one_process_serves_many_answers_and_is_gone_in_the_end() -> None:
+    with Cage("x-sexpr") as cage:
+        assert cage.compare("(a)", "(a)").word == "equal"
+        first = cage._process
+        assert first is not None
+        assert [cage.compare("(b)", "(a)").word for _ in range(20)] == ["unequal"] * 20
+        assert cage._process is first
+        os.kill(first.pid, 9)
+        assert cage.compare("(a)", "(a)").word == "undecided"
+        assert cage.compare("(a)", "(a)").word == "equal"
+        assert cage._process is not first
+        last = cage._process
+    assert last is not None
+    assert first.poll() is not None
+    assert last.poll() is not None
+
+
+def test_a_process_that_takes_too_long_is_killed() -> None:
+    with Cage("x-maths", runs=True, seconds=0.5) as cage:
+        told = cage.compare("while True: pass", "answer = 4")
+        assert (told.word, cage._process) == ("undecided", None)
+
+
+def test_forms_and_packages_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="'x-latin' was asked for.*x-sql"):
+        Cage("x-latin")
+
+    def missing(module: str) -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(extras, "import_module", missing)
+    for form in ("x-smiles", "x-fol"):
+        with pytest.raises(MissingExtraError, match=r"pip install 'neuroglot\[symbols\]'"):
+            Cage(form)
+    Cage("x-sql")
+
+
+def test_what_a_process_says_otherwise_decides_nothing() -> None:
+    assert _verdict({"nonsense": 1}).word == "undecided"
+
+
+def test_every_form_compares_in_the_cage() -> None:
+    for form, row in {
+        "x-top": "[IN:A x ]",
+        "x-nlmaps": "query(a)",
+        "x-scan": "I_RUN",
+        "x-scene": "count(scene())",
+        "x-geometry": "Point(A)",
+        "x-pddl": "(and (p))",
+        "x-triples": "(a, b, c)",
+        "x-bash": "ls",
+        "x-java": "a",
+        "x-go": "a",
+        "x-maths": "answer=1",
+        "x-smiles": "CCO",
+    }.items():
+        if FORMS[form].package:
+            pytest.importorskip(FORMS[form].package)
+        assert [told.word for told in verdicts(form, [(row, row, {})])] == ["equal"], form
+        GOOD.setdefault(form, (row, row, {}))
+    assert set(GOOD) | {"x-fol"} == set(FORMS)
