@@ -84,9 +84,7 @@ class Inversion:
     def __post_init__(self) -> None:
         finite = all(map(math.isfinite, (*self.start, *self.mean_choice)))
         sound = finite and len(self.start) == len(self.mean_choice) > 0 and self.total_rate > 0
-        _require(
-            sound, f"{len(self.start)} and {len(self.mean_choice)} numbers", "as many, finite, and a positive rate"
-        )
+        _require(sound, f"{len(self.start)} and {len(self.mean_choice)} numbers", "as many finite, at a positive rate")
 
     def __call__(self, utilities: Tensor, lengths: Tensor | None = None) -> Tensor:
         _require(
