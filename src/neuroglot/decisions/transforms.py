@@ -23,7 +23,7 @@ from transformers import (
 from neuroglot.errors import ConfigError
 
 MOST_PAIRED = 4096  # candidates of which all pairs are compared
-LARGEST = 1e30  # of a parameter: scores multiplied by it stay in the range of float32
+LARGEST_PARAMETER = 1e30  # of a parameter: scores multiplied by it stay in the range of float32
 
 
 class Transform(Protocol):
@@ -211,7 +211,7 @@ def _warped(warper: LogitsProcessor, utilities: Tensor) -> Tensor:
 def _require_positive(**parameters: float | Tensor) -> None:
     """Raise `ConfigError` for numbers that turn the order of scores round or leave the range; tensors are fitted."""
     for name, value in parameters.items():
-        _require(isinstance(value, Tensor) or 0 < value <= LARGEST, f"{name}={value}", "a positive one")
+        _require(isinstance(value, Tensor) or 0 < value <= LARGEST_PARAMETER, f"{name}={value}", "a positive one")
 
 
 def _require(sound: bool, got: str, expected: str) -> None:
