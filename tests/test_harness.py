@@ -30,6 +30,7 @@ from neuroglot.interventions.operators import add, set_to
 from neuroglot.interventions.steering import Steering
 from neuroglot.models import ModelView, view
 from neuroglot.neurons import NeuronSet
+from neuroglot.signature import Signature
 from tests.families import tiny_model
 from tests.interventions.steering_oracle import Change, greedy, plainly
 from tests.interventions.test_steering import indices, numbers, some
@@ -227,6 +228,9 @@ def test_a_transform_of_a_rule_is_read_from_its_file(bridge, tmp_path: Path) -> 
     assert generated(bridge(rule="sample")) != generated(bridge())
     with pytest.raises(ConfigError, match="without a rule"):
         bridge(transform=file)
+    options = replace(fitted, signature=fitted.signature | Signature.of(choice="option"))
+    with pytest.raises(ConfigError, match="choices of this kind: option"):
+        bridge(rule="sample", transform=str(options.save(tmp_path / "options.json")))
 
 
 def test_what_does_not_fit_is_refused(bridge, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from neuroglot.prompting import build_prompts, direct
 from neuroglot.recipes.generate import Generate
 from neuroglot.recipes.translate import Translate
 from neuroglot.runs.identity import Identity
+from neuroglot.signature import Signature
 from tests.families import tiny_model
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
@@ -240,6 +241,22 @@ def test_the_options_make_the_rule(tmp_path) -> None:
 def test_options_that_say_nothing_or_contradict_each_other_are_refused(given) -> None:
     with pytest.raises(ConfigError):
         Generate(model="m", prompt="x", **given).note_rule(Identity())
+
+
+@pytest.mark.parametrize("choice", ["option", "next token of the 20 likeliest"])
+def test_a_transform_of_other_choices_is_refused(tmp_path, choice) -> None:
+    made = Signature.of(choice=choice)
+    file = fit_transform("temperature", torch.randn(50, 4), torch.arange(50) % 4, signature=made).save(tmp_path / "t")
+    with pytest.raises(ConfigError, match=f"choices of this kind: {choice}"):
+        Generate(model="m", prompt="x", rule="sample", transform=file).note_rule(Identity())
+
+
+def test_a_report_says_on_what_the_transform_was_fitted(tmp_path) -> None:
+    made = Signature.of(model="other", corpus="counting", language="de", choice="next token")
+    file = fit_transform("temperature", torch.randn(50, 4), torch.arange(50) % 4, signature=made).save(tmp_path / "t")
+    identity = Identity()
+    Generate(model="m", prompt="x", rule="sample", transform=file).note_rule(identity)
+    assert identity.remarks[1:] == ["Its transform was fitted on choices of other on counting in de."]
 
 
 def test_a_transform_that_cannot_read_next_tokens_is_refused_before_anything_is_written(model, tmp_path) -> None:

@@ -9,13 +9,13 @@ from scipy.stats import t as student
 
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.directed import Directed
-from neuroglot.decisions.fitting import fit_transform
+from neuroglot.decisions.fitting import NEXT_TOKEN, fit_transform
 from neuroglot.decisions.rules import Rule
 from neuroglot.decisions.transforms import Power
 from neuroglot.errors import ConfigError
 from neuroglot.experiments import choices as choosing
 from neuroglot.experiments import ruled_texts
-from neuroglot.experiments.choices import NEXT_TOKEN, among_likeliest, next_tokens, options
+from neuroglot.experiments.choices import among_likeliest, next_tokens, options
 from neuroglot.experiments.probing import _LIKELIHOODS, candidates_of, correlations, log_probabilities, probe
 from neuroglot.experiments.ruled_texts import Probing, rule_probe, write_all, writers_of
 from neuroglot.generation.decoding import Decoding

@@ -1,6 +1,7 @@
 """Decision rules against brute force, and as callables of transformers' `generate`."""
 
 import math
+import tracemalloc
 from collections import Counter
 from itertools import product
 
@@ -85,6 +86,25 @@ def test_exact_search_is_enumeration() -> None:
         assert mode.score == pytest.approx(max(scores.values()), abs=1e-12)
     with pytest.raises(ConfigError, match="after 2 forwards"):
         exact_search(lambda prefix: torch.zeros(3).log_softmax(-1), set(), 4, most_forwards=2)
+
+
+def test_exact_search_keeps_no_more_prefixes_than_it_can_read() -> None:
+    flat = torch.zeros(5000).log_softmax(-1)
+    tracemalloc.start()
+    with pytest.raises(ConfigError, match="after 50 forwards"):
+        exact_search(lambda prefix: flat, set(), 40, most_forwards=50)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2e6  # all prefixes take over 20 MB
+
+
+def test_exact_search_with_just_enough_forwards_is_exact() -> None:
+    steps = {(): [0.1, 0.5, 0.4], (1,): [0.3, 0.35, 0.35], (2,): [0.9, 0.05, 0.05]}
+    logs = {prefix: torch.tensor(shares, dtype=torch.float64).log() for prefix, shares in steps.items()}
+    mode = exact_search(lambda prefix: logs[tuple(prefix)], {0}, 2, most_forwards=3)
+    assert (mode.token_ids, mode.forwards) == ((2, 0), 3)
+    with pytest.raises(ConfigError, match="after 2 forwards"):
+        exact_search(lambda prefix: logs[tuple(prefix)], {0}, 2, most_forwards=2)
 
 
 # ---- as callables of transformers

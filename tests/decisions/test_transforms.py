@@ -315,7 +315,15 @@ def test_a_fitted_transform_is_kept_as_json(tmp_path) -> None:
 @pytest.mark.parametrize(
     "change",
     [{"kind": "none"}, {"parameters": {"beta": 1.0}}, {"parameters": {"beta": "1", "alpha": 0.0}}, {"format": "0"},
-     {"parameters": {"beta": -1.0, "alpha": 0.0}}, {"rows": True}, {"intervals": {"beta": {"value": "1"}}}],
+     {"parameters": {"beta": -1.0, "alpha": 0.0}}, {"rows": True}, {"intervals": {"beta": {"value": "1"}}},
+     {"parameters": {"beta": 0, "alpha": 0.0}}, {"parameters": {"beta": -2, "alpha": 0.0}},
+     {"parameters": {"beta": 1e308, "alpha": 0.0}}, {"parameters": {"beta": 10**400, "alpha": 0.0}},
+     {"parameters": {"beta": [1.0, 2.0], "alpha": 0.0}}, {"kind": "ranks", "parameters": {"kappa": -1.0}},
+     {"kind": "bradley-terry", "parameters": {"beta": -1.0, "kappa": 1.0}},
+     {"kind": "bradley-terry", "parameters": {"beta": 1.0, "kappa": 0}}, {"kind": "top-k", "parameters": {"k": 2.5}},
+     {"kind": "top-k", "parameters": {"k": 0}}, {"kind": "top-p", "parameters": {"p": 2.0}},
+     {"kind": "epsilon", "parameters": {"least": 5}}, {"loss": 10**400},
+     {"kind": "inversion", "parameters": {"start": [None], "mean_choice": [1.0], "total_rate": 1.0}}],
 )  # fmt: skip
 def test_another_file_is_refused(tmp_path, change) -> None:
     path = fit_transform("temperature", *simulated(50, Power(2.0))).save(tmp_path / "fitted.json")

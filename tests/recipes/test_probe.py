@@ -68,6 +68,9 @@ def test_a_run_keeps_texts_and_transforms_that_other_commands_read(tmp_path: Pat
     report = probe_of(seed=3).run(tmp_path / "run")
     keys = [section.key for section in report.sections]
     assert keys == ["rule-probe", "likelihood-probe", "calibration", "calibration-2"]
+    plots = [plot for figure in report.sections[0].figures for plot in figure.plots]
+    (beams,) = [plot.table for plot in plots if plot.table.key == "beams-de"]
+    assert {column.unit for column in beams.columns[1:]} == {"percent", "percent of texts"}
     texts = {path.stem: GeneratedTexts.load(path) for path in (tmp_path / "run" / "texts").iterdir()}
     assert set(texts) == {"greedy", "beam-2", "draws", "draws-tuned"}
     assert len(texts["draws"].ids) == 2 * len(texts["greedy"].ids)

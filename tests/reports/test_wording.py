@@ -10,7 +10,7 @@ from neuroglot.corpora.directions import is_direction
 from neuroglot.metrics.ablation import Headline
 from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.metrics import ExactAnswer, NatsPerToken
-from neuroglot.reports.wording import harm_sentence, joined, language_label, left_out, multiple, number
+from neuroglot.reports.wording import harm_sentence, joined, language_label, left_out, multiple, number, number_range
 from neuroglot.showing import languages_in_short, noun_of
 
 CODES = ("de", "en", "es", "fr", "hi", "ja", "pt-BR", "ru", "sw", "zh-Hans")
@@ -72,6 +72,11 @@ def test_negative_harm_is_called_the_opposite() -> None:
     text = sentence(own=Score(-0.02, -0.03, -0.01))
     assert "does the opposite of harm, it lowers its loss by 0.0200 nats per token [0.0100, 0.0300]" in text
     assert "times" not in text
+
+
+def test_a_range_of_numbers_that_read_alike_is_one_number() -> None:
+    assert number_range([0.5, 0.023, 0.2]) == "0.0230 to 0.500"
+    assert number_range([0.7]) == number_range([0.7, 0.70001]) == "0.700"
 
 
 def test_an_infinite_ratio_is_no_number() -> None:

@@ -23,6 +23,7 @@ from neuroglot.storage import FORMAT_VERSION, parse_json, write_whole
 
 TRANSFORM_KIND = "decision-transform"
 BOUND = 7.0  # of the logarithm of a positive parameter, and of α: beyond e⁷ the choice is certain
+NEXT_TOKEN = "next token"  # the choices that a transform of a rule must have been fitted on
 ORIGIN = "our reconstruction"  # the equation of the paper is not public
 Fittable = Literal["temperature", "power", "bradley-terry", "ranks"]
 
@@ -60,6 +61,18 @@ class Fitted:
     rows: int
     signature: Signature
 
+    @property
+    def of_next_tokens(self) -> Transform:
+        """The transform, as rules use it; raises `ConfigError` for one that was fitted on other choices."""
+        choice = self.signature.get("choice", NEXT_TOKEN)
+        if choice != NEXT_TOKEN:
+            raise ConfigError(
+                f"A transform was fitted on choices of this kind: {choice}.",
+                "Expected one of all next tokens, because a rule draws among all.",
+                "Take the file LANGUAGE-next-token-temperature.json.",
+            )
+        return self.transform
+
     def save(self, path: Path | str) -> Path:
         """Write JSON, whole or not at all."""
         kind = next(name for name, made in TRANSFORMS.items() if type(self.transform) is made)
@@ -84,7 +97,7 @@ class Fitted:
             if type(rows) is not int or rows < 0 or not isinstance(loss, int | float):
                 raise TypeError("values of another type")
             return cls(transform, intervals, float(loss), rows, Signature.from_json(content["signature"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, ConfigError) as error:
             raise ArtifactError(
                 f"{path} is no fitted transform ({type(error).__name__}: {error}).",
                 "Expected the JSON that `neuroglot probe` wrote.",

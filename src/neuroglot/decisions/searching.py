@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from torch import Tensor
 
@@ -49,6 +50,10 @@ def exact_search(
                 "Take fewer new tokens, or search with beams.",
             )
         forwards += 1
-        for token_id, score in enumerate(step(prefix).double().tolist()):
-            if score > float("-inf"):
-                heapq.heappush(waiting, (loss - score, (*prefix, token_id)))
+        longer = (
+            (loss - score, (*prefix, token_id))
+            for token_id, score in enumerate(step(prefix).double().tolist())
+            if score > float("-inf")
+        )
+        # Further ones cannot come up before the last forward; a sorted list is a heap.
+        waiting = heapq.nsmallest(most_forwards - forwards + 1, chain(waiting, longer))

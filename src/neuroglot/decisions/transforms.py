@@ -7,6 +7,7 @@ reconstruction, derived from the gradient of the likelihood, and none of it is t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from transformers import (
 from neuroglot.errors import ConfigError
 
 MOST_PAIRED = 4096  # candidates of which all pairs are compared
+LARGEST_PARAMETER = 1e30  # of a parameter: scores multiplied by it stay in the range of float32
 
 
 class Transform(Protocol):
@@ -54,7 +56,7 @@ class Power:
     alpha: float | Tensor = 0.0
 
     def __post_init__(self) -> None:
-        _require(not isinstance(self.beta, float) or self.beta > 0, f"beta={self.beta}", "a positive beta")
+        _require_positive(beta=self.beta)
 
     def __call__(self, utilities: Tensor, lengths: Tensor | None = None) -> Tensor:
         missing = utilities.isneginf()
@@ -80,8 +82,9 @@ class Inversion:
     total_rate: float
 
     def __post_init__(self) -> None:
-        sound = len(self.start) == len(self.mean_choice) > 0 and self.total_rate > 0
-        _require(sound, f"{len(self.start)} and {len(self.mean_choice)} numbers", "as many, and a positive rate")
+        finite = all(map(math.isfinite, (*self.start, *self.mean_choice)))
+        sound = finite and len(self.start) == len(self.mean_choice) > 0 and self.total_rate > 0
+        _require(sound, f"{len(self.start)} and {len(self.mean_choice)} numbers", "as many finite, at a positive rate")
 
     def __call__(self, utilities: Tensor, lengths: Tensor | None = None) -> Tensor:
         _require(
@@ -98,6 +101,9 @@ class BradleyTerry:
 
     beta: float | Tensor = 1.0
     kappa: float | Tensor = 1.0
+
+    def __post_init__(self) -> None:
+        _require_positive(beta=self.beta, kappa=self.kappa)
 
     def __call__(self, utilities: Tensor, lengths: Tensor | None = None) -> Tensor:
         count = utilities.shape[-1]
@@ -116,6 +122,9 @@ class Ranks:
 
     kappa: float | Tensor = 1.0
 
+    def __post_init__(self) -> None:
+        _require_positive(kappa=self.kappa)
+
     def __call__(self, utilities: Tensor, lengths: Tensor | None = None) -> Tensor:
         missing = utilities.isneginf()
         ordered = utilities.detach().sort(-1).values
@@ -131,6 +140,9 @@ class TopK:
 
     k: int
 
+    def __post_init__(self) -> None:
+        _require(isinstance(self.k, int) and self.k > 0, f"k={self.k}", "a positive whole number")
+
     def __call__(self, utilities: Tensor, lengths: Tensor | None = None) -> Tensor:
         return _warped(TopKLogitsWarper(self.k), utilities)
 
@@ -141,6 +153,9 @@ class TopP:
 
     p: float
 
+    def __post_init__(self) -> None:
+        _require(0 < self.p < 1, f"p={self.p}", "a probability between 0 and 1")
+
     def __call__(self, utilities: Tensor, lengths: Tensor | None = None) -> Tensor:
         return _warped(TopPLogitsWarper(self.p), utilities)
 
@@ -150,6 +165,9 @@ class Epsilon:
     """The softmax over those that have at least this probability (Hewitt et al. 2022; Freitag et al. 2023)."""
 
     least: float
+
+    def __post_init__(self) -> None:
+        _require(0 < self.least < 1, f"least={self.least}", "a probability between 0 and 1")
 
     def __call__(self, utilities: Tensor, lengths: Tensor | None = None) -> Tensor:
         return _warped(EpsilonLogitsWarper(self.least), utilities)
@@ -188,6 +206,12 @@ def _warped(warper: LogitsProcessor, utilities: Tensor) -> Tensor:
     rows = utilities.reshape(-1, utilities.shape[-1])
     none: Any = None
     return warper(none, rows).reshape(utilities.shape).log_softmax(-1)
+
+
+def _require_positive(**parameters: float | Tensor) -> None:
+    """Raise `ConfigError` for numbers that turn the order of scores round or leave the range; tensors are fitted."""
+    for name, value in parameters.items():
+        _require(isinstance(value, Tensor) or 0 < value <= LARGEST_PARAMETER, f"{name}={value}", "a positive one")
 
 
 def _require(sound: bool, got: str, expected: str) -> None:

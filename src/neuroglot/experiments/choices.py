@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuroglot.activity.passes import token_budget_of
 from neuroglot.corpora.corpus import Task
-from neuroglot.decisions.fitting import Fittable, Fitted
+from neuroglot.decisions.fitting import NEXT_TOKEN, Fittable, Fitted
 from neuroglot.decisions.transforms import Softmax, Transform
 from neuroglot.experiments.curriculum import answer_losses
 from neuroglot.experiments.scoring import LOGIT_BUDGET
@@ -23,7 +23,7 @@ from neuroglot.models.view import ModelView
 from neuroglot.tokens.asked import AskedTokens, answered
 from neuroglot.tokens.questions import Questions
 
-NEXT_TOKEN, AMONG_LIKELIEST, OPTION = "next token", "next token of the 20 likeliest", "option"
+AMONG_LIKELIEST, OPTION = "next token of the 20 likeliest", "option"
 LIKELIEST = 20
 # What is fitted to each kind: of all next tokens a power is the temperature, and pairs and ranks would be too many.
 FITTED_TO: Mapping[str, tuple[Fittable, ...]] = {

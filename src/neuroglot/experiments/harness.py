@@ -60,7 +60,7 @@ class NeuroglotLM(_HFLM):
         least_probability: float = LEAST_PROBABILITY, rule_seed: int = 0, transform: Path | str | None = None,
         **options: Any,
     ) -> None:  # fmt: skip
-        shape = Softmax() if transform is None else Fitted.load(transform).transform
+        shape = Softmax() if transform is None else Fitted.load(transform).of_next_tokens
         if rule is None and transform is not None:
             raise ConfigError("A transform was given without a rule.", "Expected rule=sample, or another one.")
         self.rule = None if rule is None else Rule(

@@ -15,12 +15,11 @@ from torch import Tensor
 from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.directed import Directed
-from neuroglot.decisions.fitting import Fitted, fit_transform
+from neuroglot.decisions.fitting import NEXT_TOKEN, Fitted, fit_transform
 from neuroglot.errors import CorpusError
 from neuroglot.experiments.choices import (
     AMONG_LIKELIEST,
     FITTED_TO,
-    NEXT_TOKEN,
     OPTION,
     Calibrated,
     Choices,

@@ -55,10 +55,13 @@ class ByRule(Decoded):
 
         rule = self.decoding.rule  # refuses first
         if self.transform is not None:
-            identity.file("transform", self.transform, Fitted.load)
+            fitted = identity.file("transform", self.transform, Fitted.load).signature
         if rule is not None:
             said = f"Texts were decided on by the rule {rule.signature['rule']}, at {rule.signature['cost']}."
             identity.remarks.append(said)
+        if self.transform is not None and "model" in fitted.to_json():
+            made_of = f"{fitted['model']} on {fitted.get('corpus')} in {fitted.get('language')}"
+            identity.remarks.append(f"Its transform was fitted on choices of {made_of}.")
 
     def require_rule(self, view: ModelView) -> None:
         """Raise `ConfigError` for a transform that does not fit the model's next tokens."""
@@ -101,4 +104,4 @@ class ByRule(Decoded):
     def _transform(self) -> Transform | None:
         from neuroglot.decisions.fitting import Fitted
 
-        return None if self.transform is None else Fitted.load(self.transform).transform
+        return None if self.transform is None else Fitted.load(self.transform).of_next_tokens

@@ -188,6 +188,12 @@ def number(value: float | None) -> str:
     return text.replace("-", "−")
 
 
+def number_range(values: Sequence[float]) -> str:
+    """From the smallest to the largest: `0.0230 to 0.500`; one number where they read alike."""
+    ends = number(min(values)), number(max(values))
+    return " to ".join(dict.fromkeys(ends))
+
+
 def percent(value: float) -> str:
     """A share as a percentage: `12.3%`."""
     return f"{100 * value:.1f}%".replace("-", "−") if math.isfinite(value) else UNDEFINED

@@ -10,7 +10,7 @@ from neuroglot.reports.figures import Series, small_multiples
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
 from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import Labels, bracketed, joined, language_label, number, plural
+from neuroglot.reports.wording import Labels, bracketed, joined, language_label, number, number_range, plural
 
 CHOICES = "share of choices"
 
@@ -49,7 +49,7 @@ def _told(scores: list[Score]) -> tuple[list[int], list[int]]:
 
 
 def _sentence(results: Calibration) -> str:
-    before, after = (results.errors(name) for name in (UNCHANGED, CONTROL))
+    before, after = (number_range([score.value for score in results.errors(name)]) for name in (UNCHANGED, CONTROL))
     worse, better = (len(places) for places in _told(results.error_beside_control(UNCHANGED)))
     above, below = _told(results.beside_languages(UNCHANGED))
     named = [
@@ -59,15 +59,10 @@ def _sentence(results: Calibration) -> str:
     ]
     differ = f"clearly {' and '.join(named)}" if named else "not told apart between languages"
     return (
-        f"Expected calibration errors are {_range(before)} as the scores are and {_range(after)} at the tuned "
+        f"Expected calibration errors are {before} as the scores are and {after} at the tuned "
         f"temperature, which is clearly better in {worse} and clearly worse in {better} of "
         f"{plural(len(results.languages), 'language')}; as the scores are, they are {differ}."
     )
-
-
-def _range(scores: list[Score]) -> str:
-    values = [score.value for score in scores]
-    return f"{number(min(values))} to {number(max(values))}"
 
 
 _NUMBERS: dict[str, tuple[str, Callable[[Calibration, str], list[Score]]]] = {

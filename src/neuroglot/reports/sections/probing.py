@@ -10,7 +10,7 @@ from neuroglot.reports.figures import Series, dots, small_multiples
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
 from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
-from neuroglot.reports.wording import Labels, bracketed, joined, language_label, number, plural
+from neuroglot.reports.wording import Labels, bracketed, joined, language_label, number, number_range, plural
 
 TOLD_AT_ONCE = "Differences to the control hold at once over all rules and languages with 95% (Bonferroni)."
 OF_TEXTS = "share of texts"
@@ -152,12 +152,16 @@ def _beams_figure(results: RuleProbe) -> Figure:
         "short": {rule: _percent(results.shares("short", rule)) for rule in rules},
     }
     unit, plots = f"{results.definition.unit}; % of texts", []
+    units = (results.definition.unit, "percent of texts", "percent of texts")
     for place, language in enumerate(results.languages):
         drawn = [
             (name, [Series(name, "observed", [column[rule][place] for rule in rules])])
             for name, column in panels.items()
         ]
-        columns = [Column("beams"), *(cell for name in panels for cell in score_columns(name, ""))]
+        columns = [
+            Column("beams"),
+            *(cell for panel in zip(panels, units, strict=True) for cell in score_columns(*panel)),
+        ]
         rows = [
             (size, *(cell for column in panels.values() for cell in score_cells(column[rule][place])))
             for size, rule in results.beams.items()
@@ -187,7 +191,7 @@ def _(results: LikelihoodProbe) -> Section:
         title="Likelihood and quality",
         sentence=(
             f"A row's likelier texts are clearly better in {listed}; of reference tokens "
-            f"{number(min(shares))} to {number(max(shares))} rank first, by language."
+            f"{number_range(shares)} rank first, by language."
         ),
         signature=results.signature,
         remarks=(
