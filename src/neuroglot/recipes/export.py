@@ -111,7 +111,7 @@ class Export(OnModel):
             made_for = model_of_run(self.deltas)
         else:
             deltas = identity.file("deltas", artefact(self.deltas, DELTAS_FILE), NeuronDeltas.load)
-            neurons, made_for = deltas.neurons, deltas.signature
+            neurons, made_for = deltas.neurons, deltas.signature.to_json()
         view, tokenizer = self.load_model(identity, self.model)
         if neurons is not None:
             view.layout.require_same(neurons.layout, "The neuron set")
