@@ -159,7 +159,7 @@ def test_the_page_says_rules_costs_and_calibration(tmp_path: Path) -> None:
     torch.manual_seed(0)
     report = probe_of().run(tmp_path / "run")
     rules = report.sections[0]
-    assert "The control is `sample, tuned`" in " ".join(rules.remarks)
+    assert "The control is “sample, tuned”" in " ".join(rules.remarks)
     costs = {row[0]: row[-1] for table in rules.tables if table.key == "rules-on-the-mean" for row in table.rows}
     assert costs["mbr-match"] == "2 forwards a token, and up to 4 gains a text"
     assert costs["beam 2"] == "2 forwards a token"

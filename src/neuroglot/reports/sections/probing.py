@@ -26,10 +26,10 @@ def _(results: RuleProbe) -> Section:
         signature=results.signature,
         remarks=(
             INTERVALS,
-            f"The control is `{results.control}`: draws at the temperature that was fitted on other rows.",
+            f"The control is “{results.control}”: draws at the temperature that was fitted on other rows.",
             TOLD_AT_ONCE,
             "Texts are short if they have fewer than half of the reference's bytes.",
-            "Rules named `tuned` draw at that temperature; all rules that compare draws read the same ones.",
+            "Rules named “tuned” draw at that temperature; all rules that compare draws read the same ones.",
         ),
         figures=(_rules_figure(results), _beams_figure(results)),
         tables=(_table(results), _means(results), _gap(results)),
@@ -49,7 +49,8 @@ def _sentence(results: RuleProbe) -> str:
         parts += [f"clearly {word} than it: {'; '.join([*on_mean, *by_language])}"] if on_mean or by_language else []
     control = results.mean(results.control)
     said = "; ".join(parts) or "no rule is clearly better or worse than it, in any language or on the mean"
-    return f"The control gets {_written(control)} {results.definition.unit}; {said}."
+    reached = f"{_written(control)} {results.definition.unit} ({results.definition.name})"
+    return f"Drawn at the tuned temperature, as the control, texts reach {reached} on the mean over languages; {said}."
 
 
 def _summary(results: RuleProbe) -> Table:
