@@ -236,6 +236,15 @@ def test_a_rule_that_is_not_sure_leaves_the_text_empty(tokenizer) -> None:
     assert texts_of(model, PROMPTS, unsure) == [(), (), (), ()]
 
 
+def test_an_empty_text_needs_a_token_that_ends_it(tokenizer) -> None:
+    """Without such a token padding would stand behind the prompt, and be read as text."""
+    model = decoder(tokenizer.vocab_size, 0.1)
+    model.generation_config.eos_token_id = None
+    with pytest.raises(ConfigError, match="no token that ends it"):
+        texts_of(model, PROMPTS, Rule("majority", tokenizer, samples=6, least_confidence=0.9))
+    assert texts_of(model, PROMPTS, Rule("majority", tokenizer, samples=6))
+
+
 def test_rules_decide_for_models_with_an_encoder_too(tokenizer) -> None:
     torch.manual_seed(0)
     config = T5Config(

@@ -123,6 +123,12 @@ class Rule:
             raise ConfigError(f"The rule {self.name!r} compares texts.", "Expected a tokenizer.")
         prompts = input_ids if inputs_tensor is None else inputs_tensor
         given = _Given(model, input_ids, prompts, logits_processor, stopping_criteria, generation_config, kwargs)
+        if self.least_confidence and not given.ends:
+            raise ConfigError(
+                "A text that is not sure enough is left empty, and the model has no token that ends it.",
+                "Expected a model or a tokenizer with an end of text.",
+                "Leave the least confidence out.",
+            )
         if self.name == "exact":
             return _padded([_exact(given, row, self.transform) for row in range(len(input_ids))], given.padding)
         written = _written(given, self)
