@@ -105,7 +105,7 @@ FILES = {
         ["no column 'gold_label'"],
     ),
     "two files of inference": ({"xnli.test.tsv": "x\n", "xnli.dev.tsv": "x\n"}, "", {}, ["Give the file itself"]),
-    "edits that are no list": ({"mzsre.json": "{}"}, "mzsre.json", {}, ["is a dict", "Expected is a list of {'en'"]),
+    "edits that are no list": ({"mzsre.json": "{}"}, "mzsre.json", {}, ["is a dict", "Expected a list of {'en'"]),
     "edits without English": ({"mzsre.json": '[{"de": {}}]'}, "mzsre.json", {}, ["row 1 is not as in MzsRE"]),
     "edits of another layout": ({"mzsre.json": '[{"en": {"q": "x"}}]'}, "mzsre.json", {}, ["row 1 has no field 'src'"]),
     "edits of pairs without English": ({"mzsre_test_duplicate_czde.json": "[]"}, "", {}, ["no file with English"]),
@@ -190,7 +190,7 @@ def test_the_faulty_descriptions_are_faulty_only_where_they_say_so(tmp_path):
         ({"distractors": -1}, "distractors=-1"),
         ({"distractors": True}, "distractors=True"),
         ({"relations": "P36"}, "relations='P36'"),
-        ({"relations": ["P36", "P36"]}, "Expected is a list of names"),
+        ({"relations": ["P36", "P36"]}, "Expected a list of names"),
         ({"relations": ["P9"]}, "P9 were asked for.* There are P36"),
         ({"scaffolding": "own"}, "'scaffolding' was given .* 'mpararel'.* relations, distractors"),
         ({"limit": 0}, "limit=0"),
@@ -222,7 +222,7 @@ INFERENCE = {
         {"scaffolding": "own"},
         "no words for 'sw'.* scaffolding='en'",
     ),
-    "another scaffolding": (writing.INFERENCE_ROWS, {"scaffolding": "de"}, "Expected is 'en' or 'own'"),
+    "another scaffolding": (writing.INFERENCE_ROWS, {"scaffolding": "de"}, "Expected 'en' or 'own'"),
 }
 
 
@@ -292,4 +292,4 @@ def test_what_is_not_there_is_said_once(tmp_path):
     path = tmp_path / "nowhere"
     with pytest.raises(CorpusError) as refused:
         load_task(path)
-    assert str(refused.value) == f"There is no {str(path)!r}. Expected is the path of a task's folder or file."
+    assert str(refused.value) == f"There is no {str(path)!r}. Expected the path of a task's folder or file."

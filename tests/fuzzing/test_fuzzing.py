@@ -151,5 +151,5 @@ def test_files_outside_a_task_or_corpus_are_not_read(tmp_path: Path) -> None:
     text = (folder / "task.yaml").read_text()
     for name in ("../escaped.tsv", "./../escaped.tsv", str(tmp_path / "escaped.tsv"), "..\\\\escaped.tsv", "C:/x.tsv"):
         (folder / "task.yaml").write_text(text.replace("country.tsv", name))
-        with pytest.raises(NeuroglotError, match="Expected is a file or folder in the folder"):
+        with pytest.raises(NeuroglotError, match="Expected a file or folder in the folder"):
             described.load(folder)

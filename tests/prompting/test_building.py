@@ -191,7 +191,7 @@ def test_what_cannot_be_built_is_refused(setting, options, message):
 
 @pytest.mark.parametrize("count", [-1, 3, 4])
 def test_not_all_items_can_be_demonstrations(count):
-    with pytest.raises(ConfigError, match="Expected is fewer"):
+    with pytest.raises(ConfigError, match="Expected fewer"):
         choose_demonstrations(translations(), count)
 
 

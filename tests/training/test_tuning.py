@@ -248,7 +248,7 @@ def test_what_cannot_be_tuned_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be tuned in this way: Target modules"):
         run(tmp_path / "a", TuningConfig(steps=1, lora=Lora(targets=("nowhere",))))
     for model_type in ("t5", "bert"):
-        with pytest.raises(UnsupportedModelError, match="Expected is a decoder"):
+        with pytest.raises(UnsupportedModelError, match="Expected a decoder"):
             run(tmp_path / "a", SHORT, model_type)
     assert list(tmp_path.iterdir()) == []
 
@@ -263,7 +263,7 @@ def test_what_cannot_be_tuned_is_refused(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_options_that_make_no_sense_are_refused(options) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ConfigError, match="Expected is"):
+    with pytest.raises(ConfigError, match="Expected "):
         TuningConfig(**options)
     for wrong in ({"rank": 0}, {"alpha": 0}, {"dropout": 1.0}, {"targets": ()}):
         with pytest.raises(ConfigError, match="Expected"):

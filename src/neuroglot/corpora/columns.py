@@ -142,7 +142,7 @@ def _check_characters(column: TextColumn) -> None:
         if what:
             raise CorpusError(
                 f"{column.place(row)}: the text holds {what}.",
-                "Expected is Unicode text.",
+                "Expected Unicode text.",
                 "Remove the character or the row.",
             )
 

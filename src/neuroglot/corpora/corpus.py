@@ -225,7 +225,7 @@ class Task(Described):
             )
         if len(self.options) == 1:
             raise CorpusError(
-                f"Task {self.name!r} has one option a row.", "Expected are none, or two or more to choose from."
+                f"Task {self.name!r} has one option a row.", "Expected none, or two or more to choose from."
             )
         for row in range(len(self) if self.options else 0):
             self._check_options(row)

@@ -72,32 +72,32 @@ def _add(texts: dict[int, str], match: re.Match[str], where: str) -> None:
     """Put one line's text under its id; a hypothesis has its score before the text."""
     kind = _KINDS[match["kind"]]
     if not re.fullmatch("[0-9]{1,12}", match["id"]):
-        raise CorpusError(f"{where}: the {kind} has the id {match['id'][:40]!r}.", "Expected is a whole number.")
+        raise CorpusError(f"{where}: the {kind} has the id {match['id'][:40]!r}.", "Expected a whole number.")
     place = int(match["id"])
     if place in texts:
         raise CorpusError(
             f"{where}: sentence {place} has a second {kind}.",
-            "Expected is one, as fairseq-generate writes with --nbest 1.",
+            "Expected one, as fairseq-generate writes with --nbest 1.",
             "Split logs that were joined, or generate again.",
         )
     text = match["rest"]
     if kind == "hypothesis":
         score, tab, text = text.partition("\t")
         if not tab or not re.fullmatch(r"-?(?:[0-9.]+(?:e-?[0-9]+)?|inf|nan)", score):
-            raise CorpusError(f"{where}: the hypothesis has no score.", "Expected are id, score and text, with tabs.")
+            raise CorpusError(f"{where}: the hypothesis has no score.", "Expected id, score and text, with tabs.")
     texts[place] = text
 
 
 def _check_complete(found: Mapping[str, Mapping[int, str]], path: Path) -> None:
     ids = {place for texts in found.values() for place in texts}
     if not ids:
-        raise CorpusError(f"{path} holds no line of a sentence.", "Expected are lines S-0, T-0, H-0 and so on.")
+        raise CorpusError(f"{path} holds no line of a sentence.", "Expected lines S-0, T-0, H-0 and so on.")
     for kind, name in _KINDS.items():
         missing = sorted(ids - found[kind].keys())
         if missing and (kind != "T" or found["T"]):
             raise CorpusError(
                 f"{path}: {len(missing)} of {len(ids)} sentences have no {name} line ({kind}-{missing[0]} first).",
-                "Expected is one a sentence.",
+                "Expected one a sentence.",
                 "Generate again; the log may have been cut off.",
             )
     gaps = max(ids) + 1 - len(ids)
@@ -105,6 +105,6 @@ def _check_complete(found: Mapping[str, Mapping[int, str]], path: Path) -> None:
         first = next(place for place in range(len(ids) + 1) if place not in ids)
         raise CorpusError(
             f"{path}: {gaps} sentences are missing, of ids 0 to {max(ids)} ({first} first).",
-            "Expected is every id.",
+            "Expected every id.",
             "Join the shards of one test set, and generate without --skip-invalid-size-inputs-valid-test.",
         )

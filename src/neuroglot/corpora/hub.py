@@ -101,7 +101,7 @@ def _ask(dataset: str, function: Callable[..., _Result], *args: Any, **kwargs: A
         raise CorpusError(
             f"The dataset {dataset!r} could not be read{'' if local else ' from the Hugging Face Hub'}: "
             f"{problem.rstrip('.')}.",
-            "Expected is a dataset in a data format, without a loading script, that you may read.",
+            "Expected a dataset in a data format, without a loading script, that you may read.",
             "Check config and split, and the files." if local else
             "Check the name and the network, or download it and give the path; no such path is here.",
         ) from error  # fmt: skip

@@ -140,7 +140,7 @@ def wanted_codes(asked: Sequence[str]) -> list[str]:
     unknown one.
     """
     if isinstance(asked, str) or not asked:
-        raise ConfigError(f"languages={asked!r} was given.", "Expected is a list of codes, such as ['de', 'sw'].")
+        raise ConfigError(f"languages={asked!r} was given.", "Expected a list of codes, such as ['de', 'sw'].")
     codes = [language_code(tag) for tag in asked]
     if len(set(codes)) < len(codes):
         raise ConfigError(f"Languages {', '.join(asked)} were asked for.", "Each language may be named once.")

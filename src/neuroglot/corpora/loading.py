@@ -88,12 +88,10 @@ def _layout(folder: Path, files: list[str]) -> Source:
         return next(iter(found.values()))[0]
     if found:
         kinds = " and ".join(f"{source.name!r} ({name})" for source, name in found.values())
-        raise CorpusError(
-            f"{folder} holds files of several layouts: {kinds}.", "Expected is one.", "Move the others out."
-        )
+        raise CorpusError(f"{folder} holds files of several layouts: {kinds}.", "Expected one.", "Move the others out.")
     raise CorpusError(
         f"{folder} holds no corpus that can be read: {', '.join(files[:5]) or 'there are no data files'}.",
-        f"Expected is a file for each language, such as {', '.join(source.example for source in LAYOUTS)}.",
+        f"Expected a file for each language, such as {', '.join(source.example for source in LAYOUTS)}.",
         "If one file has a column for each language, give that file instead of the folder.",
     )
 
@@ -102,7 +100,7 @@ def _refuse_strangers(folder: Path, names: list[str], source: Source, others: st
     if names:
         raise CorpusError(
             f"{folder} holds {names[0]!r}, which is no part of the layout {source.name!r} of its other files.",
-            f"Expected are files such as {others or source.example}.",
+            f"Expected files such as {others or source.example}.",
             "Move it out, or say which languages to take with --languages (languages=[...]).",
         )
 
@@ -113,7 +111,7 @@ def inside(folder: Path, name: str) -> Path:
     try:
         path.resolve()
     except (OSError, RuntimeError) as error:  # a link to itself
-        raise CorpusError(f"{str(path)[:200]!r} cannot be read: {error}.", "Expected is a file.") from error
+        raise CorpusError(f"{str(path)[:200]!r} cannot be read: {error}.", "Expected a file.") from error
     if not path.resolve().is_relative_to(folder.resolve()):
         raise CorpusError(
             f"{path} is a link to {path.resolve()}, outside the folder.",
@@ -158,7 +156,7 @@ def load(
     `ConfigError` on an option that does not fit it; `MissingExtraError` for the hub without `neuroglot[hub]`.
     """
     if on_missing not in get_args(OnMissing):
-        raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected is 'refuse' or 'drop'.")
+        raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected 'refuse' or 'drop'.")
     if shared := _by_prefix(Path(source).expanduser()):
         texts = _of_tags(Path(source).expanduser().parent, shared, languages, column)
         return _corpus(Path(source).name, "unknown", texts, on_missing)
@@ -197,7 +195,7 @@ def read_local(
     except OSError as error:  # a name that is too long
         raise CorpusError(f"{str(path)[:200]!r} cannot be read: {error.strerror or error}.") from error
     if not there:
-        raise CorpusError(f"There is no {str(path)!r}.", "Expected is a folder or a file.")
+        raise CorpusError(f"There is no {str(path)!r}.", "Expected a folder or a file.")
     if path.is_dir() and is_saved(path):
         return path.resolve().name, "unknown", columns_of(usual(read_saved(path), languages is not None), languages)
     if path.is_dir():
@@ -222,7 +220,7 @@ def _existing(source: str | Path) -> Path | None:
     like = difflib.get_close_matches(path.name, sorted({*known, *_siblings(path)}), n=3)
     raise CorpusError(
         f"There is no {str(source)[:200]!r}.",
-        f"Expected is a path, a known name ({', '.join(known)}) or a hub dataset (org/name).",
+        f"Expected a path, a known name ({', '.join(known)}) or a hub dataset (org/name).",
         f"Did you mean {' or '.join(map(repr, like))}?" if like else "",
     )
 

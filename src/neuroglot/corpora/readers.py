@@ -59,7 +59,7 @@ def read_xquad(path: Path, column: str) -> TextColumn:
     _position(column, ("question", "context", "passage", "answer"), path)
     rows = list(_squad_rows(parse_text_json(read_text(path), path), column, path))
     if not rows:
-        raise CorpusError(f"{path} has no question.", "Expected is SQuAD JSON with at least one.")
+        raise CorpusError(f"{path} has no question.", "Expected SQuAD JSON with at least one.")
     ids, texts = zip(*rows)
     unit = "paragraph" if column == "context" else "question"
     return TextColumn(str(path), texts, range(1, len(rows) + 1), ids=ids, unit=unit)
@@ -77,7 +77,7 @@ def _squad_rows(root: Any, column: str, path: Path) -> Iterator[tuple[str, str]]
     except (KeyError, TypeError, AttributeError) as error:
         raise CorpusError(
             f"{path} is JSON, but not SQuAD's, at {column} {number + 1}: {type(error).__name__}: {error}.",
-            "Expected is {'data': [{'paragraphs': [{'context': ..., 'qas': [{'id': ..., 'question': ...}]}]}]}.",
+            "Expected {'data': [{'paragraphs': [{'context': ..., 'qas': [{'id': ..., 'question': ...}]}]}]}.",
         ) from None
 
 
@@ -104,7 +104,7 @@ def string(value: object, field: str, where: Callable[[], str]) -> str:
     if not isinstance(value, str):
         raise CorpusError(
             f"{where()}: {field!r} is {str(value)[:40]!r}, a value of type {type(value).__name__}.",
-            "Expected is text in every language's column.",
+            "Expected text in every language's column.",
             "Write it as text, or leave the column out with --languages (languages=[...]).",
         )
     return value
@@ -112,7 +112,7 @@ def string(value: object, field: str, where: Callable[[], str]) -> str:
 
 def _object(value: object, path: Path, number: int) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise CorpusError(f"{path}:{number} is a {type(value).__name__}.", "Expected is one JSON object a line.")
+        raise CorpusError(f"{path}:{number} is a {type(value).__name__}.", "Expected one JSON object a line.")
     return value
 
 

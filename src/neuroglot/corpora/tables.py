@@ -48,7 +48,7 @@ def columns_of(table: RawTable, languages: Sequence[str] | None) -> dict[str, Te
     id_is_text = ID in table.values and "id" in wanted and all(known_code(name) != "id" for name in others)
     names = choose({name: name for name in ([ID, *others] if id_is_text else others)}, languages, table.origin)
     if not names:
-        raise CorpusError(f"{table.origin} has no column but the ids.", "Expected is one column a language.")
+        raise CorpusError(f"{table.origin} has no column but the ids.", "Expected one column a language.")
     ids = None if id_is_text else ids_of(table, may_be_indonesian=languages is None)
     return {code: text_column(table, name, ids) for code, name in names.items()}
 
@@ -56,7 +56,7 @@ def columns_of(table: RawTable, languages: Sequence[str] | None) -> dict[str, Te
 def text_column(table: RawTable, name: str, ids: Sequence[str] | None) -> TextColumn:
     """One column's texts; raises `CorpusError` where there are no rows or a value is not text."""
     if not len(table.places):
-        raise CorpusError(f"{table.origin} has no rows.", "Expected is at least one row under the column names.")
+        raise CorpusError(f"{table.origin} has no rows.", "Expected at least one row under the column names.")
     values, where = table.values[name], partial(place, table.origin, table.unit)
     if isinstance(values, Stored) and values.is_plain:
         return TextColumn(table.origin, values, table.places, ids, unit=table.unit)
@@ -232,7 +232,7 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[Any, ...]]:
     for number, line in enumerate(but_for_a_blank_end(lines_of(path)), 1):
         row = parse_text_json(line, path, number)
         if not isinstance(row, dict):
-            raise CorpusError(f"{path}:{number} is a {type(row).__name__}.", "Expected is one JSON object a line.")
+            raise CorpusError(f"{path}:{number} is a {type(row).__name__}.", "Expected one JSON object a line.")
         if names is None:
             names = dict.fromkeys(row)
             yield tuple(names)
@@ -270,7 +270,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Any, ...]]:
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise CorpusError(
             f"{path} cannot be read as Parquet: {str(error).splitlines()[0] if str(error) else type(error).__name__}.",
-            "Expected is a whole Parquet file.",
+            "Expected a whole Parquet file.",
             "Write it again, or check that it was copied whole.",
         ) from None
 

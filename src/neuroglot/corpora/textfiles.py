@@ -63,9 +63,9 @@ def size_of(path: Path) -> int:
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not stat.S_ISREG(status.st_mode):
-        raise CorpusError(f"{path} is a folder or a special file.", "Expected is a regular file.")
+        raise CorpusError(f"{path} is a folder or a special file.", "Expected a regular file.")
     if not status.st_size:
-        raise CorpusError(f"{path} is empty.", "Expected is at least one row.", "Fill it or remove it.")
+        raise CorpusError(f"{path} is empty.", "Expected at least one row.", "Fill it or remove it.")
     return status.st_size
 
 
@@ -136,11 +136,11 @@ def texts_of(path: Path, blocks: Iterator[bytes] | None = None) -> Iterator[str]
             raise _undecodable(path, encoding, error, start, lines) from None
         if "\0" in text:
             where = place(str(path), "line", lines + text.count("\n", 0, text.index("\0")))
-            raise CorpusError(f"{where}: the line holds a NUL byte.", "Expected is UTF-8 text.", "Remove it.")
+            raise CorpusError(f"{where}: the line holds a NUL byte.", "Expected UTF-8 text.", "Remove it.")
         read, lines, is_empty = read + len(block or b""), lines + text.count("\n"), is_empty and not text
         yield text
     if is_empty:
-        raise CorpusError(f"{path} is empty.", "Expected is at least one row.", "Fill it or remove it.")
+        raise CorpusError(f"{path} is empty.", "Expected at least one row.", "Fill it or remove it.")
 
 
 def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError, start: int, line: int) -> CorpusError:
@@ -153,7 +153,7 @@ def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError, start: in
         )  # fmt: skip
     return CorpusError(
         f"{where}: byte 0x{error.object[error.start]:02x} at offset {offset} of the file is not UTF-8.",
-        "Expected is UTF-8 text.",
+        "Expected UTF-8 text.",
         "Save the file as UTF-8, for instance with iconv -t UTF-8.",
     )
 
@@ -218,7 +218,7 @@ def parse_text_json(text: str, path: Path, first_line: int = 1) -> object:
         where, problem = place(str(path), "line", first_line + error.lineno - 1), f"{error.msg} at column {error.colno}"
     except (ValueError, RecursionError) as error:  # a number or a nesting beyond what Python takes
         where, problem = place(str(path), "line", first_line), str(error).split(";")[0]
-    raise CorpusError(f"{where}: this is not JSON: {problem}.", "Expected is valid JSON.", "Mend the line or the file.")
+    raise CorpusError(f"{where}: this is not JSON: {problem}.", "Expected valid JSON.", "Mend the line or the file.")
 
 
 class _Strict(yaml.SafeLoader):
@@ -256,6 +256,4 @@ def read_yaml(path: Path) -> object:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = str(getattr(error, "problem", None) or type(error).__name__)[:200]
-        raise CorpusError(
-            f"{where}: this is not YAML: {problem}.", "Expected is plain YAML.", "Mend the file."
-        ) from None
+        raise CorpusError(f"{where}: this is not YAML: {problem}.", "Expected plain YAML.", "Mend the file.") from None

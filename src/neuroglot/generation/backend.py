@@ -135,13 +135,13 @@ def refuse_rule(decoding: Decoding, backend: str) -> None:
 def check_prompts(prompts: Sequence[Request]) -> None:
     """Raise `ConfigError` where a prompt is neither a text nor a list of messages."""
     if isinstance(prompts, str):
-        raise ConfigError("One text was given as prompts.", "Expected is a list of prompts.", "Put it into a list.")
+        raise ConfigError("One text was given as prompts.", "Expected a list of prompts.", "Put it into a list.")
     for place, prompt in enumerate(prompts):
         sound = not is_blank(prompt) if isinstance(prompt, str) else _are_messages(prompt)
         if not sound:
             raise ConfigError(
                 f"Prompt {place + 1} is {str(prompt)[:80]!r}.",
-                f"Expected is a text, or messages {{'role': ..., 'content': ...}}; roles are {', '.join(ROLES)}.",
+                f"Expected a text, or messages {{'role': ..., 'content': ...}}; roles are {', '.join(ROLES)}.",
             )
 
 

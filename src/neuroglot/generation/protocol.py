@@ -116,17 +116,17 @@ def check_address(url: str, allow_http: bool = False) -> None:
     except ValueError:
         sound = False
     if not sound or parts.scheme not in ("http", "https"):
-        raise ConfigError("The endpoint's address is none.", "Expected is, for example, https://api.openai.com/v1.")
+        raise ConfigError("The endpoint's address is none.", "Expected for example https://api.openai.com/v1.")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ConfigError(
             f"The address of {parts.hostname} holds a user, a password, a query or a fragment.",
-            "Expected is an address that may be written into logs.",
+            "Expected an address that may be written into logs.",
             "Give the key by the name of an environment variable.",
         )
     if parts.scheme == "http" and not (allow_http or is_loopback(url)):
         raise ConfigError(
             f"{url} is not encrypted.",
-            "Expected is https, or http to this machine.",
+            "Expected https, or http to this machine.",
             "Where prompts and key may be read on the way, set allow_http=True.",
         )
 
@@ -148,7 +148,7 @@ def secret(variable: str | None) -> str | None:
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError(
             f"The environment variable {variable!r} holds {'no key that can be sent' if key else 'nothing'}.",
-            "Expected is the endpoint's key.",
+            "Expected the endpoint's key.",
             "Set the variable, or name another one; a local server may need none.",
         )
     return key

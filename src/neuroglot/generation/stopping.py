@@ -19,7 +19,7 @@ STOP_TOKENS = 32  # the last ones, in which a stop string is looked for at each 
 def check_stop(stop: Sequence[str]) -> None:
     """Raise `ConfigError` for an empty stop string, or a text instead of a list."""
     if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
-        raise ConfigError(f"stop={stop!r} was given.", "Expected is a list of texts that are not empty.")
+        raise ConfigError(f"stop={stop!r} was given.", "Expected a list of texts that are not empty.")
 
 
 def cut(text: str, stop: Sequence[str]) -> tuple[str, bool]:

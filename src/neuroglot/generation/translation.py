@@ -275,7 +275,7 @@ def original_of(corpus: Corpus, source: str | None) -> Corpus:
     if source is None and len(corpus.languages) > 1:
         raise ConfigError(
             f"Corpus {corpus.name!r} has the languages {', '.join(corpus.languages)}.",
-            "Expected is the one to translate from.",
+            "Expected the one to translate from.",
             "Name it: --source de (source='de').",
         )
     return corpus.select([source or corpus.languages[0]])
@@ -287,7 +287,7 @@ def targets_of(original: Corpus, into: Sequence[str]) -> tuple[str, ...]:
     if not codes or len({*codes, language_code(original.languages[0])}) <= len(codes):
         raise ConfigError(
             f"Translation of {original.languages[0]!r} into {into!r} was asked for.",
-            "Expected is a list of other languages, each named once.",
+            "Expected a list of other languages, each named once.",
         )
     return tuple(codes)
 

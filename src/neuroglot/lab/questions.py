@@ -135,7 +135,7 @@ def lab_questions(name: str, rows: int, seed: int = 0, *, held_out: bool = False
     if name not in QUESTIONS or rows < 1:
         raise ConfigError(
             f"{rows} questions of the lab's task {name!r} were asked for.",
-            f"Expected is one of {', '.join(QUESTIONS)}.",
+            f"Expected one of {', '.join(QUESTIONS)}.",
         )
     task = make_task(name, rows, Random(f"{seed}/{'probing' if held_out else 'tuning'}/{name}"), held_out)
     if not held_out:
@@ -150,5 +150,5 @@ def refuse_held_out(task: Task, held_out: Iterable[Task]) -> None:
             shared = set(task.prompts.texts[language]) & set(other.prompts.texts[language])
             if shared:
                 raise CorpusError(
-                    f"{task.name!r} has the held-out question {min(shared)!r}.", "Expected are other questions."
+                    f"{task.name!r} has the held-out question {min(shared)!r}.", "Expected other questions."
                 )

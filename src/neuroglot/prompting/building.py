@@ -96,7 +96,7 @@ def _cut(words: Sequence[str], length: int, measure: TextLength, item_id: str) -
                 return text
     raise ConfigError(
         f"No filler of exactly {length} tokens or characters was found for item {item_id!r}.",
-        "Expected is other rows whose text can be cut at that length.",
+        "Expected other rows whose text can be cut at that length.",
         "Match the length in characters (tokenizer=None), or give more rows.",
     )
 
@@ -154,7 +154,7 @@ def choose_demonstrations(
     Better demonstrations come from inputs that are not evaluated at all, as the paper's from FLORES dev.
     """
     if not 0 <= count < len(inputs):
-        raise ConfigError(f"{count} demonstrations were asked of {len(inputs)} items.", "Expected is fewer.")
+        raise ConfigError(f"{count} demonstrations were asked of {len(inputs)} items.", "Expected fewer.")
     drawn = random.Random(seed).sample(range(len(inputs)), count)
     rest = inputs.take(row for row in range(len(inputs)) if row not in set(drawn))
     return tuple(inputs.items[row] for row in drawn), rest
@@ -255,7 +255,7 @@ def _instruction(
     if len(setting.languages) < len(setting.columns) or setting.main != inputs.original or setting.added != "own":
         raise ConfigError(
             f"reveal_source was asked for in the setting {setting.name!r}.",
-            "Expected is a setting in which the others are translations of the original.",
+            "Expected a setting in which the others are translations of the original.",
         )
     return f"{given} {fill(REVEALED, names)}".strip()
 
@@ -267,7 +267,7 @@ def _target(inputs: ParallelInputs, setting: Setting, template: Template, target
     if template.translates and code in setting.languages:
         raise ConfigError(
             f"The setting {setting.name!r} shows {code!r}, into which is to be translated.",
-            f"Expected are other languages than the target ({', '.join(setting.languages)} are shown).",
+            f"Expected other languages than the target ({', '.join(setting.languages)} are shown).",
         )
     return code
 
@@ -290,7 +290,7 @@ def _check_demonstrations(inputs: ParallelInputs, demonstrations: Sequence[Paral
         if item.id in ids or not item.references:
             raise ConfigError(
                 f"The demonstration {item.id!r} is among the items, or has no answer.",
-                "Expected are other items, each with an answer.",
+                "Expected other items, each with an answer.",
                 "See `choose_demonstrations`.",
             )
 

@@ -82,13 +82,13 @@ def _by_original(prompt_sets: Sequence[PromptSet]) -> Sets:
     for part in prompt_sets:
         main, name = part.setting.main, part.setting.name
         if name in sets.setdefault(main, {}):
-            raise ConfigError(f"There are two sets of prompts {name!r} of the original {main!r}.", "Expected is one.")
+            raise ConfigError(f"There are two sets of prompts {name!r} of the original {main!r}.", "Expected one.")
         sets[main][name] = part
     if len({frozenset(of) for of in sets.values()}) != 1:
         found = "; ".join(f"{main}: {', '.join(sorted(of))}" for main, of in sets.items())
         raise ConfigError(
             f"The sets of prompts have these settings by original: {found or 'none'}.",
-            "Expected are the same ones for each original.",
+            "Expected the same ones for each original.",
             "Show each original beside equally many languages.",
         )
     return sets
@@ -104,7 +104,7 @@ def _weights(sets: Sets, shares: float | Mapping[str, float]) -> dict[str, float
     if sorted(shares) != names or not all(0 <= share <= 1 for share in values) or not math.isclose(sum(values), 1):
         raise ConfigError(
             f"The settings {', '.join(names)} got the shares {dict(shares)}.",
-            "Expected is a share from 0 to 1 for each, 1 in sum; one number for `direct` and one other setting.",
+            "Expected a share from 0 to 1 for each, 1 in sum; one number for `direct` and one other setting.",
         )
     return {name: shares[name] for name in names}
 
@@ -112,7 +112,7 @@ def _weights(sets: Sets, shares: float | Mapping[str, float]) -> dict[str, float
 def _examples(part: PromptSet) -> dict[str, Example]:
     wordless = [row_id for row_id, right in zip(part.ids, part.references) if not right or is_blank(right[0])]
     if wordless:
-        raise CorpusError(f"{len(wordless)} items have no answer, {wordless[0]!r} among them.", "Expected is one each.")
+        raise CorpusError(f"{len(wordless)} items have no answer, {wordless[0]!r} among them.", "Expected one each.")
     rows = zip(part.ids, part.prompts, part.references, strict=True)
     return {row_id: Example.of(prompt, right[0], part.setting.name, row_id) for row_id, prompt, right in rows}
 
@@ -121,5 +121,5 @@ def _common_ids(by_id: Mapping[str, Mapping[str, Mapping[str, Example]]]) -> tup
     found: list[set[str]] = [set(rows) for of in by_id.values() for rows in of.values()]
     if any(ids != found[0] for ids in found):
         odd = min(found[0].union(*found) - found[0].intersection(*found))
-        raise CorpusError(f"The sets of prompts differ in their ids: {odd!r} is not in all.", "Expected are the same.")
+        raise CorpusError(f"The sets of prompts differ in their ids: {odd!r} is not in all.", "Expected the same.")
     return tuple(found[0])

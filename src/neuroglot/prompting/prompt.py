@@ -68,7 +68,7 @@ class Prompt:
         if disordered or [span.role for span in self.spans][-1:] != ["answer"]:
             raise ConfigError(
                 f"A prompt of {len(self.text)} characters got the span edges {edges}.",
-                "Expected are spans inside the text that do not overlap, in its order, the answer last.",
+                "Expected spans inside the text that do not overlap, in its order, the answer last.",
             )
 
     @classmethod
@@ -116,7 +116,7 @@ class Prompt:
         if getattr(tokenizer, "chat_template", None) is None:
             raise ConfigError(
                 f"The tokenizer {type(tokenizer).__name__} has no chat template.",
-                "Expected is that of a model trained for conversation.",
+                "Expected that of a model trained for conversation.",
                 "Use the prompt as it is, or set tokenizer.chat_template.",
             )
         if "enable_thinking" in str(tokenizer.chat_template):

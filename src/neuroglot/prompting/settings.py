@@ -44,7 +44,7 @@ def search_languages(
     if len(set(languages)) < len(languages) or not wanted or not 1 <= wanted[0] <= wanted[-1] <= len(languages):
         raise ConfigError(
             f"A search among {list(languages)} for the sizes {list(wanted)} was asked for.",
-            "Expected are languages, each once, and sizes from 1 to their number.",
+            "Expected languages, each once, and sizes from 1 to their number.",
         )
     exhaustive = sum(math.perm(len(languages), size) for size in wanted) <= cap
     if exhaustive:
@@ -75,7 +75,7 @@ def _greedy(languages: Sequence[str], score: Callable[[Languages], float], size:
 def _scored(score: Callable[[Languages], float], order: Languages) -> float:
     value = float(score(order))
     if not math.isfinite(value):
-        raise ConfigError(f"The score of {', '.join(order)} is {value}.", "Expected is a finite number.")
+        raise ConfigError(f"The score of {', '.join(order)} is {value}.", "Expected a finite number.")
     return value
 
 
@@ -100,12 +100,12 @@ class Setting:
         if self.main not in self.columns or self.added not in get_args(Added):
             raise ConfigError(
                 f"The setting {self.name!r} has the columns {self.columns}, main {self.main!r}, added {self.added!r}.",
-                f"Expected is the main column among the others, and one of {', '.join(get_args(Added))}.",
+                f"Expected the main column among the others, and one of {', '.join(get_args(Added))}.",
             )
         for column in self.columns:
             if language_code(language_of(column)) != language_of(column):
                 expected = language_code(language_of(column))
-                raise ConfigError(f"The setting {self.name!r} has the column {column!r}.", f"Expected is {expected!r}.")
+                raise ConfigError(f"The setting {self.name!r} has the column {column!r}.", f"Expected {expected!r}.")
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -145,7 +145,7 @@ def filler(original: str, languages: Sequence[str], place: int = 0) -> Setting:
 def repeated(original: str, copies: int) -> Setting:
     """The original `copies` times, 2 or more."""
     if copies < 2:
-        raise ConfigError(f"copies={copies} was given.", "Expected is 2 or more; `direct` shows one.")
+        raise ConfigError(f"copies={copies} was given.", "Expected 2 or more; `direct` shows one.")
     return Setting(f"repeated-{copies}", (original,) * copies, original)
 
 
@@ -172,10 +172,10 @@ def comparison(original: str, languages: Sequence[str]) -> tuple[Setting, ...]:
 def _several(name: str, original: str, languages: Sequence[str], place: int, added: Added) -> Setting:
     columns = _distinct(name, original, languages)
     if not 0 <= place <= len(columns):
-        raise ConfigError(f"place={place} was given.", f"Expected is 0 to {len(columns)}.")
+        raise ConfigError(f"place={place} was given.", f"Expected 0 to {len(columns)}.")
     if any(language_of(column) == language_of(original) for column in columns):
         raise ConfigError(
-            f"{name} got {', '.join(columns)} beside the original {original!r}.", "Expected are other languages."
+            f"{name} got {', '.join(columns)} beside the original {original!r}.", "Expected other languages."
         )
     return Setting(name, (*columns[:place], original, *columns[place:]), original, added)
 
@@ -184,7 +184,7 @@ def _one_language(name: str, original: str, columns: Sequence[str]) -> Setting:
     if any(language_of(column) != language_of(original) for column in _distinct(name, original, columns)):
         raise ConfigError(
             f"{name} got {', '.join(columns)} beside the original {original!r}.",
-            f"Expected are columns in the original's language, such as '{language_of(original)}#2'.",
+            f"Expected columns in the original's language, such as '{language_of(original)}#2'.",
         )
     return Setting(name, (original, *columns), original)
 
@@ -192,6 +192,6 @@ def _one_language(name: str, original: str, columns: Sequence[str]) -> Setting:
 def _distinct(name: str, original: str, columns: Sequence[str]) -> tuple[str, ...]:
     if isinstance(columns, str) or not columns or len({original, *columns}) <= len(columns):
         raise ConfigError(
-            f"{name} got the columns {columns!r}.", f"Expected is a list, each once, {original!r} not among them."
+            f"{name} got the columns {columns!r}.", f"Expected a list, each once, {original!r} not among them."
         )
     return tuple(columns)

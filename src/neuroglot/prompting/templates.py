@@ -146,7 +146,5 @@ def template_of(name: str | Template) -> Template:
     if isinstance(name, Template):
         return name
     if name not in TEMPLATES:
-        raise ConfigError(
-            f"There is no template {name!r}.", f"Expected is a Template or one of {', '.join(TEMPLATES)}."
-        )
+        raise ConfigError(f"There is no template {name!r}.", f"Expected a Template or one of {', '.join(TEMPLATES)}.")
     return TEMPLATES[name]

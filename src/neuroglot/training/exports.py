@@ -49,7 +49,7 @@ def _plain(examples: Sequence[Example]) -> Sequence[Example]:
     if any(example.is_chat for example in examples):
         raise ConfigError(
             "Prompts in a chat template were to be exported.",
-            "Expected are plain ones: the program that reads them puts its own template around them.",
+            "Expected plain ones: the program that reads them puts its own template around them.",
             "Export the mix of the sets without `as_chat`.",
         )
     return examples

@@ -167,7 +167,7 @@ def _arguments(model: PreTrainedModel, training: Training, folder: Path, keeping
     if arguments.n_gpu > 1 and not hasattr(model, "hf_device_map"):
         raise ConfigError(
             f"The process has {arguments.n_gpu} accelerators.",
-            "Expected is one a process, or a model spread over several by device 'auto'.",
+            "Expected one a process, or a model spread over several by device 'auto'.",
             "Name one in CUDA_VISIBLE_DEVICES, or start a process for each with torchrun.",
         )
     return arguments

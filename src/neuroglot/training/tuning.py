@@ -170,7 +170,7 @@ def require_decoder(model: PreTrainedModel) -> None:
     if model.config.is_encoder_decoder or not model.can_generate():
         raise UnsupportedModelError(
             f"{type(model).__name__} has an encoder, or generates no text.",
-            "Expected is a decoder, which reads prompt and completion as one text.",
+            "Expected a decoder, which reads prompt and completion as one text.",
         )
 
 

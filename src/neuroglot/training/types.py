@@ -147,4 +147,4 @@ class TuningConfig:
 def _require(config: object, name: str, holds: bool, expected: str) -> None:
     """Raise `ConfigError` for an option that makes no sense."""
     if not holds:
-        raise ConfigError(f"Training got {name}={getattr(config, name)!r}.", f"Expected is {expected}.")
+        raise ConfigError(f"Training got {name}={getattr(config, name)!r}.", f"Expected {expected}.")

@@ -27,12 +27,12 @@ def from_corpora(
     `"de#paraphrase"`. Raises `CorpusError` where corpora are not aligned or a language is not there.
     """
     if not fields:
-        raise CorpusError("No field was given.", "Expected is a corpus for each field of the template.")
+        raise CorpusError("No field was given.", "Expected a corpus for each field of the template.")
     first, original = next(iter(fields.values())), language_code(original)
     others = [*fields.values(), *(wordings or {}).values(), *([references] if isinstance(references, Corpus) else [])]
     if any(corpus.ids != first.ids for corpus in others):
         raise CorpusError(
-            f"The corpora of {', '.join(fields)} have different ids.", "Expected are the same rows in the same order."
+            f"The corpora of {', '.join(fields)} have different ids.", "Expected the same rows in the same order."
         )
     if (target is not None or wordings) and len(fields) > 1:
         raise CorpusError(f"There are the fields {', '.join(fields)}.", "A target or wordings need one field only.")
@@ -43,9 +43,7 @@ def from_corpora(
     for name, corpus in (wordings or {}).items():
         next(iter(columns.values())).update({f"{g}#{name}": tuple(texts) for g, texts in corpus.texts.items()})
     if given is not None and len(given) != len(first):
-        raise CorpusError(
-            f"{first.name!r} has {len(first)} rows and {len(given)} references.", "Expected is one a row."
-        )
+        raise CorpusError(f"{first.name!r} has {len(first)} rows and {len(given)} references.", "Expected one a row.")
     return _inputs(
         first, task, original, columns, [() if given is None else (given[row],) for row in range(len(first))]
     )
@@ -84,7 +82,7 @@ def join_on_original(first: ParallelInputs, second: ParallelInputs) -> ParallelI
     if not items:
         raise CorpusError(
             f"{first.name!r} and {second.name!r} share no original.",
-            "Expected are inputs whose original texts are the same.",
+            "Expected inputs whose original texts are the same.",
             "Compare their languages and fields.",
         )
     return ParallelInputs(
@@ -98,7 +96,7 @@ def _taken(columns: dict[str, dict[str, tuple[str, ...]]], target: str, original
     if target not in texts or target == original:
         raise CorpusError(
             f"The target {target!r} was asked for, of the original {original!r}.",
-            f"Expected is another of {', '.join(texts)}.",
+            f"Expected another of {', '.join(texts)}.",
         )
     return texts.pop(target)
 

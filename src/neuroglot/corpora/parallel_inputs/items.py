@@ -61,7 +61,7 @@ class ParallelItem:
             if self.original not in columns or any(map(is_blank, columns.values())):
                 raise CorpusError(
                     f"Item {self.id!r} has the columns {', '.join(columns) or 'none'} in its field {name!r}.",
-                    f"Expected is a text that is not empty in each, {self.original!r} among them.",
+                    f"Expected a text that is not empty in each, {self.original!r} among them.",
                 )
 
     @property
@@ -92,17 +92,17 @@ class ParallelInputs(Described):
         object.__setattr__(self, "fault_counts", MappingProxyType(Counter(fault.kind for fault in self.faults)))
         if not self.items:
             raise CorpusError(
-                f"No item of {self.name!r} is left ({len(self.excluded)} were left out).", "Expected is at least one."
+                f"No item of {self.name!r} is left ({len(self.excluded)} were left out).", "Expected at least one."
             )
         repeated = [row_id for row_id, times in Counter(item.id for item in self.items).items() if times > 1]
         unlike = [item.id for item in self.items if self._shape(item) != self._shape(self.items[0])]
         if repeated or unlike:
             what = f"has the id {repeated[0]!r} twice" if repeated else f"has other columns in item {unlike[0]!r}"
-            raise CorpusError(f"{self.name!r} {what}.", "Expected are items with ids of their own and equal columns.")
+            raise CorpusError(f"{self.name!r} {what}.", "Expected items with ids of their own and equal columns.")
         for column in {column for columns in self.columns.values() for column in columns}:
             if language_code(language_of(column)) != language_of(column):
                 raise CorpusError(
-                    f"{self.name!r} has the column {column!r}.", f"Expected is {language_code(language_of(column))!r}."
+                    f"{self.name!r} has the column {column!r}.", f"Expected {language_code(language_of(column))!r}."
                 )
 
     @staticmethod
@@ -189,7 +189,7 @@ def places(requests: Sequence[str], sources: Sequence[str]) -> list[int]:
 def truncated(sources: Sequence[str], translations: Sequence[str], below: float) -> list[int]:
     """Rows whose translation is shorter than `below` times what its source lets expect.
 
-    Expected is the source's length in characters times the median ratio of the shorter half of the rows: languages
+    Expected the source's length in characters times the median ratio of the shorter half of the rows: languages
     differ in it (German to Chinese 0.3), and a cap on the output cuts the long ones. Rows without a text are left out;
     translations expected to be shorter than `SHORT` are not judged. (The paper's data were checked with a ratio of 0.5
     of the source's length itself, which calls all Chinese translations truncated.)

@@ -75,7 +75,7 @@ def audit_released(folder: str | Path, truncated_below: float = TRUNCATED_BELOW)
             read.lines(file)
         found[name] = tuple(read.faults)
     if not found:
-        raise CorpusError(f"{folder} holds no data set that is known.", f"Expected is one of {', '.join(RELEASED)}.")
+        raise CorpusError(f"{folder} holds no data set that is known.", f"Expected one of {', '.join(RELEASED)}.")
     return found
 
 
@@ -101,7 +101,7 @@ def _check(
         what = f"translations into {', '.join(lacking)}" if lacking else "originals"
         raise CorpusError(
             f"{name} in {read.root} lacks {what}: {named}.",
-            f"Expected are files with as many lines in every field (found: {counts}).",
+            f"Expected files with as many lines in every field (found: {counts}).",
             "Ask for other languages or fields, or complete the folder.",
         )
 
@@ -120,7 +120,7 @@ def _references(
     columns = list(named.values())
     if any(column is None or len(column) != rows for column in columns):
         found = "; ".join(f"{file} has {len(column or [])} lines" for file, column in named.items())
-        raise CorpusError(f"References of {name}: {found}.", f"Expected are {rows}, as there are originals.")
+        raise CorpusError(f"References of {name}: {found}.", f"Expected {rows}, as there are originals.")
     return [tuple(column[row] for column in columns if column) for row in range(rows)]
 
 

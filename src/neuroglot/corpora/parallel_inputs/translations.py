@@ -145,5 +145,5 @@ def _question(line: str, path: Path, number: int) -> str:
     row = parse_text_json(line, path, number)
     prompt = row.get("prompt") if isinstance(row, dict) else None
     if not isinstance(prompt, str) or not (prompt.startswith("Q: ") and prompt.endswith("\nA:")):
-        raise CorpusError(f"{path}:{number} is no prompt.", "Expected is {'prompt': 'Q: ... A:'}, one a line.")
+        raise CorpusError(f"{path}:{number} is no prompt.", "Expected {'prompt': 'Q: ... A:'}, one a line.")
     return prompt.removeprefix("Q: ").removesuffix("\nA:")

@@ -82,7 +82,7 @@ def read_description(path: Path) -> Description:
         got = f"the unknown key {unknown[0]!r}" if unknown else f"the keys {', '.join(root) or 'none'}"
         raise CorpusError(
             f"{path} has {got}.",
-            f"Expected are {', '.join(REQUIRED)}, one of source and rows, and perhaps options, verbalisers, licence.",
+            f"Expected {', '.join(REQUIRED)}, one of source and rows, and perhaps options, verbalisers, licence.",
             "Correct the key." if unknown else "Add what is missing, or remove one of source and rows.",
         )
     prompt, verbalisers = root["prompt"], _verbalisers(root.get("verbalisers", {}), path)
@@ -105,7 +105,7 @@ def _source(value: object, path: Path) -> dict[str, Path]:
         return {}
     fields = _mapping(value, path, "source") if isinstance(value, dict) else {TEXT: value}
     if not fields:
-        raise CorpusError(f"{path}: 'source' is empty.", "Expected is a corpus for each field.", "Name one.")
+        raise CorpusError(f"{path}: 'source' is empty.", "Expected a corpus for each field.", "Name one.")
     return {field: _beside(_string(name, path, f"source of {field!r}"), path) for field, name in fields.items()}
 
 
@@ -115,7 +115,7 @@ def _beside(name: str, path: Path) -> Path:
     if "\0" in name or parts.drive or parts.root or ".." in parts.parts:
         raise CorpusError(
             f"{path} names the file {name!r}.",
-            "Expected is a file or folder in the folder of the YAML file, without '..' and not absolute.",
+            "Expected a file or folder in the folder of the YAML file, without '..' and not absolute.",
             "Put the data beside the YAML file.",
         )
     return inside(path.parent, name)
@@ -125,7 +125,7 @@ def _options(value: object, path: Path) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or len(value) < 2:
-        raise CorpusError(f"{path}: 'options' is a {type(value).__name__}.", "Expected is a list of two or more.")
+        raise CorpusError(f"{path}: 'options' is a {type(value).__name__}.", "Expected a list of two or more.")
     return tuple(_string(option, path, "an option") for option in value)
 
 
@@ -159,7 +159,7 @@ def _by_language(value: object, path: Path, what: str) -> dict[str, str]:
 
 def _mapping(value: object, path: Path, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise CorpusError(f"{path}: {what} is a {type(value).__name__}.", "Expected are keys with values.")
+        raise CorpusError(f"{path}: {what} is a {type(value).__name__}.", "Expected keys with values.")
     for key in value:
         _string(key, path, f"a key of {what}")
     return value
@@ -167,9 +167,9 @@ def _mapping(value: object, path: Path, what: str) -> dict[str, Any]:
 
 def _string(value: object, path: Path, what: str) -> str:
     if not isinstance(value, str):
-        raise CorpusError(f"{path}: {what} is of type {type(value).__name__}.", "Expected is text.", QUOTE)
+        raise CorpusError(f"{path}: {what} is of type {type(value).__name__}.", "Expected text.", QUOTE)
     if is_blank(value):
-        raise CorpusError(f"{path}: {what} is empty.", "Expected is text.", "Fill it in.")
+        raise CorpusError(f"{path}: {what} is empty.", "Expected text.", "Fill it in.")
     return value
 
 
@@ -208,14 +208,14 @@ def _from_corpora(said: Description, languages: Sequence[str] | None) -> dict[st
 def _from_table(path: Path, languages: Sequence[str] | None) -> dict[str, dict[str, TextColumn]]:
     read = TABLES.get(path.suffix.lower())
     if read is None:
-        raise CorpusError(f"{path} is no table.", f"Expected is one of {', '.join(TABLES)}.")
+        raise CorpusError(f"{path} is no table.", f"Expected one of {', '.join(TABLES)}.")
     table = read(path)
     names = [name for name in table.values if name not in (ID, LANGUAGE)]
     ids = ids_of(table)
     if LANGUAGE not in table.values or ids is None or not names:
         raise CorpusError(
             f"{path} has the columns {', '.join(table.values)}.",
-            f"Expected are {LANGUAGE!r}, {ID!r}, which is the same in all languages of a row, and one for each field.",
+            f"Expected {LANGUAGE!r}, {ID!r}, which is the same in all languages of a row, and one for each field.",
             "Add what is missing; a table with one column a language is a 'source'.",
         )
     tags = text_column(table, LANGUAGE, None).texts

@@ -115,7 +115,7 @@ def load_task(
     Raises `CorpusError` on what cannot be read or is not parallel, `ConfigError` on an option that does not fit.
     """
     if on_missing not in get_args(OnMissing):
-        raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected is 'refuse' or 'drop'.")
+        raise ConfigError(f"on_missing={on_missing!r} was given.", "Expected 'refuse' or 'drop'.")
     require_limit(limit)
     generated = symbol_source(str(source))
     if generated is not None and not options:
@@ -148,7 +148,7 @@ def _layout(path: Path) -> TaskLayout:
     except (OSError, ValueError) as error:
         raise CorpusError(f"{str(path)[:200]!r} cannot be read: {error}.") from error
     if not is_there:
-        raise CorpusError(f"There is no {str(path)[:200]!r}.", "Expected is the path of a task's folder or file.")
+        raise CorpusError(f"There is no {str(path)[:200]!r}.", "Expected the path of a task's folder or file.")
     names = names_in(path) if is_folder else [path.name]
     possible = [layout for layout in TASK_LAYOUTS if (layout.folder if is_folder else layout.file)]
     found = [
@@ -160,7 +160,7 @@ def _layout(path: Path) -> TaskLayout:
         kinds = " and ".join(repr(layout.name) for layout in found)
         raise CorpusError(
             f"{path} holds files of several layouts: {kinds}." if found else f"{path} is no task that can be read.",
-            f"Expected is one of {', '.join(layout.example for layout in TASK_LAYOUTS)}.",
+            f"Expected one of {', '.join(layout.example for layout in TASK_LAYOUTS)}.",
             "Move the others out." if found else "See neuroglot.corpora.load_task for what each layout needs.",
         )
     return found[0]

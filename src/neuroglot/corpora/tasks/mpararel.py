@@ -129,7 +129,7 @@ def _language_folders(folder: Path, languages: Sequence[str] | None) -> dict[str
     names = {name: name for name in names_in(folder) if not name.startswith(".")}
     found = choose(names, languages, str(folder))
     if not found:
-        raise CorpusError(f"{folder} is empty.", "Expected is a folder for each language, such as 'de'.")
+        raise CorpusError(f"{folder} is empty.", "Expected a folder for each language, such as 'de'.")
     return {code: inside(folder, name) for code, name in found.items()}
 
 
@@ -138,7 +138,7 @@ def _names(folders: Sequence[Path], asked: Sequence[str] | None) -> list[str]:
     files = {folder: {name for name in names_in(folder) if name.endswith(".jsonl")} for folder in folders}
     there = sorted({name.removesuffix(".jsonl") for names in files.values() for name in names})
     if isinstance(asked, str) or (asked is not None and (not asked or len(set(asked)) < len(asked))):
-        raise ConfigError(f"relations={asked!r} was given.", "Expected is a list of names, such as ['P103'].")
+        raise ConfigError(f"relations={asked!r} was given.", "Expected a list of names, such as ['P103'].")
     wanted = list(asked or there)
     unknown = [name for name in wanted if name not in there]
     if unknown or not wanted:
@@ -169,7 +169,7 @@ def _read_facts(path: Path) -> Facts:
     for number, value in zip(table.places, _values(table, "lineid")):
         if type(value) is not int:
             raise CorpusError(
-                f"{path}:{number}: 'lineid' is {str(value)[:40]!r}.", "Expected is the number that names the fact."
+                f"{path}:{number}: 'lineid' is {str(value)[:40]!r}.", "Expected the number that names the fact."
             )
         ids.append(str(value))
     return Facts(str(path), ids, table.places, {name: _texts(table, name) for name in FACT_FIELDS})
@@ -232,7 +232,7 @@ def read_facts(
     which the relation has too few wrong options. `on_missing` is for facts that a language does not have at all.
     """
     if isinstance(distractors, bool) or not isinstance(distractors, int) or distractors < 0:
-        raise ConfigError(f"distractors={distractors!r} was given.", "Expected is a number of options, 0 or more.")
+        raise ConfigError(f"distractors={distractors!r} was given.", "Expected a number of options, 0 or more.")
     codes, of_relations = read_relations(folder, languages, relations)
     dropped: Counter[str] = Counter()
     rows = [row for relation in of_relations for row in _rows(relation, on_missing, distractors, dropped)]

@@ -60,7 +60,7 @@ def words_of(code: str) -> Words:
     if found is None:
         raise CorpusError(
             f"There are no words for 'question' and 'answer' in {code!r}.",
-            f"Expected is one of {', '.join(WORDS)}.",
+            f"Expected one of {', '.join(WORDS)}.",
             "Ask for those languages, or describe the task in a YAML file with prompts of its own.",
         )
     return found

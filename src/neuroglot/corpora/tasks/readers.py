@@ -86,7 +86,7 @@ def read_inference(
     in the language, which must be in `SCAFFOLDS`. The label of a row must be the same in every language.
     """
     if scaffolding not in ("en", "own"):
-        raise ConfigError(f"scaffolding={scaffolding!r} was given.", "Expected is 'en' or 'own'.")
+        raise ConfigError(f"scaffolding={scaffolding!r} was given.", "Expected 'en' or 'own'.")
     path = _file(source) if source.is_dir() else source
     fields = _xnli_columns(read_literal_tsv(path), languages)
     rows = align_fields(fields, on_missing)
@@ -139,7 +139,7 @@ def _check_labels(rows: Rows, path: Path) -> None:
             if label not in LABELS:
                 raise CorpusError(
                     f"{path}: the row {row_id!r} in {language!r} has the label {label[:40]!r}.",
-                    f"Expected is {', '.join(LABELS)}.",
+                    f"Expected {', '.join(LABELS)}.",
                 )
 
 
@@ -186,7 +186,7 @@ def read_editing(
     """
     for name, value, expected in (("direction", direction, DIRECTIONS), ("query", query, QUERIES)):
         if value not in expected:
-            raise ConfigError(f"{name}={value!r} was given.", f"Expected is {' or '.join(map(repr, expected))}.")
+            raise ConfigError(f"{name}={value!r} was given.", f"Expected {' or '.join(map(repr, expected))}.")
     files = _files(source)
     codes = choose({tag: MZSRE_TAGS.get(tag, tag) for tag in files}, languages, str(source))
     entries = {path: _entries(path) for path in {files[tag] for tag in codes.values()}}
@@ -207,20 +207,18 @@ def _files(source: Path) -> dict[str, Path]:
         return dict.fromkeys((tag for entry in _entries(source) for tag in entry), source)
     found = {m[1]: inside(source, name) for name in names_in(source) if (m := re.fullmatch(PAIRS, name))}
     if not found:
-        raise CorpusError(f"{source} has no file with English.", f"Expected is one such as {MZSRE_EXAMPLE}.")
+        raise CorpusError(f"{source} has no file with English.", f"Expected one such as {MZSRE_EXAMPLE}.")
     return {ENGLISH: next(iter(found.values())), **found}
 
 
 def _entries(path: Path) -> list[Mapping[str, Any]]:
     root = parse_text_json(read_text(path), path)
     if not isinstance(root, list) or not root:
-        raise CorpusError(f"{path} is a {type(root).__name__} of no rows.", f"Expected is a list of {_OBJECT}.")
+        raise CorpusError(f"{path} is a {type(root).__name__} of no rows.", f"Expected a list of {_OBJECT}.")
     for number, entry in enumerate(root, 1):
         languages = list(entry.values()) if isinstance(entry, dict) else []
         if ENGLISH not in (entry if languages else ()) or not all(isinstance(fields, dict) for fields in languages):
-            raise CorpusError(
-                f"{path}, row {number} is not as in MzsRE.", f"Expected is {_OBJECT}, English always there."
-            )
+            raise CorpusError(f"{path}, row {number} is not as in MzsRE.", f"Expected {_OBJECT}, English always there.")
     return root
 
 

@@ -52,7 +52,7 @@ def build(
     if not ids:
         why = ", ".join(f"{reason}: {rows}" for reason, rows in reasons.items()) or "there was none"
         raise CorpusError(
-            f"No row of task {name!r} is left ({why}).", "Expected is at least one.", "Ask for fewer languages."
+            f"No row of task {name!r} is left ({why}).", "Expected at least one.", "Ask for fewer languages."
         )
     ends = {g: tuple(text.rstrip() for text in column) for g, column in prompts.items()}
     parts = [Corpus(f"{name}/prompts", tuple(ids), ends, licence)]

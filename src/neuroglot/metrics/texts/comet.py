@@ -34,7 +34,7 @@ def comet(options: TextOptions) -> TextMetric:
         except Exception as error:  # whatever the library raises of network, gate or format
             raise ConfigError(
                 f"The COMET model {name!r} could not be loaded: {error}.",
-                "Expected is a model of the hub, or a checkpoint file with hparams.yaml in the folder above.",
+                "Expected a model of the hub, or a checkpoint file with hparams.yaml in the folder above.",
             ) from error
 
     def counts(texts: Texts) -> Tensor:

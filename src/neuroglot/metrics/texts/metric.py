@@ -42,7 +42,7 @@ class Texts:
             )
         for name, texts in sides.items():
             if name != "the hypothesis" and all(map(is_blank, texts)):
-                raise CorpusError(f"In {name} all {len(texts)} rows are blank.", "Expected is text.")
+                raise CorpusError(f"In {name} all {len(texts)} rows are blank.", "Expected text.")
 
     def of_row(self, row: int) -> tuple[str, ...]:
         """The references of one row."""

@@ -138,7 +138,7 @@ def _reference(read: Callable[[str], Decimal | None], text: str, row: int) -> De
     number = read(text) if re.search(r"\d", text) else None
     if number is None:
         raise CorpusError(
-            f"The reference of row {row + 1} holds no number: {text[:80]!r}.", "Expected is one, in English notation."
+            f"The reference of row {row + 1} holds no number: {text[:80]!r}.", "Expected one, in English notation."
         )
     return number
 
