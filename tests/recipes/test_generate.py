@@ -15,7 +15,9 @@ from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.models import load
 from neuroglot.recipes import steps
 from neuroglot.recipes.generate import Generate
+from neuroglot.reports.section import section_of
 from neuroglot.runs.identity import Identity
+from neuroglot.signature import Signature
 from tests.recipes.test_handed_on import Stopped, caught
 from tests.tiny import tiny_tokenizer
 
@@ -148,3 +150,11 @@ def test_a_stop_string_counts_behind_the_prompt_and_at_the_end_of_a_long_text() 
 def test_a_text_ends_before_the_first_of_several_stops_whatever_their_order() -> None:
     for stop in (("c", "b"), ("b", "c")):
         assert cut("a b c b", stop) == ("a ", True)
+
+
+def test_texts_that_show_nothing_are_counted_by_language() -> None:
+    columns = {"de": ("a", " \u200b", ""), "en": ("a", "b", "c")}
+    texts = GeneratedTexts(("0", "1", "2"), columns, columns, Signature.of(model="m"))
+    assert section_of(texts).remarks[0] == "Empty: 2 of 3 texts in de."
+    whole = GeneratedTexts(("0",), {"en": ("a",)}, {"en": ("b",)}, Signature.of(model="m"))
+    assert not [remark for remark in section_of(whole).remarks if "Empty" in remark]

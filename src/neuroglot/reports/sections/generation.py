@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.suspicion import counts_by_kind, said
 from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.reports.parts import Section
@@ -20,7 +21,14 @@ def _(texts: GeneratedTexts) -> Section:
         title="Generated texts",
         sentence=f"{plural(len(texts.ids), 'row')} in {languages}.",
         signature=texts.signature,
-        remarks=said(counts_by_kind(texts.kinds())),
+        remarks=(*_empty(texts), *said(counts_by_kind(texts.kinds()))),
         tables=(Table.of("generated", "Generated texts", columns, texts.rows()),),
         lines=tuple(f"[{code} {row_id}] {prompt} →{text}" for code, row_id, prompt, text in texts.rows()),
     )
+
+
+def _empty(texts: GeneratedTexts) -> tuple[str, ...]:
+    """How many texts show nothing: a rule that is not sure leaves them so, or a model that ends at once."""
+    counts = {code: sum(map(is_blank, column)) for code, column in texts.texts.items()}
+    listed = [f"{count} of {plural(len(texts.ids), 'text')} in {code}" for code, count in counts.items() if count]
+    return (f"Empty: {', '.join(listed)}.",) if listed else ()
