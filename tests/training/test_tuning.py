@@ -311,7 +311,7 @@ def test_all_rows_are_read_once_where_a_training_is_timed() -> None:
 
 def test_adapters_are_as_they_are_asked_for() -> None:
     (config,) = with_adapters(tiny_model("llama"), Lora(3, 12, 0.25, ("q_proj",)), 0).peft_config.values()  # type: ignore[attr-defined]
-    assert (config.r, config.lora_alpha, config.lora_dropout, config.target_modules) == (3, 12, 0.25, {"q_proj"})
+    assert (config.r, config.lora_alpha, config.lora_dropout, config.target_modules) == (3, 12, 0.25, ["q_proj"])
     first, again, other = (
         {
             name: weight.clone()

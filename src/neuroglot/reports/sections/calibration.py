@@ -170,8 +170,8 @@ def _risk_figure(results: Calibration) -> Figure:
             for place, score in zip(places, curve, strict=True)
         ]
         table = Table.of(f"risk-{language}", f"Risk by coverage in {language_label(language)}", columns, rows)
-        spec = small_multiples(panels, Labels(places, places), unit=CHOICES, axis="surest choices that are answered")
+        spec = small_multiples(panels, Labels(places, places), unit=CHOICES, axis="answered")
         plots.append(Plot(spec, table, language_label(language)))
-    caption = "How to read it: what is wrong among the surest choices, if the others are left unanswered."
+    caption = "How to read it: what is wrong among the surest choices, by the share that is answered."
     alternative = "Lines. Share of wrong choices by the share of choices that are answered."
     return Figure("risk", "Risk by coverage", caption, alternative, tuple(plots))
