@@ -1513,7 +1513,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "corpora/symbols/renaming.py", "tests/corpora/test_symbols.py",
         ("while name in together or name in names.values():", "while False:"),
-        ("(?<!{APART})(?:", "(?:"),
+        ("(?<!{apart}){pattern}", "{pattern}"),
         ("key=len, reverse=True", "key=len"),
     ),
     *_of(

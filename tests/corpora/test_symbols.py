@@ -138,6 +138,12 @@ def test_a_renaming_is_undone(symbols: list[str], data: st.DataObject, seed: int
     assert not any(name in text or name in symbols for name in renaming.names.values())
 
 
+def test_symbols_next_to_one_another_come_back() -> None:
+    renaming = drawn_renaming([":", "?"], ["::?"], Random(0))
+    assert renaming.apply("::?") == "".join(renaming.names[symbol] for symbol in "::?")
+    assert renaming.undo(renaming.apply("::?")) == "::?"
+
+
 def test_no_new_name_stands_in_the_texts_or_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = iter(["inText", "first1", "first1", "symbol", "second"])
     monkeypatch.setattr("neuroglot.corpora.symbols.renaming._name", lambda rng: next(drawn))

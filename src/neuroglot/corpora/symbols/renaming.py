@@ -22,10 +22,10 @@ class Renaming:
 
     def apply(self, text: str) -> str:
         """The text with each whole symbol renamed."""
-        return _replaced(text, self.names)
+        return _replaced(text, self.names, apart=APART)
 
     def undo(self, text: str) -> str:
-        """The text with the old names."""
+        """The text with the old names: new ones stand nowhere else, and may stand next to one another."""
         return _replaced(text, {new: old for old, new in self.names.items()})
 
 
@@ -64,10 +64,13 @@ def _name(rng: Random) -> str:
     return rng.choice(string.ascii_letters) + "".join(rng.choice(letters) for _ in range(LENGTH - 1))
 
 
-def _replaced(text: str, names: Mapping[str, str]) -> str:
-    """Whole symbols replaced in one pass, the longest first, so that no new name is renamed again."""
+def _replaced(text: str, names: Mapping[str, str], apart: str | None = None) -> str:
+    """Symbols replaced in one pass, the longest first, so that no new name is renamed again; only where none of the
+    characters `apart` is next to them.
+    """
     if not names:
         return text
     longest_first = sorted(names, key=len, reverse=True)
-    pattern = rf"(?<!{APART})(?:{'|'.join(map(re.escape, longest_first))})(?!{APART})"
+    pattern = f"(?:{'|'.join(map(re.escape, longest_first))})"
+    pattern = pattern if apart is None else rf"(?<!{apart}){pattern}(?!{apart})"
     return re.sub(pattern, lambda match: names[match[0]], text)
