@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy import stats
+
+from neuroglot.metrics import holm
 
 
 def interval(values: Sequence[float]) -> str:
@@ -21,6 +23,12 @@ def interval(values: Sequence[float]) -> str:
     error = float(stats.sem(values))
     t = float(stats.t.ppf(0.975, len(values) - 1))
     return json.dumps({"mean": mean, "low": mean - t * error, "high": mean + t * error, "told": (t + 0.84) * error})
+
+
+def told(paired: Mapping[str, Sequence[float]]) -> list[str]:
+    """Holm's p of each mean difference over seeds, which are one family; of one seed nothing."""
+    p_values = [float(stats.ttest_1samp(values, 0).pvalue) for values in paired.values() if len(values) > 1]
+    return [f"{name}, Holm: p = {p:.4f}" for name, p in zip(paired, holm(p_values), strict=False)] if p_values else []
 
 
 def records(table: Any) -> list[dict[str, Any]]:
