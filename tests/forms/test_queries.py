@@ -3,9 +3,12 @@
 import operator
 import random
 import sqlite3
+from pathlib import Path
 
 import pytest
 
+from neuroglot.forms.queries import compare_sql
+from neuroglot.forms.verdicts import UndecidedError
 from tests.forms.comparing import word
 
 SCHEMA = (
@@ -222,3 +225,19 @@ def holds(condition: tuple, row: dict[str, int]) -> bool:
         return bool(SIGNS[sign](row[parts[0]], parts[1]))
     inner = [holds(part, row) for part in parts]
     return {"AND": all, "OR": any}.get(sign, lambda values: not values[0])(inner)
+
+
+@pytest.mark.parametrize(
+    "hidden", ["ATTACH '{}' AS other", "DROP TABLE a", "PRAGMA writable_schema=1", "VACUUM INTO '{}'", "DELETE FROM a",
+               "INSERT INTO a VALUES (1)", "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT 1; END"],
+)  # fmt: skip
+def test_a_prompt_defines_tables_and_does_nothing_else(hidden: str, tmp_path: Path) -> None:
+    """Untrusted rows may hide a statement between the name of a table and a bracket."""
+    statement = hidden.format(tmp_path / "evil")
+    prompt = f"CREATE TABLE a AS SELECT 1 AS x; {statement}; SELECT (1);"
+    with pytest.raises(UndecidedError, match="cannot be read: (not auth|auth|too many attached)"):
+        compare_sql("SELECT x FROM a", "SELECT x FROM a", {"prompt": prompt})
+    assert not (tmp_path / "evil").exists()
+    columns = "x INTEGER PRIMARY KEY, y TEXT UNIQUE DEFAULT 'q', CHECK (x > 0), FOREIGN KEY (y) REFERENCES a"
+    whole = f"CREATE TABLE a ({columns});"
+    assert compare_sql("SELECT x FROM a", "SELECT a.x FROM a", {"prompt": whole}).word == "equal"

@@ -19,6 +19,8 @@ DATABASES = 24  # drawn from the schema, on which both queries are run
 _SIZES = (2, 4, 9, 16, 40, 80)  # rows of a table that is drawn
 MOST_ROWS = 2_000  # of a result
 INSTRUCTIONS = 4_000_000  # of sqlite's machine, for one query on one database
+DEFINES = {sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_REINDEX, sqlite3.SQLITE_INSERT,
+           sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_SELECT}  # fmt: skip
 READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 NO_FUNCTION = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "random", "randomblob"})
 _LIMITS = {
@@ -103,7 +105,10 @@ def _empty(prompt: str) -> list[_Table]:
         raise UndecidedError("neither a database nor CREATE TABLE in the prompt")
     try:
         with closing(sqlite3.connect(":memory:")) as connection:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+            connection.set_authorizer(_defining)
             connection.executescript(schema)
+            connection.set_authorizer(None)
             return _described(connection)
     except sqlite3.Error as error:
         raise UndecidedError(f"the schema cannot be read: {error}") from error
@@ -182,11 +187,21 @@ def _run_both(database: Sequence[_Table], reference: str, answer: str, step: int
         return _rows(connection, reference, UndecidedError), _rows(connection, answer, InvalidFormError)
 
 
+def _defining(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    """Defining tables, and no other statement that a prompt may hide between their brackets."""
+    is_own = action not in (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE) or (first or "").startswith("sqlite_")
+    is_defining = action in DEFINES and is_own and not _reaches_out(action, second)
+    return sqlite3.SQLITE_OK if is_defining else sqlite3.SQLITE_DENY
+
+
 def _allowed(action: int, first: str | None, second: str | None, *_: str | None) -> int:
     """Reading, and functions that reach nothing outside and do the same every time."""
-    is_function = action == sqlite3.SQLITE_FUNCTION
-    is_safe = action in READS and not (is_function and (second or "").lower() in NO_FUNCTION)
+    is_safe = action in READS and not _reaches_out(action, second)
     return sqlite3.SQLITE_OK if is_safe else sqlite3.SQLITE_DENY
+
+
+def _reaches_out(action: int, name: str | None) -> bool:
+    return action == sqlite3.SQLITE_FUNCTION and (name or "").lower() in NO_FUNCTION
 
 
 def _rows(connection: sqlite3.Connection, query: str, refused: type[ValueError]) -> _Rows:
