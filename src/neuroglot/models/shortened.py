@@ -36,15 +36,19 @@ class _Shortened:
         is_single = not encoding["input_ids"] or isinstance(encoding["input_ids"][0], int)
         columns = {name: [encoding[name]] if is_single else encoding[name] for name in BY_TOKEN if name in encoding}
         shortened = self._without(columns)
-        if asked["truncation_strategy"] and longest is not None:
-            _refuse_cutting(shortened["input_ids"], asked["truncation_strategy"], longest)
+        if _is_asked(asked["truncation_strategy"]) and longest is not None:
+            _refuse_cutting(shortened["input_ids"], longest)
         if is_single and not asked["return_tensors"]:
             shortened = {name: column[0] for name, column in shortened.items()}
-        if not (asked["padding_strategy"] or asked["return_tensors"]):
+        is_padded = _is_asked(asked["padding_strategy"])
+        if not (is_padded or asked["return_tensors"]):
             return BatchEncoding(shortened)
         padding = {name: options.get(name) for name in ("max_length", "pad_to_multiple_of", "padding_side")}
         return self.pad(  # type: ignore[attr-defined]
-            shortened, padding=asked["padding_strategy"] or False, return_tensors=asked["return_tensors"], **padding
+            shortened,
+            padding=asked["padding_strategy"] if is_padded else False,
+            return_tensors=asked["return_tensors"],
+            **padding,
         )
 
     def _without(self, columns: dict[str, Any]) -> dict[str, Any]:
@@ -126,9 +130,13 @@ def refuse_shortened(tokenizer: PreTrainedTokenizerBase, reader: str) -> None:
         )
 
 
-def _refuse_cutting(rows: list[list[int]], strategy: Any, longest: int) -> None:
-    is_asked = str(getattr(strategy, "value", strategy)) not in ("do_not_truncate", "False")
-    if is_asked and any(len(row) > longest for row in rows):
+def _is_asked(strategy: Any) -> bool:
+    """Whether transformers' strategy of padding or cutting does anything."""
+    return str(getattr(strategy, "value", strategy)) not in ("do_not_pad", "do_not_truncate", "False", "None")
+
+
+def _refuse_cutting(rows: list[list[int]], longest: int) -> None:
+    if any(len(row) > longest for row in rows):
         raise ConfigError(
             f"A text was to be cut at {longest} tokens, some of which are left out.", "Expected texts that fit."
         )
