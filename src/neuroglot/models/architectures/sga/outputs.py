@@ -1,0 +1,76 @@
+"""What passes hand on: the memory of what was read, what was written, and losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers.utils import ModelOutput
+
+from neuroglot.models.architectures.sga.canvas import Reading
+from neuroglot.models.architectures.sga.config import SGAConfig
+
+ENCODE, ALIGN, DENOISE = range(3)  # the passes, as the banks of prompts count them
+IGNORED = -100  # a label that is not asked for
+
+
+@dataclass
+class SGAOutput(ModelOutput):
+    """The loss in nats per target token, its parts, and the logits `[B, T, V]` of the last pass with the `frames`
+    `[B]` of each row.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    frames: Tensor | None = None
+    align_loss: Tensor | None = None
+    denoise_loss: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """What was read: keys and values by layer, `[B, S, K]`, which of the S tokens are real, the state `[B, D]` of the
+    first of them, and how many tokens each row has, `[B]`.
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    real: Tensor
+    first: Tensor
+    lengths: Tensor
+
+    def rows(self, chosen: Tensor) -> Memory:
+        """The memory of some rows."""
+        return Memory(
+            tuple(part[chosen] for part in self.keys), tuple(part[chosen] for part in self.values),
+            self.real[chosen], self.first[chosen], self.lengths[chosen],
+        )  # fmt: skip
+
+    def ablated(self, kind: str) -> Memory:
+        """Each row's `own` memory, that of the row before it (`shuffled`), or none (`off`); lengths stay its own."""
+        if kind == "off":
+            nothing = tuple(part[:, :0] for part in self.keys)
+            return Memory(nothing, nothing, self.real[:, :0], self.first, self.lengths)
+        if kind == "own":
+            return self
+        other = self.rows(torch.arange(len(self.real), device=self.real.device).roll(1))
+        return Memory(other.keys, other.values, other.real, self.first, self.lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """What was written: the `reading` of each frame in the last pass of its row, the `frames` and `passes` of each row
+    `[B]`, which rows are `settled`, at a fixed point that more passes would not change, and, where they were asked for,
+    the log-probabilities `[B, T, V]`.
+    """
+
+    reading: Reading
+    frames: Tensor
+    passes: Tensor
+    settled: Tensor
+    log_probs: Tensor | None = None
+
+    def texts(self, config: SGAConfig) -> list[list[int]]:
+        """The token ids of each row."""
+        return self.reading.texts(config, self.frames)
