@@ -1,4 +1,4 @@
-"""The variants of the released code: mask-predict (Ghazvininejad et al. 2019) with a length head, and a denoiser behind.
+"""Variants of the released code: mask-predict (Ghazvininejad et al. 2019) with a length head, and a denoiser behind.
 
 A canvas has a place for each target token. In training a part of them is hidden; in writing all are, as many as the
 length head says, and after each pass the least sure are hidden again.

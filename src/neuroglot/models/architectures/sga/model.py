@@ -19,6 +19,7 @@ from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, ENCODE, I
 from neuroglot.models.architectures.sga.writing import padded, write
 from neuroglot.models.ctc import ctc_losses
 
+
 class SGAPreTrainedModel(PreTrainedModel):
     """What the model says of itself to transformers."""
 
@@ -67,7 +68,23 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
 
         The encoder's attention is replaced by one that reads a memory, if there is one, and is otherwise the same.
         """
-        return cls(SGAConfig(backbone_config=encoder.config, **options), encoder).to(encoder.dtype).to(encoder.device)
+        made: Any = cls(SGAConfig(backbone_config=encoder.config, **options), encoder)
+        return made.to(device=encoder.device, dtype=encoder.dtype)
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **options: Any) -> Any:
+        """As any model of transformers; the encoder is frozen."""
+        loaded = super().from_pretrained(*args, **options)
+        for model in loaded if isinstance(loaded, tuple) else (loaded,):
+            if isinstance(model, cls):
+                model.backbone.requires_grad_(False)
+        return loaded
+
+    def get_input_embeddings(self) -> Any:
+        return self.backbone.get_input_embeddings()
+
+    def get_output_embeddings(self) -> Any:
+        return self.backbone.get_output_embeddings()
 
     @property
     def longest_canvas(self) -> int:
@@ -223,7 +240,7 @@ def _attending(backbone: PreTrainedModel | None, config: SGAConfig) -> Any:
         raise UnsupportedModelError(f"{type(backbone).__name__} has no masked-LM head.", "Expected one.")
     backbone.set_attn_implementation(ATTENTION)
     for part in (*backbone.modules(), *backbone.parameters()):
-        part._is_hf_initialized = True  # type: ignore[union-attr]  # else trained weights would be drawn anew
+        setattr(part, "_is_hf_initialized", True)  # noqa: B010 (no attribute that torch knows); else trained weights would be drawn anew
     return backbone
 
 

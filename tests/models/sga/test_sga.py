@@ -1,0 +1,304 @@
+"""SGA by its formulas, and what must change nothing, over encoders of six families."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModel, XLMRobertaConfig
+
+from neuroglot.errors import ConfigError, UnsupportedModelError
+from neuroglot.models import view
+from neuroglot.models.architectures.sga import SGAConfig, SGAForConditionalGeneration
+from neuroglot.models.architectures.sga.canvas import Reading, noised, real_positions
+from neuroglot.models.ctc import ctc_losses
+from tests.families import tiny_model
+from tests.models.sga.making import BACKBONES, MASK, batch, own_logits, sources, tiny_sga
+from tests.models.sga.oracle import plain_logits
+
+SHAPES = {"base": (12, 768, 12), "large": (24, 1024, 16)}
+SIZES = {("base", 2): 5_899_778, ("base", 3): 8_259_075, ("large", 2): 14_682_114, ("large", 3): 20_973_571}
+
+
+@pytest.mark.parametrize(("shape", "banks"), SIZES)
+def test_new_weights_are_as_many_as_the_formula_says(shape: str, banks: int) -> None:
+    layers, width, heads = SHAPES[shape]
+    encoder = XLMRobertaConfig(
+        vocab_size=250_002, hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads,
+        intermediate_size=4 * width, max_position_embeddings=514,
+    )  # fmt: skip
+    with torch.device("meta"):
+        model = SGAForConditionalGeneration(
+            SGAConfig(backbone_config=encoder, blank_token_id=6, mask_token_id=250_001, denoise=banks == 3)
+        )
+    trained = sum(part.numel() for part in model.parameters() if part.requires_grad)
+    formula = banks * 2 * layers * 128 * width + 2 * (width**2 + width) + banks
+    assert trained == model.new_parameters() == formula == SIZES[shape, banks]
+
+
+@pytest.mark.parametrize("kind", ["xlm-roberta", "eurobert"])
+@pytest.mark.parametrize("blank", [None, 7])
+def test_both_passes_are_those_of_the_formulas(kind: str, blank: int | None) -> None:
+    model, source = tiny_sga(kind, blank_token_id=blank), sources((4,))[0]
+    memory = model.encode(torch.tensor([source]))
+    for stage, canvas in ((1, [MASK] * 8), (2, sources((6,), seed=3)[0])):
+        ids = torch.tensor([canvas])
+        logits = model.look(stage, ids, torch.ones_like(ids, dtype=torch.bool), memory)[0]
+        torch.testing.assert_close(logits, plain_logits(model, kind, source, canvas, stage), atol=1e-5, rtol=1e-5)
+    (aligned,) = own_logits(model, [source])
+    torch.testing.assert_close(aligned, plain_logits(model, kind, source, [MASK] * 8, 1), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_neither_batch_nor_padding_nor_order_changes_a_row(kind: str) -> None:
+    model, rows = tiny_sga(kind), sources()
+    alone = [own_logits(model, [row])[0] for row in rows]
+    assert [len(logits) for logits in alone] == [2 * len(row) for row in rows]
+    for how in ({}, {"extra": 3}, {"side": "left"}, {"side": "left", "extra": 2}):
+        for one, together in zip(alone, own_logits(model, rows, **how), strict=True):
+            torch.testing.assert_close(together, one, atol=1e-9, rtol=1e-9)
+    for one, turned in zip(alone[::-1], own_logits(model, rows[::-1]), strict=True):
+        torch.testing.assert_close(turned, one, atol=1e-9, rtol=1e-9)
+    written = model.write(**batch(rows, side="left"), denoising_passes=3)
+    for row, tokens in enumerate(rows):
+        single = model.write(**batch([tokens]), denoising_passes=3)
+        assert written.texts(model.config)[row] == single.texts(model.config)[0]
+        assert int(written.passes[row]) == int(single.passes[0])
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_the_encoder_alone_reads_as_it_did(kind: str) -> None:
+    encoder = tiny_model(kind).double()
+    ids = torch.tensor(sources((6, 6)))
+    with torch.no_grad():
+        before = encoder(ids).logits
+        model = SGAForConditionalGeneration.over(encoder, prompt_length=2, mask_token_id=MASK)
+        assert torch.equal(model.backbone(ids).logits, before)
+    assert view(model.backbone).layout == view(tiny_model(kind)).layout
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_every_place_of_the_canvas_sees_every_other_and_the_whole_source(kind: str) -> None:
+    model, source = tiny_sga(kind), sources((5,))[0]
+    canvas = torch.tensor(sources((7,), seed=4))
+    real = torch.ones_like(canvas, dtype=torch.bool)
+    before = model.look(2, canvas, real, model.encode(torch.tensor([source])))
+    changed = canvas.clone()
+    changed[0, -1] = 4 + (changed[0, -1] - 3) % 60
+    after = model.look(2, changed, real, model.encode(torch.tensor([source])))
+    assert (after - before).abs().amax(-1).min() > 1e-9
+    other = [*source[:-1], 4 + (source[-1] - 3) % 60]
+    after = model.look(2, canvas, real, model.encode(torch.tensor([other])))
+    assert (after - before).abs().amax(-1).min() > 1e-9
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_a_memory_has_no_positions_and_reaches_beyond_local_windows(kind: str) -> None:
+    model = tiny_sga(kind)
+    memory = model.encode(torch.tensor([sources((9,))[0]]))
+    canvas = torch.full((1, 30), MASK)
+    real = torch.ones_like(canvas, dtype=torch.bool)
+    before = model.look(1, canvas, real, memory)
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
+    turned = type(memory)(
+        tuple(part[:, order] for part in memory.keys), tuple(part[:, order] for part in memory.values),
+        memory.real, memory.first, memory.lengths,
+    )  # fmt: skip
+    torch.testing.assert_close(model.look(1, canvas, real, turned), before, atol=1e-9, rtol=1e-9)
+    # the last layer alone is given another memory: what changes at a place, this layer saw there
+    values = (*memory.values[:-1], memory.values[-1].flip(1) * 1.5)
+    other = type(memory)(memory.keys, values, memory.real, memory.first, memory.lengths)
+    assert (model.look(1, canvas, real, other) - before).abs().amax(-1).min() > 1e-9
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_training_leaves_the_encoder_as_it_was_to_the_bit(kind: str) -> None:
+    model = tiny_sga(kind, torch.float32).train()
+    before = copy.deepcopy(model.state_dict())
+    optimizer = torch.optim.AdamW([part for part in model.parameters() if part.requires_grad], lr=0.05)
+    labels = torch.tensor([[9, 9, 12, -100], [5, 6, -100, -100], [8, -100, -100, -100]])
+    losses = []
+    for _ in range(25):
+        torch.manual_seed(0)
+        output = model(**batch(sources()), labels=labels)
+        torch.testing.assert_close(output.loss, output.align_loss + output.denoise_loss)
+        output.loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(output.loss.item())
+    assert losses[-1] < 0.6 * losses[0]
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, before[name]) == name.startswith("backbone."), name
+
+
+def test_the_loss_is_the_ctc_of_both_passes_over_all_target_tokens() -> None:
+    model = tiny_sga(noise_rate=0.0)
+    given, labels = batch(sources((4, 3))), torch.tensor([[9, 9, 12], [5, -100, -100]])
+    output = model(**given, labels=labels)
+    memory, frames, total = model.encode(**given), torch.tensor([8, 6]), torch.tensor(0.0)
+    real = real_positions(frames)
+    logits = model.look(1, torch.full((2, 8), MASK), real, memory)
+    top = logits.topk(2).indices
+    canvas = torch.where(top[..., 0] == 64, top[..., 1], top[..., 0])  # the blank's row stands behind 64 tokens
+    for read in (logits, model.look(2, canvas, real, memory)):
+        total = total + ctc_losses(
+            read.float().log_softmax(-1), frames, labels.clamp(min=0), torch.tensor([3, 1]), 64
+        ).sum()  # fmt: skip
+    torch.testing.assert_close(output.loss, total / 4)
+    torch.testing.assert_close(model(**given, labels=labels, num_items_in_batch=10).loss, total / 10)
+    with pytest.raises(ConfigError, match="needs 9 frames and has 6"):
+        model(**given, labels=torch.tensor([[9] * 3 + [-100] * 2, [5] * 5]))
+
+
+@pytest.mark.parametrize("kind", ["xlm-roberta", "modernbert"])
+def test_a_fixed_point_is_one_and_passes_do_not_grow_with_length(kind: str) -> None:
+    model = tiny_sga(kind, canvas_factor=1.0)
+    with torch.no_grad():
+        model.prompts[2].mul_(0.1)
+        for table in (model.memory_value, model.memory_key):
+            table.weight.mul_(3)
+    seen: dict[bool, int] = {True: 0, False: 0}
+    for seed in range(6):
+        rows = sources((2, 6, 15), seed=seed)
+        written = model.write(**batch(rows), denoising_passes=5, keep_log_probs=True)
+        assert ((written.passes >= 2) & (written.passes <= 7)).all()
+        longer = model.write(**batch(rows), denoising_passes=9)
+        for row, settled in enumerate(written.settled.tolist()):
+            seen[settled] += 1
+            frames = int(written.frames[row])
+            if settled:
+                assert torch.equal(longer.reading.first[row, :frames], written.reading.first[row, :frames])
+                assert longer.passes[row] == written.passes[row]
+                canvas = written.reading.filled(model.config.blank)[row : row + 1, :frames]
+                memory = model.encode(torch.tensor([rows[row]]))
+                again = model.look(2, canvas, torch.ones_like(canvas, dtype=torch.bool), memory)
+                assert torch.equal(Reading.of(again).filled(model.config.blank), canvas)
+                torch.testing.assert_close(written.log_probs[row, :frames], again.float().log_softmax(-1)[0])
+            else:
+                assert written.passes[row] == 7
+    assert seen[True] >= 2
+    assert int(model.write(**batch(rows), denoising_passes=0).passes.max()) == 2
+
+
+def test_a_blank_that_is_unsure_is_the_second_best_token_before_a_path_is_collapsed() -> None:
+    config = SGAConfig(backbone_config=tiny_model("bert").config, mask_token_id=3, blank_token_id=5)
+    reading = Reading(
+        torch.tensor([[5, 5, 8, 8, 5, 8]]), torch.tensor([[0.9, 0.59, 0.3, 0.3, 0.61, 0.2]]),
+        torch.tensor([[1, 9, 5, 5, 9, 5]]),
+    )  # fmt: skip
+    assert reading.texts(config, torch.tensor([6])) == [[9, 8, 8]]
+    assert reading.texts(config, torch.tensor([5])) == [[9, 8]]
+    assert reading.filled(5).tolist() == [[1, 9, 8, 8, 9, 8]]
+    logits = torch.tensor([[[0.0, 2.0, 1.0]]])
+    found = Reading.of(logits)
+    assert (found.first.item(), found.second.item()) == (1, 2)
+    assert found.confidence.item() == pytest.approx(float(logits.softmax(-1).max()))
+
+
+def test_noise_falls_as_stated_and_copies_within_its_row() -> None:
+    config = SGAConfig(backbone_config=tiny_model("bert").config, mask_token_id=3)
+    torch.manual_seed(0)
+    tokens = torch.tensor([[40] * 4000, [50] * 4000])
+    real = real_positions(torch.tensor([4000, 2000]))
+    after = noised(tokens, real, config, torch.tensor([0.5, 0.0]))
+    assert torch.equal(after[1], tokens[1])
+    assert (after[0] == config.blank).float().mean().item() == pytest.approx(0.5 * 0.4, abs=0.03)
+    drawn = (after[0] != config.blank) & (after[0] != 40)
+    assert drawn.float().mean().item() == pytest.approx(0.5 * 0.3 * 63 / 64, abs=0.03)
+    copied = noised(torch.arange(4000).repeat(2, 1) % 60, real, SGAConfig(
+        backbone_config=config.backbone, mask_token_id=3, noise_kinds=(0, 0, 1)
+    ), torch.tensor([1.0, 1.0]))  # fmt: skip
+    assert not torch.equal(copied[0, :2000], copied[1, :2000])  # each row from places of its own
+    assert torch.equal(copied[1, 2000:], torch.arange(2000, 4000) % 60)
+
+
+def test_a_memory_that_is_off_says_nothing_of_the_source_and_a_shuffled_one_is_anothers() -> None:
+    off, own, shuffled = (tiny_sga(memory=kind) for kind in ("off", "own", "shuffled"))
+    rows, others = sources((4, 4)), sources((4, 4), seed=9)
+    for one, other in zip(own_logits(off, rows), own_logits(off, others), strict=True):
+        assert torch.equal(one, other)
+    for one, other in zip(own_logits(shuffled, rows), own_logits(own, rows)[::-1], strict=True):
+        torch.testing.assert_close(one, other)
+    lengths = [len(logits) for logits in own_logits(shuffled, sources((3, 5)))]
+    assert lengths == [6, 10]
+
+
+@pytest.mark.parametrize("writing", ["mask-predict", "mask-predict, denoised"])
+def test_the_variants_train_and_write_as_many_tokens_as_their_length_head_says(writing: str) -> None:
+    model = tiny_sga(writing=writing, dtype=torch.float32, max_target=6, prompt_length=8, label_smoothing=0.0)
+    denoises = writing.endswith("denoised")
+    assert model.config.banks == 2 + denoises
+    labels = torch.tensor([[9, 11, 12], [5, 40, -100], [8, -100, -100]])
+    optimizer = torch.optim.AdamW([part for part in model.parameters() if part.requires_grad], lr=0.05)
+    losses = []
+    for _ in range(120):
+        output = model(**batch(sources()), labels=labels)
+        output.loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(output.loss.item())
+    assert losses[-1] < 0.4 * losses[0]
+    written = model.write(**batch(sources()))
+    assert written.frames.tolist() == [length * (1 + denoises) for length in (3, 2, 1)]
+    if not denoises:
+        assert written.texts(model.config) == [[9, 11, 12], [5, 40], [8]]
+    alone = [model.write(**batch([row])).texts(model.config)[0] for row in sources()]
+    assert alone == written.texts(model.config)
+    with pytest.raises(ConfigError, match="A target has 7 tokens"):
+        model(**batch(sources((3,))), labels=torch.arange(4, 11)[None])
+
+
+def test_mask_predict_asks_for_hidden_tokens_and_for_the_length() -> None:
+    model = tiny_sga(writing="mask-predict", max_target=6, label_smoothing=0.1)
+    given, labels = batch(sources((4,))), torch.tensor([[9]])  # one token, which is always hidden
+    memory = model.encode(**given)
+    logits = model.look(1, torch.tensor([[MASK]]), torch.tensor([[True]]), memory)[0, 0, :64].log_softmax(-1)
+    smoothed = -(0.9 * logits[9] + 0.1 * logits.mean())
+    length = -model.length_head(memory.first).log_softmax(-1)[0, 1]
+    torch.testing.assert_close(model(**given, labels=labels).loss.double(), smoothed + length, atol=1e-5, rtol=1e-5)
+
+
+def test_a_model_is_saved_and_loaded_by_its_type(tmp_path: Path) -> None:
+    model = tiny_sga(dtype=torch.float32)
+    model.save_pretrained(tmp_path)
+    for loaded in (SGAForConditionalGeneration.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path)):
+        assert loaded.config.to_dict() | {"_name_or_path": ""} == model.config.to_dict() | {"_name_or_path": ""}
+        assert not any(part.requires_grad for part in loaded.backbone.parameters())
+        for one, other in zip(own_logits(loaded, sources()), own_logits(model, sources()), strict=True):
+            assert torch.equal(one, other)
+
+
+def test_generate_gives_padded_token_ids() -> None:
+    model = tiny_sga()
+    texts = model.write(**batch(sources())).texts(model.config)
+    ids = model.generate(**batch(sources()))
+    assert ids.shape == (3, max(map(len, texts)))
+    assert [[*text, *[0] * (ids.shape[1] - len(text))] for text in texts] == ids.tolist()
+
+
+REFUSED: list[tuple[Any, str]] = [
+    (lambda: SGAForConditionalGeneration.over(tiny_model("roformer")), "is not told positions"),
+    (lambda: SGAForConditionalGeneration.over(AutoModel.from_config(tiny_model("bert").config)), "no masked-LM head"),
+    (lambda: tiny_sga(memory="none"), "memory='none'"),
+    (lambda: tiny_sga(canvas_factor=0.5, noise_rate=2.0), "noise_rate=2.0, canvas_factor=0.5"),
+    (lambda: tiny_sga(noise_kinds=(0.5, 0.5, 0.5)), "1 in sum"),
+    (lambda: tiny_sga(blank_token_id=64), "blank_token_id=64"),
+    (lambda: tiny_sga(mask_token_id=None)(torch.tensor([[5]])), "names no mask_token_id"),
+    (lambda: tiny_sga().encode(torch.tensor([[5]]), torch.tensor([[0]])), "has no token"),
+    (lambda: tiny_sga().encode(torch.full((1, 80), 5)), "more than 63"),
+]
+
+
+@pytest.mark.parametrize(("attempt", "message"), REFUSED, ids=[message for _, message in REFUSED])
+@pytest.mark.filterwarnings("ignore")
+def test_what_does_not_fit_is_refused(attempt: Any, message: str) -> None:
+    with pytest.raises((ConfigError, UnsupportedModelError), match=message):
+        attempt()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_encoder_whose_attention_asks_nobody_is_refused() -> None:
+    model = SGAForConditionalGeneration.over(tiny_model("rembert"), prompt_length=2, mask_token_id=MASK)
+    with pytest.raises(UnsupportedModelError, match="reached 0 attention modules of RemBertForMaskedLM"):
+        model.encode(torch.tensor([[5, 6]]))
