@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 import torch
@@ -130,6 +131,10 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         """The length of each row's canvas, `[B]`: so many for each token that it reads, within the encoder's reach."""
         counts = memory.lengths * self.config.canvas_factor
         return counts.ceil().long().clamp(max=self.longest_canvas)
+
+    def frames_for(self, tokens: int) -> int:
+        """The length of the canvas of a source of so many tokens."""
+        return min(math.ceil(tokens * self.config.canvas_factor), self.longest_canvas)
 
     @property
     def mask_id(self) -> int:

@@ -1,0 +1,118 @@
+"""Pairs for an encoder that writes: a source that names the language to write in, and the bare tokens of the target."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directed import Directed
+from neuroglot.corpora.directions import Direction
+from neuroglot.corpora.languages import language_name
+from neuroglot.errors import CorpusError
+from neuroglot.models.architectures.sga import SGAForConditionalGeneration
+from neuroglot.models.ctc import frames_needed
+from neuroglot.tokens.examples import IGNORED
+from neuroglot.tokens.pairs import Pair, Pairs
+from neuroglot.tokens.tokenizing import token_ids_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+LONG_SOURCE, LONG_TARGET, NOTHING = "source longer than the context", "target longer than its canvas", "no tokens"
+
+
+def canvas_pairs(
+    model: SGAForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    directions: Sequence[Direction | str],
+    *,
+    ask_for_targets: bool = True,
+) -> Pairs:
+    """Every row in every direction: `token_ids` is the source behind its mark, `target_ids` the target's bare tokens.
+
+    Rows with a source longer than the encoder's context, a text without tokens, or a target that its canvas cannot say
+    are dropped in all directions; without `ask_for_targets` targets are not looked at. A blank that is a token of the
+    vocabulary is left out of targets, because no path says it. Raises `CorpusError` if no row is left.
+    """
+    chosen = Directed(corpus, tuple(directions)).directions  # type: ignore[arg-type]  # or their texts
+    columns = [_column(model, tokenizer, corpus, direction) for direction in chosen]
+    reasons = [
+        next((reason for column in columns if (reason := _unfit(model, *column[row], ask_for_targets))), None)
+        for row in range(len(corpus))
+    ]
+    kept = [row for row, reason in enumerate(reasons) if reason is None]
+    counts = Counter(reason for reason in reasons if reason)
+    if not kept:
+        listed = ", ".join(f"{reason}: {count}" for reason, count in counts.items())
+        raise CorpusError(f"No row of {corpus.name!r} is left ({listed}).", "Expected one or more.")
+    pairs = tuple(
+        _pair(number, place, *columns[place][row]) for place in range(len(chosen)) for number, row in enumerate(kept)
+    )
+    dropped = tuple(corpus.ids[row] for row, reason in enumerate(reasons) if reason)
+    pad_id = model.config.pad_token_id or 0
+    return Pairs(chosen, pairs, tuple(corpus.ids[row] for row in kept), dropped, pad_id, dict(counts))
+
+
+def marked(tokenizer: PreTrainedTokenizerBase, target: str, text: str) -> str:
+    """The source behind what says in which language to write: the tokenizer's token `__de__`, or `German: `.
+
+    The paper's text does not say how directions are told apart; words need no new vocabulary.
+    """
+    token = f"__{target}__"
+    return f"{token} {text}" if token in tokenizer.get_vocab() else f"{language_name(target)}: {text}"
+
+
+def _column(
+    model: SGAForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, corpus: Corpus, direction: Direction
+) -> list[tuple[list[int], list[int]]]:
+    sources = [marked(tokenizer, direction.target, text) for text in corpus.texts[direction.source]]
+    read = token_ids_of(tokenizer, sources)["input_ids"]
+    targets = token_ids_of(tokenizer, corpus.texts[direction.target], special_tokens=False)["input_ids"]
+    blank = model.config.blank
+    return [
+        (list(source), [token for token in target if token != blank])
+        for source, target in zip(read, targets, strict=True)
+    ]
+
+
+def _unfit(
+    model: SGAForConditionalGeneration, source: list[int], target: list[int], ask_for_targets: bool
+) -> str | None:
+    if not source or (ask_for_targets and not target):
+        return NOTHING
+    if len(source) > model.longest_canvas:
+        return LONG_SOURCE
+    if not ask_for_targets:
+        return None
+    if model.config.writing != "ctc":
+        return LONG_TARGET if len(target) > model.config.max_target else None
+    needed = int(frames_needed(torch.tensor([target]), torch.tensor([len(target)]))[0])
+    return LONG_TARGET if needed > model.frames_for(len(source)) else None
+
+
+def _pair(number: int, place: int, source: list[int], target: list[int]) -> Pair:
+    unmarked, answer = (False,) * len(source), (False,) * len(target)
+    asked = (True,) * len(target)
+    return Pair(number, place, tuple(source), unmarked, unmarked, 0, tuple(target), answer, asked)
+
+
+def canvas_batch(pairs: Sequence[Pair], pad_id: int) -> dict[str, Tensor]:
+    """What the model is given: sources and their mask `[B, S]`, and `labels` `[B, U]`, padded on the right."""
+    return {
+        "input_ids": _padded([pair.token_ids for pair in pairs], pad_id),
+        "attention_mask": _padded([(1,) * len(pair.token_ids) for pair in pairs], 0),
+        "labels": _padded([pair.target_ids for pair in pairs], IGNORED),
+    }
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int) -> Tensor:
+    padded = torch.full((len(rows), max(map(len, rows))), value)
+    for row, ids in enumerate(rows):
+        padded[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
+    return padded
