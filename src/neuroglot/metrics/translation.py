@@ -14,32 +14,17 @@ from neuroglot.showing import Shown, counted, scores_in_short
 from neuroglot.signature import Signature
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class TranslationComparison(Shown):
-    """Counts of a text metric by system, `[S, R, D, C]` for S seeds, R rows, D directions; the first is the base.
+class ComparedSystems(Shown):
+    """Scores of systems that wrote the same texts: counts of a metric by system, `[S, R, D, C]`, the first is the base.
 
-    `right_or_wrong`: whether the metric is the percentage of translations that are right, so that intervals are those
-    of answers; `ends`: the least and the most that it can be. `overlap [S, L]`: mean intersection over union of the
-    masks of each two directions into or out of the pivot, in the `layers`. `removed [S, L]`: the mean share of neurons
-    that a direction's mask removes.
+    S seeds, R rows, D directions, C counts, of which `value` makes the metric.
     """
 
-    metric: str
-    unit: str
     value: Callable[[Tensor], Tensor]
     directions: tuple[str, ...]
     systems: Mapping[str, Tensor]
-    layers: tuple[str, ...]
-    overlap: Tensor
-    removed: Tensor
-    signature: Signature
-    right_or_wrong: bool = False
-    ends: tuple[float, float] = (-math.inf, math.inf)
-
-    def __post_init__(self) -> None:
-        shapes = {tuple(counts.shape) for counts in self.systems.values()}
-        if len(shapes) != 1 or next(iter(shapes))[2] != len(self.directions):
-            raise ConfigError(f"Systems have counts {sorted(shapes)}.", f"Expected {len(self.directions)} directions.")
+    right_or_wrong: bool
+    ends: tuple[float, float]
 
     @property
     def base(self) -> str:
@@ -48,13 +33,6 @@ class TranslationComparison(Shown):
     @property
     def seeds(self) -> int:
         return int(self.systems[self.base].shape[0])
-
-    def _facts(self) -> list[str]:
-        sizes = {"direction": len(self.directions), "system": len(self.systems), "seed": self.seeds}
-        return [counted(size, noun) for noun, size in sizes.items()]
-
-    def _numbers(self) -> str:
-        return scores_in_short(self.scores(), f"{self.metric}, {self.unit}")
 
     def scores(self) -> dict[str, Score]:
         """The mean over directions and seeds, with intervals over rows and seeds."""
@@ -98,3 +76,38 @@ class TranslationComparison(Shown):
         cells = self.seeds * len(self.directions)
         (score,) = change.share_differences(cells, WHOLE) if self.right_or_wrong else change.scores()
         return score.between(*self.ends)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TranslationComparison(ComparedSystems):
+    """Counts of a text metric by system, `[S, R, D, C]` for S seeds, R rows, D directions; the first is the base.
+
+    `right_or_wrong`: whether the metric is the percentage of translations that are right, so that intervals are those
+    of answers; `ends`: the least and the most that it can be. `overlap [S, L]`: mean intersection over union of the
+    masks of each two directions into or out of the pivot, in the `layers`. `removed [S, L]`: the mean share of neurons
+    that a direction's mask removes.
+    """
+
+    metric: str
+    unit: str
+    value: Callable[[Tensor], Tensor]
+    directions: tuple[str, ...]
+    systems: Mapping[str, Tensor]
+    layers: tuple[str, ...]
+    overlap: Tensor
+    removed: Tensor
+    signature: Signature
+    right_or_wrong: bool = False
+    ends: tuple[float, float] = (-math.inf, math.inf)
+
+    def __post_init__(self) -> None:
+        shapes = {tuple(counts.shape) for counts in self.systems.values()}
+        if len(shapes) != 1 or next(iter(shapes))[2] != len(self.directions):
+            raise ConfigError(f"Systems have counts {sorted(shapes)}.", f"Expected {len(self.directions)} directions.")
+
+    def _facts(self) -> list[str]:
+        sizes = {"direction": len(self.directions), "system": len(self.systems), "seed": self.seeds}
+        return [counted(size, noun) for noun, size in sizes.items()]
+
+    def _numbers(self) -> str:
+        return scores_in_short(self.scores(), f"{self.metric}, {self.unit}")

@@ -224,6 +224,23 @@ def test_a_memory_that_is_off_says_nothing_of_the_source_and_a_shuffled_one_is_a
     assert lengths == [6, 10]
 
 
+@pytest.mark.parametrize("kind", ["bert", "distilbert"])
+def test_prefix_tuning_reads_the_source_through_the_encoders_own_keys(kind: str) -> None:
+    model = tiny_sga(kind, memory="encoder's")
+    assert model.new_parameters() == 3 * 2 * 3 * 3 * 16 + 3 + 17  # prompts, gains, and the blank's row
+    rows = sources((4, 3))
+    for row, logits in zip(rows, own_logits(model, rows), strict=True):
+        torch.testing.assert_close(logits, own_logits(model, [row])[0], atol=1e-9, rtol=1e-9)
+    memory = model.encode(torch.tensor(rows[:1]))
+    name, path = {
+        "bert": ("key", "bert.encoder.layer.0.attention.self"),
+        "distilbert": ("k_lin", "distilbert.transformer.layer.0.attention"),
+    }[kind]  # fmt: skip
+    states = model.backbone.base_model.embeddings(torch.tensor(rows[:1]))
+    expected = getattr(model.backbone.get_submodule(path), name)(states)
+    torch.testing.assert_close(memory.keys[0], expected)
+
+
 @pytest.mark.parametrize("writing", ["mask-predict", "mask-predict, denoised"])
 def test_the_variants_train_and_write_as_many_tokens_as_their_length_head_says(writing: str) -> None:
     model = tiny_sga(writing=writing, dtype=torch.float32, max_target=6, prompt_length=8, label_smoothing=0.0)

@@ -26,7 +26,8 @@ class Beside:
 
     `real` `[B, M]` says which of them are no padding; None: all. `places` numbers the attention modules in the order in
     which a forward reaches them. Keys come as they are: they have no position, so that they are not rotated, and are
-    seen from every position, however narrow a layer's window is.
+    seen from every position, however narrow a layer's window is. `own`, if it is a dictionary, is given the layers' own
+    keys and values by place, `[B, T, K]`.
     """
 
     keys: tuple[Tensor, ...]
@@ -34,6 +35,7 @@ class Beside:
     real: Tensor | None
     places: dict[nn.Module, int]
     reached: set[int] = field(default_factory=set)
+    own: dict[int, tuple[Tensor, Tensor]] | None = None
 
     def join(
         self, module: nn.Module, keys: Tensor, values: Tensor, mask: Tensor | None
@@ -41,15 +43,17 @@ class Beside:
         """A layer's keys and values `[B, H, T, K]` with the memory before them, and the mask `[B, 1, T, M + T]`."""
         place = self.places.setdefault(module, len(self.places))
         self.reached.add(place)
+        if self.own is not None:
+            self.own[place] = (keys.transpose(1, 2).flatten(2), values.transpose(1, 2).flatten(2))
         if place >= len(self.keys):
             return keys, values, mask  # the pass is refused when it is over
         heads, width = keys.shape[1], keys.shape[-1]
-        own = [
+        other = [
             part[place].to(keys.dtype).unflatten(-1, (heads, width)).transpose(1, 2)
             for part in (self.keys, self.values)
         ]
         joined = self._mask(mask, len(keys), keys.shape[2])
-        return torch.cat([own[0], keys], dim=2), torch.cat([own[1], values], dim=2), joined
+        return torch.cat([other[0], keys], dim=2), torch.cat([other[1], values], dim=2), joined
 
     def _mask(self, mask: Tensor | None, rows: int, length: int) -> Tensor | None:
         if mask is None and self.real is None:

@@ -8,7 +8,7 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from neuroglot.errors import ConfigError
 
-MEMORIES = ("own", "shuffled", "off")
+MEMORIES = ("own", "shuffled", "off", "encoder's")
 WRITINGS = ("ctc", "mask-predict", "mask-predict, denoised")
 
 
@@ -25,7 +25,8 @@ class SGAConfig(PreTrainedConfig):
 
     `writing` is `ctc`, or one of the variants of the released code: `mask-predict` (Ghazvininejad et al. 2019) with a
     length head, at most `max_target` tokens, or that one with a denoiser behind it. `memory` is for ablations: each
-    row's `own`, that of the next row (`shuffled`), or none (`off`).
+    row's `own`, that of the row before it (`shuffled`), or none (`off`); with `encoder's` it is read through the
+    encoder's own keys and values, so that prompts alone are new (prefix tuning).
     Raises `ConfigError` for a value that is not offered.
     """
 

@@ -54,8 +54,9 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         width, count = config.memory_width, config.banks
         self.prompts = nn.Parameter(torch.empty(count, 2 * config.num_layers, config.prompt_length, width))
         self.gains = nn.Parameter(torch.ones(count))
-        self.memory_key = nn.Linear(config.hidden_size, width)
-        self.memory_value = nn.Linear(config.hidden_size, width)
+        has_own = config.memory != "encoder's"
+        self.memory_key = nn.Linear(config.hidden_size, width) if has_own else None
+        self.memory_value = nn.Linear(config.hidden_size, width) if has_own else None
         self.blank_row = nn.Linear(_head_width(self.backbone), 1) if config.blank_token_id is None else None
         self.length_head = None if config.writing == "ctc" else nn.Linear(config.hidden_size, config.max_target + 2)
         self._places: dict[nn.Module, int] = {}
@@ -104,11 +105,14 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
             raise ConfigError(
                 f"A source has no token, or more than {self.longest_canvas}.", "Expected one to as many as there fit."
             )
-        output = self._pass(ENCODE, input_ids, real, None, head=False)
-        states = output.hidden_states[1:]
+        own: dict[int, tuple[Tensor, Tensor]] = {}
+        output = self._pass(ENCODE, input_ids, real, None, head=False, own=own if self.memory_key is None else None)
         first = output.last_hidden_state[torch.arange(len(real)), real.int().argmax(1)]
-        keys = tuple(self.memory_key(layer) for layer in states)
-        values = tuple(self.memory_value(layer) for layer in states)
+        if self.memory_key is None or self.memory_value is None:
+            keys, values = zip(*(own[place] for place in sorted(own)), strict=True)
+        else:
+            keys = tuple(self.memory_key(layer) for layer in output.hidden_states[1:])
+            values = tuple(self.memory_value(layer) for layer in output.hidden_states[1:])
         return Memory(keys, values, real, first, real.sum(1)).ablated(self.config.memory)
 
     def look(self, stage: int, tokens: Tensor, real: Tensor, memory: Memory) -> Tensor:
@@ -211,7 +215,10 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         written = self.write(input_ids, attention_mask, denoising_passes=denoising_passes)
         return padded(written.texts(self.config), self.config.pad_token_id or 0, input_ids.device)
 
-    def _pass(self, stage: int, ids: Tensor, real: Tensor, memory: Memory | None, *, head: bool = True) -> Any:
+    def _pass(
+        self, stage: int, ids: Tensor, real: Tensor, memory: Memory | None, *, head: bool = True,
+        own: dict[int, tuple[Tensor, Tensor]] | None = None,
+    ) -> Any:  # fmt: skip
         """One forward of the encoder behind the prompts of a stage and, where it writes, a memory."""
         bank = 0 if self.config.share_prompts else stage
         prompts = self.prompts[bank] * self.gains[bank].clamp(min=1)
@@ -224,7 +231,7 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
             if not bool(memory.real.all()):
                 always = memory.real.new_ones(len(ids), self.config.prompt_length)
                 seen = torch.cat([memory.real, always], dim=1)
-        beside = Beside(tuple(keys), tuple(values), seen, self._places)
+        beside = Beside(tuple(keys), tuple(values), seen, self._places, own=own)
         model: Any = self.backbone if head else self.backbone.base_model
         output = model(
             input_ids=ids,

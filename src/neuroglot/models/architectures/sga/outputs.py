@@ -52,7 +52,7 @@ class Memory:
         if kind == "off":
             nothing = tuple(part[:, :0] for part in self.keys)
             return Memory(nothing, nothing, self.real[:, :0], self.first, self.lengths)
-        if kind == "own":
+        if kind in ("own", "encoder's"):
             return self
         other = self.rows(torch.arange(len(self.real), device=self.real.device).roll(1))
         return Memory(other.keys, other.values, other.real, self.first, self.lengths)

@@ -1,0 +1,311 @@
+"""An encoder that writes, in small: masked language modelling, SGA on top, its ablations, and baselines beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from neuroglot import progress
+from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directions import Direction
+from neuroglot.errors import ConfigError
+from neuroglot.experiments.specialization import ComparisonConfig, parts_of
+from neuroglot.experiments.writing_baselines import Written, train_encoder_decoder, write_with_decoder
+from neuroglot.generation.sga import CanvasDecoding, write_texts
+from neuroglot.lab.encoder import EncoderConfig, masked_texts_of, new_encoder
+from neuroglot.metrics.texts import TEXT_METRICS, TextOptions, Texts, choose_metrics
+from neuroglot.metrics.writing import WritingComparison
+from neuroglot.models.architectures.sga import SGAForConditionalGeneration
+from neuroglot.models.loading import move
+from neuroglot.models.provenance import made_with
+from neuroglot.signature import Signature
+from neuroglot.storage import NOTHING_KEPT, Kept
+from neuroglot.tokens.canvases import canvas_pairs
+from neuroglot.tokens.masking import mask_id
+from neuroglot.tokens.pairs import Pairs
+from neuroglot.training.masked import Hiding, train_masked
+from neuroglot.training.sga import sga_training, train_sga
+from neuroglot.training.types import Training
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+SGA, ALIGNED, OFF, SHUFFLED = "sga", "alignment alone", "memory off", "memory shuffled"
+UNTAUGHT, AUTOREGRESSIVE, PREFIX, FULL = "no denoising", "autoregressive", "prefix tuning", "full fine-tuning"
+BASELINES = (UNTAUGHT, AUTOREGRESSIVE, PREFIX, FULL)
+
+
+@dataclass(frozen=True)
+class WritingConfig:
+    """The recipe: data, the encoder and how it is trained if none is taken, and how SGA is trained on top.
+
+    The encoder learns `encoder_steps` at `encoder_rate`, with shares of tokens drawn from 0.15 to `most_hidden` hidden,
+    of single texts and of `joined` ones. `baselines` are trained for as many steps as SGA, on the same pairs.
+    """
+
+    languages: tuple[str, ...] = ("en", "de", "es")
+    pivot: str = "en"
+    rows: int = 3000
+    test_rows: int = 60
+    encoder: EncoderConfig = EncoderConfig()  # noqa: RUF009 (frozen)
+    encoder_steps: int = 800
+    encoder_rate: float = 2e-3
+    most_hidden: float = 0.5
+    joined: bool = True
+    steps: int = 800
+    rate: float = 5e-3
+    batch: int = 32
+    temperature: float = 5.0
+    prompt_length: int = 32
+    canvas_factor: float = 2.0
+    denoising_passes: int = 4
+    baselines: tuple[str, ...] = ()
+    metric: str = "chrf++"
+    max_new_tokens: int = 96
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.baselines if name not in BASELINES]:
+            raise ConfigError(
+                f"The baseline {unknown[0]!r} was asked for.", f"Expected some of {', '.join(BASELINES)}."
+            )
+
+
+def writing_parts(config: WritingConfig, source: str, seed: int, data: Corpus | None = None) -> tuple[Corpus, Corpus]:
+    """Rows to train on and rows to translate, disjoint, of the lab (made anew for each seed) or of another corpus."""
+    shape = ComparisonConfig(
+        source, config.languages, config.pivot, config.rows, config.test_rows, config.test_rows
+    )  # fmt: skip
+    train, _, test = parts_of(shape, seed, data)
+    return train, test
+
+
+class Encoder(NamedTuple):
+    """An encoder, its tokenizer, and its losses in nats per token asked for; none of one that was taken."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    losses: tuple[float, ...]
+
+
+def trained_encoder(
+    config: WritingConfig, train: Corpus, seed: int, *, device: str | None = None, kept: Kept = NOTHING_KEPT,
+    checkpoint_every: int | None = None,
+) -> Encoder:  # fmt: skip
+    """An encoder from nothing, trained by masked language modelling on the texts of the corpus."""
+    model, tokenizer = new_encoder(train, config.encoder, seed)
+    move(model, device)
+
+    def learn() -> Mapping[str, torch.Tensor]:
+        texts = masked_texts_of(tokenizer, train, config.encoder.positions, joined=config.joined)
+        training = Training(
+            steps=config.encoder_steps, learning_rate=config.encoder_rate, batch_size=config.batch, beta2=0.98,
+            warmup=max(1, config.encoder_steps // 10), seed=seed, checkpoint_every=checkpoint_every,
+        )  # fmt: skip
+        with progress.steps("encoder") as on_step:
+            losses = train_masked(
+                model, tokenizer, texts, training, Hiding(min(0.15, config.most_hidden), config.most_hidden),
+                kept=kept.below("encoder"), on_step=on_step,
+            )  # fmt: skip
+        return _weights(model) | {"losses": torch.tensor(losses, dtype=torch.float64)}
+
+    losses = _trained(model, kept, "encoder", learn)
+    return Encoder(model.eval(), tokenizer, losses)
+
+
+def over_encoder(
+    config: WritingConfig, encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, seed: int, **options: Any
+) -> SGAForConditionalGeneration:
+    """An untrained SGA over an encoder, with a blank row of its own, its weights drawn from the seed."""
+    torch.manual_seed(seed)
+    given = {"prompt_length": config.prompt_length, "canvas_factor": config.canvas_factor}
+    given |= {"mask_token_id": mask_id(tokenizer), "pad_token_id": tokenizer.pad_token_id}
+    return SGAForConditionalGeneration.over(encoder, **given | options)
+
+
+def trained_sga(
+    config: WritingConfig,
+    model: SGAForConditionalGeneration,
+    pairs: Pairs,
+    seed: int,
+    *,
+    name: str = SGA,
+    kept: Kept = NOTHING_KEPT,
+    checkpoint_every: int | None = None,
+) -> tuple[float, ...]:
+    """Train what takes gradients in the model, in place; returns the losses by step in nats per target token."""
+
+    def learn() -> Mapping[str, torch.Tensor]:
+        training = sga_training(
+            steps=config.steps, learning_rate=config.rate, batch_size=config.batch, seed=seed,
+            checkpoint_every=checkpoint_every,
+        )  # fmt: skip
+        with progress.steps(name) as on_step:
+            losses = train_sga(
+                model, pairs, training, temperature=config.temperature, kept=kept.below(name.replace(" ", "-")),
+                on_step=on_step,
+            )  # fmt: skip
+        return _weights(model) | {"losses": torch.tensor(losses, dtype=torch.float64)}
+
+    losses = _trained(model, kept, name.replace(" ", "-"), learn)
+    model.eval()
+    return losses
+
+
+def write_directions(
+    model: SGAForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    directions: Sequence[Direction | str],
+    decoding: CanvasDecoding | None = None,
+) -> Written:
+    """What the model writes of every source, by direction; rows whose source is too long are dropped in all."""
+    pairs = canvas_pairs(model, tokenizer, corpus, directions, ask_for_targets=False)
+    started = time.perf_counter()
+    texts = write_texts(model, tokenizer, pairs, decoding)
+    seconds = (time.perf_counter() - started) / len(texts)
+    columns = {
+        str(direction): tuple(texts[place * len(pairs.ids) + row].text for row in range(len(pairs.ids)))
+        for place, direction in enumerate(pairs.directions)
+    }
+    passes = sum(text.passes for text in texts) / len(texts)
+    return Written(pairs.ids, columns, passes, seconds, dict(pairs.reasons))
+
+
+def written_by_systems(
+    config: WritingConfig,
+    model: SGAForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerBase,
+    test: Corpus,
+    directions: Sequence[Direction],
+) -> dict[str, Written]:
+    """What the trained model writes, and what it writes without denoising, without its memory, and with another's."""
+    decoding = CanvasDecoding(config.denoising_passes)
+    written = {SGA: write_directions(model, tokenizer, test, directions, decoding)}
+    if model.config.has_denoiser and model.config.writing == "ctc":
+        alone = replace(decoding, denoising_passes=0)
+        written[ALIGNED] = write_directions(model, tokenizer, test, directions, alone)
+    for name, memory in ((OFF, "off"), (SHUFFLED, "shuffled")):
+        with _memory(model, memory):
+            written[name] = write_directions(model, tokenizer, test, directions, decoding)
+    return written
+
+
+def baseline(
+    name: str,
+    config: WritingConfig,
+    encoder: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    data: tuple[Pairs, Corpus],
+    directions: Sequence[Direction],
+    seed: int,
+    *,
+    kept: Kept = NOTHING_KEPT,
+    checkpoint_every: int | None = None,
+) -> tuple[Written, int]:
+    """What a baseline writes of the test rows when it has learned from the pairs, and how many weights it trained.
+
+    `encoder` is a copy that may be changed. `no denoising`: SGA without its third pass. `full fine-tuning`: SGA whose
+    encoder learns too. `prefix tuning`: SGA whose memory is read through the encoder's own keys and values, so that
+    prompts alone are learned. `autoregressive`: an encoder–decoder, both sides initialised from the encoder.
+    """
+    pairs, test = data
+    if name == AUTOREGRESSIVE:
+        training = sga_training(
+            steps=config.steps, learning_rate=min(config.rate, 1e-3), batch_size=config.batch, seed=seed,
+            checkpoint_every=checkpoint_every,
+        )  # fmt: skip
+        with progress.steps(name) as on_step:
+            pair = train_encoder_decoder(
+                encoder, tokenizer, pairs, training, temperature=config.temperature, kept=kept.below(name),
+                on_step=on_step,
+            )  # fmt: skip
+        written = write_with_decoder(pair, tokenizer, test, directions, config.max_new_tokens)
+        return written, sum(part.numel() for part in pair.parameters())
+    options: dict[str, Any] = {UNTAUGHT: {"denoise": False}, PREFIX: {"memory": "encoder's"}, FULL: {}}[name]
+    model = over_encoder(config, encoder, tokenizer, seed, **options)
+    if name == FULL:
+        model.backbone.requires_grad_(True)
+    rate = config if name != FULL else replace(config, rate=min(config.rate, 1e-3))
+    trained_sga(rate, model, pairs, seed, name=name, kept=kept, checkpoint_every=checkpoint_every)
+    trained = sum(part.numel() for part in model.parameters() if part.requires_grad)
+    decoding = CanvasDecoding(config.denoising_passes)
+    return write_directions(model, tokenizer, test, directions, decoding), trained
+
+
+def compared(
+    config: WritingConfig,
+    written: Mapping[str, Written],
+    test: Corpus,
+    signature: Signature,
+    trained: Mapping[str, int] | None = None,
+) -> WritingComparison:
+    """Scores of all systems on the rows that all of them wrote, against the corpus's own texts."""
+    return compared_over_seeds(config, [written], [test], signature, trained)
+
+
+def compared_over_seeds(
+    config: WritingConfig,
+    written: Sequence[Mapping[str, Written]],
+    tests: Sequence[Corpus],
+    signature: Signature,
+    trained: Mapping[str, int] | None = None,
+) -> WritingComparison:
+    """The same over seeds, each with its own test rows, of which there are as many."""
+    (metric,) = choose_metrics([config.metric], TextOptions(language=config.pivot)).values()
+    systems: dict[str, list[torch.Tensor]] = {name: [] for name in written[0]}
+    for of_seed, test in zip(written, tests, strict=True):
+        for name, found in of_seed.items():
+            if found.ids != next(iter(of_seed.values())).ids:
+                raise ConfigError(f"The system {name!r} wrote other rows.", "Expected the same rows of all systems.")
+            rows = [test.ids.index(row_id) for row_id in found.ids]
+            references = test.take(rows).texts
+            counts = [
+                metric.counts(Texts(column, (tuple(references[Direction.parse(direction).target]),)))
+                for direction, column in found.texts.items()
+            ]
+            systems[name].append(torch.stack(counts, dim=1))
+    definition, first = TEXT_METRICS[config.metric], written[0]
+
+    def mean(pick: Callable[[Written], float]) -> dict[str, float]:
+        return {name: sum(pick(of_seed[name]) for of_seed in written) / len(written) for name in first}
+
+    return WritingComparison(
+        definition.name, definition.unit, metric.value, tuple(next(iter(first.values())).texts),
+        {name: torch.stack(of_seeds) for name, of_seeds in systems.items()}, signature,
+        mean(lambda found: found.passes), mean(lambda found: found.seconds), dict(trained or {}),
+        dict(next(iter(first.values())).dropped), metric.right_or_wrong, definition.ends,
+    )  # fmt: skip
+
+
+def writing_signature(
+    config: WritingConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, test: Corpus, seed: int
+) -> Signature:
+    """All options, beside model, tokenizer and rows."""
+    plain = {name: value for name, value in vars(config).items() if isinstance(value, str | int | float | bool)}
+    listed = {"languages": ",".join(config.languages), "baselines": ",".join(config.baselines)}
+    return made_with(model, tokenizer, test) | Signature.of(**plain, **listed, seed=seed)
+
+
+@contextmanager
+def _memory(model: SGAForConditionalGeneration, kind: str) -> Iterator[None]:
+    before, model.config.memory = model.config.memory, kind
+    try:
+        yield
+    finally:
+        model.config.memory = before
+
+
+def _weights(model: Any) -> dict[str, torch.Tensor]:
+    return {f"weights.{name}": weight.detach().clone() for name, weight in model.state_dict().items()}
+
+
+def _trained(model: Any, kept: Kept, name: str, learn: Callable[[], Mapping[str, torch.Tensor]]) -> tuple[float, ...]:
+    """The losses; the model has the weights that were learned now, or before the job was stopped."""
+    found = kept.once(f"{name}-trained", learn)
+    model.load_state_dict({key.removeprefix("weights."): part for key, part in found.items() if key != "losses"})
+    return tuple(found["losses"].tolist())

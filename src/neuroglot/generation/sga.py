@@ -1,0 +1,124 @@
+"""Texts that an encoder writes: pairs in batches, by the best path or by prefix beams, in few passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from neuroglot.errors import ConfigError
+from neuroglot.generation.ctc import BeamOptions, prefix_beam_search
+from neuroglot.models.architectures.sga import SGAForConditionalGeneration
+from neuroglot.signature import Signature
+from neuroglot.tokens.batches import TOKEN_BUDGET
+from neuroglot.tokens.canvases import canvas_batch
+from neuroglot.tokens.pairs import Pair, Pairs
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class CanvasDecoding:
+    """At most `denoising_passes` behind the alignment; with `beams` a prefix beam search over the frames of the last
+    pass, of which `n_best` texts are given, else the best path. A batch has at most `token_budget` tokens and frames.
+
+    Raises `ConfigError` for counts that make no sense, and for more texts than beams.
+    """
+
+    denoising_passes: int = 4
+    beams: BeamOptions | None = None
+    n_best: int = 1
+    token_budget: int = TOKEN_BUDGET
+
+    def __post_init__(self) -> None:
+        most = 1 if self.beams is None else self.beams.width
+        if self.denoising_passes < 0 or self.token_budget < 1 or not 1 <= self.n_best <= most:
+            raise ConfigError(
+                f"Got {self.denoising_passes} denoising passes, {self.n_best} of {most} texts, and a budget of "
+                f"{self.token_budget}.",
+                "Expected passes from 0, a budget from 1, and from one text to as many as there are beams.",
+            )
+
+    @property
+    def signature(self) -> Signature:
+        """What of it changes texts."""
+        beams = 1 if self.beams is None else self.beams.width
+        return Signature.of(denoising_passes=self.denoising_passes, beams=beams)
+
+
+@dataclass(frozen=True)
+class CanvasText:
+    """A text, those that were almost as probable, how many passes it took, and whether more would change nothing."""
+
+    text: str
+    others: tuple[str, ...]
+    passes: int
+    settled: bool
+
+
+OnBatch = Callable[[Sequence[Pair]], None]
+
+
+def write_texts(
+    model: SGAForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Pairs,
+    decoding: CanvasDecoding | None = None,
+) -> list[CanvasText]:
+    """What the model writes for each pair's source, in their order; targets are not looked at.
+
+    Neither the batch nor its padding changes a text. Raises `ConfigError` for beams over a canvas that is no CTC's.
+    """
+    decoding = decoding or CanvasDecoding()
+    if decoding.beams is not None and model.config.writing == "mask-predict":
+        raise ConfigError("Beams were asked for of mask-predict.", "Expected a model whose last pass is CTC's.")
+    found: dict[int, CanvasText] = {}
+    with torch.inference_mode():
+        for places in batches(model, pairs.pairs, decoding.token_budget):
+            found |= zip(places, _batch(model, tokenizer, pairs, places, decoding), strict=True)
+    return [found[place] for place in range(len(pairs.pairs))]
+
+
+def batches(model: SGAForConditionalGeneration, pairs: Sequence[Pair], budget: int) -> Iterator[list[int]]:
+    """Places of pairs, longest first, of at most so many tokens and frames together; one pair at the least, and two
+    where there are two, so that a memory can be shuffled.
+    """
+    order = sorted(range(len(pairs)), key=lambda place: (-len(pairs[place].token_ids), place))
+    batch: list[int] = []
+    for number, place in enumerate(order):
+        longest = len(pairs[(batch or [place])[0]].token_ids)
+        cost = longest + model.frames_for(longest)
+        is_last = number == len(order) - 1
+        if len(batch) >= 2 and (len(batch) + 1) * cost > budget and not is_last:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def _batch(
+    model: SGAForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: Pairs,
+    places: Sequence[int],
+    decoding: CanvasDecoding,
+) -> list[CanvasText]:
+    given = canvas_batch([pairs.pairs[place] for place in places], pairs.pad_id)
+    written = model.write(
+        given["input_ids"].to(model.device), given["attention_mask"].to(model.device),
+        denoising_passes=decoding.denoising_passes, keep_log_probs=decoding.beams is not None,
+    )  # fmt: skip
+    if decoding.beams is None or written.log_probs is None:
+        texts = [[ids] for ids in written.texts(model.config)]
+    else:
+        beams = prefix_beam_search(written.log_probs, written.frames, model.config.blank, decoding.beams)
+        texts = [[list(each.symbols) for each in row[: decoding.n_best]] for row in beams]
+    said = [tokenizer.batch_decode(row, skip_special_tokens=True) for row in texts]
+    return [
+        CanvasText(row[0].strip(), tuple(text.strip() for text in row[1:]), passes, settled)
+        for row, passes, settled in zip(said, written.passes.tolist(), written.settled.tolist(), strict=True)
+    ]
