@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,9 @@ def train_encoder_decoder(
             labels[row, : len(each.target_ids) + 1] = torch.tensor([*each.target_ids, end])
         return {**batch, "labels": labels}
 
-    fit(pair, [pairs.pairs[row] for row in order], collate, training, kept=kept, on_step=on_step)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Version v4.12.0 introduces", FutureWarning)  # each time it sees labels
+        fit(pair, [pairs.pairs[row] for row in order], collate, training, kept=kept, on_step=on_step)
     return pair.eval()
 
 
