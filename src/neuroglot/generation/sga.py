@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
+from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError
+from neuroglot.generation.backend import Completion
 from neuroglot.generation.ctc import BeamOptions, prefix_beam_search
+from neuroglot.generation.translation import Translated
 from neuroglot.models.architectures.sga import SGAForConditionalGeneration
+from neuroglot.models.provenance import made_with
 from neuroglot.signature import Signature
 from neuroglot.tokens.batches import TOKEN_BUDGET
-from neuroglot.tokens.canvases import canvas_batch
+from neuroglot.tokens.canvases import canvas_batch, canvas_pairs
 from neuroglot.tokens.pairs import Pair, Pairs
 
 if TYPE_CHECKING:
@@ -122,3 +127,38 @@ def _batch(
         CanvasText(row[0].strip(), tuple(text.strip() for text in row[1:]), passes, settled)
         for row, passes, settled in zip(said, written.passes.tolist(), written.settled.tolist(), strict=True)
     ]
+
+
+def translate_texts(
+    model: SGAForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerBase,
+    original: Corpus,
+    into: Sequence[str],
+    decoding: CanvasDecoding | None = None,
+) -> tuple[Translated, dict[str, dict[str, CanvasText]]]:
+    """The texts of a corpus of one language in others, a failure where one is empty or longer than the context; and, by
+    language and row id, what was written.
+    """
+    decoding, source = decoding or CanvasDecoding(), original.languages[0]
+    directions = [Direction(source, target) for target in into]
+    beside = dict.fromkeys(into, original.texts[source])  # in place of targets, which nobody looks at
+    whole = replace(original, texts={**original.texts, **beside})
+    pairs = canvas_pairs(model, tokenizer, whole, directions, ask_for_targets=False)
+    texts = write_texts(model, tokenizer, pairs, decoding)
+    written: dict[str, dict[str, CanvasText]] = {}
+    for place, target in enumerate(into):
+        column = texts[place * len(pairs.ids) : (place + 1) * len(pairs.ids)]
+        written[target] = dict(zip(pairs.ids, column, strict=True))
+    completions = {
+        target: tuple(_completion(of_rows.get(row_id)) for row_id in original.ids)
+        for target, of_rows in written.items()
+    }
+    options = Signature.of(source=source, into=",".join(into), manner="encoder that writes")
+    signature = made_with(model, tokenizer, original) | options | decoding.signature
+    return Translated(original, completions, signature), written
+
+
+def _completion(text: CanvasText | None) -> Completion:
+    if text is None:
+        return Completion(None, "over_length")
+    return Completion(text.text) if text.text else Completion(None, "empty")

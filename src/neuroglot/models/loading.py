@@ -45,10 +45,10 @@ def load(
     no known family.
     """
     source = _source(name)
-    _require_there(name)
+    require_there(name)
     if revision is not None and (name == "lab" or Path(name).exists()):
         raise ConfigError(f"Revision {revision!r} was asked of the model {name!r}.", "Only the hub has revisions.")
-    with _as_unsupported(name):
+    with as_unsupported(name):
         source, revision = _plain(source, revision)
         family, config = load_config(source, name, family, revision=revision)
         require_readable(config, name)
@@ -83,14 +83,14 @@ def _form_of(family: Family, config: PreTrainedConfig, dtype: str) -> PreTrained
 def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerBase:
     """The tokenizer of a model, without its weights; raises `UnsupportedModelError` where there is none."""
     source = _source(name)
-    _require_there(name)
-    with _as_unsupported(name):
+    require_there(name)
+    with as_unsupported(name):
         source, revision = _plain(source, revision)
         return as_saved(AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False))
 
 
 @contextmanager
-def _as_unsupported(name: str) -> Iterator[None]:
+def as_unsupported(name: str) -> Iterator[None]:
     """Whatever libraries raise for damaged files, which is dozens of types, as `UnsupportedModelError`."""
     try:
         yield
@@ -111,7 +111,7 @@ def _whole_model(family: Family, source: str, name: str, **options: Any) -> PreT
 
     A pooler may be missing, because nothing reads it, and heads of other tasks may be left over.
     """
-    with _quiet():
+    with quiet():
         model, said = family.loader.from_pretrained(
             source, trust_remote_code=False, ignore_mismatched_sizes=True, output_loading_info=True, **options
         )
@@ -134,7 +134,7 @@ def _source(name: str) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the table that transformers logs of a checkpoint: the error names what is wrong with it."""
     before = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
@@ -193,7 +193,7 @@ def load_config(
 
 def require_known(name: str, revision: str | None = None) -> Family:
     """The family of a model, from its config; raises `UnsupportedModelError` where that is not there or unknown."""
-    _require_there(name)
+    require_there(name)
     try:
         source, revision = _plain(_source(name), revision)
         return load_config(source, name, revision=revision)[0]
@@ -203,7 +203,8 @@ def require_known(name: str, revision: str | None = None) -> Family:
         raise _cannot_be_loaded(name, error) from error
 
 
-def _require_there(name: str) -> None:
+def require_there(name: str) -> None:
+    """Raise `UnsupportedModelError` for a folder that is not there, before a hub is asked."""
     if name.startswith((".", "/")) and not Path(name).is_dir() and not is_gguf(name):
         raise UnsupportedModelError(
             f"The model {name!r} cannot be loaded: there is no such folder.",
