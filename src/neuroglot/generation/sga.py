@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -64,7 +65,7 @@ class CanvasText:
     settled: bool
 
 
-OnBatch = Callable[[Sequence[Pair]], None]
+Around = Callable[[], AbstractContextManager[Any]]
 
 
 def write_texts(
@@ -72,10 +73,13 @@ def write_texts(
     tokenizer: PreTrainedTokenizerBase,
     pairs: Pairs,
     decoding: CanvasDecoding | None = None,
+    *,
+    around_writing: Around = nullcontext,
 ) -> list[CanvasText]:
     """What the model writes for each pair's source, in their order; targets are not looked at.
 
-    Neither the batch nor its padding changes a text. Raises `ConfigError` for beams over a canvas that is no CTC's.
+    `around_writing` is entered for all passes of a batch but the first, in which the source is read. Neither the batch
+    nor its padding changes a text. Raises `ConfigError` for beams over a canvas that is no CTC's.
     """
     decoding = decoding or CanvasDecoding()
     if decoding.beams is not None and model.config.writing == "mask-predict":
@@ -83,7 +87,7 @@ def write_texts(
     found: dict[int, CanvasText] = {}
     with torch.inference_mode():
         for places in batches(model, pairs.pairs, decoding.token_budget):
-            found |= zip(places, _batch(model, tokenizer, pairs, places, decoding), strict=True)
+            found |= zip(places, _batch(model, tokenizer, pairs, places, decoding, around_writing), strict=True)
     return [found[place] for place in range(len(pairs.pairs))]
 
 
@@ -111,12 +115,14 @@ def _batch(
     pairs: Pairs,
     places: Sequence[int],
     decoding: CanvasDecoding,
+    around_writing: Around,
 ) -> list[CanvasText]:
     given = canvas_batch([pairs.pairs[place] for place in places], pairs.pad_id)
-    written = model.write(
-        given["input_ids"].to(model.device), given["attention_mask"].to(model.device),
-        denoising_passes=decoding.denoising_passes, keep_log_probs=decoding.beams is not None,
-    )  # fmt: skip
+    memory = model.encode(given["input_ids"].to(model.device), given["attention_mask"].to(model.device))
+    with around_writing():
+        written = model.write_from(
+            memory, denoising_passes=decoding.denoising_passes, keep_log_probs=decoding.beams is not None
+        )
     if decoding.beams is None or written.log_probs is None:
         texts = [[ids] for ids in written.texts(model.config)]
     else:

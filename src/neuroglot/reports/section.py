@@ -18,7 +18,7 @@ MADE_BEFORE = ""  # in place of a key: sections that were given as results, in t
 ORDER = (
     "ablation", "task", "quality", "scoreboard", "prompting", "specialization", "writing", "training", "rates",
     "held-out", "task-moments", "rule-probe", "likelihood-probe", "calibration",
-    "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change",
+    "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change", "reading-and-writing",
     "alignment", "quadrants", "fertility", "sharing", "sharing-thresholds", "sharing-tasks", "neuron-sets",
     "neuron-set", "masks", "activity", "scaling", "judged", "consistency", "lint", "scores-by-data", "scores",
 )  # fmt: skip

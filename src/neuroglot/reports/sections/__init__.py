@@ -25,3 +25,4 @@ from neuroglot.reports.sections import sharing as sharing
 from neuroglot.reports.sections import task_moments as task_moments
 from neuroglot.reports.sections import translation as translation
 from neuroglot.reports.sections import writing as writing
+from neuroglot.reports.sections import writing_neurons as writing_neurons

@@ -27,7 +27,7 @@ class Beside:
     `real` `[B, M]` says which of them are no padding; None: all. `places` numbers the attention modules in the order in
     which a forward reaches them. Keys come as they are: they have no position, so that they are not rotated, and are
     seen from every position, however narrow a layer's window is. `own`, if it is a dictionary, is given the layers' own
-    keys and values by place, `[B, T, K]`.
+    keys and values by place, `[B, T, K]`. `stage` is the pass: 0 encodes, others write.
     """
 
     keys: tuple[Tensor, ...]
@@ -36,6 +36,7 @@ class Beside:
     places: dict[nn.Module, int]
     reached: set[int] = field(default_factory=set)
     own: dict[int, tuple[Tensor, Tensor]] | None = None
+    stage: int = 0
 
     def join(
         self, module: nn.Module, keys: Tensor, values: Tensor, mask: Tensor | None

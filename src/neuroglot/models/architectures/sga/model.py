@@ -192,6 +192,7 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         log_probs = logits.float().log_softmax(-1)
         return ctc_losses(log_probs, frames, labels.clamp(min=0), lengths, self.config.blank).sum()
 
+    @torch.no_grad()
     def write(
         self,
         input_ids: Tensor,
@@ -205,6 +206,11 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         Rows that reach a fixed point, where a pass writes what it read, are passed no more.
         """
         memory = self.encode(input_ids, attention_mask)
+        return self.write_from(memory, denoising_passes=denoising_passes, keep_log_probs=keep_log_probs)
+
+    @torch.no_grad()
+    def write_from(self, memory: Memory, *, denoising_passes: int = 4, keep_log_probs: bool = False) -> Written:
+        """The same, of what was read before."""
         return write(self, memory, denoising_passes if self.config.has_denoiser else 0, keep_log_probs)
 
     @torch.no_grad()
@@ -231,7 +237,7 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
             if not bool(memory.real.all()):
                 always = memory.real.new_ones(len(ids), self.config.prompt_length)
                 seen = torch.cat([memory.real, always], dim=1)
-        beside = Beside(tuple(keys), tuple(values), seen, self._places, own=own)
+        beside = Beside(tuple(keys), tuple(values), seen, self._places, own=own, stage=stage)
         model: Any = self.backbone if head else self.backbone.base_model
         output = model(
             input_ids=ids,
