@@ -19,6 +19,7 @@ from neuroglot.neurons import NeuronSet
 from neuroglot.neurons.rules.by_direction import select_masks
 from neuroglot.signature import Signature
 from tests.families import tiny_model
+from tests.models.sga.making import tiny_writer
 from tests.specialization import making
 from tests.tiny import tiny_corpus, tiny_tokenizer
 
@@ -72,6 +73,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "shorten": {"model": "lab", "corpus": "lab", "limit": 20},
     "select": {**ON_TEXTS, "selector": "random", "count": 4, "seed": 1},
+    "sga neurons": {
+        "model": "writer", "corpus": "pairs", "random_draws": 1, "top_share": 0.3, "filter_quantile": 0.5,
+        "owner_quantile": 0.5, "denoising_passes": 1, "device": "cpu",
+    },
+    "sga train": {
+        "corpus": "pairs", "languages": ["en", "de", "fr"], "test_rows": 1, "encoder_steps": 3, "steps": 4,
+        "batch_size": 4, "baselines": ["autoregressive", "prefix tuning"], "hidden": 16, "layers": 1, "heads": 2,
+        "ffn": 24, "vocabulary": 300, "prompt_length": 3, "canvas_factor": 12.0, "max_new_tokens": 3,
+        "checkpoint_every": 2, "device": "cpu",
+    },
+    "sga translate": {
+        "model": "writer", "corpus": "pairs", "source": "de", "into": ["en", "fr"], "beams": 3, "n_best": 2,
+        "denoising_passes": 1, "device": "cpu",
+    },
     "sharing": {**ON_TEXTS, "corpus": ["texts"], "limit": 8, "new_tokens": 2},
     "specialize collect": {"model": "translator", "corpus": "pairs", "device": "cpu"},
     "specialize compare": {
@@ -130,6 +145,9 @@ def write_inputs(folder: Path, model_type: str = "llama") -> None:
     for name, model, its in (("model", located.model, tokenizer), ("translator", translator.model, _words())):
         model.save_pretrained(folder / name)
         its.save_pretrained(folder / name)
+    writer, its_tokenizer = tiny_writer(making.texts(6))
+    writer.save_pretrained(folder / "writer")
+    its_tokenizer.save_pretrained(folder / "writer")
     for name, texts in (("texts", corpus), ("pairs", making.texts(6))):
         (folder / name).mkdir()
         for language, column in texts.texts.items():

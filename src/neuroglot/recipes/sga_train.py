@@ -208,7 +208,7 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
                 )
             )  # fmt: skip
         size = training_bytes(encoder, located)
-        model = over_encoder(config, encoder, tokenizer, self.seed)
+        model = over_encoder(config, copy.deepcopy(encoder), tokenizer, self.seed)
 
         def run(part: Corpus) -> None:
             pairs = canvas_pairs(model, tokenizer, part, directions)

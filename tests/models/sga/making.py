@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neuroglot.corpora.corpus import Corpus
+from neuroglot.lab.encoder import EncoderConfig, new_encoder
 from neuroglot.models.architectures.sga import SGAForConditionalGeneration
 from tests.families import tiny_model
 
@@ -45,3 +47,16 @@ def own_logits(model: Any, rows: list[list[int]], **how: Any) -> list[Tensor]:
     with torch.no_grad():
         output = model(**batch(rows, **how))
     return [logits[:frames] for logits, frames in zip(output.logits, output.frames.tolist(), strict=True)]
+
+
+def tiny_writer(corpus: Corpus) -> tuple[Any, Any]:
+    """A random SGA over a tiny XLM-R with a tokenizer of the corpus, wide enough to write something, if no sense."""
+    encoder, tokenizer = new_encoder(corpus, EncoderConfig(16, 2, 2, 24, 300, 120), 0)
+    torch.manual_seed(2)
+    options = {"prompt_length": 3, "mask_token_id": tokenizer.mask_token_id, "pad_token_id": tokenizer.pad_token_id}
+    model = SGAForConditionalGeneration.over(encoder, **options)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.3)
+    return model.eval(), tokenizer
