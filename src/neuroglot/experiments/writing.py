@@ -13,7 +13,7 @@ import torch
 from neuroglot import progress
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.experiments.specialization import ComparisonConfig, parts_of
 from neuroglot.experiments.writing_baselines import Written, train_encoder_decoder, write_with_decoder
 from neuroglot.generation.sga import CanvasDecoding, write_texts
@@ -44,14 +44,16 @@ BASELINES = (UNTAUGHT, AUTOREGRESSIVE, PREFIX, FULL)
 class WritingConfig:
     """The recipe: data, the encoder and how it is trained if none is taken, and how SGA is trained on top.
 
-    The encoder learns `encoder_steps` at `encoder_rate`, with shares of tokens drawn from 0.15 to `most_hidden` hidden,
-    of single texts and of `joined` ones. `baselines` are trained for as many steps as SGA, on the same pairs.
+    Rows with a text of more than `longest` characters are left out. The encoder learns `encoder_steps` at
+    `encoder_rate`, with shares of tokens drawn from 0.15 to `most_hidden` hidden, of single texts and of `joined` ones.
+    `baselines` are trained for as many steps as SGA, on the same pairs.
     """
 
     languages: tuple[str, ...] = ("en", "de", "es")
     pivot: str = "en"
     rows: int = 3000
     test_rows: int = 60
+    longest: int | None = None
     encoder: EncoderConfig = EncoderConfig()  # noqa: RUF009 (frozen)
     encoder_steps: int = 800
     encoder_rate: float = 2e-3
@@ -77,11 +79,24 @@ class WritingConfig:
 
 def writing_parts(config: WritingConfig, source: str, seed: int, data: Corpus | None = None) -> tuple[Corpus, Corpus]:
     """Rows to train on and rows to translate, disjoint, of the lab (made anew for each seed) or of another corpus."""
-    shape = ComparisonConfig(
-        source, config.languages, config.pivot, config.rows, config.test_rows, config.test_rows
-    )  # fmt: skip
+    several = 5 if config.longest and source == "lab" else 1  # of which some are too long
+    shape = ComparisonConfig(source, config.languages, config.pivot, config.rows, 1, several * config.test_rows)
     train, _, test = parts_of(shape, seed, data)
-    return train, test
+    train, test = (_short(part, config.longest) for part in (train, test))
+    return train, test.head(config.test_rows)
+
+
+def _short(rows: Corpus, longest: int | None) -> Corpus:
+    """The rows of which no text has more characters; raises `CorpusError` if none is left."""
+    if longest is None:
+        return rows
+    columns = zip(*rows.texts.values(), strict=True)
+    kept = [row for row, texts in enumerate(columns) if max(map(len, texts)) <= longest]
+    if not kept:
+        raise CorpusError(
+            f"Every row of {rows.name!r} has a text of more than {longest} characters.", "Expected others."
+        )
+    return rows.take(kept)
 
 
 class Encoder(NamedTuple):
@@ -226,8 +241,8 @@ def baseline(
             )  # fmt: skip
         written = write_with_decoder(pair, tokenizer, test, directions, config.max_new_tokens)
         return written, sum(part.numel() for part in pair.parameters())
-    options: dict[str, Any] = {UNTAUGHT: {"denoise": False}, PREFIX: {"memory": "encoder's"}, FULL: {}}[name]
-    model = over_encoder(config, encoder, tokenizer, seed, **options)
+    options: dict[str, dict[str, Any]] = {UNTAUGHT: {"denoise": False}, PREFIX: {"memory": "encoder's"}, FULL: {}}
+    model = over_encoder(config, encoder, tokenizer, seed, **options[name])
     if name == FULL:
         model.backbone.requires_grad_(True)
     rate = config if name != FULL else replace(config, rate=min(config.rate, 1e-3))

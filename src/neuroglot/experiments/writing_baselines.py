@@ -62,7 +62,8 @@ def encoder_decoder(encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
         )
     reader = AutoModel.from_config(encoder.config, attn_implementation="sdpa")
     reader.load_state_dict(encoder.base_model.state_dict(), strict=False)
-    pair = EncoderDecoderModel(encoder=reader, decoder=decoder).to(encoder.device)
+    pair: Any = EncoderDecoderModel(encoder=reader, decoder=decoder)
+    pair = pair.to(encoder.device)
     pair.config.decoder_start_token_id, pair.config.pad_token_id = _start(tokenizer), tokenizer.pad_token_id
     pair.generation_config.update(
         decoder_start_token_id=_start(tokenizer), pad_token_id=tokenizer.pad_token_id, eos_token_id=_end(tokenizer),

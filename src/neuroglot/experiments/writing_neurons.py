@@ -153,7 +153,7 @@ def writing_matrix(
     pairs = canvas_pairs(model, tokenizer, corpus, directions, ask_for_targets=False)
     kept = corpus.take([corpus.ids.index(row_id) for row_id in pairs.ids])
     conditions = ablation_conditions(located, corpus.languages, sets, draws, seed, random_on="own")
-    counts = []
+    counts: list[Tensor] = []
     for condition in track(conditions, f"writing {corpus.name}", len(conditions)):
         without = _switching(located, condition.neurons)
         columns = []

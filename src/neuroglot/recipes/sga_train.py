@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from neuroglot.runs.price import Price
     from neuroglot.runs.run import Run
 
-LAB_ROWS = 3000
+LAB_ROWS, LAB_LONGEST = 6000, 60
 
 
 class _Inputs(NamedTuple):
@@ -58,10 +58,13 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
     """Languages between which is translated, out of the pivot and into it."""
 
     limit: Positive | None = None
-    """Read so many rows, the first ones; all by default. Of the lab so many are generated, by default 3000."""
+    """Read so many rows, the first ones; all by default. Of the lab so many are generated, by default 6000."""
 
     test_rows: Positive = 60
     """Rows that are translated; they are not trained on."""
+
+    longest: Positive | None = None
+    """Leave out rows with a text of more characters; of the lab by default those of more than 60."""
 
     encoder: str | None = None
     """A folder or hub id of an encoder with a masked-LM head, which is frozen; by default one is trained."""
@@ -241,10 +244,12 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
 
         shape = EncoderConfig(self.hidden, self.layers, self.heads, self.ffn, self.vocabulary)
         return WritingConfig(
-            self.languages, self.pivot, self.limit or LAB_ROWS, self.test_rows, shape, self.encoder_steps,
-            self.encoder_rate, self.most_hidden, not self.monolingual, self.steps, self.learning_rate, self.batch_size,
-            self.temperature, self.prompt_length, self.canvas_factor, self.denoising_passes, self.baselines,
-            self.metric, self.max_new_tokens,
+            languages=self.languages, pivot=self.pivot, rows=self.limit or LAB_ROWS, test_rows=self.test_rows,
+            longest=self.longest or (LAB_LONGEST if self.corpus == "lab" else None), encoder=shape, encoder_steps=self.encoder_steps, encoder_rate=self.encoder_rate,
+            most_hidden=self.most_hidden, joined=not self.monolingual, steps=self.steps, rate=self.learning_rate,
+            batch=self.batch_size, temperature=self.temperature, prompt_length=self.prompt_length,
+            canvas_factor=self.canvas_factor, denoising_passes=self.denoising_passes, baselines=self.baselines,
+            metric=self.metric, max_new_tokens=self.max_new_tokens,
         )  # fmt: skip
 
 
