@@ -65,6 +65,7 @@ def main() -> None:
     seeds.add_argument("--seeds", type=int, default=5)
     seeds.add_argument("--rows", type=int, default=None)
     seeds.add_argument("--test-rows", type=int, default=None)
+    seeds.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     seeds.add_argument("--steps", type=int, default=None)
     seeds.add_argument("--encoder-steps", type=int, default=None)
     asked = parser.parse_args()
@@ -134,7 +135,7 @@ def kept(asked: argparse.Namespace, seed: int) -> dict[str, float]:
     path = asked.out / f"seed-{seed}.json"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(scores(config_of(asked), seed), indent=1) + "\n")
+        write_whole(path, json.dumps(scores(config_of(asked), seed, asked.arms), indent=1) + "\n")
     found: dict[str, float] = json.loads(path.read_text())
     return found
 
@@ -146,14 +147,14 @@ def config_of(asked: argparse.Namespace) -> WritingConfig:
     return WritingConfig(**{**vars(own), **{name: value for name, value in given.items() if value is not None}})
 
 
-def scores(config: WritingConfig, seed: int) -> dict[str, float]:
+def scores(config: WritingConfig, seed: int, arms: list[str]) -> dict[str, float]:
     """The mean over directions of every arm, all of them on one encoder, pairs and test rows."""
     assert isinstance(config.encoder, EncoderConfig)
     train, test = writing.writing_parts(config, "lab", seed)
     directions = directions_of(config.languages, config.pivot)
     encoder, tokenizer, _ = writing.trained_encoder(config, train, seed)
     found: dict[str, float] = {}
-    for name, options in ARMS.items():
+    for name, options in ((arm, ARMS[arm]) for arm in arms):
         model = writing.over_encoder(config, encoder, tokenizer, seed, **options)
         pairs = canvas_pairs(model, tokenizer, train, directions)
         writing.trained_sga(config, model, pairs, seed, name=f"{name}, seed {seed}")

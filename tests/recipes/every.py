@@ -77,6 +77,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "model": "writer", "corpus": "pairs", "random_draws": 1, "top_share": 0.3, "filter_quantile": 0.5,
         "owner_quantile": 0.5, "denoising_passes": 1, "device": "cpu",
     },
+    "sga teach": {
+        "encoder": "reader", "layout": "headlines", "train": "articles", "test": "articles", "limit": 5, "steps": 4,
+        "batch_size": 4, "prompt_length": 3, "canvas_length": 40, "checkpoint_every": 2, "metrics": ["chrf"],
+        "learning_rate": 1e-2, "device": "cpu",
+    },
     "sga train": {
         "corpus": "pairs", "languages": ["en", "de", "fr"], "test_rows": 1, "encoder_steps": 3, "steps": 4,
         "batch_size": 4, "baselines": ["autoregressive", "prefix tuning"], "hidden": 16, "layers": 1, "heads": 2,
@@ -146,8 +151,12 @@ def write_inputs(folder: Path, model_type: str = "llama") -> None:
         model.save_pretrained(folder / name)
         its.save_pretrained(folder / name)
     writer, its_tokenizer = tiny_writer(making.texts(6))
-    writer.save_pretrained(folder / "writer")
-    its_tokenizer.save_pretrained(folder / "writer")
+    for name, model in (("writer", writer), ("reader", writer.backbone)):
+        model.save_pretrained(folder / name)
+        its_tokenizer.save_pretrained(folder / name)
+    (folder / "articles").mkdir()
+    lines = [{"text": text, "title": text[:9]} for text in making.texts(6).texts["de"]]
+    (folder / "articles" / "de.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     for name, texts in (("texts", corpus), ("pairs", making.texts(6))):
         (folder / name).mkdir()
         for language, column in texts.texts.items():

@@ -49,7 +49,7 @@ class WritingConfig:
     `baselines` are trained for as many steps as SGA, on the same pairs.
     """
 
-    languages: tuple[str, ...] = ("en", "de", "es")
+    languages: tuple[str, ...] = ("en", "de")
     pivot: str = "en"
     rows: int = 3000
     test_rows: int = 60

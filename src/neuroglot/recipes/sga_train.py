@@ -54,7 +54,7 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
     corpus: str = "lab"
     """Parallel text, or `lab`, whose documents are generated anew for each seed."""
 
-    languages: tuple[str, ...] = ("en", "de", "es")
+    languages: tuple[str, ...] = ("en", "de")
     """Languages between which is translated, out of the pivot and into it."""
 
     limit: Positive | None = None
@@ -69,13 +69,13 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
     encoder: str | None = None
     """A folder or hub id of an encoder with a masked-LM head, which is frozen; by default one is trained."""
 
-    encoder_steps: Positive = 800
+    encoder_steps: Positive = 1000
     """Steps of masked language modelling."""
 
-    encoder_rate: Annotated[float, Gt(0)] = 2e-3
+    encoder_rate: Annotated[float, Gt(0)] = 3e-3
     """Highest learning rate of masked language modelling."""
 
-    most_hidden: Annotated[float, Gt(0), Le(1)] = 0.5
+    most_hidden: Annotated[float, Gt(0), Le(1)] = 0.4
     """Of a text from 15 % to this share of its tokens are hidden, drawn for each."""
 
     monolingual: bool = False
@@ -84,13 +84,13 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
     steps: Positive = 800
     """Steps of SGA, and of each baseline."""
 
-    learning_rate: Annotated[float, Gt(0)] = 5e-3
+    learning_rate: Annotated[float, Gt(0)] = 1e-2
     """Highest learning rate of SGA, behind a tenth of its steps."""
 
     temperature: Annotated[float, Ge(1)] = 5.0
     """Directions are drawn with p ∝ n^(1/temperature)."""
 
-    prompt_length: Positive = 32
+    prompt_length: Positive = 16
     """Keys and values a layer before each pass; 128 in the paper."""
 
     canvas_factor: Annotated[float, Ge(1)] = 2.0
@@ -105,16 +105,16 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
     metric: str = "chrf++"
     """By which translations are scored, a text metric by name."""
 
-    hidden: Positive = 128
+    hidden: Positive = 64
     """Width of an encoder that is trained."""
 
-    ffn: Positive = 384
+    ffn: Positive = 192
     """Feed-forward neurons a layer of an encoder that is trained."""
 
-    vocabulary: Positive = 1200
+    vocabulary: Positive = 700
     """Tokens that the tokenizer of an encoder that is trained learns, at most."""
 
-    layers: Positive = 4
+    layers: Positive = 3
     """Layers of an encoder that is trained."""
 
     max_new_tokens: Positive = 96
@@ -237,6 +237,10 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
         )  # fmt: skip
 
     @property
+    def _longest(self) -> int | None:
+        return self.longest or (LAB_LONGEST if self.corpus == "lab" else None)
+
+    @property
     def config(self) -> WritingConfig:
         """The experiment."""
         from neuroglot.experiments.writing import WritingConfig
@@ -245,7 +249,7 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
         shape = EncoderConfig(self.hidden, self.layers, self.heads, self.ffn, self.vocabulary)
         return WritingConfig(
             languages=self.languages, pivot=self.pivot, rows=self.limit or LAB_ROWS, test_rows=self.test_rows,
-            longest=self.longest or (LAB_LONGEST if self.corpus == "lab" else None), encoder=shape, encoder_steps=self.encoder_steps, encoder_rate=self.encoder_rate,
+            longest=self._longest, encoder=shape, encoder_steps=self.encoder_steps, encoder_rate=self.encoder_rate,
             most_hidden=self.most_hidden, joined=not self.monolingual, steps=self.steps, rate=self.learning_rate,
             batch=self.batch_size, temperature=self.temperature, prompt_length=self.prompt_length,
             canvas_factor=self.canvas_factor, denoising_passes=self.denoising_passes, baselines=self.baselines,

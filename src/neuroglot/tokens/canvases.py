@@ -13,6 +13,7 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directed import Directed
 from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.languages import language_name
+from neuroglot.corpora.written import ToWrite
 from neuroglot.errors import CorpusError
 from neuroglot.models.architectures.sga import SGAForConditionalGeneration
 from neuroglot.models.ctc import frames_needed
@@ -57,6 +58,35 @@ def canvas_pairs(
     dropped = tuple(corpus.ids[row] for row, reason in enumerate(reasons) if reason)
     pad_id = model.config.pad_token_id or 0
     return Pairs(chosen, pairs, tuple(corpus.ids[row] for row in kept), dropped, pad_id, dict(counts))
+
+
+def task_pairs(
+    model: SGAForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, tasks: ToWrite, longest: int | None = None
+) -> Pairs:
+    """Pairs of other tasks than translation, language by language; sources are cut to `longest` tokens, if it is said.
+
+    Those that do not fit are dropped and counted one by one. Ids are `de-0`, counted with those that were dropped.
+    Raises `CorpusError` if none is left.
+    """
+    pairs: list[Pair] = []
+    ids: list[str] = []
+    dropped: list[str] = []
+    reasons: Counter[str] = Counter()
+    for place, (language, texts) in enumerate(tasks.texts.items()):
+        read = token_ids_of(tokenizer, [source for source, _ in texts])["input_ids"]
+        targets = token_ids_of(tokenizer, [target for _, target in texts], special_tokens=False)["input_ids"]
+        for row, (source, target) in enumerate(zip(read, targets, strict=True)):
+            kept = [token for token in target if token != model.config.blank]
+            reason = _unfit(model, list(source)[:longest], kept, True)
+            (ids if reason is None else dropped).append(f"{language}-{row}")
+            if reason is None:
+                pairs.append(_pair(len(ids) - 1, place, list(source)[:longest], kept))
+            else:
+                reasons[reason] += 1
+    if not pairs:
+        listed = ", ".join(f"{reason}: {count}" for reason, count in reasons.items())
+        raise CorpusError(f"Nothing of {tasks.name!r} is left ({listed}).", "Expected one pair or more.")
+    return Pairs((), tuple(pairs), tuple(ids), tuple(dropped), model.config.pad_token_id or 0, dict(reasons))
 
 
 def marked(tokenizer: PreTrainedTokenizerBase, target: str, text: str) -> str:

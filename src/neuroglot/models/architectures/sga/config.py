@@ -17,11 +17,11 @@ class SGAConfig(PreTrainedConfig):
 
     `prompt_length` keys and values a layer stand before each pass: one bank of them for encoding, aligning and, with
     `denoise`, denoising, or one for all (`share_prompts`). A row's canvas has `canvas_factor` masks for each token that
-    it reads, at most as many as the encoder has positions. `blank_token_id` is a token of the vocabulary that no target
-    says (in XLM-R the word-start piece); None adds a row of its own to the head. What is denoised in training is noised
-    at a rate drawn from 0 to `noise_rate`, by blanks, random tokens and tokens of the same row in the shares of
-    `noise_kinds`, `unrolls` times, each at half the rate. A blank that is likelier than all else, but not by
-    `blank_confidence`, is read as the second-best token.
+    it reads, or `canvas_length` of them whatever it reads, at most as many as the encoder has positions.
+    `blank_token_id` is a token of the vocabulary that no target says (in XLM-R the word-start piece); None adds a row
+    of its own to the head. What is denoised in training is noised at a rate drawn from 0 to `noise_rate`, by blanks,
+    random tokens and tokens of the same row in the shares of `noise_kinds`, `unrolls` times, each at half the rate. A
+    blank that is likelier than all else, but not by `blank_confidence`, is read as the second-best token.
 
     `writing` is `ctc`, or one of the variants of the released code: `mask-predict` (Ghazvininejad et al. 2019) with a
     length head, at most `max_target` tokens, or that one with a denoiser behind it. `memory` is for ablations: each
@@ -40,6 +40,7 @@ class SGAConfig(PreTrainedConfig):
     writing: str = "ctc"
     memory: str = "own"
     canvas_factor: float = 2.0
+    canvas_length: int | None = None
     max_target: int = 48
     blank_token_id: int | None = None
     mask_token_id: int | None = None
@@ -114,6 +115,7 @@ class SGAConfig(PreTrainedConfig):
                 )
         kinds = self.noise_kinds
         counts = {"prompt_length": self.prompt_length, "unrolls": self.unrolls, "max_target": self.max_target}
+        counts["canvas_length"] = 1 if self.canvas_length is None else self.canvas_length
         shares = {"noise_rate": self.noise_rate, "blank_confidence": self.blank_confidence}
         shares["label_smoothing"] = self.label_smoothing
         wrong = [f"{name}={value}" for name, value in counts.items() if value < 1]

@@ -133,12 +133,15 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
 
     def frames_of(self, memory: Memory) -> Tensor:
         """The length of each row's canvas, `[B]`: so many for each token that it reads, within the encoder's reach."""
+        if self.config.canvas_length is not None:
+            return torch.full_like(memory.lengths, self.frames_for(1))
         counts = memory.lengths * self.config.canvas_factor
         return counts.ceil().long().clamp(max=self.longest_canvas)
 
     def frames_for(self, tokens: int) -> int:
         """The length of the canvas of a source of so many tokens."""
-        return min(math.ceil(tokens * self.config.canvas_factor), self.longest_canvas)
+        stated = self.config.canvas_length
+        return min(math.ceil(tokens * self.config.canvas_factor) if stated is None else stated, self.longest_canvas)
 
     @property
     def mask_id(self) -> int:
