@@ -33,7 +33,7 @@ from neuroglot.experiments.writing_baselines import encoder_decoder
 from neuroglot.generation.sga import CanvasDecoding
 from neuroglot.lab.encoder import EncoderConfig
 from neuroglot.models.architectures.sga import SGAForConditionalGeneration
-from neuroglot.models.architectures.sga.canvas import Reading, real_positions
+from neuroglot.models.architectures.sga.canvas import FrameReading, real_positions
 from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE
 from neuroglot.recipes.sga_train import SgaTrain
 from neuroglot.storage import write_whole
@@ -106,7 +106,7 @@ def speed_lines(asked: argparse.Namespace, batch: int) -> list[str]:
             real = real_positions(frames)
             canvas = torch.full_like(real, model.mask_id, dtype=torch.long)
             for stage in (ALIGN, *(DENOISE,) * passes):
-                reading = Reading.of(model.look(stage, canvas, real, memory))
+                reading = FrameReading.of(model.look(stage, canvas, real, memory))
                 canvas = reading.filled(model.config.blank)
             return reading.texts(model.config, frames)
 

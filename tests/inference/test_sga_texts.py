@@ -6,7 +6,7 @@ import pytest
 
 from neuroglot.errors import ConfigError
 from neuroglot.generation.ctc import BeamOptions, prefix_beam_search
-from neuroglot.generation.sga import CanvasDecoding, batches, translate_texts, write_texts
+from neuroglot.generation.sga import CanvasDecoding, canvas_batches, translate_texts, write_texts
 from neuroglot.tokens.canvases import canvas_batch, canvas_pairs
 from neuroglot.tokens.pairs import Pairs
 from tests.models.sga.making import tiny_sga
@@ -36,7 +36,7 @@ def test_texts_are_the_same_in_any_batch_and_in_their_order(beams: BeamOptions |
 
 def test_batches_hold_every_pair_once_within_their_budget() -> None:
     model, _, pairs = made(20)
-    cut = list(batches(model, pairs.pairs, 120))
+    cut = list(canvas_batches(model, pairs.pairs, 120))
     assert sorted(place for batch in cut for place in batch) == list(range(40))
     assert len(cut) > 4
     for batch in cut:

@@ -10,7 +10,7 @@ from neuroglot.errors import CorpusError
 from neuroglot.lab.encoder import EncoderConfig, new_encoder
 from neuroglot.models.architectures.sga import SGAForConditionalGeneration
 from neuroglot.storage import Kept
-from neuroglot.tokens.canvases import LONG_TARGET, canvas_batch, canvas_pairs, marked
+from neuroglot.tokens.canvases import LONG_TARGET, canvas_batch, canvas_pairs, with_target_mark
 from neuroglot.training.sga import sga_training, train_sga
 from tests.models.sga.making import tiny_sga
 from tests.tiny import masking_tokenizer, tiny_corpus
@@ -41,7 +41,7 @@ def test_sources_name_the_language_to_write_and_targets_are_bare() -> None:
     for row, pair in enumerate(pairs.pairs[:2]):
         assert batch["input_ids"][row][batch["attention_mask"][row].bool()].tolist() == list(pair.token_ids)
         assert batch["labels"][row][batch["labels"][row] >= 0].tolist() == list(pair.target_ids)
-    assert marked(masking_tokenizer(), "de", "w1") == "German: w1"
+    assert with_target_mark(masking_tokenizer(), "de", "w1") == "German: w1"
 
 
 def test_rows_that_do_not_fit_are_left_out_in_every_direction_and_counted() -> None:

@@ -14,7 +14,7 @@ from neuroglot.errors import CorpusError
 from neuroglot.signature import short_hash
 from neuroglot.storage import parse_json
 
-BETWEEN = "\n"  # an answer, and the passage that it stands in
+_BETWEEN = "\n"  # an answer, and the passage that it stands in
 
 
 @dataclass(frozen=True)
@@ -46,25 +46,25 @@ def read_to_write(source: Path | str, layout: str) -> ToWrite:
     `CorpusError` for another layout, for a file that is none of it, and for none.
     """
     path = Path(source)
-    if layout not in LAYOUTS:
-        raise CorpusError(f"The layout {layout!r} was asked for.", f"Expected {' or '.join(LAYOUTS)}.")
+    if layout not in _LAYOUTS:
+        raise CorpusError(f"The layout {layout!r} was asked for.", f"Expected {' or '.join(_LAYOUTS)}.")
     files = sorted(part for part in path.iterdir() if part.suffix in (".json", ".jsonl")) if path.is_dir() else [path]
     texts: dict[str, tuple[tuple[str, str], ...]] = {}
     dropped = 0
     for file in files:
         language = _language_of(file)
         try:
-            pairs = list(LAYOUTS[layout](file.read_text("utf-8")))
+            pairs = list(_LAYOUTS[layout](file.read_text("utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CorpusError(
                 f"{file} is no file of {layout} ({type(error).__name__}: {error}).",
-                f"Expected {EXPECTED[layout]}.",
+                f"Expected {_EXPECTED[layout]}.",
             ) from error
         kept = tuple(pair for pair in pairs if not any(map(is_blank, pair)))
         dropped += len(pairs) - len(kept)
         texts[language] = texts.get(language, ()) + kept
     if not any(texts.values()):
-        raise CorpusError(f"{path} holds nothing to write.", f"Expected {EXPECTED[layout]}.")
+        raise CorpusError(f"{path} holds nothing to write.", f"Expected {_EXPECTED[layout]}.")
     return ToWrite(path.name, texts, dropped)
 
 
@@ -85,7 +85,7 @@ def _questions(text: str) -> Iterator[tuple[str, str]]:
                 if asked.get("is_impossible") or not asked["answers"]:
                     continue
                 answer = _text(asked["answers"][0], "text")
-                yield f"{answer}{BETWEEN}{_text(paragraph, 'context')}", _text(asked, "question")
+                yield f"{answer}{_BETWEEN}{_text(paragraph, 'context')}", _text(asked, "question")
 
 
 def _lines(text: str, target: str) -> Iterator[tuple[str, str]]:
@@ -101,12 +101,12 @@ def _text(row: Mapping[str, Any], key: str) -> str:
     return row[key]
 
 
-LAYOUTS: Mapping[str, Callable[[str], Iterator[tuple[str, str]]]] = {
+_LAYOUTS: Mapping[str, Callable[[str], Iterator[tuple[str, str]]]] = {
     "questions": _questions,
     "headlines": lambda text: _lines(text, "title"),
     "summaries": lambda text: _lines(text, "summary"),
 }
-EXPECTED = {
+_EXPECTED = {
     "questions": "JSON in SQuAD's layout: data, paragraphs with context and qas, each with question and answers",
     "headlines": "lines of JSON with text and title, as XL-Sum has them",
     "summaries": "lines of JSON with text and summary, as XL-Sum has them",

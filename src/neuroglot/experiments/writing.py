@@ -15,7 +15,7 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.experiments.specialization import ComparisonConfig, parts_of
-from neuroglot.experiments.writing_baselines import Written, train_encoder_decoder, write_with_decoder
+from neuroglot.experiments.writing_baselines import WrittenDirections, train_encoder_decoder, write_with_decoder
 from neuroglot.generation.sga import CanvasDecoding, write_texts
 from neuroglot.lab.encoder import EncoderConfig, masked_texts_of, new_encoder
 from neuroglot.metrics.texts import TEXT_METRICS, TextOptions, Texts, choose_metrics
@@ -36,8 +36,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SGA, ALIGNED, OFF, SHUFFLED = "sga", "alignment alone", "memory off", "memory shuffled"
-UNTAUGHT, AUTOREGRESSIVE, PREFIX, FULL = "no denoising", "autoregressive", "prefix tuning", "full fine-tuning"
-BASELINES = (UNTAUGHT, AUTOREGRESSIVE, PREFIX, FULL)
+UNTAUGHT, AUTOREGRESSIVE, PROMPTS_ALONE, ALL_WEIGHTS = (
+    "no denoising",
+    "autoregressive",
+    "prefix tuning",
+    "full fine-tuning",
+)
+BASELINES = (UNTAUGHT, AUTOREGRESSIVE, PROMPTS_ALONE, ALL_WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def _short(rows: Corpus, longest: int | None) -> Corpus:
     return rows.take(kept)
 
 
-class Encoder(NamedTuple):
+class ReadyEncoder(NamedTuple):
     """An encoder, its tokenizer, and its losses in nats per token asked for; none of one that was taken."""
 
     model: PreTrainedModel
@@ -110,7 +115,7 @@ class Encoder(NamedTuple):
 def trained_encoder(
     config: WritingConfig, train: Corpus, seed: int, *, device: str | None = None, kept: Kept = NOTHING_KEPT,
     checkpoint_every: int | None = None,
-) -> Encoder:  # fmt: skip
+) -> ReadyEncoder:  # fmt: skip
     """An encoder from nothing, trained by masked language modelling on the texts of the corpus."""
     model, tokenizer = new_encoder(train, config.encoder, seed)
     move(model, device)
@@ -129,7 +134,7 @@ def trained_encoder(
         return _weights(model) | {"losses": torch.tensor(losses, dtype=torch.float64)}
 
     losses = _trained(model, kept, "encoder", learn)
-    return Encoder(model.eval(), tokenizer, losses)
+    return ReadyEncoder(model.eval(), tokenizer, losses)
 
 
 def over_encoder(
@@ -177,7 +182,7 @@ def write_directions(
     corpus: Corpus,
     directions: Sequence[Direction | str],
     decoding: CanvasDecoding | None = None,
-) -> Written:
+) -> WrittenDirections:
     """What the model writes of every source, by direction; rows whose source is too long are dropped in all."""
     pairs = canvas_pairs(model, tokenizer, corpus, directions, ask_for_targets=False)
     started = time.perf_counter()
@@ -188,7 +193,7 @@ def write_directions(
         for place, direction in enumerate(pairs.directions)
     }
     passes = sum(text.passes for text in texts) / len(texts)
-    return Written(pairs.ids, columns, passes, seconds, dict(pairs.reasons))
+    return WrittenDirections(pairs.ids, columns, passes, seconds, dict(pairs.reasons))
 
 
 def written_by_systems(
@@ -197,7 +202,7 @@ def written_by_systems(
     tokenizer: PreTrainedTokenizerBase,
     test: Corpus,
     directions: Sequence[Direction],
-) -> dict[str, Written]:
+) -> dict[str, WrittenDirections]:
     """What the trained model writes, and what it writes without denoising, without its memory, and with another's."""
     decoding = CanvasDecoding(config.denoising_passes)
     written = {SGA: write_directions(model, tokenizer, test, directions, decoding)}
@@ -221,7 +226,7 @@ def baseline(
     *,
     kept: Kept = NOTHING_KEPT,
     checkpoint_every: int | None = None,
-) -> tuple[Written, int]:
+) -> tuple[WrittenDirections, int]:
     """What a baseline writes of the test rows when it has learned from the pairs, and how many weights it trained.
 
     `encoder` is a copy that may be changed. `no denoising`: SGA without its third pass. `full fine-tuning`: SGA whose
@@ -241,11 +246,15 @@ def baseline(
             )  # fmt: skip
         written = write_with_decoder(pair, tokenizer, test, directions, config.max_new_tokens)
         return written, sum(part.numel() for part in pair.parameters())
-    options: dict[str, dict[str, Any]] = {UNTAUGHT: {"denoise": False}, PREFIX: {"memory": "encoder's"}, FULL: {}}
+    options: dict[str, dict[str, Any]] = {
+        UNTAUGHT: {"denoise": False},
+        PROMPTS_ALONE: {"memory": "encoder's"},
+        ALL_WEIGHTS: {},
+    }
     model = over_encoder(config, encoder, tokenizer, seed, **options[name])
-    if name == FULL:
+    if name == ALL_WEIGHTS:
         model.backbone.requires_grad_(True)
-    rate = config if name != FULL else replace(config, rate=min(config.rate, 1e-3))
+    rate = config if name != ALL_WEIGHTS else replace(config, rate=min(config.rate, 1e-3))
     trained_sga(rate, model, pairs, seed, name=name, kept=kept, checkpoint_every=checkpoint_every)
     trained = sum(part.numel() for part in model.parameters() if part.requires_grad)
     decoding = CanvasDecoding(config.denoising_passes)
@@ -254,7 +263,7 @@ def baseline(
 
 def compared(
     config: WritingConfig,
-    written: Mapping[str, Written],
+    written: Mapping[str, WrittenDirections],
     test: Corpus,
     signature: Signature,
     trained: Mapping[str, int] | None = None,
@@ -265,7 +274,7 @@ def compared(
 
 def compared_over_seeds(
     config: WritingConfig,
-    written: Sequence[Mapping[str, Written]],
+    written: Sequence[Mapping[str, WrittenDirections]],
     tests: Sequence[Corpus],
     signature: Signature,
     trained: Mapping[str, int] | None = None,
@@ -286,7 +295,7 @@ def compared_over_seeds(
             systems[name].append(torch.stack(counts, dim=1))
     definition, first = TEXT_METRICS[config.metric], written[0]
 
-    def mean(pick: Callable[[Written], float]) -> dict[str, float]:
+    def mean(pick: Callable[[WrittenDirections], float]) -> dict[str, float]:
         return {name: sum(pick(of_seed[name]) for of_seed in written) / len(written) for name in first}
 
     return WritingComparison(

@@ -14,7 +14,7 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.storage import NOTHING_KEPT, Kept
-from neuroglot.tokens.canvases import canvas_batch, marked
+from neuroglot.tokens.canvases import canvas_batch, with_target_mark
 from neuroglot.tokens.examples import IGNORED
 from neuroglot.tokens.mixtures import drawn
 from neuroglot.tokens.pairs import Pair, Pairs
@@ -29,7 +29,7 @@ WRITTEN_AT_ONCE = 32  # texts of a batch
 
 
 @dataclass(frozen=True, eq=False)
-class Written:
+class WrittenDirections:
     """`texts[direction][r]` of the rows `ids`, passes and seconds a text in the mean, rows dropped by reason."""
 
     ids: tuple[str, ...]
@@ -110,11 +110,11 @@ def write_with_decoder(
     test: Corpus,
     directions: Sequence[Direction],
     max_new_tokens: int,
-) -> Written:
+) -> WrittenDirections:
     """What the encoder–decoder writes greedily of each source, token by token."""
     texts, tokens, started = {}, 0, time.perf_counter()
     for direction in directions:
-        sources = [marked(tokenizer, direction.target, text) for text in test.texts[direction.source]]
+        sources = [with_target_mark(tokenizer, direction.target, text) for text in test.texts[direction.source]]
         read = token_ids_of(tokenizer, sources)["input_ids"]
         column: dict[int, str] = {}
         order = sorted(range(len(read)), key=lambda row: -len(read[row]))
@@ -135,7 +135,7 @@ def write_with_decoder(
             column |= {row: text.strip() for row, text in zip(rows, said, strict=True)}
         texts[str(direction)] = tuple(column[row] for row in range(len(read)))
     count = len(test) * len(directions)
-    return Written(tuple(test.ids), texts, 1 + tokens / count, (time.perf_counter() - started) / count, {})
+    return WrittenDirections(tuple(test.ids), texts, 1 + tokens / count, (time.perf_counter() - started) / count, {})
 
 
 def _start(tokenizer: PreTrainedTokenizerBase) -> int:

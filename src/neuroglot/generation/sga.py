@@ -86,12 +86,12 @@ def write_texts(
         raise ConfigError("Beams were asked for of mask-predict.", "Expected a model whose last pass is CTC's.")
     found: dict[int, CanvasText] = {}
     with torch.inference_mode():
-        for places in batches(model, pairs.pairs, decoding.token_budget):
+        for places in canvas_batches(model, pairs.pairs, decoding.token_budget):
             found |= zip(places, _batch(model, tokenizer, pairs, places, decoding, around_writing), strict=True)
     return [found[place] for place in range(len(pairs.pairs))]
 
 
-def batches(model: SGAForConditionalGeneration, pairs: Sequence[Pair], budget: int) -> Iterator[list[int]]:
+def canvas_batches(model: SGAForConditionalGeneration, pairs: Sequence[Pair], budget: int) -> Iterator[list[int]]:
     """Places of pairs, longest first, of at most so many tokens and frames together; one pair at the least, and two
     where there are two, so that a memory can be shuffled.
     """

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.lab.config import PAD, PIECES
+from neuroglot.lab.translator import END, START, UNKNOWN
 from neuroglot.tokens.tokenizing import Text, token_ids_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 WIDTH_OF_WEIGHTS = 0.05  # standard deviation; 0.02, which large models have, is slow at a width of 64
-START, END, UNKNOWN, MASK = "<s>", "</s>", "<unk>", "<mask>"
+MASK = "<mask>"
 
 
 @dataclass(frozen=True)

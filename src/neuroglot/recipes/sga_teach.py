@@ -166,7 +166,7 @@ class SgaTeach(Trained, OnDevice, Seeded):
         from neuroglot.recipes.steps import training_bytes, training_step
         from neuroglot.runs.price import price
         from neuroglot.tokens.canvases import task_pairs
-        from neuroglot.training.sga import collator
+        from neuroglot.training.sga import canvas_collator
         from neuroglot.training.trainer import read_once
 
         train, view = inputs.train, inputs.encoder
@@ -179,7 +179,7 @@ class SgaTeach(Trained, OnDevice, Seeded):
         def run(part: Corpus) -> None:
             chosen = type(train)(train.name, {language: tuple(texts[int(row)] for row in part.ids)})
             pairs = task_pairs(model, inputs.tokenizer, chosen, self.longest_source)
-            read_once(model, list(pairs.pairs), collator(pairs.pad_id), self.batch_size)
+            read_once(model, list(pairs.pairs), canvas_collator(pairs.pad_id), self.batch_size)
 
         step = training_step("SGA", corpus, run, self.steps * self.batch_size)
         return price(view, inputs.tokenizer, [step], size, size)

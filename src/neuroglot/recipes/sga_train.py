@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from neuroglot.runs.price import Price
     from neuroglot.runs.run import Run
 
-LAB_ROWS, LAB_LONGEST = 6000, 60
+_LAB_ROWS, _LAB_LONGEST = 6000, 60
 
 
 class _Inputs(NamedTuple):
@@ -186,7 +186,7 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
         from neuroglot.tokens.canvases import canvas_pairs
         from neuroglot.tokens.masking import mask_id
         from neuroglot.training.masked import Hiding, masked_collator
-        from neuroglot.training.sga import collator
+        from neuroglot.training.sga import canvas_collator
         from neuroglot.training.trainer import read_once
 
         config, directions = self.config, directions_of(self.languages, self.pivot)
@@ -215,7 +215,7 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
 
         def run(part: Corpus) -> None:
             pairs = canvas_pairs(model, tokenizer, part, directions)
-            read_once(model, list(pairs.pairs), collator(pairs.pad_id), self.batch_size)
+            read_once(model, list(pairs.pairs), canvas_collator(pairs.pad_id), self.batch_size)
 
         systems = 1 + len(self.baselines)
         steps.append(
@@ -238,7 +238,7 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
 
     @property
     def _longest(self) -> int | None:
-        return self.longest or (LAB_LONGEST if self.corpus == "lab" else None)
+        return self.longest or (_LAB_LONGEST if self.corpus == "lab" else None)
 
     @property
     def config(self) -> WritingConfig:
@@ -248,7 +248,7 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
 
         shape = EncoderConfig(self.hidden, self.layers, self.heads, self.ffn, self.vocabulary)
         return WritingConfig(
-            languages=self.languages, pivot=self.pivot, rows=self.limit or LAB_ROWS, test_rows=self.test_rows,
+            languages=self.languages, pivot=self.pivot, rows=self.limit or _LAB_ROWS, test_rows=self.test_rows,
             longest=self._longest, encoder=shape, encoder_steps=self.encoder_steps, encoder_rate=self.encoder_rate,
             most_hidden=self.most_hidden, joined=not self.monolingual, steps=self.steps, rate=self.learning_rate,
             batch=self.batch_size, temperature=self.temperature, prompt_length=self.prompt_length,

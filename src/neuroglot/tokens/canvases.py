@@ -24,7 +24,7 @@ from neuroglot.tokens.tokenizing import token_ids_of
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-LONG_SOURCE, LONG_TARGET, NOTHING = "source longer than the context", "target longer than its canvas", "no tokens"
+LONG_SOURCE, LONG_TARGET, NO_TOKENS = "source longer than the context", "target longer than its canvas", "no tokens"
 
 
 def canvas_pairs(
@@ -89,7 +89,7 @@ def task_pairs(
     return Pairs((), tuple(pairs), tuple(ids), tuple(dropped), model.config.pad_token_id or 0, dict(reasons))
 
 
-def marked(tokenizer: PreTrainedTokenizerBase, target: str, text: str) -> str:
+def with_target_mark(tokenizer: PreTrainedTokenizerBase, target: str, text: str) -> str:
     """The source behind what says in which language to write: the tokenizer's token `__de__`, or `German: `.
 
     The paper's text does not say how directions are told apart; words need no new vocabulary.
@@ -101,7 +101,7 @@ def marked(tokenizer: PreTrainedTokenizerBase, target: str, text: str) -> str:
 def _column(
     model: SGAForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, corpus: Corpus, direction: Direction
 ) -> list[tuple[list[int], list[int]]]:
-    sources = [marked(tokenizer, direction.target, text) for text in corpus.texts[direction.source]]
+    sources = [with_target_mark(tokenizer, direction.target, text) for text in corpus.texts[direction.source]]
     read = token_ids_of(tokenizer, sources)["input_ids"]
     targets = token_ids_of(tokenizer, corpus.texts[direction.target], special_tokens=False)["input_ids"]
     blank = model.config.blank
@@ -115,7 +115,7 @@ def _unfit(
     model: SGAForConditionalGeneration, source: list[int], target: list[int], ask_for_targets: bool
 ) -> str | None:
     if not source or (ask_for_targets and not target):
-        return NOTHING
+        return NO_TOKENS
     if len(source) > model.longest_canvas:
         return LONG_SOURCE
     if not ask_for_targets:

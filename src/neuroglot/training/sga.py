@@ -37,12 +37,12 @@ def train_sga(
         lengths=[len(pair.token_ids) for pair in pairs.pairs], seed=training.seed,
     )  # fmt: skip
     rows = [pairs.pairs[row] for row in order]
-    losses = fit(model, rows, collator(pairs.pad_id), training, kept=kept, on_step=on_step)
+    losses = fit(model, rows, canvas_collator(pairs.pad_id), training, kept=kept, on_step=on_step)
     model.eval()
     return losses
 
 
-def collator(pad_id: int) -> Collate:
+def canvas_collator(pad_id: int) -> Collate:
     """What turns pairs into a batch of the model."""
 
     def collate(pairs: Sequence[Pair]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from transformers import AutoModel, XLMRobertaConfig
 from neuroglot.errors import ConfigError, UnsupportedModelError
 from neuroglot.models import view
 from neuroglot.models.architectures.sga import SGAConfig, SGAForConditionalGeneration
-from neuroglot.models.architectures.sga.canvas import Reading, noised, real_positions
+from neuroglot.models.architectures.sga.canvas import FrameReading, noised, real_positions
 from neuroglot.models.ctc import ctc_losses
 from tests.families import tiny_model
 from tests.models.sga.making import BACKBONES, MASK, batch, own_logits, sources, tiny_sga
@@ -173,7 +173,7 @@ def test_a_fixed_point_is_one_and_passes_do_not_grow_with_length(kind: str) -> N
                 canvas = written.reading.filled(model.config.blank)[row : row + 1, :frames]
                 memory = model.encode(torch.tensor([rows[row]]))
                 again = model.look(2, canvas, torch.ones_like(canvas, dtype=torch.bool), memory)
-                assert torch.equal(Reading.of(again).filled(model.config.blank), canvas)
+                assert torch.equal(FrameReading.of(again).filled(model.config.blank), canvas)
                 torch.testing.assert_close(written.log_probs[row, :frames], again.float().log_softmax(-1)[0])
             else:
                 assert written.passes[row] == 7
@@ -183,7 +183,7 @@ def test_a_fixed_point_is_one_and_passes_do_not_grow_with_length(kind: str) -> N
 
 def test_a_blank_that_is_unsure_is_the_second_best_token_before_a_path_is_collapsed() -> None:
     config = SGAConfig(backbone_config=tiny_model("bert").config, mask_token_id=3, blank_token_id=5)
-    reading = Reading(
+    reading = FrameReading(
         torch.tensor([[5, 5, 8, 8, 5, 8]]), torch.tensor([[0.9, 0.59, 0.3, 0.3, 0.61, 0.2]]),
         torch.tensor([[1, 9, 5, 5, 9, 5]]),
     )  # fmt: skip
@@ -191,7 +191,7 @@ def test_a_blank_that_is_unsure_is_the_second_best_token_before_a_path_is_collap
     assert reading.texts(config, torch.tensor([5])) == [[9, 8]]
     assert reading.filled(5).tolist() == [[1, 9, 8, 8, 9, 8]]
     logits = torch.tensor([[[0.0, 2.0, 1.0]]])
-    found = Reading.of(logits)
+    found = FrameReading.of(logits)
     assert (found.first.item(), found.second.item()) == (1, 2)
     assert found.confidence.item() == pytest.approx(float(logits.softmax(-1).max()))
 

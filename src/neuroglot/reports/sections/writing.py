@@ -12,7 +12,7 @@ from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import Labels, bracketed, left_out, number, plural
 
-SYSTEM_LABELS = {
+WRITER_LABELS = {
     "sga": "the whole model",
     "alignment alone": "without denoising, the same weights",
     "memory off": "without its memory",
@@ -54,7 +54,7 @@ def _sentence(comparison: WritingComparison) -> str:
     taken = "" if passes is None else f" in {number(passes)} passes a text"
     text = f"The mean {comparison.metric} over {over} is {number(score.value)} {bracketed(score)}{taken}"
     told = [
-        f"{number(change.value)} {bracketed(change)} {SYSTEM_LABELS.get(other, other)}"
+        f"{number(change.value)} {bracketed(change)} {WRITER_LABELS.get(other, other)}"
         for other, change in comparison.differences().items()
     ]
     return f"{text}; the difference to it is {', '.join(told)}." if told else f"{text}."
@@ -97,7 +97,7 @@ def _difference_figures(comparison: WritingComparison) -> tuple[Figure, ...]:
 def _direction_figure(comparison: WritingComparison) -> Figure:
     roles = dict(zip(comparison.systems, ("own", "other", "random"), strict=False))
     scores = {name: comparison.by_direction(name) for name in roles}
-    series = [Series(SYSTEM_LABELS.get(name, name), role, list(scores[name].values())) for name, role in roles.items()]
+    series = [Series(WRITER_LABELS.get(name, name), role, list(scores[name].values())) for name, role in roles.items()]
     labels = Labels(comparison.directions, comparison.directions)
     spec = figures.dots(series, labels, unit=f"{comparison.metric}, {comparison.unit}", zero=False)
     every = {name: comparison.by_direction(name) for name in comparison.systems}
@@ -120,7 +120,7 @@ def _times(comparison: WritingComparison) -> Table:
 
 
 def _labels(systems: Mapping[str, object]) -> Labels:
-    return Labels(tuple(SYSTEM_LABELS.get(name, name) for name in systems), tuple(systems))
+    return Labels(tuple(WRITER_LABELS.get(name, name) for name in systems), tuple(systems))
 
 
 def _summary(comparison: WritingComparison) -> Table:

@@ -18,7 +18,7 @@ def real_positions(lengths: Tensor, width: int | None = None) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class FrameReading:
     """What a head says of each frame: the likeliest symbol, its probability, and the second likeliest, all `[B, T]`."""
 
     first: Tensor
@@ -26,7 +26,7 @@ class Reading:
     second: Tensor
 
     @classmethod
-    def of(cls, logits: Tensor) -> Reading:
+    def of(cls, logits: Tensor) -> FrameReading:
         """The reading of logits `[B, T, V]`."""
         values, symbols = logits.topk(2, dim=-1)
         confidence = (values[..., 0].float() - logits.float().logsumexp(-1)).exp()

@@ -6,32 +6,27 @@ length head says, and after each pass the least sure are hidden again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from neuroglot.errors import ConfigError
-from neuroglot.models.architectures.sga.canvas import Reading, noised, real_positions
-from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, IGNORED, Memory, SGAOutput, Written
-
-if TYPE_CHECKING:
-    from neuroglot.models.architectures.sga.model import SGAForConditionalGeneration
+from neuroglot.models.architectures.sga.canvas import FrameReading, noised, real_positions
+from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, UNASKED, Looks, Memory, SGAOutput, WrittenCanvas
 
 LEAST_HIDDEN = 0.2  # of a target in training
-STEPS = 2  # passes of the canvas in writing
+PREDICT_STEPS = 2  # passes of the canvas in writing
 DOUBLED = 2  # frames of a denoiser's canvas for each token
 
 
 def mask_predict_losses(
-    model: SGAForConditionalGeneration, memory: Memory, labels: Tensor, num_items_in_batch: Tensor | int | None
+    model: Looks, memory: Memory, labels: Tensor, num_items_in_batch: Tensor | int | None
 ) -> SGAOutput:
     """Label-smoothed cross-entropy of hidden tokens, of the length, and CTC of a denoiser, if there is one.
 
     A share max(0.2, U(0, 1)) of each target is hidden. Raises `ConfigError` for a target longer than the canvas.
     """
-    config, shown = model.config, labels != IGNORED
+    config, shown = model.config, labels != UNASKED
     lengths = shown.sum(1)
     if int(lengths.max()) > config.max_target:
         raise ConfigError(
@@ -60,7 +55,7 @@ def mask_predict_losses(
     return SGAOutput(align + denoise, denoised, frames, align, denoise)
 
 
-def predicted_canvas(model: SGAForConditionalGeneration, memory: Memory, keep_log_probs: bool) -> Written:
+def predicted_canvas(model: Looks, memory: Memory, keep_log_probs: bool) -> WrittenCanvas:
     """What mask-predict writes in its passes; for a denoiser each token twice.
 
     After pass i of n the share 1 − i/n of the least sure tokens is hidden and predicted again.
@@ -72,16 +67,16 @@ def predicted_canvas(model: SGAForConditionalGeneration, memory: Memory, keep_lo
     tokens = torch.full(real.shape, model.mask_id, device=real.device)
     confidence = torch.zeros(real.shape, device=real.device)
     hidden = real
-    for step in range(1, STEPS + 1):
+    for step in range(1, PREDICT_STEPS + 1):
         logits = model.look(ALIGN, tokens.masked_fill(hidden, model.mask_id), real, memory)[..., : config.vocab_size]
         log_probs = logits.float().log_softmax(-1)
         best = log_probs.max(-1)
         tokens = torch.where(hidden, best.indices, tokens)
         confidence = torch.where(hidden, best.values.exp(), confidence)
-        again = (lengths * (1 - step / STEPS)).floor()[:, None]
+        again = (lengths * (1 - step / PREDICT_STEPS)).floor()[:, None]
         hidden = real & (confidence.masked_fill(~real, 2.0).argsort(1).argsort(1) < again)
     second = log_probs.topk(2, dim=-1).indices[..., 1]
     times = DOUBLED if config.has_denoiser else 1
     parts = [part.repeat_interleave(times, 1) for part in (tokens, confidence, second)]
-    passes = torch.full_like(lengths, 1 + STEPS)
-    return Written(Reading(*parts), lengths * times, passes, torch.zeros_like(real[:, 0]), None)
+    passes = torch.full_like(lengths, 1 + PREDICT_STEPS)
+    return WrittenCanvas(FrameReading(*parts), lengths * times, passes, torch.zeros_like(real[:, 0]), None)

@@ -13,10 +13,10 @@ from transformers import initialization as init
 
 from neuroglot.errors import ConfigError, UnsupportedModelError
 from neuroglot.models.architectures.sga.attention import ATTENTION, Beside
-from neuroglot.models.architectures.sga.canvas import Reading, noised, real_positions
+from neuroglot.models.architectures.sga.canvas import FrameReading, noised, real_positions
 from neuroglot.models.architectures.sga.config import SGAConfig
 from neuroglot.models.architectures.sga.mask_predict import mask_predict_losses
-from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, ENCODE, IGNORED, Memory, SGAOutput, Written
+from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, ENCODE, UNASKED, Memory, SGAOutput, WrittenCanvas
 from neuroglot.models.architectures.sga.writing import padded, write
 from neuroglot.models.ctc import ctc_losses
 
@@ -158,7 +158,7 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         num_items_in_batch: Tensor | int | None = None,
         **_: Any,
     ) -> SGAOutput:
-        """Losses of `labels` `[B, U]`, target tokens without special ones, `IGNORED` behind them; or logits alone.
+        """Losses of `labels` `[B, U]`, target tokens without special ones, `UNASKED` behind them; or logits alone.
 
         The loss is the sum of both passes' CTC over the target tokens of the step (`num_items_in_batch`; of the batch
         by default); in the released code it is the mean over rows of the mean over a row's tokens.
@@ -173,7 +173,7 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         logits = self.look(ALIGN, torch.full_like(real, self.mask_id, dtype=torch.long), real, memory)
         if labels is None:
             return SGAOutput(logits=logits, frames=frames)
-        count = (labels != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        count = (labels != UNASKED).sum() if num_items_in_batch is None else num_items_in_batch
         align = self.ctc(logits, frames, labels) / count
         denoise = None
         for unroll in range(self.config.unrolls if self.config.has_denoiser else 0):
@@ -186,12 +186,12 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         """Logits of a pass over what these logits wrote, noised at a rate drawn for each row."""
         highest = self.config.noise_rate / 2**unroll
         rate = torch.rand(len(real), device=real.device) * highest
-        canvas = noised(Reading.of(logits).filled(self.config.blank), real, self.config, rate)
+        canvas = noised(FrameReading.of(logits).filled(self.config.blank), real, self.config, rate)
         return self.look(DENOISE, canvas, real, memory)
 
     def ctc(self, logits: Tensor, frames: Tensor, labels: Tensor) -> Tensor:
         """CTC of all rows in sum, in nats; raises `ConfigError` for a target that does not fit."""
-        lengths = (labels != IGNORED).sum(1)
+        lengths = (labels != UNASKED).sum(1)
         log_probs = logits.float().log_softmax(-1)
         return ctc_losses(log_probs, frames, labels.clamp(min=0), lengths, self.config.blank).sum()
 
@@ -203,7 +203,7 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         *,
         denoising_passes: int = 4,
         keep_log_probs: bool = False,
-    ) -> Written:
+    ) -> WrittenCanvas:
         """Write for each source `[B, S]`: one pass to encode, one to align, and at most so many to denoise.
 
         Rows that reach a fixed point, where a pass writes what it read, are passed no more.
@@ -212,7 +212,7 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         return self.write_from(memory, denoising_passes=denoising_passes, keep_log_probs=keep_log_probs)
 
     @torch.no_grad()
-    def write_from(self, memory: Memory, *, denoising_passes: int = 4, keep_log_probs: bool = False) -> Written:
+    def write_from(self, memory: Memory, *, denoising_passes: int = 4, keep_log_probs: bool = False) -> WrittenCanvas:
         """The same, of what was read before."""
         return write(self, memory, denoising_passes if self.config.has_denoiser else 0, keep_log_probs)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers.utils import ModelOutput
 
-from neuroglot.models.architectures.sga.canvas import Reading
+from neuroglot.models.architectures.sga.canvas import FrameReading
 from neuroglot.models.architectures.sga.config import SGAConfig
 
 ENCODE, ALIGN, DENOISE = range(3)  # the passes, as the banks of prompts count them
-IGNORED = -100  # a label that is not asked for
+UNASKED = -100  # a label that is not asked for
 
 
 @dataclass
@@ -59,13 +60,13 @@ class Memory:
 
 
 @dataclass(frozen=True, eq=False)
-class Written:
+class WrittenCanvas:
     """What was written: the `reading` of each frame in the last pass of its row, the `frames` and `passes` of each row
     `[B]`, which rows are `settled`, at a fixed point that more passes would not change, and, where they were asked for,
     the log-probabilities `[B, T, V]`.
     """
 
-    reading: Reading
+    reading: FrameReading
     frames: Tensor
     passes: Tensor
     settled: Tensor
@@ -74,3 +75,17 @@ class Written:
     def texts(self, config: SGAConfig) -> list[list[int]]:
         """The token ids of each row."""
         return self.reading.texts(config, self.frames)
+
+
+class Looks(Protocol):
+    """What writing asks of a model: its config, its mask, its head for lengths, and passes over canvases."""
+
+    @property
+    def config(self) -> SGAConfig: ...
+    @property
+    def mask_id(self) -> int: ...
+    @property
+    def length_head(self) -> nn.Linear | None: ...
+    def look(self, stage: int, tokens: Tensor, real: Tensor, memory: Memory) -> Tensor: ...
+    def frames_of(self, memory: Memory) -> Tensor: ...
+    def ctc(self, logits: Tensor, frames: Tensor, labels: Tensor) -> Tensor: ...

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from neuroglot.models.architectures.sga.canvas import Reading, real_positions
+from neuroglot.models.architectures.sga.canvas import FrameReading, real_positions
 from neuroglot.models.architectures.sga.mask_predict import predicted_canvas
-from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, Memory, Written
-
-if TYPE_CHECKING:
-    from neuroglot.models.architectures.sga.model import SGAForConditionalGeneration
+from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, Looks, Memory, WrittenCanvas
 
 
-def write(model: SGAForConditionalGeneration, memory: Memory, denoising: int, keep_log_probs: bool) -> Written:
+def write(model: Looks, memory: Memory, denoising: int, keep_log_probs: bool) -> WrittenCanvas:
     """What the model writes of a memory in at most `denoising` passes behind the alignment."""
     if model.config.writing != "ctc":
         written = predicted_canvas(model, memory, keep_log_probs)
@@ -26,13 +22,11 @@ def write(model: SGAForConditionalGeneration, memory: Memory, denoising: int, ke
     logits = model.look(ALIGN, torch.full_like(real, model.mask_id, dtype=torch.long), real, memory)
     passes = torch.full_like(frames, 2)
     kept = logits.float().log_softmax(-1) if keep_log_probs else None
-    aligned = Written(Reading.of(logits), frames, passes, torch.zeros_like(real[:, 0]), kept)
+    aligned = WrittenCanvas(FrameReading.of(logits), frames, passes, torch.zeros_like(real[:, 0]), kept)
     return _denoised(model, memory, aligned, denoising, keep_log_probs)
 
 
-def _denoised(
-    model: SGAForConditionalGeneration, memory: Memory, written: Written, most: int, keep_log_probs: bool
-) -> Written:
+def _denoised(model: Looks, memory: Memory, written: WrittenCanvas, most: int, keep_log_probs: bool) -> WrittenCanvas:
     """Denoise at most `most` times; a row whose canvas a pass leaves as it was is at a fixed point."""
     blank = model.config.blank
     canvas = written.reading.filled(blank)
@@ -46,7 +40,7 @@ def _denoised(
         real = real_positions(frames)
         width = real.shape[1]
         logits = model.look(DENOISE, canvas[active, :width], real, memory.rows(active))
-        reading = Reading.of(logits)
+        reading = FrameReading.of(logits)
         after = reading.filled(blank)
         changed = ((after != canvas[active, :width]) & real).any(1)
         for part, new in zip((first, confidence, second, canvas), (*vars(reading).values(), after), strict=True):
@@ -57,7 +51,7 @@ def _denoised(
         settled[active[~changed]] = True
         active = active[changed]
     return replace(
-        written, reading=Reading(first, confidence, second), passes=passes, settled=settled, log_probs=log_probs
+        written, reading=FrameReading(first, confidence, second), passes=passes, settled=settled, log_probs=log_probs
     )
 
 
