@@ -45,6 +45,8 @@ AFTER = {  # how many files each start keeps, and options that make the job long
     "curriculum": (3, {}),
     "specialize train": (1, {"steps": 8}),
     "specialize compare": (6, {}),
+    "sga train": (2, {}),
+    "sga teach": (1, {"steps": 8}),
 }
 
 
