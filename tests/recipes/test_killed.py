@@ -50,6 +50,9 @@ AFTER = {  # how many files each start keeps, and options that make the job long
 }
 
 
+TIMED = {"sga train"}  # their reports say how long something took
+
+
 @pytest.mark.parametrize("command", AFTER)
 def test_it_goes_on_and_ends_with_the_same_bytes(command: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -68,5 +71,5 @@ def test_it_goes_on_and_ends_with_the_same_bytes(command: str, tmp_path: Path, m
     files = [{path.relative_to(name) for path in Path(name).rglob("*")} for name in ("whole", "killed")]
     assert files[0] == files[1]
     for path in files[0]:
-        if Path("whole", path).is_file():
+        if Path("whole", path).is_file() and not (command in TIMED and path.stem == "report"):
             assert Path("whole", path).read_bytes() == Path("killed", path).read_bytes(), path
