@@ -46,7 +46,6 @@ AFTER = {  # how many files each start keeps, and options that make the job long
     "specialize train": (1, {"steps": 8}),
     "specialize compare": (6, {}),
     "sga train": (2, {}),
-    "sga teach": (1, {"steps": 8}),
 }
 
 
