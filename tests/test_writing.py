@@ -26,6 +26,7 @@ from neuroglot.experiments.writing import (
 )
 from neuroglot.experiments.writing_baselines import WrittenDirections, encoder_decoder
 from neuroglot.lab.encoder import EncoderConfig, new_encoder
+from neuroglot.models import load
 from neuroglot.models.writers import load_writer
 from neuroglot.reports.section import section_of
 from neuroglot.signature import Signature
@@ -143,6 +144,10 @@ def test_a_writer_is_loaded_and_other_models_are_not(tmp_path: Path) -> None:
         load_writer(str(tmp_path / "encoder"))
     with pytest.raises(UnsupportedModelError, match="no such folder"):
         load_writer("./nowhere")
+    with pytest.raises(UnsupportedModelError, match="'lab' is a decoder"):
+        load_writer("lab")
+    with pytest.raises(UnsupportedModelError, match="`neuroglot sga neurons`"):
+        load(str(tmp_path / "writer"))
     with pytest.raises(ConfigError, match="Only the hub has revisions"):
         load_writer(str(tmp_path / "writer"), revision="main")
 

@@ -31,6 +31,12 @@ def require_family(model_type: str, name: str) -> Family:
     known = {family.model_type: family for family in FAMILIES}
     if model_type not in known:
         known |= {family.model_type: family for family in own_families()}
+    if model_type == "sga":
+        raise UnsupportedModelError(
+            f"{name} is an encoder that writes (sga), whose neurons are those of its encoder.",
+            "Expected a model with neurons of its own.",
+            "Use `neuroglot sga translate` and `neuroglot sga neurons`; in Python, view(model.backbone).",
+        )
     if model_type not in known:
         raise UnsupportedModelError(
             f"The architecture {model_type!r} ({name}) is not in neuroglot's table.",

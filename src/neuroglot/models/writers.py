@@ -25,6 +25,11 @@ def load_writer(
     lacks weights; `ConfigError` for a revision of a folder.
     """
     require_there(name)
+    if name == "lab":
+        raise UnsupportedModelError(
+            "The model 'lab' is a decoder.", "Expected an encoder that writes (sga).",
+            "Make one with `neuroglot sga train`.",
+        )  # fmt: skip
     if revision is not None and Path(name).exists():
         raise ConfigError(f"Revision {revision!r} was asked of the model {name!r}.", "Only the hub has revisions.")
     with as_unsupported(name):
