@@ -20,14 +20,15 @@ from neuroglot.metrics.texts import TextOptions, choose_metrics
 from neuroglot.models import load, view
 from neuroglot.neurons import NeuronSet
 from neuroglot.prompting.wordings import ALPACA, ALPACA_INPUT, INSTRUCTION_WORDINGS, TRANSLATION_INSTRUCTIONS
-from neuroglot.recipes.curriculum import Curriculum
+from neuroglot.recipes.curriculum import Curriculum, signature_of
 from neuroglot.recipes.curriculum_file import CurriculumFile, StatedStage
 from neuroglot.recipes.mixing import replayed, tuning_of
 from neuroglot.runs.identity import Identity
 from neuroglot.tokens.examples import examples as encoded
 from neuroglot.tokens.mixtures import apportioned, drawn_exactly
-from neuroglot.training import Lora, TuningConfig
+from neuroglot.training import Lora, TuningConfig, tuning
 from neuroglot.training.trainer import fit
+from neuroglot.training.trajectory import Trajectory
 from neuroglot.training.tuning import completions
 from tests.families import tiny_model
 from tests.tiny import tiny_tokenizer
@@ -208,6 +209,28 @@ def test_both_stages_are_tuned_and_what_is_held_out_is_followed(here: Path) -> N
     for before, after in pairwise(models):
         assert any(not torch.equal(before[name], after[name]) for name in before)
     assert not Path("run/answer").exists()
+
+
+def test_a_stage_keeps_what_trajectory_inversion_needs_also_if_it_was_killed(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged = stages_file({"log_choices": True, "label_smoothing": 0.1})
+    job(logged).run("whole")
+    assert not Path("whole/align-trajectory.safetensors").exists()
+    whole = Trajectory.load("whole/answer-trajectory.safetensors")
+    assert (whole.steps, len(whole.choices)) == (5, 64)
+    assert whole.chosen.sum().item() == pytest.approx(whole.total_rate)
+    save = tuning.save_model
+    monkeypatch.setattr(tuning, "save_model", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        job(logged).run("killed")
+    monkeypatch.setattr(tuning, "save_model", save)
+    job(logged).run("killed", resume=True)
+    names = ("answer-trajectory.safetensors", "model.safetensors")
+    for name in names:
+        assert (Path("killed") / name).read_bytes() == (Path("whole") / name).read_bytes(), name
+    signatures = [signature_of(stage) for stage in job(logged).read(Identity()).stages]
+    assert [signature.get("label_smoothing") for signature in signatures] == [None, 0.1]
 
 
 def test_held_out_losses_are_those_of_the_scored_tokens() -> None:

@@ -92,6 +92,7 @@ class Curriculum(OnModel, Computed, Seeded):
         from neuroglot.metrics.losses import LossCurve, TriedRates
         from neuroglot.models.provenance import made_with
         from neuroglot.reports import Report
+        from neuroglot.training.trajectory import TRAJECTORY_FILE
         from neuroglot.training.tuning import save_model
 
         view, tokenizer, stages, held_out, dropped, asked = inputs
@@ -115,6 +116,8 @@ class Curriculum(OnModel, Computed, Seeded):
             taught = run_curriculum(view.model, tokenizer, stages, held_out, kept=kept, on_step=on_step, behind=behind)
         if rank() == 0:
             save_model(view.model, tokenizer, run.files)
+            for name, trajectory in taught.trajectories.items():
+                trajectory.save(run.files / f"{name}-{TRAJECTORY_FILE}")
         losses = tuple(loss for part in taught.losses.values() for loss in part)
         parts: list[Any] = [LossCurve(losses, made, dropped=dropped)]
         parts += [TriedRates(taught.tried, made)] if taught.tried else []

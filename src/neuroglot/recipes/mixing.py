@@ -285,9 +285,9 @@ def tuning_of(stage: StatedStage, shared: TuningConfig, examples: int, neurons: 
     return replace(
         shared, steps=steps, learning_rate=stage.learning_rate, batch_size=stage.batch_size,
         accumulation=stage.accumulation, schedule=stage.schedule, warmup=math.ceil(stage.warmup * steps),
-        weight_decay=stage.weight_decay,
+        weight_decay=stage.weight_decay, label_smoothing=stage.label_smoothing,
         lora=Lora(stage.lora_rank, stage.lora_alpha) if stage.train in ("adapters", "qlora") else None,
         four_bits=stage.train == "qlora",
         neurons=neurons, modules=None if isinstance(stage.train, str) else stage.train, frozen=stage.freeze,
-        end=stage.end, max_tokens=stage.max_tokens, unfit="drop", pack=stage.pack,
+        end=stage.end, max_tokens=stage.max_tokens, unfit="drop", pack=stage.pack, log_choices=stage.log_choices,
     )  # fmt: skip
