@@ -204,6 +204,8 @@ def test_both_stages_are_tuned_and_what_is_held_out_is_followed(here: Path) -> N
     ]  # fmt: skip
     assert rows[2][3] < rows[0][3]  # the loss falls
     assert "Stage answer: 11 examples of answers in en." in report.notes
+    again = next(note for note in report.notes if note.startswith("Stage align learns"))
+    assert "20 different examples 1.2 times" in again
     models = [load(name, device="cpu")[0].model.state_dict() for name in ("model", "run/align", "run")]
     assert set(models[0]) == set(models[1]) == set(models[2])
     for before, after in pairwise(models):
@@ -458,7 +460,7 @@ REFUSED = {
         put("stages", 0, value={"name": "align", "counts": {"questions": 3}, "learning_rates": [1e-3]}),
         "two or more",
     ),
-    "too large a selection": (put("data", "answers", "selection", value=9), "the selection. Expected at most 8"),
+    "too large a selection": (put("data", "answers", "selection", value=9), "of 'answers'. Expected at most 8"),
     "too many held out": (put("data", "answers", "held_out", value=99), "at most 10"),
 }  # fmt: skip
 

@@ -128,6 +128,12 @@ class Curriculum(OnModel, Computed, Seeded):
             for stage in stages
             for (name, language), count in sorted(stage.counts.items())
         ]
+        for stage in stages:
+            different = len({example.id for example in stage.examples})
+            if different < len(stage.examples):
+                times = f"{len(stage.examples) / different:.1f} times on average"
+                said = f"Stage {stage.name} learns its {different:,} different examples {times}"
+                mixed.append(f"{said}, because more were asked for than there are.")
         return Report(parts, title=f"{made['model']}, tuned in {len(stages)} stages", notes=mixed)
 
     def following(self, out: Path) -> tuple[str, ...]:
