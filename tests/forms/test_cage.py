@@ -180,6 +180,14 @@ def test_what_no_file_of_text_may_hold_is_invalid_in_every_form(form: str, text:
     assert word(form, "(and (a))", text) == "undecided"
 
 
+def test_answers_that_are_too_long_are_not_read() -> None:
+    long = "I_RUN " * 20_000
+    with Cage("x-scan") as cage:
+        assert cage.compare(long, long).word == "undecided"
+        assert cage._process is None
+        assert cage.compare(long[:60_000], long[:60_000]).word == "equal"
+
+
 def test_many_at_once_judge_and_leave_no_process() -> None:
     with ThreadPoolExecutor(6) as pool:
         rows = [("(AND a b)", "(AND b a)", {}), ("(AND " * 9000, "(a)", {}), ("(b)", "(a)", {})]

@@ -265,6 +265,8 @@ CREATE TABLE u (a INTEGER, `d (m)` TEXT)"""
         ("SELECT b FROM t WHERE r = 1 OR r = 2", "SELECT b FROM t WHERE r BETWEEN 1 AND 2", "unequal"),
         ("SELECT CAST(r AS INTEGER) FROM t", "SELECT r FROM t", "unequal"),
         ("SELECT abs(a) FROM t", "SELECT a FROM t", "unequal"),
+        ("SELECT a FROM t WHERE a > 250 * 2 + 1", "SELECT a FROM t WHERE a > 500", "unequal"),
+        ("SELECT a FROM t WHERE a >= 250 * 2 - 1", "SELECT a FROM t WHERE a >= 500", "unequal"),
         ("SELECT a FROM t WHERE a * a = 81", "SELECT a FROM t WHERE a = 9", "unequal"),
         ("SELECT a FROM t WHERE b LIKE 'kenya'", "SELECT a FROM t WHERE b = 'kenya'", "unequal"),
         ("SELECT a FROM t WHERE lower(b) = 'kenya'", "SELECT a FROM t WHERE b LIKE 'kenya'", "equal"),

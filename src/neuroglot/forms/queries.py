@@ -128,7 +128,7 @@ def _definitions(prompt: str) -> list[str]:
         depth, place = 1, begun.end()
         while depth and place < len(prompt):
             apart = APART.match(prompt, place)
-            depth += (prompt[place] == "(") - (prompt[place] == ")") if apart is None else 0
+            depth += (prompt[place] == "(") - (prompt[place] == ")")
             place = place + 1 if apart is None else apart.end()
         found.append(prompt[begun.start() : place])
     return found
