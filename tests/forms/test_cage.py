@@ -1,6 +1,8 @@
 """The cage: what is hostile ends in a verdict, leaves no process and no file, and spoils no later answer."""
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
@@ -10,7 +12,7 @@ import pytest
 from neuroglot import extras
 from neuroglot.errors import ConfigError, MissingExtraError
 from neuroglot.forms import FORMS, Cage, verdicts
-from neuroglot.forms.cage import _verdict
+from neuroglot.forms.cage import REPLY, STARTING, _line, _verdict
 from neuroglot.forms.verdicts import OUT_OF_MEMORY
 from tests.forms.comparing import word
 
@@ -81,6 +83,8 @@ for number in range(3, 9):
 PROGRAMS = {
     "while True: pass": "undecided",
     "x = [0] * 10**12": "undecided",
+    "x = bytearray(700 * 2**20)\nanswer = 4": "undecided",
+    "x = bytearray(100 * 2**20)\nanswer = 4": "equal",
     "x = 'a'\nwhile True: x += x": "undecided",
     "import os\nwhile True: os.fork()": "invalid",
     "import os; os.system('touch {out}')": "invalid",
@@ -186,6 +190,24 @@ def test_answers_that_are_too_long_are_not_read() -> None:
         assert cage.compare(long, long).word == "undecided"
         assert cage._process is None
         assert cage.compare(long[:60_000], long[:60_000]).word == "equal"
+
+
+def test_replies_are_waited_for_as_long_as_a_comparison_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(
+        "neuroglot.forms.cage._line", lambda process, seconds: waits.append(seconds) or _line(process, seconds)
+    )
+    with Cage("x-scan", seconds=1.5) as cage:
+        assert cage.compare("I_RUN", "I_RUN").word == "equal"
+    assert waits == [STARTING, 1.5]
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(REPLY // 2, True), (2 * REPLY, False)])
+def test_a_reply_that_is_too_long_is_none(size: int, is_read: bool) -> None:
+    code = f"print('{{\"word\": \"' + 'a' * {size} + '\"}}', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert (_line(process, STARTING) is not None) == is_read
+        process.kill()
 
 
 def test_many_at_once_judge_and_leave_no_process() -> None:
