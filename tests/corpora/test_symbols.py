@@ -219,3 +219,26 @@ def test_codes_of_forms_are_codes_of_languages_with_a_name() -> None:
     assert corpora.language_code("amr") == "amr"  # Amarakaeri
     with pytest.raises(CorpusError):
         corpora.language_code("x-latin")
+
+
+def test_new_names_differ_in_more_than_capitals_and_are_no_words_of_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter(["SeLect", "aB1cd2", "ab1CD2", "INTEXT", "second"])
+    monkeypatch.setattr("neuroglot.corpora.symbols.renaming._name", lambda rng: next(drawn))
+    renaming = drawn_renaming(["river", "city"], ["inText1"], Random(0))
+    assert renaming.names == {"river": "aB1cd2", "city": "second"}
+
+
+@pytest.mark.parametrize("form", GENERATORS)
+def test_no_training_row_means_what_a_held_out_one_does(form: str) -> None:
+    """Facts in another order, or a molecule from its other end, were on both sides."""
+    if FORMS[form].package:
+        pytest.importorskip(FORMS[form].package)
+    held_out, training = symbol_rows(form, 80), symbol_rows(form, 240, held_out=False)
+    near = [
+        (row.answer, other.answer, {"prompt": row.prompt})
+        for row in held_out
+        for other in training
+        if Counter(row.answer) == Counter(other.answer)
+    ]
+    told = Counter(verdict.word for verdict in verdicts(form, near))
+    assert told["equal"] == 0, told

@@ -58,7 +58,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "quadrants": {
         **ON_TEXTS, "pivot": "de", "steps": 4, "batch_size": 2, "checkpoint_every": 2, "repeats": 2, "held_out": 0.4,
-        "learning_rate": 1e-2,
+        "learning_rate": 1e-2, "chrf": 3, "max_new_tokens": 4,
     },
     "record": {**ON_TEXTS, "statistics": ["moments"], "limit": 8},
     "scaling": {"points": "points.tsv", "budget": 5000},

@@ -19,8 +19,9 @@ ORDER = (
     "ablation", "task", "quality", "scoreboard", "prompting", "specialization", "training", "rates", "held-out",
     "task-moments", "rule-probe", "likelihood-probe", "calibration",
     "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change",
-    "alignment", "quadrants", "fertility", "sharing", "sharing-thresholds", "sharing-tasks", "neuron-sets",
-    "neuron-set", "masks", "activity", "scaling", "judged", "consistency", "lint", "scores-by-data", "scores",
+    "alignment", "uniformity", "quadrants", "fertility", "sharing", "sharing-thresholds", "sharing-tasks",
+    "neuron-sets", "neuron-set", "masks", "activity", "scaling", "judged", "consistency", "lint", "scores-by-data",
+    "scores",
 )  # fmt: skip
 
 

@@ -24,3 +24,4 @@ from neuroglot.reports.sections import sets as sets
 from neuroglot.reports.sections import sharing as sharing
 from neuroglot.reports.sections import task_moments as task_moments
 from neuroglot.reports.sections import translation as translation
+from neuroglot.reports.sections import uniformity as uniformity
