@@ -1463,7 +1463,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("number = -number if rng.random() < 0.1 else number", "pass"),
         ("word.swapcase() if rng.random() < 0.1 else word", "word"),
         ("len(rows) == 1 and not any(rows[0])", "False"),
-        ("plain = APART.sub(\"x\", query)", "plain = query"),
+        ("plain = _APART.sub(\"x\", query)", "plain = query"),
         ("place = place + 1 if apart is None else apart.end()", "place += 1"),
         ("path.absolute().as_uri()", "path.absolute()"),
         ("is_own = action not in", "is_own = action in"),

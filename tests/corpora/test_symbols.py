@@ -188,6 +188,7 @@ def test_forms_are_languages_of_a_corpus_and_of_a_task() -> None:
     assert prompts.texts["x-sql"][:5] == task.prompts.texts["x-sql"]
     sentences = corpora.load("symbols:30", languages=["x-sql"], column="sentence").texts["x-sql"]
     assert all(sentence in prompt for sentence, prompt in zip(sentences, prompts.texts["x-sql"]))
+    assert not {*sentences} & {*prompts.texts["x-sql"]}
     changed = corpora.load_task("symbols-renamed:30", languages=["x-sql"])
     assert changed.hash != corpora.load_task("symbols:30", languages=["x-sql"]).hash
     source = symbol_source("symbols:30")
