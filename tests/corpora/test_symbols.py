@@ -243,3 +243,13 @@ def test_no_training_row_means_what_a_held_out_one_does(form: str) -> None:
     ]
     told = Counter(verdict.word for verdict in verdicts(form, near))
     assert told["equal"] == 0, told
+
+
+def test_groups_stand_on_the_atoms_that_are_named() -> None:
+    letters = {"hydroxyl": "O", "amino": "N", "chloro": "Cl", "bromo": "Br", "fluoro": "F", "thiol": "S", "methyl": "C"}
+    for row in symbol_rows("x-smiles", 60):
+        size = int(re.search(r"chain of (\d+)", row.input)[1])
+        told = {int(atom): letters[group] for group, atom in re.findall(r"a (\w+) group on atom (\d+)", row.input)}
+        atoms = re.findall(r"C(?:\((\w+)\))?", row.answer)
+        assert len(atoms) == size
+        assert {place: group for place, group in enumerate(atoms, 1) if group} == told
