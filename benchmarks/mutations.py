@@ -1629,7 +1629,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("f\"answer = ({a} + {b}) * {c}\"", "f\"answer = {a} + {b} * {c}\""),
         ("chain[atom - 1] = f\"C({_GROUPS[group]})\"", "chain[atom - 2] = f\"C({_GROUPS[group]})\""),
         ("f\"∀x ({of} ∧ {first}(x) → ¬{second}(x))\"", "f\"∀x ({of} ∧ {first}(x) → {second}(x))\""),
-        ("negation = \" :polarity -\" if kind == \"not\" else \"\"", "negation = \"\""),
+        ("{VERBS[verb]}{negation} :ARG0", "{VERBS[verb]} :ARG0"),
         ("f\".*{one}.*&~(.*{other}.*)\"", "f\".*{one}.*&(.*{other}.*)\""),
         ("{{{least},}}\"),\n    ))", "{{{least}}}\"),\n    ))"),
     ),
