@@ -31,6 +31,8 @@ RIGHT = "(pick-up b) (stack b c) (pick-up a) (stack a b)"
         ("(stack b c) (pick-up a) (stack a b)", "unequal"),
         ("(pick-up b) (stack b c)", "unequal"),
         (RIGHT + "\n; cost = 4 (unit cost)", "equal"),
+        (RIGHT.replace("(pick-up a)", "(pick-up a a)"), "unequal"),
+        (RIGHT.replace("(stack a b)", "(stack a)"), "unequal"),
         ("(fly b) " + RIGHT, "unequal"),
         ("(pick-up b b) (stack b c)", "unequal"),
         ("(pick-up b", "invalid"),
@@ -122,6 +124,8 @@ def test_programs_with_other_names_and_layout_are_equal(n: int) -> None:
         ("x-bash", "'a=b' c", "a=b c", "undecided"),
         ("x-bash", "'if' c", "if c", "undecided"),
         ("x-bash", "echo ''", "echo", "undecided"),
+        ("x-bash", "echo `ls`", "echo '`ls`'", "undecided"),
+        ("x-bash", "echo $(ls)  ", "echo $(ls)", "equal"),
         ("x-bash", "echo $(ls 'a  b')", "echo $(ls 'a b')", "undecided"),
         ("x-bash", 'echo "a', "echo a", "invalid"),
         ("x-bash", "echo a\\", "echo a", "invalid"),
@@ -217,6 +221,27 @@ TYPED = """(define (domain carts) (:requirements :typing)
 )
 def test_actions_are_done_with_things_of_their_types(answer: str, expected: str) -> None:
     assert word("x-pddl", answer, "(load b t depot)", prompt=TYPED) == expected
+
+
+SWITCHES = """(define (domain switches) (:predicates (on ?x) (done))
+ (:action finish :parameters () :precondition (and (not (on a)) (on b)) :effect (done))
+ (:action press :parameters (?x) :precondition (and) :effect (on ?x))
+ (:action lift :parameters (?x) :precondition (on ?x) :effect (not (on ?x))))
+(define (problem one) (:domain switches) (:objects a b) (:init (on a)) (:goal (and (done) (not (on b)))))"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("(lift a) (press b) (finish) (lift b)", "equal"),
+        ("(press b) (lift a) (press b) (finish) (lift b)", "equal"),
+        ("(press b) (finish) (lift b)", "unequal"),
+        ("(lift a) (press b) (finish)", "unequal"),
+        ("(lift a) (lift a) (press b) (finish) (lift b)", "unequal"),
+    ],
+)
+def test_what_must_not_hold_does_not(answer: str, expected: str) -> None:
+    assert word("x-pddl", answer, "(lift a) (press b) (finish) (lift b)", prompt=SWITCHES) == expected
 
 
 def test_words_of_a_shell_are_those_that_a_shell_makes(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from neuroglot.forms.verdicts import OUT_OF_MEMORY, FormContext, Verdict
 SECONDS = 2.0  # of a comparison
 MEMORY = 512 * 2**20  # bytes of addresses
 STARTING = 60.0  # seconds to import what a form needs
-ENDING = 0.05  # seconds for a process that has closed its pipe to be gone
+_ENDING = 0.05  # seconds for a process that has closed its pipe to be gone
 _LONGEST = 100_000  # characters of an answer
 REPLY = 2**16  # bytes
 BEGIN = (
@@ -83,7 +83,7 @@ class Cage:
             return reply.get("reason") == OUT_OF_MEMORY
         assert self._process is not None
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(ENDING)
+            self._process.wait(_ENDING)
         return self._process.returncode is not None
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -30,7 +30,7 @@ _LIMITS = {
     sqlite3.SQLITE_LIMIT_COLUMN: 200, sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
 }  # fmt: skip
 CREATE = re.compile(r"\bCREATE\s+TABLE\b[^();]*\(", re.IGNORECASE)
-APART = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)  # texts, names and comments
+_APART = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)  # texts, names and comments
 
 _Rows = list[tuple[Any, ...]]
 
@@ -127,7 +127,7 @@ def _definitions(prompt: str) -> list[str]:
     for begun in CREATE.finditer(prompt):
         depth, place = 1, begun.end()
         while depth and place < len(prompt):
-            apart = APART.match(prompt, place)
+            apart = _APART.match(prompt, place)
             depth += (prompt[place] == "(") - (prompt[place] == ")")
             place = place + 1 if apart is None else apart.end()
         found.append(prompt[begun.start() : place])
@@ -247,7 +247,7 @@ def _rows(connection: sqlite3.Connection, query: str, refused: type[ValueError])
 
 def _asks_for_order(query: str) -> bool:
     """Whether ORDER BY stands outside of all brackets and texts."""
-    plain = APART.sub("x", query)
+    plain = _APART.sub("x", query)
     while (shorter := re.sub(r"\([^()]*\)", " ", plain)) != plain:
         plain = shorter
     return bool(re.search(r"\border\s+by\b", plain, re.IGNORECASE))

@@ -18,7 +18,7 @@ _PLAIN = re.compile(r"\{\}|.", re.DOTALL)  # as it stands, `{}` is no pattern
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*\+?=")
 _NESTED = re.compile(r"\$\(|`|<<|\$'|\$\"")  # what has quotation marks of its own
 
-Word = tuple[str, ...]
+ShellWord = tuple[str, ...]
 
 
 def compare_shell(answer: str, reference: str, context: FormContext) -> Verdict:
@@ -31,7 +31,7 @@ def compare_shell(answer: str, reference: str, context: FormContext) -> Verdict:
     raise UndecidedError("other commands, which may do the same")
 
 
-def shell_words(text: str) -> list[Word]:
+def shell_words(text: str) -> list[ShellWord]:
     """Words as tuples of characters, those that a shell expands marked, and operators; a new line is `;`.
 
     Commands that hold other commands (`$(...)`) are one word: they are compared as they are written.
@@ -40,7 +40,7 @@ def shell_words(text: str) -> list[Word]:
     require_bounded(text)
     if _NESTED.search(text):
         return [(text,)]
-    words: list[Word] = []
+    words: list[ShellWord] = []
     place = 0
     while place < len(text):
         if text[place] == "#":
@@ -59,7 +59,7 @@ def shell_words(text: str) -> list[Word]:
     return words
 
 
-def _word(text: str, start: int) -> tuple[Word | None, int]:
+def _word(text: str, start: int) -> tuple[ShellWord | None, int]:
     """The word that begins here, None of a line that goes on in the next, and where it ends."""
     parts: list[str] = []
     place = start

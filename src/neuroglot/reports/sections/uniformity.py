@@ -12,7 +12,7 @@ from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import bracketed, language_labels, layer_labels, number
 
-UNIT = "squared distance"
+_UNIT = "squared distance"
 
 
 @section_of.register
@@ -47,7 +47,7 @@ def _figure(results: Uniformity, sentence: str) -> Figure:
     nearer = dict(zip(results.pairs, results.nearer.value.tolist(), strict=True))
     values = [[nearer.get((a, b), nearer.get((b, a), math.nan)) for b in results.languages] for a in results.languages]
     hover = "<b>%{y}</b> and <b>%{x}</b><br>nearer by %{z:.3~g}"
-    spec = heat_maps([Panel("", values)], labels, labels, unit=UNIT, hover=hover, axis="")
+    spec = heat_maps([Panel("", values)], labels, labels, unit=_UNIT, hover=hover, axis="")
     caption = "How to read it: by how much translations are nearer than sentences of other rows; 0 is no nearer."
     plot = Plot(spec, _pairs(results))
     wide = len(labels) > WRITTEN_IN_CELLS
@@ -61,8 +61,8 @@ def _mean(by_pair: Estimate) -> Score:
 
 def _pairs(results: Uniformity) -> Table:
     columns = [
-        Column("language"), Column("other language"), *score_columns("translations", UNIT),
-        *score_columns("other rows", UNIT), *score_columns("nearer by", UNIT),
+        Column("language"), Column("other language"), *score_columns("translations", _UNIT),
+        *score_columns("other rows", _UNIT), *score_columns("nearer by", _UNIT),
     ]  # fmt: skip
     parts = (part.scores() for part in (results.distance, results.distance_of_others, results.nearer))
     rows = [
@@ -80,7 +80,7 @@ def _languages(results: Uniformity) -> Table:
 
 
 def _by_layer(results: Uniformity) -> Table:
-    columns = [Column("layer"), Column("translations", UNIT), Column("other rows", UNIT), Column("uniformity", "log")]
+    columns = [Column("layer"), Column("translations", _UNIT), Column("other rows", _UNIT), Column("uniformity", "log")]
     names = layer_labels(results.layout).full
     parts = zip(*(part.tolist() for part in results.by_layer), strict=True)
     rows = [(name, *numbers) for name, numbers in zip(names, parts, strict=True)]
