@@ -71,8 +71,9 @@ def held_out_answers(
     items = [example for row in zip(*by_language.values(), strict=True) for example in row]
     encoded = examples(tokenizer, items, row_size=len(languages), max_tokens=max_tokens)
     if len(encoded.kept) < 2:
+        left_out = "".join(f"; {count}: {reason}" for reason, count in encoded.dropped.items())
         raise CorpusError(
-            f"Of {len(items) // len(languages)} held-out rows {len(encoded.kept)} fit ({dict(encoded.dropped)}).",
+            f"Of {len(items) // len(languages)} held-out rows {len(encoded.kept)} fit{left_out}.",
             "Expected two or more.", "Hold out more rows (held_out), or allow more tokens (max_tokens).",
         )  # fmt: skip
     kept = tuple(items[row * len(languages) + index] for row in encoded.kept for index in range(len(languages)))
