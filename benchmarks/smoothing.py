@@ -66,7 +66,7 @@ def run(asked: argparse.Namespace, share: float, seed: int, folder: Path) -> Res
         "stages": [{"name": "on", "counts": {"lab": asked.examples}, "end": "newline", "batch_size": 32, "pack": True,
                     "schedule": "cosine", "warmup": 0.1, "learning_rate": asked.rate, "label_smoothing": share}],
     }  # fmt: skip
-    file = folder.with_suffix(".yaml")
+    file = folder.parent / f"{folder.name}.yaml"
     write_whole(file, json.dumps(stated, indent=1) + "\n")  # JSON is YAML
     Curriculum(model=asked.model, stages=file, seed=seed, device="cpu").run(folder / "tuned", resume=True)
     probed = Probe(

@@ -84,7 +84,7 @@ def run(asked: argparse.Namespace, arm: str, seed: int, folder: Path) -> Results
         "test": {"languages": asked.forms, "rows": f"symbols:{asked.tested}", "held_out": "all"},
         "spared": {"languages": list(LANGUAGES), "rows": f"lab:{asked.tested}", "held_out": "all"},
     }
-    file = folder.with_suffix(".yaml")
+    file = folder.parent / f"{folder.name}.yaml"
     stated = {
         "data": data | {name: {**part, "template": WORDING} for name, part in tested.items()},
         "stages": [stage | common for stage in stages],
