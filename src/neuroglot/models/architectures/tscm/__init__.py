@@ -2,7 +2,8 @@
 
 Of the first there is an abstract and a third party's notes, of the second an abstract; no code. The shift is as the
 notes have it, the networks around it are our design. Importing this registers the model type `tscm` with transformers'
-Auto classes. There is no `FAMILY`: channels of convolutions are no feed-forward neurons, and are viewed by `channels`.
+Auto classes. There is no family: channels of convolutions are no feed-forward neurons, and are viewed by
+`models.channels`.
 """
 
 from transformers import AutoConfig, AutoModel
@@ -14,6 +15,8 @@ from neuroglot.models.architectures.tscm.model import TSCMModel as TSCMModel
 from neuroglot.models.architectures.tscm.shift import ShiftPlan as ShiftPlan
 from neuroglot.models.architectures.tscm.shift import TemporalShift as TemporalShift
 from neuroglot.models.architectures.tscm.timeline import Timeline as Timeline
+
+FAMILY = None
 
 AutoConfig.register("tscm", TSCMConfig, exist_ok=True)
 AutoModel.register(TSCMConfig, TSCMModel, exist_ok=True)

@@ -10,9 +10,9 @@ from neuroglot.errors import ConfigError
 from neuroglot.models.architectures.tscm.shift import ShiftPlan
 
 STEMS = ("resnet", "low resolution")
-BLOCKS = ("basic", "bottleneck")
+RESIDUAL_BLOCKS = ("basic", "bottleneck")
 RECOVERED = ("no", "bilinear")
-BLANK = "<blank>"
+BLANK_GLOSS = "<blank>"
 
 # Depth: blocks a stage, kind of block, widths, and how many blocks of the third stage read single frames.
 RESNETS: dict[int, tuple[tuple[int, ...], str, tuple[int, ...], int]] = {
@@ -113,7 +113,7 @@ class TSCMConfig(PreTrainedConfig):
         return self.plan.reach * (first + 2 * second)
 
     def _check(self) -> None:
-        offered = {"stem": STEMS, "layer_type": BLOCKS, "recover": RECOVERED}
+        offered = {"stem": STEMS, "layer_type": RESIDUAL_BLOCKS, "recover": RECOVERED}
         for name, values in offered.items():
             if getattr(self, name) not in values:
                 raise ConfigError(

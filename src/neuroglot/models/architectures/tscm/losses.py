@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -12,31 +9,19 @@ from torch.nn import functional
 from neuroglot.errors import ConfigError
 from neuroglot.models.architectures.tscm.config import TSCMConfig
 from neuroglot.models.architectures.tscm.timeline import Timeline
+from neuroglot.models.ctc import ctc_losses
 
 
-def frames_needed(labels: Sequence[int]) -> int:
-    """Positions that CTC needs for labels: one each, and a blank between two that are alike."""
-    return len(labels) + sum(first == second for first, second in pairwise(labels))
-
-
-def ctc_losses(logits: Tensor, timeline: Timeline, labels: Tensor) -> Tensor:
+def clip_losses(logits: Tensor, timeline: Timeline, labels: Tensor) -> Tensor:
     """Negative log probability of each clip's labels, in nats: `[F, K + 1]` and `[B, S]` → `[B]`, in float32.
 
-    Labels below 0 are padding; 0 is the blank. Raises `ConfigError` for a clip whose labels do not fit, because its
-    loss would be infinite, or a silent 0 under `zero_infinity`.
+    Labels below 0 are padding on the right; 0 is the blank. Raises `ConfigError` for a clip whose labels do not fit,
+    because its loss would be infinite, or a silent 0 under `zero_infinity`.
     """
-    targets = [row[row >= 0] for row in labels]
-    for place, (row, length) in enumerate(zip(targets, timeline.lengths, strict=True)):
-        if (needed := frames_needed(row.tolist())) > length:
-            raise ConfigError(
-                f"Clip {place} of a batch has {length} positions.",
-                f"Expected {needed} or more for its {len(row)} labels.",
-            )
     with torch.autocast(logits.device.type, enabled=False):
-        log_probs = timeline.padded(logits.float().log_softmax(-1)).transpose(0, 1)
-        lengths = torch.tensor(timeline.lengths), torch.tensor([len(row) for row in targets])
-        losses: Tensor = functional.ctc_loss(log_probs, torch.cat(targets), *lengths, reduction="none")
-    return losses
+        log_probs = timeline.padded(logits.float().log_softmax(-1))
+        frames = torch.tensor(timeline.lengths, device=logits.device)
+        return ctc_losses(log_probs, frames, labels.clamp(min=0), (labels >= 0).sum(1), blank=0)
 
 
 def distillation_loss(

@@ -23,7 +23,7 @@ from transformers.utils import ModelOutput
 
 from neuroglot.errors import ConfigError
 from neuroglot.models.architectures.tscm.config import TSCMConfig
-from neuroglot.models.architectures.tscm.losses import ctc_losses, distillation_loss
+from neuroglot.models.architectures.tscm.losses import clip_losses, distillation_loss
 from neuroglot.models.architectures.tscm.shift import ShiftedConv2d
 from neuroglot.models.architectures.tscm.timeline import Timeline
 
@@ -264,13 +264,13 @@ class TSCMForCTC(TSCMPreTrainedModel):
             last_logits=logits,
         )  # fmt: skip
         if labels is not None:
-            output.losses = ctc_losses(logits, third, labels)
+            output.losses = clip_losses(logits, third, labels)
             output.loss = output.losses.mean()
             if self.config.middle_losses:
                 for head, level, line in (
                     (self.middle_classifier, middle, second), (self.frame_classifier, frames, first)
                 ):  # fmt: skip
-                    output.loss = output.loss + ctc_losses(head(level), line, labels).mean()
+                    output.loss = output.loss + clip_losses(head(level), line, labels).mean()
             if teacher_features is not None or teacher_logits is not None:
                 adapted = self.adaptor(found.frame_features)
                 output.loss = output.loss + distillation_loss(
