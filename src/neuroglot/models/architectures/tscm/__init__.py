@@ -12,6 +12,7 @@ from neuroglot.models.architectures.tscm.config import TSCMConfig as TSCMConfig
 from neuroglot.models.architectures.tscm.model import ResBlockT as ResBlockT
 from neuroglot.models.architectures.tscm.model import TSCMForCTC as TSCMForCTC
 from neuroglot.models.architectures.tscm.model import TSCMModel as TSCMModel
+from neuroglot.models.architectures.tscm.model import multiplications_a_frame as multiplications_a_frame
 from neuroglot.models.architectures.tscm.shift import ShiftPlan as ShiftPlan
 from neuroglot.models.architectures.tscm.shift import TemporalShift as TemporalShift
 from neuroglot.models.architectures.tscm.timeline import Timeline as Timeline

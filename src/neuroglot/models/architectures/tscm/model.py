@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.models.resnet.modeling_resnet import (
@@ -277,3 +278,14 @@ class TSCMForCTC(TSCMPreTrainedModel):
                     self.config, adapted, logits, teacher_features, teacher_logits
                 )
         return output
+
+
+def multiplications_a_frame(model: TSCMForCTC) -> int:
+    """Multiply–adds of convolutions and linear layers for one frame alone, without credit for pooling in time."""
+    size, was_training = model.config.image_size, model.training
+    frame = torch.zeros(1, 1, model.config.num_channels, size, size, device=model.device)
+    model.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counted:
+        model(frame)
+    model.train(was_training)
+    return int(counted.get_total_flops() // 2)
