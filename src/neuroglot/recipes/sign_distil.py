@@ -66,9 +66,12 @@ class SignDistil(SignTrained):
     """Softens both sides' glosses in that divergence."""
 
     def read(self, identity: Identity) -> _Inputs:
+        from dataclasses import replace
+
+        from neuroglot.generation.glosses import vocabulary_of
         from neuroglot.models.loading import move
         from neuroglot.recipes.sign_options import load_recogniser, require_watching
-        from neuroglot.training.recognition import Taught, new_recogniser
+        from neuroglot.training.recognition import new_recogniser
 
         clips = self.load_clips(identity)
         if self.watch_every:
@@ -76,7 +79,7 @@ class SignDistil(SignTrained):
         teacher = load_recogniser(identity, self.teacher, self.device, "teacher")
         config = self._config(teacher)
         reader = self.reader(clips, config.image_size, also=teacher.config.image_size)
-        Taught(teacher, reader)  # refuses another vocabulary
+        reader = replace(reader, vocabulary=vocabulary_of(teacher))  # refuses clips of others
         student = new_recogniser(config, reader.vocabulary, self.seed)
         move(student, self.device)
         return _Inputs(student, teacher, clips, reader)
