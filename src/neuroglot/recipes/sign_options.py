@@ -133,7 +133,7 @@ class SignTrained(OnClips, Shifting, Computed, Trained, Placed, Seeded):
     """Highest learning rate; it falls linearly behind a tenth of the steps of warm-up."""
 
     weight_decay: Annotated[float, Ge(0)] = 1e-4
-    """Weight decay of AdamW."""
+    """Weight decay of the optimiser."""
 
     gradient_share: Share = 0.5
     """Share of the frames of a batch that pass their gradient to the blocks that read single frames."""
