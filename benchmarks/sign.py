@@ -7,9 +7,9 @@
 
 `shifts` trains a network of each kind from each seed, on clips of that seed, and prints word error rates on clips that
 were not trained on. `distil` trains a teacher on 16 pixels of each seed and students on 8: distilled, by features or
-logits alone, undistilled, and one whose features are enlarged to the teacher's scale. `cost`: parameters, multiply-adds,
-latency of kinds in turn, and what is kept for the backward with and without gradient stop. The last lines are means with
-95 % t-intervals over seeds, paired differences, and what their tests say together.
+logits alone, undistilled, and one whose features are enlarged to the teacher's scale. `cost`: parameters,
+multiply-adds, latency of kinds in turn, and what is kept for the backward with and without gradient stop. The last
+lines are means with 95 % t-intervals over seeds, paired differences, and what their tests say together.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from benchmarks.seeds import interval, told
 from neuroglot.corpora.clips import Clips, GlossVocabulary, MadeClips, make_clips
 from neuroglot.experiments.signs import score_recognised
 from neuroglot.generation.ctc import BeamOptions
-from neuroglot.generation.glosses import Recognised, reader_for, recognise
+from neuroglot.generation.glosses import Readings, reader_for, recognise
 from neuroglot.models.architectures.tscm import TSCMConfig, TSCMForCTC, multiplications_a_frame
 from neuroglot.recipes.sign_options import TINY, TINY_STUDENT
 from neuroglot.tokens.clips import ClipReader
@@ -90,7 +90,7 @@ def trained(
 def error_rate(model: TSCMForCTC, clips: Clips) -> float:
     """The word error rate of the part `test`, all sign languages together."""
     found = recognise(model, reader_for(model), clips.of("test"), BeamOptions(10), batch_size=16)
-    alike = Recognised(found.ids, ("all",) * len(found.ids), found.references, found.hypotheses, found.log_probs)
+    alike = Readings(found.ids, ("all",) * len(found.ids), found.references, found.hypotheses, found.log_probs)
     return score_recognised(alike, ["wer"])["all"][0].score.value
 
 

@@ -42,6 +42,7 @@ NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 GENERATED = ("plain:", "steered:")  # lines whose text may differ between processors
 
 NOT_RUN = {  # commands that are parsed only
+    "neuroglot sign": "trains for half a minute, and needs jiwer; tests/sign runs all of it small",
     "neuroglot harness run": "needs the tasks of lm-eval from the hub",
     "neuroglot translate": "needs a model of the hub, or an endpoint",
     "neuroglot specialize compare": "trains for minutes; tests/specialization/test_comparison.py runs it small",

@@ -12,7 +12,7 @@ from neuroglot.experiments.signs import (
     role_effects,
     score_recognised,
 )
-from neuroglot.generation.glosses import Recognised, reader_for
+from neuroglot.generation.glosses import Readings, reader_for
 from neuroglot.interventions import switch_off
 from neuroglot.models.architectures.tscm import Timeline
 from neuroglot.models.channels import channels, roles
@@ -140,12 +140,12 @@ def test_the_matrix_is_the_change_of_the_loss_and_refuses_clips_that_chose_the_c
 def test_scores_are_by_sign_language_and_paired_by_clip() -> None:
     pytest.importorskip("jiwer", reason="word error rates are jiwer's, of the extra 'sign'")
     wanted = (("A", "B"), ("A",), ("C", "D"))
-    found = Recognised(("1", "2", "1"), ("x", "x", "y"), wanted, (("A",), ("A",), ()), (0.0,) * 3)
-    other = Recognised(("1", "2", "1"), ("x", "x", "y"), wanted, wanted, (0.0,) * 3)
+    found = Readings(("1", "2", "1"), ("x", "x", "y"), wanted, (("A",), ("A",), ()), (0.0,) * 3)
+    other = Readings(("1", "2", "1"), ("x", "x", "y"), wanted, wanted, (0.0,) * 3)
     scores = score_recognised(found, ["wer"], other)
     assert scores["x"][0].score.value == pytest.approx(100 / 3)
     assert scores["y"][0].score.value == 100
     assert scores["x"][0].baseline is not None
     assert scores["x"][0].baseline.score == 0
     with pytest.raises(CorpusError, match="read other clips"):
-        score_recognised(found, ["wer"], Recognised(("9", "2", "1"), other.languages, wanted, wanted, (0.0,) * 3))
+        score_recognised(found, ["wer"], Readings(("9", "2", "1"), other.languages, wanted, wanted, (0.0,) * 3))

@@ -12,7 +12,7 @@ from neuroglot.generation.ctc import BeamOptions
 from neuroglot.generation.glosses import glosses_in_time, reader_for, recognise, vocabulary_of
 from neuroglot.storage import Kept
 from neuroglot.tokens.clips import AUGMENTATIONS, ClipReader, ClipRow
-from neuroglot.training.recognition import Taught, Watched, train_recogniser
+from neuroglot.training.recognition import TeacherBatches, Watched, train_recogniser
 from neuroglot.training.types import Training
 from tests.models.tscm.making import network
 from tests.sign.making import few_clips, reader, recogniser
@@ -75,7 +75,7 @@ def test_the_frozen_teacher_is_the_same_to_the_bit_behind_the_distillation(bf16:
 def test_what_a_teacher_says_is_what_it_says_alone_in_evaluation() -> None:
     teacher = recogniser(seed=3)
     rows = [ClipRow(clip) for clip in few_clips().of("train").clips[:3]]
-    batch = Taught(teacher.train(), reader())(rows)
+    batch = TeacherBatches(teacher.train(), reader())(rows)
     plain = reader().batch(rows)
     with torch.no_grad():
         said = teacher.eval()(plain["pixel_values"], plain["frame_mask"])
@@ -87,7 +87,7 @@ def test_what_a_teacher_says_is_what_it_says_alone_in_evaluation() -> None:
     torch.testing.assert_close(with_teacher, without, atol=1e-5, rtol=1e-5)
     other = ClipReader(GlossVocabulary(("A", "B")), 8)
     with pytest.raises(ConfigError, match="knows 7 glosses, and others than the 2"):
-        Taught(teacher, other)
+        TeacherBatches(teacher, other)
 
 
 def test_what_is_watched_is_told_and_kept_and_changes_no_number_that_is_drawn(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from neuroglot.activity.recording import Recording
 from neuroglot.corpora.clips import Clip, Clips
 from neuroglot.errors import CorpusError
 from neuroglot.experiments.evaluation import ablation_conditions, control_seed, matrix_of
-from neuroglot.generation.glosses import Recognised
+from neuroglot.generation.glosses import Readings
 from neuroglot.interventions import switch_off
 from neuroglot.layout import Layer
 from neuroglot.metrics.ablation import AblationMatrix
@@ -33,7 +33,7 @@ RECORDED_CHANNELS = Recording(site="write", statistics=("moments", "magnitude"))
 
 
 def score_recognised(
-    found: Recognised, metrics: Sequence[str], baseline: Recognised | None = None
+    found: Readings, metrics: Sequence[str], baseline: Readings | None = None
 ) -> dict[str, list[TextScore]]:
     """Word error rates of each sign language, paired by clip with those of a baseline on the same clips."""
     if baseline is not None and (baseline.ids, baseline.languages) != (found.ids, found.languages):

@@ -19,7 +19,7 @@ from neuroglot.tokens.clips import Augmentation, ClipReader
 
 
 @dataclass(frozen=True)
-class Recognised:
+class Readings:
     """What was read from each clip, beside what was signed, with the log probability of the best reading in nats."""
 
     ids: tuple[str, ...]
@@ -57,7 +57,7 @@ def reader_for(model: TSCMForCTC, augmentation: Augmentation | None = None) -> C
 
 def recognise(
     model: TSCMForCTC, reader: ClipReader, clips: Clips, beam: BeamOptions | None = None, batch_size: int = 8
-) -> Recognised:
+) -> Readings:
     """The likeliest glosses of every clip, in evaluation mode; the model is left in the mode it was in."""
     hypotheses: list[tuple[str, ...]] = []
     log_probs: list[float] = []
@@ -75,7 +75,7 @@ def recognise(
     finally:
         model.train(was_training)
     read = clips.clips
-    return Recognised(
+    return Readings(
         tuple(clip.id for clip in read), tuple(clip.language for clip in read), tuple(clip.glosses for clip in read),
         tuple(hypotheses), tuple(log_probs),
     )  # fmt: skip

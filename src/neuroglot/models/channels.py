@@ -23,7 +23,7 @@ from neuroglot.models.modelview import ModelView
 from neuroglot.models.points import Tap
 
 FRAME, TEMPORAL = "frame", "temporal"  # stacks: blocks that read single frames, and those that shift
-ROLES = {-1: "past", 0: "present", 1: "future"}  # of a channel, by the sign of its offset
+SHIFT_ROLES = {-1: "past", 0: "present", 1: "future"}  # of a channel, by the sign of its offset
 ALONE = "single frame"  # the role of channels that are not shifted in time
 
 
@@ -84,7 +84,7 @@ def channels(model: TSCMForCTC) -> ModelView:
 
 def roles(view: ModelView) -> dict[str, Tensor]:
     """Which channels have each role in the shift, bool `[N]`: `past`, `present`, `future`, and `single frame`."""
-    members = {name: torch.zeros(view.layout.neuron_count, dtype=torch.bool) for name in (*ROLES.values(), ALONE)}
+    members = {name: torch.zeros(view.layout.neuron_count, dtype=torch.bool) for name in (*SHIFT_ROLES.values(), ALONE)}
     for layer, point in view.points.items():
         assert isinstance(point, ChannelPoint)
         if layer.stack == FRAME or not isinstance(point.convolution, ShiftedConv2d):
@@ -92,7 +92,7 @@ def roles(view: ModelView) -> dict[str, Tensor]:
             continue
         plan = point.convolution.plan
         offsets = [0] * point.width if plan.kind == "conv3d" else plan.offsets(point.width)
-        for sign, name in ROLES.items():
+        for sign, name in SHIFT_ROLES.items():
             members[name][layer.neurons] = torch.tensor([(at > 0) - (at < 0) == sign for at in offsets])
     return members
 

@@ -12,7 +12,7 @@ from neuroglot.recipes.sign_options import OnClips, OnRecogniser, Recognising
 
 if TYPE_CHECKING:
     from neuroglot.corpora.clips import Clips
-    from neuroglot.generation.glosses import Recognised
+    from neuroglot.generation.glosses import Readings
     from neuroglot.models.architectures.tscm import TSCMForCTC
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
@@ -102,7 +102,7 @@ class SignEvaluate(OnRecogniser, OnClips, Recognising):
 
         return sign_price(model, "Evaluation", len(clips) * (1 if other is None else 2), run, REPORT_BYTES)
 
-    def _recognised(self, model: TSCMForCTC, clips: Clips) -> Recognised:
+    def _recognised(self, model: TSCMForCTC, clips: Clips) -> Readings:
         from neuroglot.generation.ctc import BeamOptions
         from neuroglot.generation.glosses import reader_for, recognise
 
@@ -118,7 +118,7 @@ def _cost(model: TSCMForCTC) -> tuple[int, int, int, int]:
     return parameters, multiplications_a_frame(model), config.image_size, config.look_ahead * config.frame_step
 
 
-def _save(found: Recognised, path: Path) -> None:
+def _save(found: Readings, path: Path) -> None:
     """One line a clip: what was signed and what was read."""
     from neuroglot.storage import write_whole
 

@@ -63,17 +63,17 @@ class OnClips(Recipe):
     def load_clips(self, identity: Identity) -> Clips:
         """The clips that the options ask for, noted; what was left out becomes a remark."""
         from neuroglot.corpora.clips import load_clips
-        from neuroglot.corpora.clips.clip import joined
+        from neuroglot.corpora.clips.clip import joined_clips
         from neuroglot.signature import Signature
 
-        found = joined([
+        found = joined_clips([
             load_clips(source, on_fault=self.on_fault, split=self.csl_split) for source in self.corpus
         ])  # fmt: skip
         if self.dev_signers or self.test_signers:
             found = found.by_signer(self.dev_signers, self.test_signers)
         if self.clips is not None:
             parts = dict.fromkeys(clip.part for clip in found.clips)
-            found = joined([found.of(part).head(self.clips) for part in parts])
+            found = joined_clips([found.of(part).head(self.clips) for part in parts])
         identity.note("clips", Signature.of(corpus=found.name, corpus_hash=found.hash, clips=len(found)))
         identity.remarks += found.remarks
         return found

@@ -61,12 +61,12 @@ def train_recogniser(
     by name for clips that are damaged or too short.
     """
     rows = ClipRows(clips, training.steps * training.batch_size * training.accumulation, training.seed)
-    collate: Collate = reader.batch if teacher is None else Taught(teacher, reader)
+    collate: Collate = reader.batch if teacher is None else TeacherBatches(teacher, reader)
     return fit(model, rows, collate, training, kept=kept, on_step=on_step)
 
 
 @dataclass(frozen=True, eq=False)
-class Taught:
+class TeacherBatches:
     """Batches with what a frozen teacher says of them: it reads the `larger` view of the same frames.
 
     It is evaluated without gradients, so that nothing of it changes, statistics of batch norm included.

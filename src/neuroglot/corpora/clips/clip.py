@@ -135,7 +135,7 @@ class Clips(Described):
         return replace(self, clips=tuple(replace(clip, part=part.get(clip.signer, "train")) for clip in self.clips))
 
 
-def joined(corpora: Sequence[Clips]) -> Clips:
+def joined_clips(corpora: Sequence[Clips]) -> Clips:
     """Several corpora as one."""
     name = "+".join(corpus.name for corpus in corpora)
     clips = tuple(clip for corpus in corpora for clip in corpus.clips)

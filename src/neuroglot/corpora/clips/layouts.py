@@ -25,8 +25,8 @@ HEADER = ["id", "folder", "signer", "annotation"]  # of a corpus file of RWTH-PH
 TABLE = "clips.tsv"
 PHOENIX, CSL = "gsg", "csl"  # German and Chinese Sign Language, ISO 639-3
 CSL_TRAINED = {"signer": 0.8, "sentence": 0.94}  # of 50 signers 40, of 100 sentences 94
-Fault = tuple[str, str]  # which clip, and what is wrong
-Found = Clip | Fault
+ClipFault = tuple[str, str]  # which clip, and what is wrong
+ClipOrFault = Clip | ClipFault
 
 
 def load_clips(source: str | Path, *, on_fault: OnFault = "refuse", split: ClipSplit = "signer") -> Clips:
@@ -41,7 +41,7 @@ def load_clips(source: str | Path, *, on_fault: OnFault = "refuse", split: ClipS
     if str(source) == MADE:
         return make_clips(MadeClips())
     root = Path(source)
-    readers: list[tuple[str, Callable[[], Iterator[Found]]]] = [
+    readers: list[tuple[str, Callable[[], Iterator[ClipOrFault]]]] = [
         ("annotations/manual/train.corpus.csv", lambda: _phoenix(root)),
         ("label.txt", lambda: _csl(root, split)),
         (TABLE, lambda: _table(root)),
@@ -55,7 +55,7 @@ def load_clips(source: str | Path, *, on_fault: OnFault = "refuse", split: ClipS
     )
 
 
-def _kept(name: str, found: list[Found], on_fault: OnFault) -> Clips:
+def _kept(name: str, found: list[ClipOrFault], on_fault: OnFault) -> Clips:
     clips = [part for part in found if isinstance(part, Clip)]
     faults = [part for part in found if not isinstance(part, Clip)]
     named = listed([f"{id}: {what}" for id, what in faults])
@@ -70,7 +70,7 @@ def _kept(name: str, found: list[Found], on_fault: OnFault) -> Clips:
     return Clips(name, tuple(clips), remarks)
 
 
-def _clip(id: str, language: str, signer: str, glosses: tuple[str, ...], part: ClipPart, path: Path) -> Found:
+def _clip(id: str, language: str, signer: str, glosses: tuple[str, ...], part: ClipPart, path: Path) -> ClipOrFault:
     """A clip whose files are there and whole, as far as headers tell, or its fault."""
     if not glosses:
         return id, "no gloss"
@@ -96,7 +96,7 @@ def _gaps(source: ImageFiles | VideoFile) -> int:
     return len(range(min(last), max(last) + 1)) - len(set(last))
 
 
-def _phoenix(root: Path) -> Iterator[Found]:
+def _phoenix(root: Path) -> Iterator[ClipOrFault]:
     features = sorted(path for path in (root / "features").glob("*") if path.is_dir())
     if not features:
         raise CorpusError(f"{root} has no folder in features/.", "Expected one, such as fullFrame-210x260px.")
@@ -117,7 +117,7 @@ def _phoenix(root: Path) -> Iterator[Found]:
             yield _clip(id, PHOENIX, signer, tuple(annotation.split()), part, frames / part / place)
 
 
-def _csl(root: Path, split: ClipSplit) -> Iterator[Found]:
+def _csl(root: Path, split: ClipSplit) -> Iterator[ClipOrFault]:
     sentences = [tuple(re.sub(r"^\d+\s+", "", line).split()) for line in _lines(root / "label.txt")]
     takes = [
         (int(path.parent.name), path)
@@ -145,7 +145,7 @@ def _signer(path: Path) -> str:
     return path.name.split("_")[0]
 
 
-def _table(root: Path) -> Iterator[Found]:
+def _table(root: Path) -> Iterator[ClipOrFault]:
     rows = list(csv.DictReader(_lines(root / TABLE), delimiter="\t"))
     needed = {"id", "path", "glosses"}
     if not rows or not needed <= set(rows[0]):

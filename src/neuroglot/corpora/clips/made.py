@@ -31,8 +31,13 @@ def _circle(turn: int) -> Path2D:
 
 
 # Each motion stands beside its reverse, which shows the same places: only their order in time tells the two apart.
-SHARED: dict[str, Path2D] = {"EAST": _line(1, 0), "WEST": _line(-1, 0), "NORTH": _line(0, -1), "SOUTH": _line(0, 1)}
-OWN: dict[str, tuple[Path2D, Path2D]] = {
+SHARED_MOTIONS: dict[str, Path2D] = {
+    "EAST": _line(1, 0),
+    "WEST": _line(-1, 0),
+    "NORTH": _line(0, -1),
+    "SOUTH": _line(0, 1),
+}
+OWN_MOTIONS: dict[str, tuple[Path2D, Path2D]] = {
     "made-a": (_line(1, 1), _line(-1, -1)),
     "made-b": (_line(1, -1), _line(-1, 1)),
     "made-c": (_circle(1), _circle(-1)),
@@ -94,14 +99,14 @@ def make_clips(config: MadeClips) -> Clips:
     for part in PARTS_OF_MADE:
         for row in range(getattr(config, part)):
             rng = np.random.default_rng(seed_of("made clips", config.seed, part, row))
-            meanings = [*SHARED, *OWN_MEANINGS]
+            meanings = [*SHARED_MOTIONS, *OWN_MEANINGS]
             said: list[str] = []
             for _ in range(int(rng.integers(1, config.longest + 1))):
                 said.append(str(rng.choice([meaning for meaning in meanings if meaning not in said[-1:]])))
             lengths = [int(rng.integers(config.least, config.most + 1)) for _ in said]
             signer = int(rng.integers(config.signers))
             for language in config.languages:
-                glosses = tuple(meaning if meaning in SHARED else f"{language}:{meaning}" for meaning in said)
+                glosses = tuple(meaning if meaning in SHARED_MOTIONS else f"{language}:{meaning}" for meaning in said)
                 source = MadeFrames(
                     tuple(zip(glosses, lengths, strict=True)), signer, config.size, config.noise,
                     seed_of("made frames", config.seed, part, row, language),
@@ -112,7 +117,7 @@ def make_clips(config: MadeClips) -> Clips:
 
 def _motion(gloss: str) -> Path2D:
     language, _, meaning = gloss.rpartition(":")
-    return SHARED[meaning] if not language else OWN[language][OWN_MEANINGS.index(meaning)]
+    return SHARED_MOTIONS[meaning] if not language else OWN_MOTIONS[language][OWN_MEANINGS.index(meaning)]
 
 
 @cache
