@@ -43,7 +43,7 @@ STUDENTS: dict[str, dict[str, Any]] = {
     "logits": {"feature_weight": 0.0},
     "undistilled": {"feature_weight": 0.0, "logit_weight": 0.0},
     "recover": {"recover": "bilinear", "strides": TINY["strides"]},
-    "recover features": {"recover": "bilinear", "strides": TINY["strides"], "logit_weight": 0.0},
+    "recover, undistilled": {"strides": TINY["strides"], "feature_weight": 0.0, "logit_weight": 0.0},
 }
 
 
@@ -54,11 +54,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+")
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--teacher-steps", type=int, default=400)
+    parser.add_argument("--widths", type=int, nargs=3, default=TINY["hidden_sizes"])
     parser.add_argument("--train", type=int, default=80)
     parser.add_argument("--test", type=int, default=40)
     parser.add_argument("--noise", type=float, default=12.0)
     parser.add_argument("--least", type=int, default=9)
     parser.add_argument("--most", type=int, default=13)
+    parser.add_argument("--feature-weight", type=float, default=5.0)
+    parser.add_argument("--logit-weight", type=float, default=25.0)
+    parser.add_argument("--hands", type=int, default=1)
     parser.add_argument("--share", type=float, default=1.0)
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -68,7 +73,8 @@ def main() -> None:
 def clips_of(asked: argparse.Namespace, seed: int) -> Clips:
     """Made clips of a seed."""
     return make_clips(MadeClips(
-        seed=seed, train=asked.train, test=asked.test, dev=1, noise=asked.noise, least=asked.least, most=asked.most
+        seed=seed, train=asked.train, test=asked.test, dev=1, noise=asked.noise, least=asked.least, most=asked.most,
+        hands=asked.hands,
     ))  # fmt: skip
 
 
@@ -102,7 +108,11 @@ def shifts(asked: argparse.Namespace) -> None:
         clips = clips_of(asked, seed)
         for name in variants:
             begun = time.perf_counter()
-            rates[name].append(error_rate(trained(clips, seed, asked.steps, TINY | {"shift": name}), clips))
+            rates[name].append(
+                error_rate(
+                    trained(clips, seed, asked.steps, TINY | {"shift": name, "hidden_sizes": asked.widths}), clips
+                )
+            )
             print(f"seed {seed} {name}: WER {rates[name][-1]:.2f}, {time.perf_counter() - begun:.0f} s", flush=True)
     summary(rates, "tscm")
 
@@ -113,10 +123,12 @@ def distil(asked: argparse.Namespace) -> None:
     rates: dict[str, list[float]] = {name: [] for name in ("teacher", *variants)}
     for seed in asked.seeds:
         clips = clips_of(asked, seed)
-        teacher = trained(clips, seed, asked.steps, TINY)
+        teacher = trained(clips, seed, asked.teacher_steps, TINY)
         rates["teacher"].append(error_rate(teacher, clips))
         for name in variants:
-            student = trained(clips, seed, asked.steps, {**TINY_STUDENT, **STUDENTS[name]}, teacher)
+            weights = {"feature_weight": asked.feature_weight, "logit_weight": asked.logit_weight}
+            shape = {**TINY_STUDENT, **weights, **STUDENTS[name]}
+            student = trained(clips, seed, asked.steps, shape, teacher)
             rates[name].append(error_rate(student, clips))
         told = ", ".join(f"{name} {values[-1]:.2f}" for name, values in rates.items())
         print(f"seed {seed}: {told}", flush=True)

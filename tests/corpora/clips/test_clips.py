@@ -61,6 +61,20 @@ def test_circles_turn_one_way_and_the_other() -> None:
         assert np.mean(turns) * sign > 0.5
 
 
+def test_a_gloss_of_two_hands_is_the_sum_of_both_motions() -> None:
+    made = make_clips(MadeClips(train=60, dev=1, test=1, languages=("made-a",), hands=2))
+    assert len(GlossVocabulary.of(made).glosses) == 16
+    pairs, reverse = (
+        MadeFrames(((name, 9),), 0, 16, 0.0, 5).read().astype(int) for name in ("EAST+NORTH", "WEST+SOUTH")
+    )
+    assert np.abs(pairs - reverse[::-1]).max() <= 1
+    one, same = (MadeFrames(((name, 9),), 0, 16, 0.0, 5).read().astype(int) for name in ("EAST+NORTH", "EAST+SOUTH"))
+    assert np.abs(one - same)[..., 2].max() > 100  # the blue hand moves otherwise
+    assert np.abs(one - same)[..., 0].max() < 30  # and the red one alike
+    with pytest.raises(ConfigError, match="3 hands"):
+        MadeClips(hands=3)
+
+
 def test_vocabularies_know_the_clips_of_training_only() -> None:
     made = make_clips(SMALL)
     clip = replace(made.of("test").clips[0], glosses=("EAST", "NEW", "NEW", "OTHER"))

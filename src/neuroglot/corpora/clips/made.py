@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -43,6 +43,9 @@ OWN_MOTIONS: dict[str, tuple[Path2D, Path2D]] = {
     "made-c": (_circle(1), _circle(-1)),
 }
 OWN_MEANINGS = ("GO", "COME")
+BOTH = "+"  # between the motions of two hands
+HAND_COLOURS = [np.array([1.0, 0.2, 0.1]), np.array([0.1, 0.3, 1.0])]
+KEPT_CLIPS = 4096  # that are not drawn again; of 16 pixels they take about 80 MiB
 PARTS_OF_MADE: tuple[ClipPart, ...] = ("train", "dev", "test")
 
 
@@ -51,7 +54,8 @@ class MadeClips:
     """So many sentences a part in each of the languages, drawn with the `seed`; frames of `size` pixels.
 
     A sentence has 1 to `longest` glosses of `least` to `most` frames each. `signers` differ in brightness, in the size
-    of the spot and in its way; each part has all of them. Raises `ConfigError` for counts that make no clip.
+    of the spot and in its way; each part has all of them. With two `hands` there are two spots of other colours, and a
+    gloss is the pair of their motions, shared by all languages. Raises `ConfigError` for counts that make no clip.
     """
 
     seed: int = 0
@@ -65,11 +69,14 @@ class MadeClips:
     most: int = 13
     signers: int = 3
     noise: float = 12.0
+    hands: int = 1
 
     def __post_init__(self) -> None:
         counts = (self.train, self.dev, self.test, self.longest, self.signers)
         if min(counts) < 1 or not 8 <= self.least <= self.most or self.size < 8 or self.noise < 0:
             raise ConfigError(f"Got {self}.", "Expected counts from 1, glosses of 8 frames or more, and 8 pixels.")
+        if self.hands not in (1, 2):
+            raise ConfigError(f"Got {self.hands} hands.", "Expected 1 or 2.")
         if not self.languages or set(self.languages) - set(MADE_LANGUAGES):
             raise ConfigError(f"Got the languages {self.languages}.", f"Expected some of {', '.join(MADE_LANGUAGES)}.")
 
@@ -96,17 +103,19 @@ class MadeFrames:
 def make_clips(config: MadeClips) -> Clips:
     """The clips of a config; the same config gives the same frames."""
     clips = []
+    meanings = [*SHARED_MOTIONS, *OWN_MEANINGS]
+    if config.hands == 2:
+        meanings = [f"{left}{BOTH}{right}" for left in SHARED_MOTIONS for right in SHARED_MOTIONS]
     for part in PARTS_OF_MADE:
         for row in range(getattr(config, part)):
             rng = np.random.default_rng(seed_of("made clips", config.seed, part, row))
-            meanings = [*SHARED_MOTIONS, *OWN_MEANINGS]
             said: list[str] = []
             for _ in range(int(rng.integers(1, config.longest + 1))):
                 said.append(str(rng.choice([meaning for meaning in meanings if meaning not in said[-1:]])))
             lengths = [int(rng.integers(config.least, config.most + 1)) for _ in said]
             signer = int(rng.integers(config.signers))
             for language in config.languages:
-                glosses = tuple(meaning if meaning in SHARED_MOTIONS else f"{language}:{meaning}" for meaning in said)
+                glosses = tuple(f"{language}:{meaning}" if meaning in OWN_MEANINGS else meaning for meaning in said)
                 source = MadeFrames(
                     tuple(zip(glosses, lengths, strict=True)), signer, config.size, config.noise,
                     seed_of("made frames", config.seed, part, row, language),
@@ -115,12 +124,15 @@ def make_clips(config: MadeClips) -> Clips:
     return Clips(MADE, tuple(clips))
 
 
-def _motion(gloss: str) -> Path2D:
+def _motions(gloss: str) -> list[Path2D]:
+    """The way of each hand."""
     language, _, meaning = gloss.rpartition(":")
-    return SHARED_MOTIONS[meaning] if not language else OWN_MOTIONS[language][OWN_MEANINGS.index(meaning)]
+    if language:
+        return [OWN_MOTIONS[language][OWN_MEANINGS.index(meaning)]]
+    return [SHARED_MOTIONS[part] for part in meaning.split(BOTH)]
 
 
-@cache
+@lru_cache(maxsize=KEPT_CLIPS)
 def _drawn(made: MadeFrames) -> Frames:
     rng = np.random.default_rng(made.seed)
     pixels = np.linspace(-1, 1, made.size)
@@ -128,15 +140,16 @@ def _drawn(made: MadeFrames) -> Frames:
     colour = np.array([1.0, 0.8 - 0.2 * made.signer, 0.4 + 0.2 * made.signer])
     frames = []
     for gloss, length in made.motions:
-        path, aside = _motion(gloss), rng.uniform(-0.15, 0.15, 2)
+        paths = _motions(gloss)
+        colours = [colour] if len(paths) == 1 else HAND_COLOURS
+        asides = [rng.uniform(-0.15, 0.15, 2) for _ in paths]
         start = rng.uniform(0, 1)  # of a circle, which has no beginning
         for step in range(length):
             share = step / (length - 1)
-            x, y = path(share + start if gloss.startswith("made-c:") else share)
-            bright = np.exp(
-                -((pixels[None, :] - reach * x - aside[0]) ** 2 + (pixels[:, None] - reach * y - aside[1]) ** 2)
-                / (2 * spread**2)
-            )
-            frame = 40 + 190 * bright[..., None] * colour + rng.normal(0, made.noise, (made.size, made.size, 3))
+            frame = 40 + rng.normal(0, made.noise, (made.size, made.size, 3))
+            for path, aside, own in zip(paths, asides, colours, strict=True):
+                x, y = path(share + start if gloss.startswith("made-c:") else share)
+                across, down = pixels[None, :] - reach * x - aside[0], pixels[:, None] - reach * y - aside[1]
+                frame += 190 * np.exp(-(across**2 + down**2) / (2 * spread**2))[..., None] * own
             frames.append(np.clip(frame, 0, 255).astype(np.uint8))
     return np.stack(frames)
