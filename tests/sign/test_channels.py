@@ -29,6 +29,13 @@ def blocks(model):  # type: ignore[no-untyped-def]
 def test_the_layout_has_the_channels_between_the_convolutions_of_each_block() -> None:
     view = channels(recogniser())
     assert view.layout.stacks == (("frame", (4, 6)), ("temporal", (6, 6)))
+    assert "video recogniser tscm" in repr(view)
+    seen: list[int] = []
+    with view.evaluating(), view.tapping("write", lambda _layer, rows, _: seen.append(len(rows))):
+        view.model.base_model(**view.family.reads.dummy(view.model))
+    assert seen == [4 * 64, 4 * 64, 4 * 64, 2 * 16]  # pixels of 4 frames; of 2, where time is halved, at half the scale
+    with pytest.raises(UnsupportedModelError, match="no next-token predictions: tscm is a video recogniser"):
+        view.require("next-token predictions")
     bottleneck = channels(recogniser(layer_type="bottleneck", hidden_sizes=(8, 16, 16)))
     assert bottleneck.layout.stacks == (("frame", (2, 4)), ("temporal", (4, 4)))
     with pytest.raises(UnsupportedModelError, match="LlamaForCausalLM"):

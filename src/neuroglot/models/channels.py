@@ -7,24 +7,56 @@ selected on and switched off like any other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from neuroglot.errors import UnsupportedModelError
 from neuroglot.layout import Layer, Layout, Site
 from neuroglot.models.architectures.tscm import ResBlockT, TSCMForCTC
 from neuroglot.models.architectures.tscm.shift import ShiftedConv2d
 from neuroglot.models.families import Family
+from neuroglot.models.inputs import ReadBatch
 from neuroglot.models.modelview import ModelView
 from neuroglot.models.points import Tap
 
 FRAME, TEMPORAL = "frame", "temporal"  # stacks: blocks that read single frames, and those that shift
 SHIFT_ROLES = {-1: "past", 0: "present", 1: "future"}  # of a channel, by the sign of its offset
 ALONE = "single frame"  # the role of channels that are not shifted in time
+
+
+class ClipsRead(ReadBatch, Protocol):
+    """What is asked of a batch of clips: frames `[B, T, C, H, W]`, and which are no padding, `real [B, T]`."""
+
+    @property
+    def pixel_values(self) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class VideoInputs:
+    """A clip is read at once, with a mask over padding; positions are frames."""
+
+    name: str = "video recogniser"
+    predicts_next: bool = False
+    generates: bool = False
+
+    def dummy(self, model: PreTrainedModel, rows: int = 1, length: int = 4) -> dict[str, Any]:
+        config: Any = model.config
+        size = (rows, length, config.num_channels, config.image_size, config.image_size)
+        return {"pixel_values": torch.linspace(-1, 1, torch.Size(size).numel(), device=model.device).reshape(size)}
+
+    def forward_kwargs(self, model: PreTrainedModel, batch: ClipsRead) -> dict[str, Any]:
+        return {
+            "pixel_values": batch.pixel_values.to(model.device), "frame_mask": batch.real.to(model.device).long()
+        }  # fmt: skip
+
+    def counted(self, stacks: Sequence[str], batch: ReadBatch, special_tokens: bool) -> dict[str, Tensor]:
+        return dict.fromkeys(stacks, batch.real)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +111,7 @@ def channels(model: TSCMForCTC) -> ModelView:
             found[TEMPORAL if isinstance(block, ResBlockT) else FRAME].append(_point(block))
     layout = Layout(tuple((stack, tuple(point.width for point in points)) for stack, points in found.items() if points))
     points = {layer: found[layer.stack][layer.index] for layer in layout.layers}
-    return ModelView(model, Family("tscm", (), model_class=TSCMForCTC), layout, points)
+    return ModelView(model, Family("tscm", (), reads=VideoInputs(), model_class=TSCMForCTC), layout, points)
 
 
 def roles(view: ModelView) -> dict[str, Tensor]:

@@ -70,6 +70,7 @@ class SignDistil(SignTrained):
 
         from neuroglot.generation.glosses import vocabulary_of
         from neuroglot.models.loading import move
+        from neuroglot.models.provenance import model_signature
         from neuroglot.recipes.sign_options import load_recogniser, require_watching
         from neuroglot.training.recognition import new_recogniser
 
@@ -82,6 +83,7 @@ class SignDistil(SignTrained):
         reader = replace(reader, vocabulary=vocabulary_of(teacher))  # refuses clips of others
         student = new_recogniser(config, reader.vocabulary, self.seed)
         move(student, self.device)
+        identity.note("student", model_signature(student))
         return _Inputs(student, teacher, clips, reader)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:

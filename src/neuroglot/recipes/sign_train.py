@@ -52,6 +52,7 @@ class SignTrain(SignTrained):
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.models.loading import move
+        from neuroglot.models.provenance import model_signature
         from neuroglot.recipes.sign_options import require_watching
         from neuroglot.training.recognition import new_recogniser
 
@@ -62,6 +63,7 @@ class SignTrain(SignTrained):
         reader = self.reader(clips, config.image_size)
         model = new_recogniser(config, reader.vocabulary, self.seed, self.start)
         move(model, self.device)
+        identity.note("model", model_signature(model))
         return _Inputs(model, clips, reader)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
