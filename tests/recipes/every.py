@@ -81,7 +81,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "shorten": {"model": "lab", "corpus": "lab", "limit": 20},
     "select": {**ON_TEXTS, "selector": "random", "count": 4, "seed": 1},
     "sharing": {**ON_TEXTS, "corpus": ["texts"], "limit": 8, "new_tokens": 2},
-    "sign channels": {"model": "recogniser", **ON_CLIPS, "draws": 1, "rule": "mean-difference"},
+    "sign channels": {"model": "recogniser", **ON_CLIPS, "draws": 1, "rule": "entropy"},
     "sign distil": {"teacher": "recogniser", **ON_CLIPS, "steps": 4, "batch_size": 2, "checkpoint_every": 2},
     "sign evaluate": {
         "model": "recogniser", **ON_CLIPS, "baseline": "recogniser", "metrics": ["wer", "wer-of-sentences"],

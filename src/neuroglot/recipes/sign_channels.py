@@ -47,7 +47,7 @@ class SignChannels(OnRecogniser, OnClips, Seeded):
     prove_part: PartName = "test"
     """Clips on which they are switched off; another part."""
 
-    rule: Literal["entropy", "penalised-entropy", "mean-difference", "magnitude", "coverage", "random"] = "entropy"
+    rule: Literal["entropy", "penalised-entropy", "mean-difference", "magnitude", "coverage", "random"] = "mean-difference"
     """How channels are selected, as in `neuroglot selectors`."""
 
     share: Share = 0.1
