@@ -1,5 +1,8 @@
 """Channels as neurons: counted as by a plain loop, switched off as by their kernels, with roles in the shift."""
 
+from pathlib import Path
+from typing import get_args
+
 import pytest
 import torch
 
@@ -18,6 +21,7 @@ from neuroglot.models.architectures.tscm import Timeline
 from neuroglot.models.channels import channels, roles
 from neuroglot.neurons import NeuronSet
 from neuroglot.neurons.rules.table import SELECTORS, Evidence
+from neuroglot.recipes.sign_channels import ChannelRule, SignChannels
 from tests.families import tiny_model
 from tests.sign.making import few_clips, recogniser
 
@@ -101,6 +105,20 @@ def test_counts_are_those_of_a_plain_loop() -> None:
     sets = SELECTORS["mean-difference"].sets(Evidence.recorded(activity), top_share=0.1)
     assert set(sets) == {"made-a", "made-b"}
     assert all(torch.equal(neurons.read, clip_hashes(clips)) for neurons in sets.values())
+
+
+@pytest.mark.parametrize("rule", get_args(ChannelRule))
+@pytest.mark.parametrize("size", [{}, {"channel_count": 3}])
+def test_every_rule_that_is_offered_selects_channels(rule: str, size: dict[str, int]) -> None:
+    model = recogniser().eval()
+    activity = record_channels(channels(model), reader_for(model), few_clips().of("train").head(2))
+    job = SignChannels(model=Path("none"), corpus=("made",), rule=rule, share=0.4, **size)
+    selector = SELECTORS[rule]
+    options = job._options(selector.options)
+    sets = selector.sets(Evidence.recorded(activity), **selector.with_options(options))
+    assert set(sets) == {"made-a", "made-b"}
+    if size and "count" in selector.options and rule != "entropy":
+        assert {len(neurons) for neurons in sets.values()} == {3}
 
 
 def test_roles_are_the_offsets_of_the_shift() -> None:

@@ -16,7 +16,9 @@ from torch import Tensor
 from neuroglot.errors import ConfigError
 
 Prefix = tuple[int, ...]
-Scorer = Callable[[Prefix, int | None], float]  # what a language model adds where the symbol follows; None: the end
+PrefixScorer = Callable[
+    [Prefix, int | None], float
+]  # what a language model adds where the symbol follows; None: the end
 NEVER = -math.inf
 
 
@@ -41,7 +43,7 @@ class BeamOptions:
 
     width: int = 10
     candidates: int | None = 40
-    scorer: Scorer | None = None
+    scorer: PrefixScorer | None = None
     weight: float = 1.0
 
     def __post_init__(self) -> None:

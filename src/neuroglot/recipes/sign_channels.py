@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from neuroglot.tokens.clips import ClipReader
 
 PartName = Literal["train", "dev", "test"]
+ChannelRule = Literal["entropy", "mean-difference", "magnitude", "coverage", "random"]
 
 
 class _Inputs(NamedTuple):
@@ -47,7 +48,7 @@ class SignChannels(OnRecogniser, OnClips, Seeded):
     prove_part: PartName = "test"
     """Clips on which they are switched off; another part."""
 
-    rule: Literal["entropy", "penalised-entropy", "mean-difference", "magnitude", "coverage", "random"] = "mean-difference"
+    rule: ChannelRule = "mean-difference"
     """How channels are selected, as in `neuroglot selectors`."""
 
     share: Share = 0.1

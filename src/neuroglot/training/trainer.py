@@ -76,14 +76,14 @@ def _last_of_all(folder: Path) -> Path | None:
 
 @contextmanager
 def _configs_as_they_were(model: PreTrainedModel) -> Iterator[None]:
-    """Trainers leave their cache and special tokens in a model's configs."""
+    """Trainers leave their cache and special tokens in a model's configs; an encoder has one only."""
     base: Any = getattr(model, "get_base_model", lambda: model)()
-    names = [name for name in ("config", "generation_config") if hasattr(base, name)]  # only what writes has the second
-    configs = {name: copy.deepcopy(getattr(base, name)) for name in names}
+    names = [name for name in ("config", "generation_config") if hasattr(base, name)]
+    configs = copy.deepcopy([getattr(base, name) for name in names])
     try:
         yield
     finally:
-        for name, config in configs.items():
+        for name, config in zip(names, configs, strict=True):
             setattr(base, name, config)
 
 

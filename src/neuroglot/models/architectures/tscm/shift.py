@@ -79,7 +79,7 @@ class ShiftPlan:
         return found.tolist()
 
 
-Groups = Sequence[tuple[int, slice]]  # offsets, each with channels that are taken from there
+ChannelGroups = Sequence[tuple[int, slice]]  # offsets, each with channels that are taken from there
 
 
 def shifted(frames: Tensor, timeline: Timeline, plan: ShiftPlan) -> Tensor:
@@ -109,7 +109,7 @@ class _Shift(torch.autograd.Function):
     """The shift, which keeps nothing for its gradient."""
 
     @staticmethod
-    def forward(ctx: Any, frames: Tensor, timeline: Timeline, groups: Groups, edges: Edges) -> Tensor:
+    def forward(ctx: Any, frames: Tensor, timeline: Timeline, groups: ChannelGroups, edges: Edges) -> Tensor:
         ctx.timeline, ctx.groups, ctx.edges = timeline, groups, edges
         out = torch.zeros_like(frames)
         for offset, part in groups:
