@@ -55,6 +55,20 @@ def test_a_miniature_in_a_released_layout_goes_through_all_commands(here: Path, 
     assert Path("read/frames.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_channels_of_two_released_layouts_are_paired_in_their_order(here: Path) -> None:
+    write_phoenix(Path("p2014")), write_csl(Path("csl"))
+    SignTrain(corpus=("p2014", "csl"), **SHORT).run("both")
+    job = SignChannels(model=Path("both"), corpus=("p2014", "csl"), draws=1, share=0.2, device="cpu")
+    report = job.run("channels").to_json()
+    sections = {part["key"]: part for part in report["sections"]}
+    assert "1 clips with glosses that were never trained on are left out." in report["notes"]
+    assert sections["ablation"]["signature"]["rows_paired_by"] == "order"
+    assert sections["ablation"]["signature"]["rows"] == 1  # as many as the smaller part has left
+    assert {path.stem for path in Path("channels").glob("*.safetensors")} == {"activity", "gsg", "csl"}
+    shown = [row[:2] for row in sections["roles"]["tables"][0]["rows"]]
+    assert shown == [["past", 17], ["present", 16], ["future", 15]]
+
+
 def test_a_job_that_was_killed_goes_on_to_the_same_bytes(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = SignTrain(corpus=("made",), clips=2, checkpoint_every=1, **SHORT)
     job.run("whole")
