@@ -78,13 +78,15 @@ def _last_of_all(folder: Path) -> Path | None:
 
 @contextmanager
 def _configs_as_they_were(model: PreTrainedModel) -> Iterator[None]:
-    """Trainers leave their cache and special tokens in a model's configs."""
+    """Trainers leave their cache and special tokens in a model's configs; an encoder has one only."""
     base: Any = getattr(model, "get_base_model", lambda: model)()
-    configs = copy.deepcopy((base.config, base.generation_config))
+    names = [name for name in ("config", "generation_config") if hasattr(base, name)]
+    configs = copy.deepcopy([getattr(base, name) for name in names])
     try:
         yield
     finally:
-        base.config, base.generation_config = configs
+        for name, config in zip(names, configs, strict=True):
+            setattr(base, name, config)
 
 
 def read_once(model: PreTrainedModel, rows: Sequence[Any], collate: Collate, batch_size: int) -> None:

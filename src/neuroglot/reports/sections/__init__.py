@@ -22,6 +22,7 @@ from neuroglot.reports.sections import scaling as scaling
 from neuroglot.reports.sections import scoreboard as scoreboard
 from neuroglot.reports.sections import sets as sets
 from neuroglot.reports.sections import sharing as sharing
+from neuroglot.reports.sections import signs as signs
 from neuroglot.reports.sections import task_moments as task_moments
 from neuroglot.reports.sections import translation as translation
 from neuroglot.reports.sections import uniformity as uniformity
