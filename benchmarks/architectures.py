@@ -8,17 +8,18 @@
 nats a token, bits a byte, exact answers, and the effect of a language's own neurons (LAPE, selected on half of the
 rows) over that of another language's and of random ones. `recall`: sequences of pairs of tokens, and then the first of
 one, whose second is to be said; linear attention is known to fail where there are more pairs than its state holds.
-Each line is one seed; the last lines are means with 95 % t-intervals over seeds.
+Each line is one seed; with `--out` a second call goes on. The last lines are means with 95 % t intervals over seeds,
+differences to the first variant on the same seeds, and Holm's p over all of these.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import torch
@@ -27,10 +28,12 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 import neuroglot as ng
+from benchmarks.seeds import interval, told
 from neuroglot.lab import LabConfig
 from neuroglot.lab.training import batches, begin, fit_lab, training_texts
 from neuroglot.lab.untrained import new_model
 from neuroglot.models.architectures.transnormer import TransNormerConfig, TransNormerForCausalLM
+from neuroglot.storage import write_whole
 
 VARIANTS: dict[str, dict[str, Any] | None] = {  # None: a Llama; else what differs in a TransNormerLLM's config
     "llama": None,
@@ -48,7 +51,6 @@ VARIANTS: dict[str, dict[str, Any] | None] = {  # None: a Llama; else what diffe
     "no activation": {"attention_activation": "none"},
     "silu glu": {"glu_activation": "silu"},
 }
-T_975 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}  # by degrees of freedom
 RECALL_WIDTH, RECALL_LAYERS, RECALL_TOKENS = 64, 2, 256
 
 
@@ -64,23 +66,31 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = []
-    for row in on_lab(options) if options.part == "lab" else recalled(options):
+    rows = [json.loads(line) for line in options.out.read_text().splitlines()] if _exists(options.out) else []
+    done = {(row["variant"], row["seed"]) for row in rows}
+    for row in on_lab(options, done) if options.part == "lab" else recalled(options, done):
         rows.append(row)
         print(json.dumps(row), flush=True)
         if options.out:
-            options.out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            write_whole(options.out, "".join(json.dumps(row) + "\n" for row in rows))
     for line in summed_up(rows):
         print(line)
 
 
-def on_lab(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _exists(path: Path | None) -> bool:
+    return path is not None and path.exists()
+
+
+def on_lab(options: argparse.Namespace, done: Set[tuple[str, int]]) -> Iterator[dict[str, Any]]:
     """One row a seed and variant; all variants of a seed read the same batches."""
     for seed in options.seeds:
+        left = [name for name in options.variants if (name, seed) not in done]
+        if not left:
+            continue
         config = LabConfig(seed=seed, steps=options.steps, documents=options.documents)
         corpus, tokenizer, _ = begin(config)
         texts = training_texts(corpus, tokenizer)
-        for name in options.variants:
+        for name in left:
             model = _lab_model(config, tokenizer, VARIANTS[name])
             losses = fit_lab(model, batches(texts, config, tokenizer), config)
             scores = _scores(ng.view(model), tokenizer, corpus)
@@ -128,11 +138,13 @@ def _scores(located: ng.ModelView, tokenizer: Any, corpus: Any) -> dict[str, flo
     }
 
 
-def recalled(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def recalled(options: argparse.Namespace, done: Set[tuple[str, int]]) -> Iterator[dict[str, Any]]:
     """The share of right answers on sequences that were never seen, by number of pairs."""
     for pairs in options.pairs:
         for seed in options.seeds:
             for name in options.variants:
+                if (f"{name}, {pairs} pairs", seed) in done:
+                    continue
                 torch.manual_seed(seed)
                 model = _recall_model(VARIANTS[name])
                 optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
@@ -172,14 +184,21 @@ def _pairs(pairs: int, rows: int, generator: torch.Generator) -> tuple[Tensor, T
 
 
 def summed_up(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Means over seeds by variant, with 95 % intervals where there are several."""
-    for name in dict.fromkeys(row["variant"] for row in rows):
-        own = [row for row in rows if row["variant"] == name]
-        for key in [key for key in own[0] if key not in ("variant", "seed", "parameters")]:
-            values = [row[key] for row in own]
-            half = T_975.get(len(values) - 1, 1.96) * stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
-            interval = "" if half is None else f" [{mean(values) - half:.4g}, {mean(values) + half:.4g}]"
-            yield f"{name:28}{key:18}{mean(values):.4g}{interval}"
+    """Means over seeds by variant, and differences to the first variant of the same number of pairs, if any."""
+    by_variant: dict[str, dict[int, dict[str, Any]]] = {}
+    for row in rows:
+        by_variant.setdefault(row["variant"], {})[row["seed"]] = row
+    compared = {}
+    for name, own in by_variant.items():
+        first = next(other for other in by_variant if other.partition(",")[2] == name.partition(",")[2])
+        base = by_variant[first]
+        for key in [key for key in next(iter(own.values())) if key not in ("variant", "seed", "parameters")]:
+            yield f"{name}, {key}: {interval([row[key] for row in own.values()])}"
+            if name != first:
+                paired = [row[key] - base[seed][key] for seed, row in own.items() if seed in base]
+                yield f"{name} less {first}, {key}: {interval(paired)}"
+                compared[f"{name} less {first}, {key}"] = paired
+    yield from told(compared)
 
 
 if __name__ == "__main__":

@@ -22,13 +22,14 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from benchmarks.seeds import interval, records, told
+from benchmarks.seeds import Results, interval, kept, records, told
 from neuroglot.lab import lab_questions
 from neuroglot.lab.cldr import name_of_language, number_words
 from neuroglot.recipes.curriculum import Curriculum
@@ -36,7 +37,6 @@ from neuroglot.storage import write_whole
 
 SPARED = "counting"  # a task of the lab that is in no stage: what is forgotten of it is forgetting
 REPLAY = 0.3
-Results = dict[str, float]  # accuracy by moment and language, loss of what is spared by moment and language
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3, 3e-3])
     asked = parser.parse_args()
     results = {
-        (task, arm): [kept(asked, task, arm, seed) for seed in range(asked.seeds)]
+        (task, arm): [results_of(asked, task, arm, seed) for seed in range(asked.seeds)]
         for task in asked.tasks
         for arm in ARMS
     }
@@ -116,33 +116,30 @@ def main() -> None:
         print(line)
 
 
-def kept(asked: argparse.Namespace, task: str, arm: str, seed: int) -> Results:
+def results_of(asked: argparse.Namespace, task: str, arm: str, seed: int) -> Results:
     """The results of one arm and seed: read if they are there, else computed and written."""
     name = arm.replace(",", "").replace(" ", "-")
     folder = asked.out / task / f"seed-{seed}"
-    path = folder / name / "results.json"
     settings = ("languages", "tested", "selected", "tokens", "rates", "model")
     stated = {setting: getattr(asked, setting) for setting in settings}
-    if path.is_file():
-        stored: dict[str, Any] = json.loads(path.read_text())
-        if stored["stated"] != stated:
-            raise SystemExit(f"{path} was made with {stored['stated']}. Expected {stated}; name another --out.")
-        return dict(stored["results"])
+    return kept(folder / name / "results.json", stated, partial(run, asked, folder, name, task, arm, seed))
+
+
+def run(asked: argparse.Namespace, folder: Path, name: str, task: str, arm: str, seed: int) -> Results:
+    """One arm and seed: accuracies and losses before and after, by language."""
     write_data(folder, asked, TASKS[task], seed)
     file = folder / f"{name}.yaml"
     write_whole(file, json.dumps(curriculum(asked, ARMS[arm]), indent=1) + "\n")  # JSON is YAML
     report = Curriculum(model=asked.model, stages=file, seed=seed, device="cpu").run(folder / name / "run", resume=True)
     rows = {section.key: records(section.tables[0]) for section in report.sections if section.tables}
     moments = {"before": "before", ARMS[arm].stages[-1][0]: "after"}
-    results = {
+    return {
         f"accuracy {moments[row['moment']]} {row['language']}": row["score"]
         for row in rows["task-moments"] if row["moment"] in moments
     } | {
         f"loss {moments[row['moment']]} {row['group'].removeprefix('spared, ')}": row["loss"]
         for row in rows["held-out"] if row["moment"] in moments and row["group"].startswith("spared")
     }  # fmt: skip
-    write_whole(path, json.dumps({"stated": stated, "results": results}, indent=1) + "\n")
-    return results
 
 
 def write_data(folder: Path, asked: argparse.Namespace, question: Asked, seed: int) -> None:

@@ -38,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("benchmarks.transnormer", description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["forms", "training", "decoding", "drift"])
     parser.add_argument("--lengths", nargs="+", type=int, default=[256, 512])
+    parser.add_argument("--only", nargs="*", help="forms beside blocks; by default all")
     parser.add_argument("--contexts", nargs="+", type=int, default=[64, 256])
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--heads", type=int, default=8)
@@ -70,6 +71,7 @@ def forms(options: argparse.Namespace) -> None:
         }
         if length <= MASKED_UP_TO:
             ways["masked"] = lightning("masked")
+        ways = {name: way for name, way in ways.items() if not options.only or name in ("blocks", *options.only)}
         seconds = interleaved(ways, options.rounds)
         print(f"{length} tokens")
         print("\n".join(line(name, seconds[name], seconds["blocks"]) for name in ways))
@@ -79,6 +81,8 @@ def forms(options: argparse.Namespace) -> None:
         smallest.append(min(seconds["blocks"]))
     for name, values in (("FLOPs", flops), ("time", smallest)):
         print(f"exponents of {name}: {', '.join(f'{power:.3f}' for power in _exponents(options.lengths, values))}")
+        ends = _exponents((options.lengths[0], options.lengths[-1]), (values[0], values[-1]))
+        print(f"from {options.lengths[0]} to {options.lengths[-1]} tokens: {ends[0]:.3f}")
 
 
 def training(options: argparse.Namespace) -> None:

@@ -86,7 +86,7 @@ def test_papers_name_what_is_there() -> None:
     named = [
         name for row in re.findall(r"\| ([^|]*) \|$", text, re.MULTILINE) for name in re.findall(r"`([\w.]+)`", row)
     ]
-    assert len(named) == 24
+    assert len(named) == 25
     for name in named:
         value: Any = neuroglot
         for part in name.split("."):

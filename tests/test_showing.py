@@ -23,6 +23,7 @@ from neuroglot.metrics.alignment import alignment
 from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.losses import LossCurve
 from neuroglot.metrics.metrics import NatsPerToken
+from neuroglot.metrics.uniformity import uniformity
 from neuroglot.models import view
 from neuroglot.neurons.comparing import SharingChange
 from neuroglot.neurons.masks import DirectionMasks
@@ -48,6 +49,7 @@ def shown() -> list[Any]:
     masks = DirectionMasks(layout, tuple(map(_direction, ("en-de", "de-en"))), torch.rand(2, 96) < 0.5)
     return [
         *results, alignment(layout, making.TEN, states, making.SIGNATURE), masks,
+        uniformity(layout, making.TEN, states, making.SIGNATURE),
         LossCurve(tuple(3 / (step + 1) for step in range(40)), making.SIGNATURE),
         SharingChange(making.sharing(), making.sharing()), Report(making.everything()),
     ]  # fmt: skip

@@ -49,17 +49,17 @@ def advancing(description: str, total: int) -> Iterator[Advance]:
 
 
 @contextmanager
-def steps(description: str) -> Iterator[Callable[[int, int, float], None]]:
-    """A function to be told `(step, steps in all, loss)`."""
+def steps(description: str) -> Iterator[Callable[..., None]]:
+    """A function to be told `(step, steps in all, loss)`, and what else to say."""
     if is_watched():
         with _progress() as progress:
             task = progress.add_task(description, total=None)
-            yield lambda step, total, loss: progress.update(
-                task, completed=step, total=total, description=f"{description}, loss {loss:.2f}"
+            yield lambda step, total, loss, said="": progress.update(
+                task, completed=step, total=total, description=f"{description}, loss {loss:.2f}{said}"
             )
         return
     log = _Log(description)
-    yield lambda step, total, loss: log.say(step, total, f", loss {loss:.2f}")
+    yield lambda step, total, loss, said="": log.say(step, total, f", loss {loss:.2f}{said}")
 
 
 @contextmanager

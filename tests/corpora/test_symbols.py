@@ -188,6 +188,7 @@ def test_forms_are_languages_of_a_corpus_and_of_a_task() -> None:
     assert prompts.texts["x-sql"][:5] == task.prompts.texts["x-sql"]
     sentences = corpora.load("symbols:30", languages=["x-sql"], column="sentence").texts["x-sql"]
     assert all(sentence in prompt for sentence, prompt in zip(sentences, prompts.texts["x-sql"]))
+    assert not {*sentences} & {*prompts.texts["x-sql"]}
     changed = corpora.load_task("symbols-renamed:30", languages=["x-sql"])
     assert changed.hash != corpora.load_task("symbols:30", languages=["x-sql"]).hash
     source = symbol_source("symbols:30")
@@ -219,3 +220,98 @@ def test_codes_of_forms_are_codes_of_languages_with_a_name() -> None:
     assert corpora.language_code("amr") == "amr"  # Amarakaeri
     with pytest.raises(CorpusError):
         corpora.language_code("x-latin")
+
+
+def test_new_names_differ_in_more_than_capitals_and_are_no_words_of_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter(["SeLect", "aB1cd2", "ab1CD2", "INTEXT", "second"])
+    monkeypatch.setattr("neuroglot.corpora.symbols.renaming._name", lambda rng: next(drawn))
+    renaming = drawn_renaming(["river", "city"], ["inText1"], Random(0))
+    assert renaming.names == {"river": "aB1cd2", "city": "second"}
+
+
+@pytest.mark.parametrize("form", GENERATORS)
+def test_no_training_row_means_what_a_held_out_one_does(form: str) -> None:
+    """Facts in another order, or a molecule from its other end, were on both sides."""
+    if FORMS[form].package:
+        pytest.importorskip(FORMS[form].package)
+    held_out, training = symbol_rows(form, 80), symbol_rows(form, 240, held_out=False)
+    near = [
+        (row.answer, other.answer, {"prompt": row.prompt})
+        for row in held_out
+        for other in training
+        if Counter(row.answer) == Counter(other.answer)
+    ]
+    told = Counter(verdict.word for verdict in verdicts(form, near))
+    assert told["equal"] == 0, told
+
+
+def test_groups_stand_on_the_atoms_that_are_named() -> None:
+    letters = {"hydroxyl": "O", "amino": "N", "chloro": "Cl", "bromo": "Br", "fluoro": "F", "thiol": "S", "methyl": "C"}
+    for row in symbol_rows("x-smiles", 60):
+        size = int(re.search(r"chain of (\d+)", row.input)[1])
+        told = {int(atom): letters[group] for group, atom in re.findall(r"a (\w+) group on atom (\d+)", row.input)}
+        atoms = re.findall(r"C(?:\((\w+)\))?", row.answer)
+        assert len(atoms) == size
+        assert {place: group for place, group in enumerate(atoms, 1) if group} == told
+
+
+SIGNS = {"more than": ">", "less than": "<", "at least": ">=", "exactly": "="}
+FACTS = {"is the capital of": "capital", "is a sister city of": "sister_city", "founded": "founder",
+         "is a neighbour of": "neighbour", "painted": "painter", "wrote about": "author"}  # fmt: skip
+KINDS = {"large": "size", "small": "size", "metal": "material", "rubber": "material"}
+KINDS |= dict.fromkeys(("cube", "sphere", "cylinder"), "shape")
+WALKS = {"walk": "I_WALK", "run": "I_RUN", "jump": "I_JUMP", "look": "I_LOOK"}
+
+
+def scene(phrase: str) -> str:
+    program = "scene()"
+    for word in phrase.removesuffix("s").split():
+        program = f"filter_{KINDS.get(word, 'color')}({program}, {word})"
+    return f"count({program})"
+
+
+def walked(command: str) -> str:
+    """What a command of SCAN without `and` and `after` says."""
+    words = command.split()
+    step = [WALKS[words[0]]] if words[0] in WALKS else []
+    turn = [f"I_TURN_{side.upper()}" for side in ("left", "right") if side in words]
+    once = (turn + step) * 4 if "around" in words else turn * 2 + step if "opposite" in words else turn + step
+    return " ".join(once * {"twice": 2, "thrice": 3}.get(words[-1], 1))
+
+
+def said(form: str, text: str, answer: str) -> bool:
+    """Whether an answer says what is asked for, read from the sentence alone."""
+    if form == "x-sql":
+        sign, number = re.search(rf"({'|'.join(SIGNS)}) (\d+)", text).groups()
+        return f"{SIGNS[sign]} {number}" in answer and answer.endswith(" DESC") == ("largest first" in text)
+    if form in ("x-sexpr", "x-sparql"):
+        return ("COUNT" in answer) == text.startswith("How many")
+    if form == "x-triples":
+        told = re.findall(rf"(\w+) ({'|'.join(FACTS)}) (\w+)", text)
+        return answer == ", ".join(f"({first}, {FACTS[verb]}, {second})" for first, verb, second in told)
+    if form == "x-scene" and text.startswith("How"):
+        return answer == scene(re.fullmatch("How many (.*) are there.", text)[1])
+    if form == "x-scene":
+        return answer == "greater_than({}, {})".format(
+            *map(scene, re.fullmatch("Are there more (.*) than (.*).", text).groups())
+        )
+    if form == "x-pddl":
+        return all(f"(on {a} {b})" in answer for a, b in re.findall(r"lock (\w) is on block (\w)", text))
+    if form == "x-scan":
+        first, joined, second = re.fullmatch(r"(.*?)(?:( and | after )(.*))?", text).groups()
+        parts = [walked(part) for part in (first, second) if part]
+        return answer == " ".join(parts[::-1] if joined == " after " else parts)
+    if form == "x-fol":
+        return ("¬" in answer) == (text.startswith("No ") or (" but not " in text and "both" not in text))
+    if form == "x-amr":
+        return (":polarity -" in answer) == (" does not " in text)
+    least = re.search(r"(\d+) or more|at least (\d+)", text)
+    return ("&~" in answer) == (" but not " in text) and (not least or f"{{{least[1] or least[2]}," in answer)
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["x-sql", "x-sexpr", "x-sparql", "x-triples", "x-scene", "x-pddl", "x-scan", "x-fol", "x-amr", "x-regex"],
+)
+def test_answers_say_what_the_sentences_say(form: str) -> None:
+    assert [row for row in symbol_rows(form, 120, held_out=False) if not said(form, row.input, row.answer)] == []

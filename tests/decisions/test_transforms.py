@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from dataclasses import replace
 from itertools import pairwise, product
 
 import pytest
@@ -169,6 +170,8 @@ def test_e4_the_inverted_trajectory_is_the_empirical_frequency() -> None:
     start, utilities, mean = trained(draws, 6, 0.5)
     frequency = [draws.count(y) / len(draws) for y in range(6)]
     inversion = Inversion(tuple(start.tolist()), tuple(mean.tolist()), 0.5 * len(draws))
+    assert len(repr(inversion)) < 80  # it stands in signatures, and its numbers by their hash
+    assert repr(inversion) != repr(replace(inversion, start=(9.0, *inversion.start[1:])))
     assert inversion(utilities).exp().tolist() == pytest.approx(frequency, abs=1e-10)
     assert max(abs(p - q) for p, q in zip(plain_softmax(utilities.tolist()), frequency)) > 0.02  # the softmax is not
 

@@ -1,14 +1,20 @@
 """The cage: what is hostile ends in a verdict, leaves no process and no file, and spoils no later answer."""
 
 import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from neuroglot import extras
 from neuroglot.errors import ConfigError, MissingExtraError
 from neuroglot.forms import FORMS, Cage, verdicts
-from neuroglot.forms.cage import _verdict
+from neuroglot.forms.cage import REPLY, STARTING, _line, _verdict
+from neuroglot.forms.verdicts import OUT_OF_MEMORY
+from tests.forms.comparing import word
 
 SQL = {"prompt": "CREATE TABLE t (a INTEGER, b TEXT);"}
 GOOD = {
@@ -69,9 +75,16 @@ def test_hostile_answers_end_in_a_verdict_and_the_next_one_is_judged_as_before(f
     assert not Path("/tmp/neuroglot-evil").exists()
 
 
+FORGED = """import os
+for number in range(3, 9):
+    try: os.write(number, b'{"word": "equal"}\\n')
+    except OSError: pass
+"""
 PROGRAMS = {
     "while True: pass": "undecided",
     "x = [0] * 10**12": "undecided",
+    "x = bytearray(700 * 2**20)\nanswer = 4": "undecided",
+    "x = bytearray(100 * 2**20)\nanswer = 4": "equal",
     "x = 'a'\nwhile True: x += x": "undecided",
     "import os\nwhile True: os.fork()": "invalid",
     "import os; os.system('touch {out}')": "invalid",
@@ -80,8 +93,17 @@ PROGRAMS = {
     "import subprocess; subprocess.run(['touch', '{out}'])": "invalid",
     "import ctypes\nctypes.CDLL(None).fork()": "invalid",
     "def f(): return f()\nf()": "invalid",
-    "raise SystemExit": "undecided",
-    "import sys; sys.exit(0)": "undecided",
+    "raise SystemExit": "invalid",
+    "import sys; sys.exit(0)": "invalid",
+    FORGED: "invalid",
+    "print(4)\nquit()": "equal",
+    "answer = 4\nraise SystemExit": "equal",
+    "raise KeyboardInterrupt": "invalid",
+    "input()": "invalid",
+    "x = 4": "invalid",
+    "a = 4; answer = 5": "unequal",
+    "solution = lambda: 4": "equal",
+    "import datetime\nanswer = datetime.datetime.strptime('4', '%d').day": "equal",
     "print('answer')": "invalid",
     "answer = float('nan')": "unequal",
     "answer = 5": "unequal",
@@ -119,13 +141,80 @@ def test_one_process_serves_many_answers_and_is_gone_in_the_end() -> None:
         assert [cage.compare("(b)", "(a)").word for _ in range(20)] == ["unequal"] * 20
         assert cage._process is first
         os.kill(first.pid, 9)
-        assert cage.compare("(a)", "(a)").word == "undecided"
         assert cage.compare("(a)", "(a)").word == "equal"
         assert cage._process is not first
         last = cage._process
     assert last is not None
     assert first.poll() is not None
     assert last.poll() is not None
+
+
+def test_a_verdict_does_not_depend_on_what_came_before() -> None:
+    """A process whose memory others have filled is asked once more, anew; so is one that ended with its thread."""
+    with Cage("x-python") as cage:
+        assert cage.compare("a = 1", "b = 1").word == "equal"
+        cage._asked = lambda process, line, asked=cage._asked: (  # type: ignore[method-assign]
+            {"word": "undecided", "reason": OUT_OF_MEMORY} if process is first else asked(process, line)
+        )
+        first = cage._process
+        assert cage.compare("a = 1", "b = 1").word == "equal"
+        assert cage._process is not first
+    with Cage("x-sexpr") as cage:
+        thread = Thread(target=cage.compare, args=("(a)", "(a)"))
+        thread.start()
+        thread.join()
+        assert cage.compare("(a)", "(a)").word == "equal"
+
+
+def test_an_answer_that_ends_its_process_is_asked_of_two_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    start = Cage._start
+    monkeypatch.setattr(Cage, "_start", lambda cage: started.append(1) or start(cage))
+    with Cage("x-sexpr") as cage:
+        cage.compare("(a)", "(a)")
+        monkeypatch.setattr(cage, "_asked", lambda process, line: process.kill())
+        assert cage.compare("(a)", "(a)").word == "undecided"
+    assert len(started) == 2
+
+
+@pytest.mark.parametrize("form", [form for form, known in FORMS.items() if not known.package])
+@pytest.mark.parametrize("text", ["a\0", "\ud800", "CCO\0CCO", "\udfff x"])
+def test_what_no_file_of_text_may_hold_is_invalid_in_every_form(form: str, text: str) -> None:
+    assert word(form, text, "(and (a))") == "invalid"
+    assert word(form, "(and (a))", text) == "undecided"
+
+
+def test_answers_that_are_too_long_are_not_read() -> None:
+    long = "I_RUN " * 20_000
+    with Cage("x-scan") as cage:
+        assert cage.compare(long, long).word == "undecided"
+        assert cage._process is None
+        assert cage.compare(long[:60_000], long[:60_000]).word == "equal"
+
+
+def test_replies_are_waited_for_as_long_as_a_comparison_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(
+        "neuroglot.forms.cage._line", lambda process, seconds: waits.append(seconds) or _line(process, seconds)
+    )
+    with Cage("x-scan", seconds=1.5) as cage:
+        assert cage.compare("I_RUN", "I_RUN").word == "equal"
+    assert waits == [STARTING, 1.5]
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(REPLY // 2, True), (2 * REPLY, False)])
+def test_a_reply_that_is_too_long_is_none(size: int, is_read: bool) -> None:
+    code = f"print('{{\"word\": \"' + 'a' * {size} + '\"}}', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert (_line(process, STARTING) is not None) == is_read
+        process.kill()
+
+
+def test_many_at_once_judge_and_leave_no_process() -> None:
+    with ThreadPoolExecutor(6) as pool:
+        rows = [("(AND a b)", "(AND b a)", {}), ("(AND " * 9000, "(a)", {}), ("(b)", "(a)", {})]
+        told = list(pool.map(lambda _: [verdict.word for verdict in verdicts("x-sexpr", rows)], range(12)))
+    assert told == [["equal", "undecided", "unequal"]] * 12
 
 
 def test_a_process_that_takes_too_long_is_killed() -> None:

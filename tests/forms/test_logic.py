@@ -106,6 +106,11 @@ def quantified(sign: str, tree: tuple, world: tuple) -> bool:
         ("P(a)", "P(a", "undecided"),
         ("¬" * 200 + "P(a)", "P(a)", "undecided"),
         ("P(a).", "P(a)", "equal"),
+        ("∀x. P(x)", "∀x P(x)", "equal"),
+        ("∀x: (P(x) → Q(x)).", "∀x (P(x) → Q(x))", "equal"),
+        ("∀x. (P(x)) → Q(x)", "∀x (P(x) → Q(x))", "equal"),
+        ("∃x. ∀y. R(x, y)", "∃x ∀y R(x, y)", "equal"),
+        ("∀x.", "∀x P(x)", "invalid"),
         ("[P(a)]", "P(a)", "equal"),
     ],
 )

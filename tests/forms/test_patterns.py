@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from neuroglot.forms import patterns
 from tests.forms.comparing import word
 
 STRINGS = ["".join(letters) for size in range(8) for letters in itertools.product("ab", repeat=size)]
@@ -60,6 +61,10 @@ def test_verdicts_agree_with_all_short_strings() -> None:
         ("(.|\\n)*", "~(a&b)", "equal"),
         ("x{a}", r"x\{a\}", "equal"),
         ("a{200}", "a{199}", "unequal"),
+        ("a*+a", "a+", "undecided"),
+        ("a{2}+", "a{2}", "undecided"),
+        ("[[:alpha:]]", "[a-z]", "undecided"),
+        ("[[a]", r"[\[a]", "equal"),
         ("(a", "a", "invalid"),
         ("a)", "a", "invalid"),
         ("*a", "a", "invalid"),
@@ -82,3 +87,10 @@ def test_verdicts_agree_with_all_short_strings() -> None:
 )
 def test_patterns_as_people_write_them(first: str, second: str, expected: str) -> None:
     assert word("x-regex", first, second) == expected
+
+
+def test_what_was_derived_of_one_pattern_is_not_kept_for_the_next() -> None:
+    word("x-regex", "(a|b)*a(a|b){8}", "[ab]*a[ab]{8}")
+    held = patterns._derived.cache_info().currsize
+    word("x-regex", "a", "a")
+    assert patterns._derived.cache_info().currsize < 10 < held

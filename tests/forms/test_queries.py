@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from neuroglot.forms import queries
 from neuroglot.forms.queries import compare_sql
 from neuroglot.forms.verdicts import UndecidedError
 from tests.forms.comparing import word
@@ -178,10 +179,11 @@ def test_the_rows_of_the_stored_database_count(tmp_path) -> None:
     path = tmp_path / "rivers.sqlite"
     with sqlite3.connect(path) as connection:
         connection.executescript(SCHEMA)
-        connection.execute("INSERT INTO river VALUES (1, 'a', -999, 1)")
-    queries = ("SELECT id FROM river WHERE length * length = 998001", "SELECT id FROM river WHERE length = 999")
-    assert word("x-sql", *queries, prompt=PROMPT) == "equal"  # nothing near -999 is drawn
-    assert word("x-sql", *queries, prompt=PROMPT, database=str(path)) == "unequal"
+        connection.execute("INSERT INTO river VALUES (1, 'a', 500000, 1)")
+    far = "length % (1000 * 1000 + 3) = 500 * 1000"
+    pair = (f"SELECT id FROM river WHERE length = 999 OR {far}", "SELECT id FROM river WHERE length = 999")
+    assert word("x-sql", *pair, prompt=PROMPT) == "equal"  # nothing near 500,000 is drawn
+    assert word("x-sql", *pair, prompt=PROMPT, database=str(path)) == "unequal"
 
 
 def test_verdicts_agree_with_sqlite_on_drawn_conditions() -> None:
@@ -192,8 +194,8 @@ def test_verdicts_agree_with_sqlite_on_drawn_conditions() -> None:
     for _ in range(120):
         first, second = (drawn_condition(rng, 2) for _ in range(2))
         same = all(holds(first, row) == holds(second, row) for row in ROWS)
-        queries = [f"SELECT * FROM t WHERE {written(condition)}" for condition in (first, second)]
-        said = word("x-sql", *queries, prompt=schema)
+        pair = [f"SELECT * FROM t WHERE {written(condition)}" for condition in (first, second)]
+        said = word("x-sql", *pair, prompt=schema)
         if said != "undecided":  # where the reference never gives a row
             assert said == ("equal" if same else "unequal"), (first, second)
             told[said] += 1
@@ -231,13 +233,64 @@ def holds(condition: tuple, row: dict[str, int]) -> bool:
     "hidden", ["ATTACH '{}' AS other", "DROP TABLE a", "PRAGMA writable_schema=1", "VACUUM INTO '{}'", "DELETE FROM a",
                "INSERT INTO a VALUES (1)", "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT 1; END"],
 )  # fmt: skip
-def test_a_prompt_defines_tables_and_does_nothing_else(hidden: str, tmp_path: Path) -> None:
-    """Untrusted rows may hide a statement between the name of a table and a bracket."""
+def test_a_prompt_defines_tables_and_does_nothing_else(
+    hidden: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Untrusted rows may hide a statement between the name of a table and a bracket: it is no part of the schema, and
+    would not run if it were.
+    """
     statement = hidden.format(tmp_path / "evil")
     prompt = f"CREATE TABLE a AS SELECT 1 AS x; {statement}; SELECT (1);"
+    with pytest.raises(UndecidedError, match="neither a database nor CREATE TABLE"):
+        compare_sql("SELECT x FROM a", "SELECT x FROM a", {"prompt": prompt})
+    monkeypatch.setattr(queries, "_definitions", lambda prompt: [prompt])
     with pytest.raises(UndecidedError, match="cannot be read: (not auth|auth|too many attached)"):
         compare_sql("SELECT x FROM a", "SELECT x FROM a", {"prompt": prompt})
+    monkeypatch.undo()
     assert not (tmp_path / "evil").exists()
     columns = "x INTEGER PRIMARY KEY, y TEXT UNIQUE DEFAULT 'q', CHECK (x > 0), FOREIGN KEY (y) REFERENCES a"
     whole = f"CREATE TABLE a ({columns});"
     assert compare_sql("SELECT x FROM a", "SELECT a.x FROM a", {"prompt": whole}).word == "equal"
+
+
+SPREAD = """CREATE TABLE t (a INTEGER, b TEXT DEFAULT ');', r REAL) -- no semicolon
+
+CREATE TABLE u (a INTEGER, `d (m)` TEXT)"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "expected"),
+    [
+        ("SELECT b FROM t WHERE r >= 2.0", "SELECT b FROM t WHERE r > 1.5", "unequal"),
+        ("SELECT b FROM t WHERE r = 1 OR r = 2", "SELECT b FROM t WHERE r BETWEEN 1 AND 2", "unequal"),
+        ("SELECT CAST(r AS INTEGER) FROM t", "SELECT r FROM t", "unequal"),
+        ("SELECT abs(a) FROM t", "SELECT a FROM t", "unequal"),
+        ("SELECT a FROM t WHERE a > 250 * 2 + 1", "SELECT a FROM t WHERE a > 500", "unequal"),
+        ("SELECT a FROM t WHERE a >= 250 * 2 - 1", "SELECT a FROM t WHERE a >= 500", "unequal"),
+        ("SELECT a FROM t WHERE a * a = 81", "SELECT a FROM t WHERE a = 9", "unequal"),
+        ("SELECT a FROM t WHERE b LIKE 'kenya'", "SELECT a FROM t WHERE b = 'kenya'", "unequal"),
+        ("SELECT a FROM t WHERE lower(b) = 'kenya'", "SELECT a FROM t WHERE b LIKE 'kenya'", "equal"),
+        ("SELECT count(*) FROM t WHERE length(b) > 60", "SELECT count(*) FROM t WHERE length(b) > 50", "undecided"),
+        ("SELECT sum(a) FROM t WHERE length(b) > 60", "SELECT sum(a) FROM t WHERE length(b) > 50", "undecided"),
+        ("SELECT count(*) FROM t WHERE a > 3", "SELECT count(a) FROM t WHERE a > 3", "equal"),
+        ("SELECT a FROM t WHERE a = 0", "SELECT 0 FROM t WHERE a = 0", "equal"),
+        ("SELECT a FROM t", "SELECT a FROM t -- ORDER BY a", "equal"),
+        ("SELECT a FROM t", "SELECT a FROM t /* it's ORDER BY a */", "equal"),
+        ("SELECT a FROM t", "SELECT a FROM t /* it's */ ORDER BY a", "unequal"),
+        ("SELECT `d (m)` FROM u", "SELECT u.`d (m)` FROM u", "equal"),
+        ("SELECT b FROM t WHERE b = ';'", "SELECT b FROM t WHERE ';' = b", "equal"),
+    ],
+)
+def test_values_between_beside_and_below_those_that_are_named_tell_queries_apart(
+    answer: str, reference: str, expected: str
+) -> None:
+    assert word("x-sql", answer, reference, prompt=SPREAD) == expected
+
+
+@pytest.mark.parametrize("folder", ["100% mine", "what?mode=rwc", "a#b", "ß 字"])
+def test_a_database_is_found_in_a_folder_of_any_name(folder: str, tmp_path: Path) -> None:
+    path = tmp_path / folder / "t.sqlite"
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.executescript("CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (7)")
+    assert word("x-sql", "SELECT a FROM t", "SELECT t.a FROM t", database=str(path)) == "equal"

@@ -1,6 +1,8 @@
 """A shortened tokenizer: what it writes is what the plain one writes without a token, and it reads it back."""
 
+import copy
 import json
+import pickle
 import random
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,6 +63,21 @@ def test_any_ids_are_decoded_and_plain_text_as_before(kind: str, seed: int, leng
     assert short.decode(ids) == built.decode(codec.expand(ids))
     assert short.batch_decode([ids, ids[:3]]) == [short.decode(ids), short.decode(ids[:3])]
     assert short("Der Hund")["input_ids"] == built("Der Hund")["input_ids"]
+
+
+def test_it_is_copied_sent_to_other_processes_and_tokenises_as_it_encodes() -> None:
+    built, short, codec = pair("bpe")
+    for other in (copy.copy(short), copy.deepcopy(short), pickle.loads(pickle.dumps(short))):  # noqa: S301
+        assert left_out_token(other) == codec.lead
+        assert other(TELUGU)["input_ids"] == short(TELUGU)["input_ids"]
+        assert other.init_kwargs == short.init_kwargs
+    assert left_out_token(built) is None
+    assert SHORTENED not in built.init_kwargs
+    ids = short(TELUGU, return_length=True)
+    assert short.tokenize(TELUGU) == short.convert_ids_to_tokens(ids["input_ids"])
+    assert ids["length"] == [len(ids["input_ids"])]
+    assert short(TELUGU, return_length=True).keys() == built(TELUGU, return_length=True).keys()
+    assert short([TELUGU, "a"], return_length=True)["length"] == [*ids["length"], 1]
 
 
 def test_padding_tensors_and_chats_are_of_the_shortened_tokens() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,17 @@ import pytest
 from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording
 from neuroglot.activity.translation import collect
+from neuroglot.corpora.clips import GlossVocabulary, MadeClips, make_clips
 from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.interventions import set_to
 from neuroglot.interventions.steering import Steering
 from neuroglot.models import view
+from neuroglot.models.architectures.tscm import TSCMConfig
 from neuroglot.neurons import NeuronSet
 from neuroglot.neurons.rules.by_direction import select_masks
+from neuroglot.recipes.sign_options import TINY
 from neuroglot.signature import Signature
+from neuroglot.training.recognition import new_recogniser
 from tests.families import tiny_model
 from tests.models.sga.making import tiny_writer
 from tests.specialization import making
@@ -26,7 +31,10 @@ from tests.tiny import tiny_corpus, tiny_tokenizer
 ON_TEXTS = {"model": "model", "corpus": "texts", "device": "cpu"}
 ON_TASK = {"model": "lab", "corpus": "lab", "task": "currency", "languages": ["en", "de"], "limit": 4, "device": "cpu"}
 ON_MASKS = {"model": "translator", "masks": "masks", "device": "cpu"}
+ON_CLIPS = {"corpus": ["made"], "clips": 2, "device": "cpu"}
 FEW = {"random_draws": 1, "ablation_rows": 4}
+LACKING = {"sign evaluate": "jiwer"}  # recipes that need a package which may not be there
+LACKING = {command: package for command, package in LACKING.items() if find_spec(package) is None}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "ablate": {**ON_TEXTS, "neurons": "sets", "limit": 6, "random_draws": 1},
@@ -59,7 +67,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "quadrants": {
         **ON_TEXTS, "pivot": "de", "steps": 4, "batch_size": 2, "checkpoint_every": 2, "repeats": 2, "held_out": 0.4,
-        "learning_rate": 1e-2,
+        "learning_rate": 1e-2, "chrf": 3, "max_new_tokens": 4,
     },
     "record": {**ON_TEXTS, "statistics": ["moments"], "limit": 8},
     "scaling": {"points": "points.tsv", "budget": 5000},
@@ -93,6 +101,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "denoising_passes": 1, "device": "cpu",
     },
     "sharing": {**ON_TEXTS, "corpus": ["texts"], "limit": 8, "new_tokens": 2},
+    "sign channels": {"model": "recogniser", **ON_CLIPS, "draws": 1, "rule": "entropy"},
+    "sign distil": {"teacher": "recogniser", **ON_CLIPS, "steps": 4, "batch_size": 2, "checkpoint_every": 2},
+    "sign evaluate": {
+        "model": "recogniser", **ON_CLIPS, "baseline": "recogniser", "metrics": ["wer", "wer-of-sentences"],
+    },
+    "sign recognise": {"clip": "made:test-3", "model": "recogniser", "device": "cpu"},
+    "sign train": {**ON_CLIPS, "steps": 4, "batch_size": 2, "checkpoint_every": 2, "shift_frames": 5},
     "specialize collect": {"model": "translator", "corpus": "pairs", "device": "cpu"},
     "specialize compare": {
         "corpus": "pairs", "languages": ["en", "de", "fr"], "validation_rows": 2, "test_rows": 1, "seeds": [0, 1],
@@ -147,6 +162,8 @@ def write_inputs(folder: Path, model_type: str = "llama") -> None:
     """All that the examples read, below `folder`, which is to be the current one."""
     located, tokenizer, corpus = view(tiny_model(model_type)), tiny_tokenizer(), tiny_corpus(24)
     translator = making.located("m2m_100")
+    made = TSCMConfig(**TINY)
+    new_recogniser(made, GlossVocabulary.of(make_clips(MadeClips())), 0).save_pretrained(folder / "recogniser")
     for name, model, its in (("model", located.model, tokenizer), ("translator", translator.model, _words())):
         model.save_pretrained(folder / name)
         its.save_pretrained(folder / name)

@@ -20,14 +20,15 @@ from neuroglot.metrics.texts import TextOptions, choose_metrics
 from neuroglot.models import load, view
 from neuroglot.neurons import NeuronSet
 from neuroglot.prompting.wordings import ALPACA, ALPACA_INPUT, INSTRUCTION_WORDINGS, TRANSLATION_INSTRUCTIONS
-from neuroglot.recipes.curriculum import Curriculum
+from neuroglot.recipes.curriculum import Curriculum, signature_of
 from neuroglot.recipes.curriculum_file import CurriculumFile, StatedStage
 from neuroglot.recipes.mixing import replayed, tuning_of
 from neuroglot.runs.identity import Identity
 from neuroglot.tokens.examples import examples as encoded
 from neuroglot.tokens.mixtures import apportioned, drawn_exactly
-from neuroglot.training import Lora, TuningConfig
+from neuroglot.training import Lora, TuningConfig, tuning
 from neuroglot.training.trainer import fit
+from neuroglot.training.trajectory import Trajectory
 from neuroglot.training.tuning import completions
 from tests.families import tiny_model
 from tests.tiny import tiny_tokenizer
@@ -203,11 +204,35 @@ def test_both_stages_are_tuned_and_what_is_held_out_is_followed(here: Path) -> N
     ]  # fmt: skip
     assert rows[2][3] < rows[0][3]  # the loss falls
     assert "Stage answer: 11 examples of answers in en." in report.notes
+    again = next(note for note in report.notes if note.startswith("Stage align learns"))
+    assert "20 different examples 1.2 times" in again
     models = [load(name, device="cpu")[0].model.state_dict() for name in ("model", "run/align", "run")]
     assert set(models[0]) == set(models[1]) == set(models[2])
     for before, after in pairwise(models):
         assert any(not torch.equal(before[name], after[name]) for name in before)
     assert not Path("run/answer").exists()
+
+
+def test_a_stage_keeps_what_trajectory_inversion_needs_also_if_it_was_killed(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged = stages_file({"log_choices": True, "label_smoothing": 0.1})
+    job(logged).run("whole")
+    assert not Path("whole/align-trajectory.safetensors").exists()
+    whole = Trajectory.load("whole/answer-trajectory.safetensors")
+    assert (whole.steps, len(whole.choices)) == (5, 64)
+    assert whole.chosen.sum().item() == pytest.approx(whole.total_rate)
+    save = tuning.save_model
+    monkeypatch.setattr(tuning, "save_model", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        job(logged).run("killed")
+    monkeypatch.setattr(tuning, "save_model", save)
+    job(logged).run("killed", resume=True)
+    names = ("answer-trajectory.safetensors", "model.safetensors")
+    for name in names:
+        assert (Path("killed") / name).read_bytes() == (Path("whole") / name).read_bytes(), name
+    signatures = [signature_of(stage) for stage in job(logged).read(Identity()).stages]
+    assert [signature.get("label_smoothing") for signature in signatures] == [None, 0.1]
 
 
 def test_held_out_losses_are_those_of_the_scored_tokens() -> None:
@@ -435,7 +460,7 @@ REFUSED = {
         put("stages", 0, value={"name": "align", "counts": {"questions": 3}, "learning_rates": [1e-3]}),
         "two or more",
     ),
-    "too large a selection": (put("data", "answers", "selection", value=9), "the selection. Expected at most 8"),
+    "too large a selection": (put("data", "answers", "selection", value=9), "of 'answers'. Expected at most 8"),
     "too many held out": (put("data", "answers", "held_out", value=99), "at most 10"),
 }  # fmt: skip
 

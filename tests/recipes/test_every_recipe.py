@@ -16,9 +16,15 @@ from neuroglot.recipes.analyze import Analyze
 from neuroglot.recipes.demo import Demo
 from neuroglot.runs.files import load_recipe, read_options
 from neuroglot.runs.recipe import Recipe, help_of, option_types
-from tests.recipes.every import EXAMPLES, stand_in, write_inputs
+from tests.recipes.every import EXAMPLES, LACKING, stand_in, write_inputs
 
-every_recipe = pytest.mark.parametrize("command", all_recipes())
+every_recipe = pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(name in LACKING, reason=f"{LACKING.get(name)} is not installed"))
+        for name in all_recipes()
+    ],
+)
 
 
 def example(command: str) -> Recipe:

@@ -8,8 +8,11 @@ import torch
 
 from neuroglot.corpora.directed import Directed
 from neuroglot.decisions.fitting import Fitted
+from neuroglot.decisions.transforms import Power
 from neuroglot.errors import ConfigError
-from neuroglot.experiments import probing
+from neuroglot.experiments import probing, ruled_texts
+from neuroglot.experiments.choices import Choices
+from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.lab import lab_questions, tasks
 from neuroglot.recipes.generate import Generate
@@ -57,11 +60,19 @@ def test_questions_of_the_lab_are_held_out_from_its_training() -> None:
 
 def test_every_option_arrives() -> None:
     recipe = probe_of(
-        beam_sizes=[3, 5], rules=["exact", "majority"], samples=7, max_new_tokens=9, metric="f1", stop=["x"], seed=11
+        beam_sizes=[3, 5],
+        rules=["exact", "majority"],
+        samples=7,
+        max_new_tokens=9,
+        metric="f1",
+        stop=["x"],
+        seed=11,
+        tuned_by="metric",
     )
     how = recipe.read(Identity()).probing
     assert (how.beam_sizes, how.rules, how.samples) == ((3, 5), ("exact", "majority"), 7)
     assert (how.max_new_tokens, how.metric, how.stop, how.seed) == (9, "f1", ("x",), 11)
+    assert (how.tuned_by, how.signature["tuned_by"]) == ("metric", "metric")
 
 
 def test_a_run_keeps_texts_and_transforms_that_other_commands_read(tmp_path: Path) -> None:
@@ -88,6 +99,52 @@ def test_a_run_keeps_texts_and_transforms_that_other_commands_read(tmp_path: Pat
     ).run(tmp_path / "written")  # fmt: skip
     drawn = texts["draws-tuned"].texts["de"][0]
     assert written.results[0].texts["und"][0] == drawn
+
+
+def test_a_temperature_may_be_chosen_by_the_metric_of_draws_on_other_rows(tmp_path: Path) -> None:
+    recipe = probe_of(tuned_by="metric", limit=12, max_new_tokens=6)
+    inputs = recipe.read(Identity())
+    report = recipe.run(tmp_path / "run")
+    texts = {path.stem: GeneratedTexts.load(path) for path in (tmp_path / "run" / "texts").iterdir()}
+    tried = {float(name.removeprefix("to-fit-")): part for name, part in texts.items() if name.startswith("to-fit-")}
+    assert tuple(sorted(tried)) == ruled_texts.TRIED
+    best = {}
+    for language in ("en", "de"):
+        right = [answer for answer in inputs.selection.answers.texts[language] for _ in range(2)]
+        shares = {}
+        for beta in ruled_texts.TRIED:
+            written = tried[beta].texts[language]
+            assert len(written) == len(right) == 12
+            shares[beta] = sum(text.strip() == answer.strip() for text, answer in zip(written, right, strict=True))
+        best[language] = max(ruled_texts.TRIED, key=shares.__getitem__)
+    assert any(f"en {best['en']:g}, de {best['de']:g}" in note for note in report.notes)
+    for language in ("en", "de"):
+        prompt = inputs.held_out.prompts.texts[language][0]
+        rule = ruled_texts.Candidates("mbr-match", samples=2, seed=0, transform=Power(best[language]))
+        writers = ruled_texts.writers_of(inputs.view, inputs.tokenizer, inputs.held_out.take([0]), inputs.probing)
+        drawn = [completion.text for completion in writers[language](Decoding(6, rule=rule))[0]]
+        assert drawn == list(texts["draws-tuned"].texts[language][:2]), prompt
+    lines = {line.step: line.times for line in recipe.price(inputs).lines}
+    assert lines["choosing a temperature on sum"] == 7 * 2
+    by_likelihood = probe_of()
+    steps = {line.step for line in by_likelihood.price(by_likelihood.read(Identity())).lines}
+    assert "choosing a temperature on sum" not in steps
+
+
+def test_a_language_without_likely_tokens_leaves_the_others_their_tables(tmp_path: Path, monkeypatch) -> None:
+    among = probing.among_likeliest
+    calls = []
+
+    def seldom(choices):  # the second language's right tokens are never among them
+        calls.append(choices)
+        found = among(choices)
+        none = torch.zeros(0, dtype=torch.long)
+        return found if len(calls) <= 2 else Choices(found.utilities[:0], none, none, found.row_count, left_out=99)
+
+    monkeypatch.setattr(probing, "among_likeliest", seldom)
+    report = probe_of().run(tmp_path / "run")
+    assert [section.key for section in report.sections] == ["rule-probe", "likelihood-probe", "calibration"]
+    assert any("in de" in note and "20 likeliest" in note for note in report.notes)
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

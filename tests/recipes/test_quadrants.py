@@ -13,6 +13,9 @@ from neuroglot.corpora import Corpus
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.experiments import quadrants as measuring
 from neuroglot.experiments.quadrants import bits_of_answers, held_out_answers, ordered, with_other_answers
+from neuroglot.generation.decoding import Decoding, generate
+from neuroglot.metrics.texts.metric import TextOptions, Texts
+from neuroglot.metrics.texts.overlap import chrf
 from neuroglot.models import load
 from neuroglot.prompting.examples import Example
 from neuroglot.recipes.quadrants import Quadrants
@@ -94,10 +97,10 @@ def test_a_row_that_does_not_fit_in_one_language_is_left_out_of_all() -> None:
 def test_each_language_begins_with_the_weights_that_the_model_came_with(folder: Path) -> None:
     inputs = recipe().read(Identity())
     weights = {name: weight.clone() for name, weight in inputs.view.model.named_parameters()}
-    before, after = measuring.tune_on_each(inputs.view.model, inputs.tokenizer, inputs.plan)
+    before, after = measuring.tune_on_each(inputs.view.model, inputs.tokenizer, inputs.plan).of("bits")
     assert all(bool((weight == weights[name]).all()) for name, weight in inputs.view.model.named_parameters())
     alone = replace(inputs.plan, learned={"zh": inputs.plan.learned["zh"]})
-    _, again = measuring.tune_on_each(inputs.view.model, inputs.tokenizer, alone)
+    _, again = measuring.tune_on_each(inputs.view.model, inputs.tokenizer, alone).of("bits")
     assert torch.equal(again["zh"], after["zh"])
     assert not torch.equal(after["sw"][0], before)
     assert torch.equal(before, bits_of_answers(inputs.view.model, inputs.plan.held_out))
@@ -200,7 +203,7 @@ def test_a_language_that_another_process_works_on_is_left_to_it_until_the_end(fo
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measuring, "tune_on", noted)
-        _, after = measuring.tune_on_each(inputs.view.model, inputs.tokenizer, inputs.plan, kept=Kept(place))
+        after = measuring.tune_on_each(inputs.view.model, inputs.tokenizer, inputs.plan, kept=Kept(place)).after
     assert order == ["zh", "sw"]
     other.stdout.close()
     assert list(after) == ["sw", "zh"]  # in the order of the corpus, whoever came first
@@ -233,3 +236,29 @@ def test_a_price_has_the_training_and_the_measuring(folder: Path) -> None:
     tuning, measuring_line = priced.lines
     assert tuning.times * 28 >= 3 * 2 * 4 - 28  # steps × batch × models, in rounds over all examples
     assert measuring_line.times == 1 + 2 * 2
+
+
+def test_translations_are_written_before_and_after_of_the_first_held_out_rows(folder: Path) -> None:
+    """What was written is scored as a generation of the same prompts by hand is."""
+    inputs = recipe(chrf=3, max_new_tokens=5, measured=Path("kept")).read(Identity())
+    assert inputs.plan.asked is not None
+    task = inputs.plan.asked.task
+    assert len(task.ids) == 3
+    assert {*task.prompts.texts["sw"]} == {
+        example.prompt for example in inputs.plan.held_out.examples[:6] if example.setting == "sw"
+    }
+    before, after = measuring.tune_on_each(inputs.view.model, inputs.tokenizer, inputs.plan).of("written")
+    texts = generate(inputs.view, inputs.tokenizer, task.prompts, Decoding(5), stop=["\n"]).texts
+    for index, language in enumerate(task.languages):
+        right = (tuple(text.strip() for text in task.answers.texts[language]),)
+        counts = chrf(TextOptions()).counts(Texts(tuple(texts[language]), right))
+        assert torch.equal(before[:, index], counts)
+    assert after["sw"].shape == (1, *before.shape)
+
+
+def test_how_long_translations_may_be_says_nothing_where_none_are_written(folder: Path, monkeypatch) -> None:
+    recipe(measured=Path("kept")).run("first")
+    monkeypatch.setattr(measuring, "tune_on", None)
+    recipe(measured=Path("kept"), max_new_tokens=7).run("second")
+    with pytest.raises(TypeError):  # texts are to be written: all is measured again
+        recipe(measured=Path("kept"), chrf=2, max_new_tokens=7).run("third")

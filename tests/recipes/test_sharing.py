@@ -9,6 +9,7 @@ import pytest
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.recipes.compare import Compare
 from neuroglot.recipes.sharing import Sharing
+from tests.training.test_low_rank import lab_shortened
 
 
 def parallel_texts(folder: Path) -> Path:
@@ -45,6 +46,10 @@ def test_a_model_compared_with_itself_does_not_change(tmp_path: Path) -> None:
     assert "no category of neurons is clearly larger or smaller" in section.sentence
     changes = [row[2:] for table in section.all_tables() for row in table.rows]
     assert {number for row in changes for number in row} == {0.0, None}  # rows that are all alike have no interval
+    assert not any("tokenizers" in note for note in report.notes)
+    short = lab_shortened(str(tmp_path / "short"))
+    other = Compare(before="lab", after=short, corpus="lab", limit=5, languages=("en", "zh")).run(tmp_path / "other")
+    assert any("tokenizers differ" in note for note in other.notes)
 
 
 def test_what_a_study_cannot_do_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from neuroglot.errors import ConfigError
 from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.recipes.answers import Answers
 from neuroglot.recipes.curriculum_file import CurriculumFile
+from neuroglot.recipes.generate import Generate
 from neuroglot.recipes.mixing import read_data
 from neuroglot.recipes.score import Score
 from neuroglot.recipes.tune import Tune
@@ -39,11 +40,19 @@ def test_answers_are_scored_by_the_metric_of_their_form(here: Path) -> None:
     right["x-sexpr"][2] = "(AND nothing (JOIN lies_in Nowhere))"
     texts = {form: tuple(column) for form, column in right.items()}
     GeneratedTexts(tuple(task.ids), texts, {}, Signature.of(model="m")).save(Path("new/generated.jsonl"))
-    told = scores(Answers(generated=Path("new"), task="symbols:4", metrics=("form",)).run())
+    report = Answers(generated=Path("new"), task="symbols:4", metrics=("form",)).run()
+    told = scores(report)
+    assert [section.key for section in report.sections] == ["scores-of-texts"]  # rows of forms are no translations
     assert told == {
         "x-sql": (75.0, "equal 3, unequal 0, invalid 1, undecided 0"),
         "x-sexpr": (75.0, "equal 3, unequal 1, invalid 0, undecided 0"),
     }
+
+
+def test_what_follows_texts_in_forms_is_whether_they_are_right() -> None:
+    asked = Generate(model="lab", corpus="symbols:9", column="prompt", languages=("x-sql",))
+    assert asked.following(Path("out")) == ("answers", "out", "--task", "symbols:9", "--metrics", "form")
+    assert Generate(model="lab", corpus="lab", languages=("de",)).following(Path("out"))[0] == "identify"
 
 
 def test_lines_are_scored_with_the_form_that_is_given(here: Path) -> None:

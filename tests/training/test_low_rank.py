@@ -110,6 +110,8 @@ def test_what_tune_saves_alone_is_merged_and_stays_with_its_model(tmp_path: Path
     folder = Path(lab_shortened("short"))
     with pytest.raises(ConfigError, match="learned on a model with the tokenizer"):
         Export(model=str(folder), deltas=Path("alone")).run("no")
+    with pytest.raises(ArtifactError, match="neither deltas.safetensors nor adapter_config.json"):
+        Export(model="lab", deltas=Path("merged")).run("no")
     assert not Path("no").exists()
     targets = json.loads(Path("alone", CONFIG).read_text())["target_modules"]
     assert targets == sorted(targets)

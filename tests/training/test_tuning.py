@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,25 @@ def test_the_first_loss_is_the_cross_entropy_of_the_first_answers(tmp_path: Path
     rows = labelled()
     expected = cross_entropy(tiny_model("llama"), list(rows[: 4 * accumulation]))
     assert run(tmp_path / "a", config).losses[0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("model_type", ["llama", "transnormer"])
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_smoothed_labels_are_partly_every_token(tmp_path: Path, model_type: str, accumulation: int) -> None:
+    """(1 − ε)·(−log p of the token) + ε·the mean of −log p over the vocabulary, over all learned tokens of the step."""
+    config = TuningConfig(steps=1, batch_size=3, accumulation=accumulation, learning_rate=1e-2, label_smoothing=0.3)
+    model, tokenizer = tiny_model(model_type), tiny_tokenizer()
+    nats = []
+    for row in labelled()[: 3 * accumulation]:
+        with torch.no_grad():
+            logs = model(torch.tensor([row["input_ids"]])).logits[0].double().log_softmax(-1)
+        for place, label in enumerate(row["labels"]):
+            if label != -100:
+                nats.append(0.7 * -logs[place - 1, label].item() + 0.3 * -logs[place - 1].mean().item())
+    tuned = tune(model, tokenizer, examples(), config)
+    assert tuned.losses[0] == pytest.approx(sum(nats) / len(nats), abs=2e-4)  # the trainer rounds what it logs
+    packed = tune(tiny_model(model_type), tokenizer, examples(), replace(config, pack=True))
+    assert packed.losses[0] == pytest.approx(tuned.losses[0], abs=2e-4)
 
 
 def test_batches_come_in_the_order_of_the_examples_with_labels_on_answers_only(tmp_path: Path) -> None:

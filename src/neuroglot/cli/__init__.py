@@ -24,6 +24,10 @@ Exit codes: 0 done, 1 refused (bad input, unknown model, a file in the way),
 SEVERAL = {  # commands of two words stand below the first
     "specialize": (USE, "Neuron Specialization: each direction of translation has its own neurons."),
     "sga": (USE, "SGA: an encoder that reads learns to write."),
+    "sign": (
+        USE,
+        "Sign languages: recognisers, small ones, what a clip says, and which channels serve whom.",
+    ),
     "lab": (HELP, "The lab: a small multilingual model that is shipped with its recipe."),
 }
 LONGEST_MESSAGE = 4000  # characters: names in a file may be of any length

@@ -24,6 +24,7 @@ from neuroglot.storage import FORMAT_VERSION, parse_json, write_whole
 TRANSFORM_KIND = "decision-transform"
 BOUND = 7.0  # of the logarithm of a positive parameter, and of α: beyond e⁷ the choice is certain
 NEXT_TOKEN = "next token"  # the choices that a transform of a rule must have been fitted on
+LEAST_CHOICES = 3  # that a transform is fitted on
 ORIGIN = "our reconstruction"  # the equation of the paper is not public
 Fittable = Literal["temperature", "power", "bradley-terry", "ranks"]
 
@@ -192,7 +193,10 @@ def _score(score: Score, positive: bool, at_bound: bool) -> Score:
 
 def _require_choices(family: str, utilities: Tensor, chosen: Tensor) -> None:
     sound = (
-        family in FITTED_FAMILIES and utilities.ndim == 2 and chosen.shape == utilities.shape[:1] and len(chosen) > 2
+        family in FITTED_FAMILIES
+        and utilities.ndim == 2
+        and chosen.shape == utilities.shape[:1]
+        and len(chosen) >= LEAST_CHOICES
     )
     if not sound or not bool(((chosen >= 0) & (chosen < utilities.shape[-1])).all()):
         raise ConfigError(

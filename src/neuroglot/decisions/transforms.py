@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from neuroglot.errors import ConfigError
+from neuroglot.signature import short_hash
 
 MOST_PAIRED = 4096  # candidates of which all pairs are compared
 LARGEST_PARAMETER = 1e30  # of a parameter: scores multiplied by it stay in the range of float32
@@ -68,7 +69,7 @@ class Power:
         return scaled.masked_fill(missing, -torch.inf).log_softmax(-1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inversion:
     """Trajectory inversion: P = p̄ + (u − u₀) / (ηK), after K steps of SGD of rate η that began with u₀.
 
@@ -85,6 +86,11 @@ class Inversion:
         finite = all(map(math.isfinite, (*self.start, *self.mean_choice)))
         sound = finite and len(self.start) == len(self.mean_choice) > 0 and self.total_rate > 0
         _require(sound, f"{len(self.start)} and {len(self.mean_choice)} numbers", "as many finite, at a positive rate")
+
+    def __repr__(self) -> str:
+        """In short, as it stands in signatures: how many numbers, and their hash."""
+        numbers = torch.tensor([self.start, self.mean_choice], dtype=torch.float64)
+        return f"Inversion({len(self.start)} tokens, {short_hash(numbers)}, total_rate={self.total_rate!r})"
 
     def __call__(self, utilities: Tensor, lengths: Tensor | None = None) -> Tensor:
         _require(

@@ -25,6 +25,7 @@ from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.asked import AskedTokens
 from neuroglot.tokens.tokenizing import Text, TokenizedCorpus
 from neuroglot.training.trainer import DivergedError, require_weights
+from neuroglot.training.trajectory import Trajectory
 from neuroglot.training.tuning import tune_on
 from neuroglot.training.types import OnStep, TuningConfig
 
@@ -54,12 +55,14 @@ class Stage:
 
 class Taught(NamedTuple):
     """The losses of each stage's steps, those of what was held out, and of each stage whose learning rate was searched
-    the mean loss of its selection by rate, in nats per learned token.
+    the mean loss of its selection by rate, in nats per learned token; and what each stage that logs its choices kept
+    of them.
     """
 
     losses: Mapping[str, tuple[float, ...]]
     held_out: HeldOutLosses
     tried: Mapping[str, Mapping[float, float]]
+    trajectories: Mapping[str, Trajectory]
 
 
 def run_curriculum(
@@ -82,7 +85,7 @@ def run_curriculum(
     require_weights(model)
     signature = made_with(model, tokenizer)
     moments = [kept.below(BEFORE).once("held-out", partial(_held_out, model, held_out))]
-    losses, tried = {}, {}
+    losses, tried, trajectories = {}, {}, {}
     for stage in stages:
         place = kept.below(stage.name)
         make = _searched if stage.rates else _done
@@ -90,6 +93,8 @@ def run_curriculum(
         losses[stage.name] = tuple(after.pop(_LOSSES).tolist())
         if stage.rates:
             tried[stage.name] = dict(zip(stage.rates, after.pop(_TRIED).tolist(), strict=True))
+        if stage.config.log_choices:
+            trajectories[stage.name] = Trajectory.of(after.pop(_SUMS), after.pop(_STEPS))
         _set_weights(model, after)
         if behind is not None:
             behind(stage.name)
@@ -99,10 +104,11 @@ def run_curriculum(
                 shutil.rmtree(place.folder / folder, ignore_errors=True)
     by_group = {group: torch.stack([moment[group] for moment in moments]) for group in held_out}
     order = Signature.of(stages=" → ".join(stage.name for stage in stages))
-    return Taught(losses, HeldOutLosses((BEFORE, *losses), by_group, signature | order), tried)
+    return Taught(losses, HeldOutLosses((BEFORE, *losses), by_group, signature | order), tried, trajectories)
 
 
 _LOSSES, _TRIED = "losses of the steps", "losses by rate"
+_SUMS, _STEPS = "sums of choices", "rates and steps"
 
 
 def _searched(
@@ -148,7 +154,8 @@ def _done(
 ) -> dict[str, Tensor]:
     """The weights behind a stage, and its losses."""
     tuned = tune_on(model, tokenizer, stage.texts, stage.config, kept=place.below("training"), on_step=on_step)
-    return _weights(model) | {_LOSSES: torch.tensor(tuned.losses, dtype=torch.float64)}
+    sums = {} if tuned.trajectory is None else dict(zip((_SUMS, _STEPS), tuned.trajectory.tensors, strict=True))
+    return _weights(model) | {_LOSSES: torch.tensor(tuned.losses, dtype=torch.float64)} | sums
 
 
 def _weights(model: PreTrainedModel) -> dict[str, Tensor]:

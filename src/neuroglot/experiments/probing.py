@@ -15,11 +15,12 @@ from torch import Tensor
 from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.corpus import Corpus, Task
 from neuroglot.corpora.directed import Directed
-from neuroglot.decisions.fitting import NEXT_TOKEN, Fitted, fit_transform
+from neuroglot.decisions.fitting import LEAST_CHOICES, NEXT_TOKEN, Fitted, fit_transform
 from neuroglot.errors import CorpusError
 from neuroglot.experiments.choices import (
     AMONG_LIKELIEST,
     FITTED_TO,
+    LIKELIEST,
     OPTION,
     Calibrated,
     Choices,
@@ -34,6 +35,7 @@ from neuroglot.experiments.ruled_texts import (
     OnceTexts,
     Probed,
     Probing,
+    best_drawn,
     references_by_language,
     rule_probe,
     write_all,
@@ -62,11 +64,12 @@ OnceFitted = Callable[[str, Callable[[], Fitted]], Fitted]
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """The results of all probes of one model on one set of rows."""
+    """The results of all probes of one model on one set of rows; `remarks` say what could not be told."""
 
     rules: RuleProbe
     likelihoods: LikelihoodProbe
     calibrations: tuple[Calibration, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def probe(
@@ -85,19 +88,25 @@ def probe(
     do, and `ConfigError` for prompts that leave no room for `max_new_tokens`.
     """
     asked, fit_on = asked_tokens(view, tokenizer, held_out), asked_tokens(view, tokenizer, selection)
-    held_out = _rows(held_out, asked.tokens.ids)
+    selection, held_out = _rows(selection, fit_on.tokens.ids), _rows(held_out, asked.tokens.ids)
     made = made_with(view, tokenizer, held_out, rows=len(held_out), dropped=sum(asked.dropped.values()))
     made |= generation_signature(view.model) | probing.signature
     made |= Signature.of(fitted_on=selection.hash, fitted_rows=len(fit_on.tokens.ids))
-    by_kind, fitted, ranks = _calibrated(view, tokenizer, (selection, held_out), (fit_on, asked), made, once_fitted)
+    by_kind, fitted, ranks, remarks = _calibrated(
+        view, tokenizer, (selection, held_out), (fit_on, asked), made, once_fitted
+    )
     temperatures = {language: fits[CONTROL].transform for language, fits in fitted[NEXT_TOKEN].items()}
+    if probing.tuned_by == "metric":
+        temperatures = best_drawn(writers_of(view, tokenizer, selection, probing), selection, probing, made, once_texts)
+        chosen = ", ".join(f"{language} {power.beta:g}" for language, power in temperatures.items())  # type: ignore[attr-defined]
+        remarks += (f"One over the temperature, by {probing.metric} of draws on the rows to fit on: {chosen}.",)
     writers = writers_of(view, tokenizer, held_out, probing)
     written = write_all(writers, held_out, probing, temperatures, made, once_texts)
     rules = rule_probe(held_out, written, probing, made)
     likelihoods = LikelihoodProbe(
         held_out.name, tuple(held_out.languages), correlations(view, tokenizer, held_out, written, probing), ranks, made
     )
-    return Findings(rules, likelihoods, _calibrations(by_kind, held_out, fitted, made))
+    return Findings(rules, likelihoods, _calibrations(by_kind, held_out, fitted, made), remarks)
 
 
 # ---- calibration
@@ -110,9 +119,12 @@ _ByKind = dict[str, dict[str, tuple[dict[str, Calibrated], int]]]  # by kind and
 def _calibrated(
     view: ModelView, tokenizer: PreTrainedTokenizerBase, data: tuple[Probed, Probed],
     asked: tuple[AskedTokens, AskedTokens], made: Signature, once: OnceFitted,
-) -> tuple[_ByKind, _Fits, Tensor]:  # fmt: skip
-    """Calibrations by kind and language, the fits, and ranks of reference tokens `[R, G, 4]`; a language at a time."""
+) -> tuple[_ByKind, _Fits, Tensor, tuple[str, ...]]:  # fmt: skip
+    """Calibrations by kind and language, the fits, ranks of reference tokens `[R, G, 4]`, and what was left out; a
+    language at a time.
+    """
     by_kind: _ByKind = {}
+    too_few = []
     fitted: _Fits = {}
     ranks = []
     limit = context_limit(tokenizer, text_config(view.model))
@@ -127,6 +139,9 @@ def _calibrated(
             first, second = (options(view, part, place) for part in questions)
             pairs[OPTION] = (first, second)
         for kind, (fit_on, held_out) in pairs.items():
+            if kind == AMONG_LIKELIEST and min(len(fit_on.chosen), len(held_out.chosen)) < LEAST_CHOICES:
+                too_few.append(language)
+                continue
             fits: dict[str, Fitted] = {
                 family: once(
                     f"{language}-{kind.replace(' ', '-')}-{family}.json",
@@ -136,7 +151,13 @@ def _calibrated(
             }
             fitted.setdefault(kind, {})[language] = fits
             by_kind.setdefault(kind, {})[language] = calibrated(held_out, fits), held_out.left_out
-    return by_kind, fitted, torch.stack(ranks, dim=1)
+    remarks: tuple[str, ...] = ()
+    if too_few:  # the same languages stand in every table
+        by_kind.pop(AMONG_LIKELIEST, None)
+        fitted.pop(AMONG_LIKELIEST, None)
+        seldom = f"the right one is hardly ever among them in {', '.join(too_few)}"
+        remarks = (f"Calibration among the {LIKELIEST} likeliest tokens is left out: {seldom}.",)
+    return by_kind, fitted, torch.stack(ranks, dim=1), remarks
 
 
 def fit_choices(choices: Choices, family: Any, signature: Signature) -> Fitted:

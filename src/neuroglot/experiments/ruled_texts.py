@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -14,9 +14,10 @@ from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.directed import Directed
 from neuroglot.corpora.directions import Direction, is_direction
+from neuroglot.decisions.fitting import best_by
 from neuroglot.decisions.names import NamedRule
 from neuroglot.decisions.rules import Candidates, Rule
-from neuroglot.decisions.transforms import Softmax, Transform
+from neuroglot.decisions.transforms import Power, Softmax, Transform
 from neuroglot.errors import ConfigError
 from neuroglot.generation.backend import Completion
 from neuroglot.generation.decoding import Decoding
@@ -25,7 +26,7 @@ from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.metrics.probing import SHORT_SHARE, RuleProbe
 from neuroglot.metrics.texts.answered import references_of
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts
-from neuroglot.metrics.texts.scoring import choose_metrics
+from neuroglot.metrics.texts.scoring import TEXT_METRICS, choose_metrics
 from neuroglot.models.view import ModelView
 from neuroglot.progress import track
 from neuroglot.prompting.translating import translation_prompts, translation_stop
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 Probed = Task | Directed
 OnceTexts = Callable[[str, Callable[[], GeneratedTexts]], GeneratedTexts]
 Columns = Mapping[str, Sequence[Sequence[str]]]  # by language, of each row one text or several
+TunedBy = Literal["likelihood", "metric"]
+TRIED = (0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0)  # β, one over the temperature, where the metric chooses
 TUNED = ", tuned"  # behind the name of a rule that draws at the fitted temperature
 
 
@@ -45,7 +48,8 @@ class Probing:
     """Which rules write, beside greedy search and samples: beams of these sizes, and rules by name.
 
     Rules that compare draws have `samples` of them, once of the model's own probabilities, and once at the temperature
-    that was fitted on other rows. `metric` is a text metric's name; a text ends before one of `stop`.
+    that was fitted on other rows: the likeliest, or (`tuned_by`) that of `TRIED` whose draws the metric likes best.
+    `metric` is a text metric's name; a text ends before one of `stop`.
     """
 
     metric: str
@@ -55,6 +59,7 @@ class Probing:
     max_new_tokens: int = 64
     stop: tuple[str, ...] = ()
     seed: int = 0
+    tuned_by: TunedBy = "likelihood"
 
     def __post_init__(self) -> None:
         once = len({*self.beam_sizes}) == len(self.beam_sizes) and len({*self.rules}) == len(self.rules)
@@ -74,7 +79,7 @@ class Probing:
     def signature(self) -> Signature:
         return Signature.of(
             metric=self.metric, samples=self.samples, max_new_tokens=self.max_new_tokens, stop=repr(self.stop),
-            seed=self.seed,
+            seed=self.seed, tuned_by=self.tuned_by,
         )  # fmt: skip
 
     @property
@@ -82,6 +87,11 @@ class Probing:
         """How many texts are written for each row and language."""
         drawn = [rule for rule in self.rules if rule in ("epsilon", "exact")]
         return 1 + sum(self.beam_sizes) + len(drawn) + 2 * self.samples
+
+    @property
+    def texts_to_fit(self) -> int:
+        """How many texts are written for each row to fit on, and language."""
+        return len(TRIED) * self.samples if self.tuned_by == "metric" else 0
 
 
 Writer = Callable[[Decoding], list[list[Completion]]]
@@ -126,7 +136,7 @@ def write_all(
         for name in probing.rules
         if name in ("epsilon", "exact")
     }
-    draw = partial(Candidates, "mbr-match", samples=probing.samples, seed=probing.seed)
+    draw = _draws_of(probing)
     rules["draws"] = lambda _: draw(transform=Softmax())
     rules[f"draws{TUNED}"] = lambda language: draw(transform=temperatures[language])
     written = {}
@@ -134,6 +144,33 @@ def write_all(
         make = partial(_written, writers, data, probing, rule, made | Signature.of(rule=name))
         written[name] = _by_row(once(name.replace(", ", "-").replace(" ", "-"), make), len(data))
     return {**_decided(written, probing), **written}
+
+
+def best_drawn(
+    writers: Mapping[str, Writer], data: Probed, probing: Probing, made: Signature,
+    once: OnceTexts = lambda name, make: make(),
+) -> dict[str, Transform]:  # fmt: skip
+    """By language the temperature whose draws the metric likes best, all draws of all rows taken together."""
+    references, sign = references_by_language(data), 1 if TEXT_METRICS[probing.metric].higher_is_better else -1
+    quality: dict[str, dict[Transform, float]] = {language: {} for language in writers}
+    for beta in track(TRIED, "choosing a temperature", len(TRIED)):
+        rule = _draws_of(probing)(transform=Power(beta))
+        make = partial(_written, writers, data, probing, partial(_same, rule), made | rule.signature)
+        columns = _by_row(once(f"to-fit-{beta:g}", make), len(data))
+        for language, rows in columns.items():
+            metric = probing.metric_in(language)
+            right = tuple(reference for reference in references[language] for _ in range(probing.samples))
+            counts = metric.counts(Texts(tuple(text for texts in rows for text in texts), (right,)))
+            quality[language][Power(beta)] = sign * metric.value(counts.sum(0)).item()
+    return {language: best_by(tried.__getitem__, list(tried)) for language, tried in quality.items()}
+
+
+def _same(rule: Rule, _: str) -> Rule:
+    return rule
+
+
+def _draws_of(probing: Probing) -> Callable[..., Candidates]:
+    return partial(Candidates, "mbr-match", samples=probing.samples, seed=probing.seed)
 
 
 def _beam(size: int, _: str) -> Rule:

@@ -21,11 +21,12 @@ from typing import Any
 from neuroglot import extras
 from neuroglot.errors import ProcessError
 from neuroglot.forms.table import form_of
-from neuroglot.forms.verdicts import FormContext, Verdict
+from neuroglot.forms.verdicts import OUT_OF_MEMORY, FormContext, Verdict
 
 SECONDS = 2.0  # of a comparison
 MEMORY = 512 * 2**20  # bytes of addresses
 STARTING = 60.0  # seconds to import what a form needs
+_ENDING = 0.05  # seconds for a process that has closed its pipe to be gone
 _LONGEST = 100_000  # characters of an answer
 REPLY = 2**16  # bytes
 BEGIN = (
@@ -67,11 +68,23 @@ class Cage:
         if len(answer) > _LONGEST:
             return Verdict("undecided", f"{len(answer)} characters, where at most {_LONGEST} are read")
         line = json.dumps([answer, reference, {**(context or {}), "run": "yes" if self.runs else ""}])
-        process = self._process or self._start()
-        reply = self._asked(process, line)
+        was_there = self._process is not None
+        reply = self._asked(self._process or self._start(), line)
+        if was_there and self._is_spent(reply):  # what came before may have spent it: it is asked anew
+            self._kill()
+            reply = self._asked(self._start(), line)
         if reply is None or self.runs:
             self._kill()
         return _verdict(reply)
+
+    def _is_spent(self, reply: dict[str, Any] | None) -> bool:
+        """Whether the process has ended, or has no memory left; one that merely takes long is still there."""
+        if reply is not None:
+            return reply.get("reason") == OUT_OF_MEMORY
+        assert self._process is not None
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDING)
+        return self._process.returncode is not None
 
     def _start(self) -> subprocess.Popen[bytes]:
         """A new process that is ready; raises `ProcessError` if it does not come to be."""

@@ -4,7 +4,7 @@ PDDL problems, triples and sequences of actions."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from neuroglot.forms.trees import Tree, calls, nested, rebuilt, single, unordered
 from neuroglot.forms.verdicts import FormContext, InvalidFormError, Verdict, of_reference
@@ -26,10 +26,15 @@ def _set_law(tree: tuple[Tree, ...]) -> Tree:
     if isinstance(head, str) and head.upper() in SETS:
         if not parts:
             raise InvalidFormError(f"{head} of nothing")
-        flat = [inner for part in parts for inner in (part[1:] if part[0] == head.upper() else (part,))]
-        kept = unordered(flat)
+        kept = _flat_parts(head.upper(), parts)
         return kept[0] if len(kept) == 1 else (head.upper(), *kept)
     return tree
+
+
+def _flat_parts(head: Tree, parts: Sequence[Tree]) -> tuple[Tree, ...]:
+    """The parts, and those of parts with the same head, in an order of their own, each once."""
+    nested_parts = [part[1:] if isinstance(part, tuple) and part[:1] == (head,) else (part,) for part in parts]
+    return unordered([inner for part in nested_parts for inner in part])
 
 
 def _numbered(tree: Tree, bound: tuple[str, ...]) -> Tree:
@@ -56,7 +61,7 @@ def _slot_law(tree: tuple[Tree, ...]) -> Tree:
     return (head, *sorted(parts, key=repr))
 
 
-ANY_ORDER = {"query", "nwr", "and", "or", "union", "qtype"}
+ANY_ORDER = {"query", "area", "nwr", "and", "or", "union", "qtype"}
 
 
 def map_query(text: str) -> Hashable:
@@ -64,17 +69,33 @@ def map_query(text: str) -> Hashable:
     return _one_call(text, _law_of(frozenset(ANY_ORDER)))
 
 
-EITHER_WAY = frozenset({"and", "or", "union", "intersect", "equal_integer", "equal_color", "equal_shape", "equal_size",
+SETS_OF_THINGS = frozenset({"and", "or", "union", "intersect"})  # any nesting too, and no repeats
+EITHER_WAY = frozenset({"equal_integer", "equal_color", "equal_shape", "equal_size",
                         "equal_material", "same", "different"})  # fmt: skip
 
 
 def scene_program(text: str) -> Hashable:
     """A program of CLEVR or GQA (Johnson et al. 2017; Hudson and Manning 2019): arguments of symmetric steps in any
-    order, all else as written; also GQA's steps `select: dog → filter: red`.
+    order, filters too, `less_than` as `greater_than`, all else as written; also GQA's `select: dog → filter: red`.
     """
     if re.search(r"→|->|\w:\s", text):
         return tuple(_step(part) for part in re.split(r"→|->|\n|;", text) if part.strip())
-    return _one_call(text, _law_of(EITHER_WAY))
+    return _one_call(text, _scene_law)
+
+
+def _scene_law(tree: tuple[Tree, ...]) -> Tree:
+    head, *parts = tree
+    if head in SETS_OF_THINGS:
+        kept = _flat_parts(head, parts)
+        return kept[0] if len(kept) == 1 else (head, *kept)
+    if head == "less_than" and len(parts) == 2:
+        return ("greater_than", *parts[::-1])
+    if str(head).startswith("filter_") and len(parts) == 2 and isinstance(parts[1], str):
+        things, condition = parts[0], (head, parts[1])
+        if isinstance(things, tuple) and things[0] == "filters":
+            return ("filters", things[1], *unordered([*things[2:], condition]))
+        return ("filters", things, condition)
+    return (head, *sorted(parts, key=repr)) if head in EITHER_WAY else tree
 
 
 def _step(text: str) -> tuple[str, ...]:
@@ -85,6 +106,7 @@ def _step(text: str) -> tuple[str, ...]:
 
 
 SYMMETRIC = frozenset({"Equals", "Parallel", "Perpendicular", "Congruent", "Similar", "Triangle", "Add", "Mul", "Sum"})
+MATCHED = frozenset({"Congruent", "Similar"})
 REVERSIBLE = frozenset({"Line", "Angle", "Arc"})
 
 
@@ -92,10 +114,22 @@ def geometry(text: str) -> Hashable:
     """Predicates of Geometry3K (Lu et al. 2021) as a set: `Line(A, B)` is `Line(B, A)`, an angle is the same from both
     sides, and symmetric predicates have no order.
     """
-    trees = calls(text.replace("\n", ";").strip("; \n"))
+    trees = calls(re.sub(r";\s*(?=;|$)", "", text.strip()))
     if any(isinstance(tree, str) for tree in trees):
         raise InvalidFormError("a word that is no predicate")
-    return frozenset(rebuilt(tree, _geometry_law) for tree in trees)
+    return frozenset(rebuilt(_by_corners(tree), _geometry_law) for tree in trees)
+
+
+def _by_corners(tree: Tree) -> Tree:
+    """Triangles that are congruent or similar as pairs of corners: which matches which is what is said."""
+    if isinstance(tree, str):
+        return tree
+    head, *parts = tree
+    figures = [part[1:] for part in parts if isinstance(part, tuple) and part[0] == "Triangle"]
+    if head not in MATCHED or len(figures) != 2 or len(parts) != 2 or len(figures[0]) != len(figures[1]):
+        return (head, *map(_by_corners, parts))
+    ways = [tuple(sorted((("corner", *pair) for pair in zip(*order)), key=repr)) for order in (figures, figures[::-1])]
+    return (head, *min(ways, key=repr))
 
 
 def _geometry_law(tree: tuple[Tree, ...]) -> Tree:
@@ -128,21 +162,26 @@ def actions(text: str) -> Hashable:
     return words
 
 
-PDDL_ANY_ORDER = frozenset({"and", "or", ":init", ":objects", ":requirements", ":goal"})
+PDDL_ANY_ORDER = frozenset({":init", ":objects", ":requirements", ":goal"})
 
 
 def planning(text: str) -> Hashable:
     """PDDL without regard to case: facts, objects and conditions in any order, the parts of a problem too."""
-    lowered = re.sub(r";[^\n]*", "", text.lower())
-    return frozenset(rebuilt(_objects(tree), _planning_law) for tree in (single(lowered),))
+    return frozenset(rebuilt(_objects(tree), _planning_law) for tree in (single(without_comments(text)),))
+
+
+def without_comments(text: str) -> str:
+    """PDDL in small letters, without what stands behind a semicolon."""
+    return re.sub(r";[^\n]*", "", text.lower())
 
 
 def _planning_law(tree: tuple[Tree, ...]) -> Tree:
     if not tree:
         raise InvalidFormError("empty brackets")
     head, *parts = tree
-    if head == "and" and len(parts) == 1:
-        return parts[0]
+    if head in ("and", "or"):
+        kept = _flat_parts(head, parts)
+        return kept[0] if len(kept) == 1 else (head, *kept)
     if head == "define" or head in PDDL_ANY_ORDER:
         return (head, *unordered(parts))
     return tree
@@ -152,21 +191,24 @@ def _objects(tree: Tree) -> Tree:
     """`a b - block` in `:objects` as pairs of object and type."""
     if isinstance(tree, str):
         return tree
-    if tree[:1] != (":objects",):
-        return tuple(map(_objects, tree))
-    pairs: list[Tree] = []
+    return (":objects", *typed(tree[1:])) if tree[:1] == (":objects",) else tuple(map(_objects, tree))
+
+
+def typed(words: Iterable[Tree]) -> list[tuple[Tree, Tree]]:
+    """`a b - block c` as pairs of name and type, which is `object` where none is told."""
+    pairs: list[tuple[Tree, Tree]] = []
     waiting: list[Tree] = []
-    words = iter(tree[1:])
-    for word in words:
+    listed = iter(words)
+    for word in listed:
         if word == "-":
-            kind = next(words, None)
+            kind = next(listed, None)
             if kind is None:
                 raise InvalidFormError("a type is missing")
             pairs += [(name, kind) for name in waiting]
             waiting = []
         else:
             waiting.append(word)
-    return (":objects", *pairs, *((name, "object") for name in waiting))
+    return [*pairs, *((name, "object") for name in waiting)]
 
 
 def facts(text: str) -> frozenset[tuple[str, ...]]:
@@ -176,6 +218,8 @@ def facts(text: str) -> frozenset[tuple[str, ...]]:
         rows = [row for row in map(_flat, nested(text, atom=r"[^()]+")) if row]
     else:
         rows = [line for line in re.split(r"[\n;]", text) if line.strip()]
+    if not rows:
+        raise InvalidFormError("no triple")
     return frozenset(map(_fact, rows))
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ from neuroglot.forms.verdicts import FormContext, InvalidFormError, UndecidedErr
 
 NOT_INVERSE = frozenset({"consist-of", "prep-on-behalf-of", "prep-out-of"})
 RESTARTS = 8
-_EXACT = 50_000  # steps of the exact search, after which the best mapping so far counts
+_EXACT = 500_000  # targets that the exact search tries, after which the best mapping so far counts
+_CLIMBED = 120_000  # changes that the climbs try
 _LARGEST = 200  # variables
 
 
@@ -30,7 +32,8 @@ class Graph:
 
 def read_graph(text: str) -> Graph:
     """The graph of a text, with the top as an attribute and inverse roles turned round, as Smatch has them."""
-    tree = single("\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")))
+    without = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    tree = single(re.sub(r"(\(\s*[^\s()/:\"]+)/(?=[^\s()/\"])", r"\1 / ", without))
     concepts: dict[str, str] = {}
     edges: list[tuple[str, str, str]] = []
     stack = [tree]
@@ -79,17 +82,17 @@ def _plain(value: str) -> str:
     return (value.strip('"') if quoted else value.partition("~")[0]).lower().rstrip("_")
 
 
-def matched_triples(first: Graph, second: Graph) -> int:
-    """The most triples that any injective mapping of variables matches.
+def matched_triples(first: Graph, second: Graph) -> tuple[int, bool]:
+    """The most triples that any injective mapping of variables matches, and whether that is certain.
 
-    It is exact unless the search takes more than `_EXACT` steps; then it is the best of that and of hill climbing.
+    It is exact unless the search tries more than `_EXACT` targets; then it is the best of that and of hill climbing.
     Raises `UndecidedError` for more than `_LARGEST` variables.
     """
     if max(len(first.variables), len(second.variables)) > _LARGEST:
         raise UndecidedError(f"more than {_LARGEST} variables")
     gains = _gains(first, second)
     best, is_exact = _exact(gains, len(second.variables))
-    return best if is_exact else max(best, _climbed(gains, len(second.variables)))
+    return (best, True) if is_exact else (max(best, _climbed(gains, len(second.variables))), False)
 
 
 @dataclass(frozen=True)
@@ -148,50 +151,97 @@ def _exact(gains: _Gains, targets: int) -> tuple[int, bool]:
     stack: list[tuple[list[int], int]] = [([], 0)]
     while stack:
         mapping, total = stack.pop()
-        steps += 1
         best = max(best, total)
         if steps > _EXACT:
             return best, False
         variable = len(mapping)
         if variable == size or total + most[variable] <= best:
             continue
+        steps += targets
         options = [(0, -1), *((gains.of(mapping, variable, t), t) for t in range(targets) if t not in mapping)]
         stack += [([*mapping, target], total + gain) for gain, target in sorted(options)]
     return best, True
 
 
 def _climbed(gains: _Gains, targets: int) -> int:
-    """The best of several climbs by moves and swaps, from mappings drawn with seed 0."""
-    rng, best, size = random.Random(0), 0, len(gains.own)
-    for _ in range(RESTARTS):
-        images = [*range(targets), *[-1] * size]
-        rng.shuffle(images)
-        mapping = images[:size]
-        score, better = gains.total(mapping), True
-        while better:
+    """The best of several climbs by moves and swaps, from mappings drawn with seed 0, the first of which maps each
+    variable to one with the same attributes where it can.
+    """
+    rng, best, tried = random.Random(0), 0, 0
+    size = len(gains.own)
+    at: list[list[tuple[int, dict[tuple[int, int], int], bool]]] = [[] for _ in range(size)]
+    for (earlier, later), table in gains.pair.items():
+        at[earlier].append((later, table, True))
+        at[later].append((earlier, table, False))
+
+    def worth(variable: int, target: int, mapping: list[int]) -> int:
+        """What a variable adds if it is mapped to the target and the others as they are."""
+        if target < 0:
+            return 0
+        total = gains.own[variable].get(target, 0)
+        for other, table, is_first in at[variable]:
+            image = mapping[other]
+            total += table.get((target, image) if is_first else (image, target), 0)
+        return total
+
+    def both(first: int, second: int, mapping: list[int]) -> int:
+        shared = gains.pair.get((first, second), {}).get((mapping[first], mapping[second]), 0)
+        return worth(first, mapping[first], mapping) + worth(second, mapping[second], mapping) - shared
+
+    for restart in range(RESTARTS):
+        mapping = _start(gains, targets, rng, restart == 0)
+        free = set(range(targets)) - set(mapping)
+        better = True
+        while better and tried < _CLIMBED:
             better = False
-            for candidate in _neighbours(mapping, targets):
-                if (value := gains.total(candidate)) > score:
-                    mapping, score, better = candidate, value, True
-                    break
-        best = max(best, score)
+            for n in range(size):
+                for target in sorted(free):
+                    tried += 1
+                    if worth(n, target, mapping) > worth(n, mapping[n], mapping):
+                        free ^= {target} | ({mapping[n]} - {-1})
+                        mapping[n], better = target, True
+                        break
+                for m in range(n):
+                    tried += 1
+                    before = both(m, n, mapping)
+                    mapping[n], mapping[m] = mapping[m], mapping[n]
+                    if both(m, n, mapping) > before:
+                        better = True
+                    else:
+                        mapping[n], mapping[m] = mapping[m], mapping[n]
+        best = max(best, gains.total(mapping))
     return best
 
 
-def _neighbours(mapping: list[int], targets: int) -> list[list[int]]:
-    free = [target for target in range(targets) if target not in mapping]
-    moved = [[*mapping[:n], target, *mapping[n + 1 :]] for n in range(len(mapping)) for target in free]
-    for n in range(len(mapping)):
-        for m in range(n):
-            swapped = [*mapping]
-            swapped[n], swapped[m] = swapped[m], swapped[n]
-            moved.append(swapped)
-    return moved
+def _start(gains: _Gains, targets: int, rng: random.Random, is_greedy: bool) -> list[int]:
+    """A mapping in which no target stands twice."""
+    images = [*range(targets), *[-1] * len(gains.own)]
+    rng.shuffle(images)
+    if not is_greedy:
+        return images[: len(gains.own)]
+    mapping = [-1] * len(gains.own)
+    free = set(range(targets))
+    for variable, own in enumerate(gains.own):
+        target = max(sorted(free & own.keys()), key=own.__getitem__, default=-1)
+        mapping[variable] = target
+        free -= {target}
+    rest = iter([image for image in images if image in free])
+    return [next(rest, -1) if target < 0 else target for target in mapping]
 
 
 def compare_graphs(answer: str, reference: str, context: FormContext) -> Verdict:
     """Equal where a mapping matches all triples, with the counts for Smatch's F1."""
     expected, told = of_reference(read_graph, reference), read_graph(answer)
-    matched = matched_triples(told, expected)
-    word = "equal" if matched == len(expected) == len(told) else "unequal"
-    return Verdict(word, "", matched, len(told), len(expected))  # type: ignore[arg-type]
+    matched, is_certain = matched_triples(told, expected)
+    counts = (matched, len(told), len(expected))
+    if matched == len(expected) == len(told):
+        return Verdict("equal", "", *counts)
+    if is_certain or _parts(told) != _parts(expected):
+        return Verdict("unequal", "", *counts)
+    return Verdict("undecided", "the search for a mapping did not come to its end", *counts)
+
+
+def _parts(graph: Graph) -> tuple[Counter[tuple[str, str]], Counter[str]]:
+    """What no mapping of variables changes: attributes and roles, without those whose they are."""
+    roles = Counter(role for _, role, _ in graph.relations)
+    return Counter((role, value) for _, role, value in graph.attributes), roles

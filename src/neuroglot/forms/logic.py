@@ -9,7 +9,7 @@ from typing import Any
 from neuroglot.forms.trees import require_bounded, tokens_of
 from neuroglot.forms.verdicts import FormContext, InvalidFormError, UndecidedError, Verdict, of_reference, told_equal
 
-_TOKEN = r"[∀∃∧∨→↔¬⊕⊻()\[\],=≠<>≤≥]|[\w'’.\-]+"
+_TOKEN = r"[∀∃∧∨→↔¬⊕⊻()\[\],=≠<>≤≥:]|[\w'’.\-]+"
 BINARY = ({"↔": "iff", "⊕": "xor", "⊻": "xor"}, {"→": "implies"}, {"∨": "or"}, {"∧": "and"})  # the loosest first
 _RELATIONS = frozenset("=≠<>≤≥")
 _STEPS = 3_000_000  # of z3, which counts the same on every machine
@@ -62,12 +62,17 @@ class _Reader:
         return self.atom()
 
     def quantified(self) -> Formula:
-        """`∀x (...)` binds the bracket; without a bracket all that follows, as people write it."""
+        """`∀x (...)` binds the bracket; without a bracket, or behind `∀x.` or `∀x:`, all that follows, as people write
+        it.
+        """
         sign, variables = self.take(), [self.name()]
         while self.peek() == ",":
             self.take()
             variables.append(self.name())
-        inner = self.unary() if self.peek() in ("(", "[", "∀", "∃") else self.formula()
+        is_far = variables[-1].endswith(".") or self.peek() == ":"
+        variables[-1] = variables[-1].rstrip(".")
+        self.next += self.peek() == ":"
+        inner = self.unary() if not is_far and self.peek() in ("(", "[", "∀", "∃") else self.formula()
         for variable in reversed(variables):
             inner = ("all" if sign == "∀" else "some", variable, inner)
         return inner

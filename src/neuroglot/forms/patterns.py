@@ -145,6 +145,8 @@ class _Reader:
             if counted and self.peek() == "?":  # a lazy quantifier accepts the same strings
                 self.take()
                 continue
+            if counted and self.peek() == "+":
+                raise UndecidedError("'+' behind a quantifier, which gives nothing back in some notations")
             if self.peek() == "{":
                 least, most = self._counts() or (0, None)
                 self.next = self.text.index("}", self.next) + 1
@@ -223,6 +225,8 @@ class _Reader:
 
     def _member(self) -> frozenset[int]:
         character = self.take()
+        if character == "[" and self.peek() in (":", ".", "="):
+            raise UndecidedError(f"'[{self.peek()}' in square brackets")
         return self.escaped() if character == "\\" else frozenset({_code(character)})
 
 
@@ -270,6 +274,8 @@ def _representatives(*nodes: Node) -> list[int]:
 
 def compare_patterns(answer: str, reference: str, context: FormContext) -> Verdict:
     """Equal where no string is accepted by one alone; undecided beyond `STATES` pairs of derivatives."""
+    for derivatives in (_nullable, _derived):  # of other patterns, which would fill the memory
+        derivatives.cache_clear()
     start = (of_reference(read_pattern, reference), read_pattern(answer))
     characters = _representatives(*start)
     seen, stack = {start}, [start]

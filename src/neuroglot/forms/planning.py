@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from neuroglot.forms.expressions import planning
+from neuroglot.forms.expressions import planning, typed, without_comments
 from neuroglot.forms.trees import Tree, nested
 from neuroglot.forms.verdicts import FormContext, InvalidFormError, UndecidedError, Verdict, of_reference, told_equal
 
@@ -28,7 +28,7 @@ def compare_planning(answer: str, reference: str, context: FormContext) -> Verdi
 
 
 def _expressions(text: str) -> list[Tree]:
-    trees = nested(text.lower())
+    trees = nested(without_comments(text))
     if not trees or any(isinstance(tree, str) or not tree for tree in trees):
         raise InvalidFormError("not a list of expressions in brackets")
     return trees
@@ -37,7 +37,7 @@ def _expressions(text: str) -> list[Tree]:
 def _definitions(prompt: str) -> dict[str, Tree]:
     """`domain` and `problem` of a prompt, which may hold other words around them."""
     defined: dict[str, Tree] = {}
-    lowered = prompt.lower()
+    lowered = without_comments(prompt)
     start = lowered.find("(define")
     while start >= 0:
         depth = 0
@@ -59,21 +59,46 @@ def _reaches(plan: Sequence[Tree], defined: Mapping[str, Tree]) -> bool:
     """Whether every action can be done where it stands, and the goal holds in the end."""
     actions = {str(part[1]): part for part in defined["domain"] if not isinstance(part, str) and part[0] == ":action"}
     state: set[Tree] = set(_part(defined["problem"], ":init"))
+    kinds = _kinds(defined)
     for step in plan:
         action = actions.get(str(step[0]))
         if action is None:
             return False
         named = dict(zip(action[2::2], action[3::2]))
-        parameters = [name for name in named.get(":parameters", ()) if str(name).startswith("?")]
+        parameters = typed(named.get(":parameters", ()))
         if len(parameters) != len(step) - 1:
             return False
-        bound = dict(zip(map(str, parameters), map(str, step[1:])))
+        if not all(_is_of(kind, str(thing), kinds) for (_, kind), thing in zip(parameters, step[1:])):
+            return False
+        bound = {str(name): str(thing) for (name, _), thing in zip(parameters, step[1:])}
         if not _holds(named.get(":precondition", ("and",)), bound, state):
             return False
         effects = list(_literals(named.get(":effect", ("and",)), bound))
         state -= {fact for fact, is_true in effects if not is_true}
         state |= {fact for fact, is_true in effects if is_true}
     return all(_holds(goal, {}, state) for goal in _part(defined["problem"], ":goal"))
+
+
+def _kinds(defined: Mapping[str, Tree]) -> dict[str, list[Tree]]:
+    """The types that things, and types, are said to be of; none where the domain has no types."""
+    listed = [_part(defined["domain"], ":types"), _part(defined["domain"], ":constants")]
+    kinds: dict[str, list[Tree]] = {}
+    for part in (*listed, _part(defined["problem"], ":objects")) if listed[0] else ():
+        for name, kind in typed(part):
+            kinds.setdefault(str(name), []).append(kind)
+    return kinds
+
+
+def _is_of(kind: Tree, thing: str, kinds: Mapping[str, list[Tree]]) -> bool:
+    """Whether a thing is of a type, or of one that is of it; of `(either ...)`, of any of them."""
+    wanted: set[Tree] = {kind} if isinstance(kind, str) else set(kind[1:])
+    found, waiting = set[Tree](), [thing]
+    while waiting:
+        for parent in kinds.get(waiting.pop(), ()):
+            parents = [parent] if isinstance(parent, str) else [part for part in parent[1:] if isinstance(part, str)]
+            waiting += [name for name in parents if name not in found]
+            found |= set(parents)
+    return not kinds or kind == "object" or bool(wanted & found)
 
 
 def _holds(condition: Tree, bound: Mapping[str, str], state: set[Tree]) -> bool:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ _LIMITS = {
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 200, sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 20, sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_COLUMN: 200, sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
 }  # fmt: skip
-CREATE = re.compile(r"\bCREATE\s+TABLE\b.*?\)\s*;", re.IGNORECASE | re.DOTALL)
+CREATE = re.compile(r"\bCREATE\s+TABLE\b[^();]*\(", re.IGNORECASE)
+_APART = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)  # texts, names and comments
 
 _Rows = list[tuple[Any, ...]]
 
@@ -72,12 +74,17 @@ def compare_sql(answer: str, reference: str, context: FormContext) -> Verdict:
             continue
         if any(_key(rows, is_ordered) != _key(expected, is_ordered) for rows in (told, turned)):
             return told_equal(False)
-        compared, informative = compared + 1, informative + bool(expected)
+        compared, informative = compared + 1, informative + (not _says_nothing(expected))
     if compared < len(databases) / 4:
         raise UndecidedError("the reference's rows depend on the order of storage on most databases")
     if not informative:
-        raise UndecidedError("the reference gives no row on any database")
+        raise UndecidedError("the reference gives no row, or 0, on all databases")
     return told_equal(True)
+
+
+def _says_nothing(rows: _Rows) -> bool:
+    """Whether there is no row, or the only one says that nothing was counted."""
+    return not rows or (len(rows) == 1 and not any(rows[0]))
 
 
 def _require_one_query(query: str) -> None:
@@ -90,7 +97,7 @@ def _require_one_query(query: str) -> None:
 def _stored(path: Path) -> list[_Table]:
     """The tables of a database file, which is opened to read."""
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             connection.text_factory = lambda value: value.decode("utf-8", "replace")
             return [replace(table, rows=tuple(connection.execute(f"SELECT * FROM {_quoted(table.name)}")))
                     for table in _described(connection)]  # fmt: skip
@@ -100,7 +107,7 @@ def _stored(path: Path) -> list[_Table]:
 
 def _empty(prompt: str) -> list[_Table]:
     """The tables that a prompt defines."""
-    schema = "\n".join(CREATE.findall(prompt))
+    schema = ";\n".join(_definitions(prompt))
     if not schema:
         raise UndecidedError("neither a database nor CREATE TABLE in the prompt")
     try:
@@ -112,6 +119,19 @@ def _empty(prompt: str) -> list[_Table]:
             return _described(connection)
     except sqlite3.Error as error:
         raise UndecidedError(f"the schema cannot be read: {error}") from error
+
+
+def _definitions(prompt: str) -> list[str]:
+    """Each `CREATE TABLE name (...)` of the prompt, up to the bracket that closes it."""
+    found = []
+    for begun in CREATE.finditer(prompt):
+        depth, place = 1, begun.end()
+        while depth and place < len(prompt):
+            apart = _APART.match(prompt, place)
+            depth += (prompt[place] == "(") - (prompt[place] == ")")
+            place = place + 1 if apart is None else apart.end()
+        found.append(prompt[begun.start() : place])
+    return found
 
 
 def _described(connection: sqlite3.Connection) -> list[_Table]:
@@ -149,7 +169,9 @@ def _constants(queries: str) -> tuple[list[str], list[float]]:
     texts = [text.replace("%", filler).replace("_", "k") for text in found for filler in ("", "q")]
     without = re.sub(r"'(?:[^']|'')*'", " ", queries)
     numbers = [float(number) for number in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", without)]
-    return list(dict.fromkeys(texts))[:40], list(dict.fromkeys(n for n in numbers if abs(n) < 1e12))[:40]
+    named = list(dict.fromkeys(n for n in numbers if abs(n) < 1e12))[:40]
+    between = [(low + high) / 2 for low, high in pairwise(sorted(named))]
+    return list(dict.fromkeys(texts))[:40], named + between
 
 
 def _value(column: _Column, rng: random.Random, spread: bool, texts: list[str], numbers: list[float]) -> Any:
@@ -158,12 +180,14 @@ def _value(column: _Column, rng: random.Random, spread: bool, texts: list[str], 
         return None
     if not column.kind or any(word in column.kind for word in ("CHAR", "TEXT", "CLOB", "DATE", "TIME")):
         word = rng.choice(texts) if texts and rng.random() < 0.5 else rng.choice("abcdefgh")
+        word = word.swapcase() if rng.random() < 0.1 else word
         return f"{word}{rng.randrange(1000)}" if spread and rng.random() < 0.5 else word
     number: float = rng.randrange(10_000 if spread else 6)
     if numbers and rng.random() < 0.5:
-        number = rng.choice(numbers) + rng.choice((-1, 0, 1))
+        number = rng.choice(numbers) + rng.choice((-1, 0, 0, 1))
+    number = -number if rng.random() < 0.1 else number
     is_whole = "INT" in column.kind or "BOOL" in column.kind
-    return int(number) if is_whole else float(number)
+    return int(number) if is_whole else float(number) + rng.choice((0, 0, 0.5))
 
 
 def _quoted(name: str) -> str:
@@ -223,7 +247,7 @@ def _rows(connection: sqlite3.Connection, query: str, refused: type[ValueError])
 
 def _asks_for_order(query: str) -> bool:
     """Whether ORDER BY stands outside of all brackets and texts."""
-    plain = re.sub(r"'(?:[^']|'')*'|\"[^\"]*\"", "x", query)
+    plain = _APART.sub("x", query)
     while (shorter := re.sub(r"\([^()]*\)", " ", plain)) != plain:
         plain = shorter
     return bool(re.search(r"\border\s+by\b", plain, re.IGNORECASE))

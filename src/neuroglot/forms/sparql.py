@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from neuroglot.forms.trees import require_bounded, tokens_of
 from neuroglot.forms.verdicts import FormContext, InvalidFormError, UndecidedError, Verdict, of_reference, told_equal
@@ -100,6 +100,8 @@ class _Reader:
         while self.accepts("prefix"):
             name = self.take()
             self.prefixes[name] = self.take()[1:-1]
+        if self.peek().lower() in ("base", *_UNKNOWN):
+            raise UndecidedError(f"{self.peek()!r} is not known")
         query = Query(self.take("select", "ask").lower())
         if query.kind == "select":
             query.distinct = self.accepts("distinct") or self.accepts("reduced")
@@ -111,6 +113,8 @@ class _Reader:
         self.take("{")
         self.group(query)
         self.modifiers(query)
+        bound = {token for triple in query.triples for token in triple}
+        query.shown = [("count", "*") if part[:1] == ("count",) and part[1] in bound else part for part in query.shown]
         if self.peek():
             raise InvalidFormError(f"{self.peek()!r} stands where the end is expected")
         return query
@@ -272,10 +276,18 @@ def compare_queries(answer: str, reference: str, context: FormContext) -> Verdic
     """
     expected, told = of_reference(read_query, reference), read_query(answer)
     if _frame(expected) != _frame(told):
+        if (("*",) in expected.shown) != (("*",) in told.shown):
+            raise UndecidedError("'*', which may stand for what the other names")
         return told_equal(False)
-    if is_set := _is_set(expected):
+    if _is_set(expected):
         return told_equal(_holds(expected, told) and _holds(told, expected))
-    return told_equal(len(told.triples) == len(expected.triples) and _is_renamed(told, expected, is_set))
+    if _is_renamed(told, expected):
+        return told_equal(True)
+    plain = [replace(query, filters=set()) for query in (told, expected)]
+    is_other = any(len(part) != 3 for query in (told, expected) for part in query.filters)
+    if is_other and _is_renamed(*plain):
+        raise UndecidedError("a filter that may say the same in other words")
+    return told_equal(False)
 
 
 def _frame(query: Query) -> tuple[object, ...]:
@@ -295,8 +307,10 @@ def _holds(first: Query, second: Query) -> bool:
     return start is not None and _search(sorted(first.triples), second, start, injective=False, filters=())
 
 
-def _is_renamed(first: Query, second: Query, is_set: bool) -> bool:
+def _is_renamed(first: Query, second: Query) -> bool:
     start = _ends(first, second)
+    if len(first.triples) != len(second.triples):
+        return False
     if start is None or len(set(start.values())) < len(start) or len(first.filters) != len(second.filters):
         return False
     return _search(sorted(first.triples), second, start, injective=True, filters=tuple(sorted(first.filters)))

@@ -8,6 +8,7 @@ from typing import Literal, TypeVar, get_args
 
 VerdictWord = Literal["equal", "unequal", "invalid", "undecided"]
 VERDICT_WORDS: tuple[VerdictWord, ...] = get_args(VerdictWord)
+OUT_OF_MEMORY = "out of memory"
 FormContext = Mapping[str, str]  # what a metric may need beside: `prompt`, `database`, `run`
 
 

@@ -14,7 +14,15 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from neuroglot.forms.table import FORMS
-from neuroglot.forms.verdicts import Comparing, InvalidFormError, UndecidedError, Verdict, by_canonical
+from neuroglot.forms.verdicts import (
+    OUT_OF_MEMORY,
+    Comparing,
+    InvalidFormError,
+    UndecidedError,
+    Verdict,
+    by_canonical,
+    of_reference,
+)
 
 NEW_USER, NEW_NETWORK = 0x10000000, 0x40000000  # flags of unshare(2)
 DIE_WITH_PARENT = 1  # an option of prctl(2)
@@ -22,8 +30,6 @@ BARRED = ("socket.", "subprocess.", "os.fork", "os.exec", "os.posix_spawn", "os.
           "urllib.", "http.", "smtplib.", "webbrowser.", "os.kill")  # fmt: skip
 BARRED_FROM_PROGRAMS = ("open", "import", "os.", "shutil.", "ctypes.", "sqlite3.", "sys._getframe", "gc.", "mmap.",
                         "code.__new__", "object.__getattr__", "sys.addaudithook", "resource.", "signal.")  # fmt: skip
-FOR_PROGRAMS = ("math", "cmath", "fractions", "decimal", "itertools", "functools", "collections", "statistics",
-                "datetime", "re", "random", "heapq", "bisect", "string", "operator", "typing")  # fmt: skip
 
 
 def serve(code: str, seconds: float, memory: int, runs: bool) -> NoReturn:
@@ -35,7 +41,8 @@ def serve(code: str, seconds: float, memory: int, runs: bool) -> NoReturn:
     confine(memory)
     compare = _compare(code)
     if runs:
-        for module in FOR_PROGRAMS:
+        programs = import_module("neuroglot.forms.programs")
+        for module in (*programs.FOR_PROGRAMS, *programs.THEY_IMPORT):
             import_module(module)
     _tell(answers, {"ready": True})
     lock(runs)
@@ -73,15 +80,23 @@ def lock(runs: bool) -> None:
 def judged_answer(compare: Comparing, answer: str, reference: str, context: dict[str, str]) -> Verdict:
     """The verdict; whatever a comparison raises is invalid or undecided."""
     try:
+        require_text(answer)
+        of_reference(require_text, reference)
         return compare(answer, reference, context)
     except InvalidFormError as error:
         return Verdict("invalid", str(error))
     except UndecidedError as error:
         return Verdict("undecided", str(error))
     except MemoryError:
-        return Verdict("undecided", "out of memory")
+        return Verdict("undecided", OUT_OF_MEMORY)
     except Exception as error:  # a library's own, of a text that it was not made for
         return Verdict("undecided", f"{type(error).__name__}: {error}"[:200])
+
+
+def require_text(text: str) -> None:
+    """Raise `InvalidFormError` for what no file of text may hold: a zero byte, and half of a pair of surrogates."""
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidFormError("a zero byte or half a character")
 
 
 def _compare(code: str) -> Comparing:

@@ -14,6 +14,8 @@ from neuroglot.interventions.operators import values_of as values_of
 from neuroglot.interventions.steering import Steering as Steering
 from neuroglot.interventions.steering import steering as steering
 from neuroglot.interventions.switching import switch_off as switch_off
+from neuroglot.interventions.transplanting import other_tokens as other_tokens
+from neuroglot.interventions.transplanting import transplant_rows as transplant_rows
 
 _RENAMED = {"ablating": switch_off, "fold": fold_out}  # names of 0.1 that are called as before
 _REPLACED = {"deactivating": "switch_off(view, masks, value, positions=positions)"}

@@ -134,8 +134,8 @@ def lab_questions(name: str, rows: int, seed: int = 0, *, held_out: bool = False
 
     if name not in QUESTIONS or rows < 1:
         raise ConfigError(
-            f"{rows} questions of the lab's task {name!r} were asked for.",
-            f"Expected one of {', '.join(QUESTIONS)}.",
+            f"{rows} questions of the lab's task {name!r} were asked for." if name else "No task of the lab was named.",
+            f"Expected one of {', '.join(QUESTIONS)} (--task).",
         )
     task = make_task(name, rows, Random(f"{seed}/{'probing' if held_out else 'tuning'}/{name}"), held_out)
     if not held_out:

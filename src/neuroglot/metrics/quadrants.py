@@ -17,6 +17,7 @@ from torch import Tensor
 
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.intervals import Estimate, Score, by_rows, confidence_of_each, over, sign_told, stacked
+from neuroglot.metrics.written import WrittenGains
 from neuroglot.showing import Shown, counted
 from neuroglot.signature import Signature
 
@@ -37,7 +38,8 @@ class QuadrantMap(Shown):
     """Bits of the same R held-out answers in G languages before tuning, `before [R, G]`, and after tuning on a
     language with each of S seeds, `after[language] [S, R, G]`; `target_bytes [R, G]` are those of the answers. Float64.
 
-    A gain below `least_own` or `least_others`, in bits per target byte, is none worth having.
+    `written` has the gains of translations that the models wrote, if they did; labels are of bits alone. A gain below
+    `least_own` or `least_others`, in bits per target byte, is none worth having.
     """
 
     languages: tuple[str, ...]
@@ -48,6 +50,7 @@ class QuadrantMap(Shown):
     least_own: float = LEAST_GAIN
     least_others: float = LEAST_GAIN
     notes: tuple[str, ...] = ()
+    written: WrittenGains | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.before), len(self.languages))

@@ -36,13 +36,14 @@ class _Shortened:
         is_single = not encoding["input_ids"] or isinstance(encoding["input_ids"][0], int)
         columns = {name: [encoding[name]] if is_single else encoding[name] for name in BY_TOKEN if name in encoding}
         shortened = self._without(columns)
+        lengths = {"length": [len(ids) for ids in shortened["input_ids"]]} if "length" in encoding else {}
         if _is_asked(asked["truncation_strategy"]) and longest is not None:
             _refuse_cutting(shortened["input_ids"], longest)
         if is_single and not asked["return_tensors"]:
             shortened = {name: column[0] for name, column in shortened.items()}
         is_padded = _is_asked(asked["padding_strategy"])
         if not (is_padded or asked["return_tensors"]):
-            return BatchEncoding(shortened)
+            return BatchEncoding(shortened | lengths)
         padding = {name: options.get(name) for name in ("max_length", "pad_to_multiple_of", "padding_side")}
         return self.pad(  # type: ignore[attr-defined]
             shortened,
@@ -61,6 +62,23 @@ class _Shortened:
     def _decode(self, token_ids: int | list[int], **options: Any) -> str:
         ids = [token_ids] if isinstance(token_ids, int) else list(token_ids)
         return super()._decode(self.shortening.expand(ids), **options)  # type: ignore[misc]
+
+    def tokenize(self, text: str, pair: str | None = None, add_special_tokens: bool = False, **options: Any) -> Any:
+        """The pieces that are not left out."""
+        ids = self(text, text_pair=pair, add_special_tokens=add_special_tokens, **options)["input_ids"]  # type: ignore[operator]
+        return self.convert_ids_to_tokens(ids)  # type: ignore[attr-defined]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As the plain tokenizer and what it leaves out, for other processes: the class is made where it is needed."""
+        kind: Any = type(self).__mro__[2]
+        plain = kind.__new__(kind)
+        state = {name: value for name, value in vars(self).items() if name not in ("shortening", "left_out")}
+        options = {name: value for name, value in state["init_kwargs"].items() if name != SHORTENED}
+        plain.__dict__ |= state | {"init_kwargs": options}
+        return shortened, (plain, self.shortening.lead)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return self.__reduce__()
 
 
 def shortened(tokenizer: PreTrainedTokenizerBase, lead: int) -> PreTrainedTokenizerBase:

@@ -17,6 +17,7 @@ HELPERS = {
     "curriculum_file",
     "mixing",
     "options",
+    "sign_options",
     "starting",
     "steps",
     "training_options",

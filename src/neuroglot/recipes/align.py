@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from neuroglot.recipes.options import FIND, OnCorpus, OnModel, OnNeurons
 
@@ -28,6 +28,8 @@ class _Inputs(NamedTuple):
 class Align(OnModel, OnCorpus, OnNeurons):
     """Measure how well languages are aligned: the share of sentences and translations that find each other (NeuronXA).
 
+    Also how near translations are on the unit sphere beside sentences of other rows, and how evenly sentences lie
+    (alignment and uniformity, Wang and Isola 2020).
     Scores fall as rows are added, because each sentence is looked for among all: compare equal numbers of rows. The
     paper has 100.
     """
@@ -53,6 +55,7 @@ class Align(OnModel, OnCorpus, OnNeurons):
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.activity.text_means import record_text_means
         from neuroglot.metrics.alignment import alignment
+        from neuroglot.metrics.uniformity import rows_with_states, uniformity
         from neuroglot.reports import Report
         from neuroglot.signature import Signature
 
@@ -60,8 +63,11 @@ class Align(OnModel, OnCorpus, OnNeurons):
             *inputs, self.recording, quantities=[self.state], weights="position", kept=run.kept("means")
         )
         signature = means.signature | Signature.of(state=self.state)
-        aligned = alignment(means.layout, means.languages, means.values[self.state], signature)
-        return Report([aligned], title=f"Languages aligned in {signature['model']}")
+        states = (means.layout, means.languages, means.values[self.state], signature)
+        results: list[Any] = [alignment(*states)]
+        with_states = int(rows_with_states(means.layout, means.values[self.state]).sum())
+        results += [uniformity(*states)] if with_states > 1 else []
+        return Report(results, title=f"Languages aligned in {signature['model']}")
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.activity.text_means import record_text_means

@@ -66,6 +66,8 @@ class Compare(OnDevice, Directable, OnLanguages, OnSite):
 
         change = SharingChange(self._shared(run, inputs, "before"), self._shared(run, inputs, "after"))
         notes = inputs.notes + over_long([change.before])
+        if change.before.signature.get("tokenizer") != change.after.signature.get("tokenizer"):
+            notes += ("The models' tokenizers differ, so that the last tokens, of which this is, are other ones.",)
         return Report([change], title="Shared neurons of two models", notes=notes)
 
     def price(self, inputs: _Inputs) -> Price:

@@ -92,6 +92,7 @@ class Curriculum(OnModel, Computed, Seeded):
         from neuroglot.metrics.losses import LossCurve, TriedRates
         from neuroglot.models.provenance import made_with
         from neuroglot.reports import Report
+        from neuroglot.training.trajectory import TRAJECTORY_FILE
         from neuroglot.training.tuning import save_model
 
         view, tokenizer, stages, held_out, dropped, asked = inputs
@@ -115,6 +116,8 @@ class Curriculum(OnModel, Computed, Seeded):
             taught = run_curriculum(view.model, tokenizer, stages, held_out, kept=kept, on_step=on_step, behind=behind)
         if rank() == 0:
             save_model(view.model, tokenizer, run.files)
+            for name, trajectory in taught.trajectories.items():
+                trajectory.save(run.files / f"{name}-{TRAJECTORY_FILE}")
         losses = tuple(loss for part in taught.losses.values() for loss in part)
         parts: list[Any] = [LossCurve(losses, made, dropped=dropped)]
         parts += [TriedRates(taught.tried, made)] if taught.tried else []
@@ -125,6 +128,12 @@ class Curriculum(OnModel, Computed, Seeded):
             for stage in stages
             for (name, language), count in sorted(stage.counts.items())
         ]
+        for stage in stages:
+            different = len({example.id for example in stage.examples})
+            if different < len(stage.examples):
+                times = f"{len(stage.examples) / different:.1f} times on average"
+                said = f"Stage {stage.name} learns its {different:,} different examples {times}"
+                mixed.append(f"{said}, because more were asked for than there are.")
         return Report(parts, title=f"{made['model']}, tuned in {len(stages)} stages", notes=mixed)
 
     def following(self, out: Path) -> tuple[str, ...]:

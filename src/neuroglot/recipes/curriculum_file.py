@@ -88,6 +88,8 @@ class StatedStage:
     schedule: Literal["linear", "cosine", "constant", "inverse_sqrt"] = "linear"
     warmup: Annotated[float, Ge(0), Le(1)] = 0.0
     weight_decay: _Rest = 0.0
+    label_smoothing: _Share = 0.0
+    log_choices: bool = False
     batch_size: _Count = 8
     accumulation: _Count = 1
 

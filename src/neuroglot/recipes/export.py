@@ -98,6 +98,7 @@ class Export(OnModel):
         return price(*inputs[:2], [], largest * len(inputs.view.layout.layers), size + REPORT_BYTES)
 
     def _with_deltas(self, identity: Identity) -> _Inputs:
+        from neuroglot.errors import ArtifactError
         from neuroglot.recipes.artefacts import artefact, model_of_run
         from neuroglot.training.deltas import DELTAS_FILE, NeuronDeltas
         from neuroglot.training.low_rank import ADAPTER_CONFIG, ADAPTER_FILE, LowRankDeltas
@@ -110,6 +111,12 @@ class Export(OnModel):
             deltas, neurons = identity.file("deltas", self.deltas / ADAPTER_FILE, LowRankDeltas.load), None
             made_for = model_of_run(self.deltas)
         else:
+            if self.deltas.is_dir() and not (self.deltas / DELTAS_FILE).is_file():
+                raise ArtifactError(
+                    f"{self.deltas} holds neither {DELTAS_FILE} nor {ADAPTER_CONFIG}.",
+                    "Expected a run folder of `neuroglot tune --adapter`, or a folder of low-rank adapters.",
+                    "Whole weights that were tuned are a checkpoint as they are.",
+                )
             deltas = identity.file("deltas", artefact(self.deltas, DELTAS_FILE), NeuronDeltas.load)
             neurons, made_for = deltas.neurons, deltas.signature.to_json()
         view, tokenizer = self.load_model(identity, self.model)

@@ -110,7 +110,11 @@ class Generate(OnModel, OnLanguages, OnColumn, ByRule, Proving):
         return Report([texts], title=f"Texts of {texts.signature['model']}")
 
     def following(self, out: Path) -> tuple[str, ...]:
-        """Tell the languages of the texts."""
+        """Tell the languages of the texts; of answers in formal languages, whether they are right."""
+        from neuroglot.corpora.symbols import symbol_source
+
+        if self.corpus is not None and symbol_source(self.corpus) is not None:
+            return ("answers", str(out), "--task", self.corpus, "--metrics", "form")
         return ("identify", str(out), "--candidates", *(self.languages or ("LANGUAGES",)))
 
     def price(self, inputs: _Inputs) -> Price:

@@ -91,9 +91,9 @@ def _read(name: str, data: StatedData, folder: Path, seed: int) -> MixedData:
     shared = [set.intersection(*(set(row.fields) for row in part)) for part in rows.values()]
     wording.require(sorted(set.intersection(*shared)), repr(name))
     longest = 1 + max(row.number for part in rows.values() for row in part)
-    held_out = _drawn("held out", data.held_out, range(longest), seed_of(seed, name))
+    held_out = _drawn(f"held out of {name!r}", data.held_out, range(longest), seed_of(seed, name))
     rest = [number for number in range(longest) if number not in held_out]
-    selection = _drawn("the selection", data.selection, rest, seed_of(seed, name, "selection"))
+    selection = _drawn(f"the selection of {name!r}", data.selection, rest, seed_of(seed, name, "selection"))
     sides: list[dict[str, tuple[Example, ...]]] = [{}, {}, {}]  # to learn from, held out, to choose on
     dropped: Counter[tuple[str, str]] = Counter()
     for language, part in rows.items():
@@ -116,7 +116,7 @@ def _drawn(what: str, asked: int | str, numbers: Sequence[int], seed: int) -> se
     from random import Random
 
     if isinstance(asked, int) and asked > len(numbers):
-        raise CorpusError(f"{asked} rows are to be {what}.", f"Expected at most {len(numbers)}, which are there.")
+        raise CorpusError(f"{asked} rows are to be {what}.", f"Expected at most {len(numbers)}, which are left.")
     return set(numbers) if isinstance(asked, str) else set(Random(seed).sample(numbers, asked))
 
 
@@ -285,9 +285,9 @@ def tuning_of(stage: StatedStage, shared: TuningConfig, examples: int, neurons: 
     return replace(
         shared, steps=steps, learning_rate=stage.learning_rate, batch_size=stage.batch_size,
         accumulation=stage.accumulation, schedule=stage.schedule, warmup=math.ceil(stage.warmup * steps),
-        weight_decay=stage.weight_decay,
+        weight_decay=stage.weight_decay, label_smoothing=stage.label_smoothing,
         lora=Lora(stage.lora_rank, stage.lora_alpha) if stage.train in ("adapters", "qlora") else None,
         four_bits=stage.train == "qlora",
         neurons=neurons, modules=None if isinstance(stage.train, str) else stage.train, frozen=stage.freeze,
-        end=stage.end, max_tokens=stage.max_tokens, unfit="drop", pack=stage.pack,
+        end=stage.end, max_tokens=stage.max_tokens, unfit="drop", pack=stage.pack, log_choices=stage.log_choices,
     )  # fmt: skip

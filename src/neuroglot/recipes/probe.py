@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from neuroglot.decisions.names import NamedRule
 from neuroglot.recipes.options import PROVE, OnModel, OnTask, Positive, Seeded, Writing
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from neuroglot.models import Family, ModelView
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
-    from neuroglot.runs.price import Price
+    from neuroglot.runs.price import Price, PricedStep
     from neuroglot.runs.run import Run
 
 PROBED_QUESTIONS = 100
@@ -66,6 +67,10 @@ class Probe(OnModel, OnParallel, OnTask, Writing, Seeded):
     samples: Positive = 8
     """Draws among which `majority` and `mbr-…` decide: once as the model is, once at the tuned temperature."""
 
+    tuned_by: Literal["likelihood", "metric"] = "likelihood"
+    """Tune the control's temperature to the likelihood of the rows to fit on, or to the metric of draws on them, which
+    writes seven times the draws."""
+
     metric: str | None = None
     """By which texts are scored, a name of `neuroglot score`; `exact-match` of a task and `chrf` of translations by
     default."""
@@ -98,7 +103,7 @@ class Probe(OnModel, OnParallel, OnTask, Writing, Seeded):
             once_fitted=lambda name, make: run.once(f"transforms/{name}", Fitted, make),
         )
         title = f"Decisions of {probed.rules.signature['model']} on {inputs.held_out.name}"
-        return Report([probed.rules, probed.likelihoods, *probed.calibrations], title=title)
+        return Report([probed.rules, probed.likelihoods, *probed.calibrations], title=title, notes=probed.remarks)
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.corpora import Task
@@ -115,10 +120,18 @@ class Probe(OnModel, OnParallel, OnTask, Writing, Seeded):
                 f"writing on {held_out.name}", held_out, lambda part: _write(inputs, part), texts,
                 written=self.max_new_tokens,
             ),
+            *self._choosing(inputs),
             PricedStep("scoring texts", held_out, scoring(view, tokenizer, held_out, 1).run, texts, read=read),
         ]  # fmt: skip
         size = 4 * self.max_new_tokens * len(held_out) * len(held_out.languages) * texts
         return price(view, tokenizer, steps, 2 * size, size + REPORT_BYTES)
+
+    def _choosing(self, inputs: _Inputs) -> list[PricedStep]:
+        from neuroglot.runs.price import PricedStep
+
+        texts, data = inputs.probing.texts_to_fit, inputs.selection
+        name, run = f"choosing a temperature on {data.name}", partial(_write, inputs)
+        return [PricedStep(name, data, run, texts, written=self.max_new_tokens)] if texts else []
 
     def _require_all_rows(self) -> None:
         from neuroglot.errors import ConfigError
@@ -173,7 +186,9 @@ class Probe(OnModel, OnParallel, OnTask, Writing, Seeded):
         stop = (("\n",) if is_task else ()) if self.stop is None else self.stop
         check_stop(stop)
         metric = self.metric or ("exact-match" if is_task else "chrf")
-        return Probing(metric, self.beam_sizes, self.rules, self.samples, self.max_new_tokens, stop, self.seed)
+        return Probing(
+            metric, self.beam_sizes, self.rules, self.samples, self.max_new_tokens, stop, self.seed, self.tuned_by
+        )
 
 
 def _write(inputs: _Inputs, part: Probed) -> None:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.corpora import Corpus
-    from neuroglot.experiments.quadrants import EachLanguage
+    from neuroglot.experiments.asked_tasks import AskedTask
+    from neuroglot.experiments.quadrants import EachLanguage, HeldOutAnswers, Measured
+    from neuroglot.metrics.written import WrittenGains
     from neuroglot.models import ModelView
     from neuroglot.prompting.examples import Example
     from neuroglot.reports import Report
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from neuroglot.storage import Kept
     from neuroglot.training import TuningConfig
 
+CHRF = "chrf"
 # Options that change no measured number, or that are noted as what they stand for.
 _NOT_MEASURED = ("model", "corpus", "measured", "repeats", "least_own", "least_others", "checkpoint_every", "report_to")
 
@@ -74,6 +77,12 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Scheduled, Seeded
     shuffled: bool = False
     """Learn answers of other rows: the control, of which a gain is one of the language and not of translating."""
 
+    chrf: Annotated[int, Ge(0)] = 0
+    """Held-out rows of which each model also writes translations, to be scored by chrF beside the bits; 0 for none."""
+
+    max_new_tokens: Positive = 128
+    """Longest translation that is written, where `chrf` asks for some; it ends at a new line."""
+
     measured: Path | None = None
     """Folder that keeps what was measured of each language for later jobs. Several processes may share it, each with a
     run folder of its own: each takes the next language, and nothing is done twice."""
@@ -116,7 +125,8 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Scheduled, Seeded
         if self.train == "embeddings" and _shares_embeddings(view.model):
             notes.append("The model shares its embeddings with its unembedding: both were tuned.")
         seeds = tuple(range(self.seed, self.seed + self.repeats))
-        return _Inputs(view, tokenizer, EachLanguage(learned, held_out, config, seeds), tuple(notes))
+        plan = EachLanguage(learned, held_out, config, seeds, self._asked(held_out))
+        return _Inputs(view, tokenizer, plan, tuple(notes))
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot import progress
@@ -129,7 +139,8 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Scheduled, Seeded
 
         view, tokenizer, plan, notes = inputs
         with progress.steps("tuning") as on_step:
-            before, after = tune_on_each(view.model, tokenizer, plan, kept=self._kept(run), on_step=on_step)
+            measured = tune_on_each(view.model, tokenizer, plan, kept=self._kept(run), on_step=on_step)
+        before, after = measured.of("bits")
         chosen = Signature.of(pivot=self.pivot, trained=self.train, seeds=self.repeats, held_out=len(before))
         made = made_with(view, tokenizer) | options_of(plan.config) | chosen
         quadrants = QuadrantMap(
@@ -141,13 +152,14 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Scheduled, Seeded
             self.least_own,
             self.least_others,
             notes,
+            self._written(measured, tuple(plan.learned)) if plan.asked is not None else None,
         )
         return Report([quadrants], title=f"{made['model']}, tuned on each language alone")
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.experiments.curriculum import answer_losses
         from neuroglot.experiments.quadrants import ordered
-        from neuroglot.recipes.steps import Learned, training_bytes, training_step
+        from neuroglot.recipes.steps import Learned, training_bytes, training_step, writing
         from neuroglot.runs.price import PricedStep, price
         from neuroglot.tokens.examples import examples
         from neuroglot.training.trainer import read_once
@@ -176,7 +188,10 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Scheduled, Seeded
             answer_losses(view, examples(tokenizer, _chosen(measured, rows)).texts)
 
         scoring = PricedStep("measuring all languages", _as_corpus(measured), measure, 1 + models)
-        return replace(priced, lines=(*priced.lines, *price(view, tokenizer, [scoring], 0, 0).lines))
+        steps = [scoring]
+        if plan.asked is not None:
+            steps += [replace(writing(view, tokenizer, plan.asked.task.prompts, plan.asked.decoding), times=1 + models)]
+        return replace(priced, lines=(*priced.lines, *price(view, tokenizer, steps, 0, 0).lines))
 
     @property
     def tuning(self) -> TuningConfig:
@@ -218,13 +233,31 @@ class Quadrants(OnModel, OnCorpus, OnPivot, Trained, Computed, Scheduled, Seeded
         parts = zip(prompts.ids, prompts.prompts, prompts.references, strict=True)
         return tuple(Example.of(prompt, right[0], language, row_id) for row_id, prompt, right in parts)
 
+    def _asked(self, held_out: HeldOutAnswers) -> AskedTask | None:
+        """The translations that are written, if any are."""
+        from neuroglot.experiments.asked_tasks import AskedTask
+        from neuroglot.experiments.quadrants import written_task
+        from neuroglot.generation.decoding import Decoding
+
+        if not self.chrf:
+            return None
+        return AskedTask(written_task(held_out, self.chrf), (CHRF,), Decoding(self.max_new_tokens), ("\n",))
+
+    def _written(self, measured: Measured, languages: tuple[str, ...]) -> WrittenGains:
+        from neuroglot.metrics.texts.metric import TextOptions
+        from neuroglot.metrics.texts.overlap import chrf
+        from neuroglot.metrics.written import WrittenGains
+
+        return WrittenGains(CHRF, chrf(TextOptions()), languages, *measured.of("written"))
+
     def _kept(self, run: Run) -> Kept:
         """Where measurements are kept: with other models, data or options in a folder of its own."""
         from neuroglot.storage import Kept
 
         if self.measured is None:
             return run.kept("languages")
-        options = {name: value for name, value in self.to_json().items() if name not in _NOT_MEASURED}
+        left_out = (*_NOT_MEASURED, *(() if self.chrf else ("chrf", "max_new_tokens")))
+        options = {name: value for name, value in self.to_json().items() if name not in left_out}
         same = json.dumps([options, run.identity.noted], sort_keys=True, default=str)
         return Kept(self.measured / hashlib.sha256(same.encode()).hexdigest()[:16])
 

@@ -75,14 +75,15 @@ def writing(
     decoding: Decoding,
     recording: Recording | None = None,
 ) -> PricedStep:
-    """Tokens that are generated, and read again where there is a recording."""
+    """Tokens that are generated, once for each beam or draw, and read again where there is a recording."""
 
     def run(part: Corpus) -> None:
         generation = generate(view, tokenizer, part, decoding)
         if recording is not None:
             record_generated_sharing(view, generation, [recording])
 
-    return PricedStep(f"writing on {corpus.name}", corpus, run, written=decoding.max_new_tokens)
+    copies = decoding.copies
+    return PricedStep(f"writing on {corpus.name}", corpus, run, copies, copies, written=decoding.max_new_tokens)
 
 
 def translating(

@@ -131,7 +131,7 @@ class Translate(OnTexts, OnBackend, ByRule):
         step = PricedStep(
             f"translating {texts.name}", texts,
             lambda part: self._translated(inputs._replace(texts=part), NOTHING_KEPT),
-            written=self.max_new_tokens * len(self.into),
+            self.decoding.copies, self.decoding.copies, written=self.max_new_tokens * len(self.into),
         )  # fmt: skip
         return price(backend.view, backend.tokenizer, [step], size, 2 * size + REPORT_BYTES)
 

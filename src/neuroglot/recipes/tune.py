@@ -124,6 +124,9 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Scheduled, Seeded):
     weight_decay: Annotated[float, Ge(0)] = 0.0
     """Weight decay of AdamW."""
 
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Share of each label that is spread over all tokens of the vocabulary."""
+
     batch_size: Positive = 8
     """Examples read at once."""
 
@@ -230,6 +233,7 @@ class Tune(OnModel, OnTask, OnColumn, Trained, Computed, Scheduled, Seeded):
         return TuningConfig(
             steps=self.steps, learning_rate=self.learning_rate, batch_size=self.batch_size,
             accumulation=self.accumulation, schedule=self.schedule, warmup=self.warmup, weight_decay=self.weight_decay,
+            label_smoothing=self.label_smoothing,
             lora=lora, four_bits=self.qlora, neurons=neurons, modules=self.train_modules, frozen=self.freeze_modules,
             end=self.end, max_tokens=self.max_tokens, unfit="drop" if self.drop_unfit else "refuse",
             pack=self.pack, save="adapter" if self.adapter else "merged", log_choices=self.log_choices,
@@ -326,11 +330,12 @@ def options_of(config: TuningConfig) -> Signature:
     parts = {"modules": config.modules, "frozen": config.frozen, "pack": ("sequences",) * config.pack,
              "held": (FOUR_BITS,) * config.four_bits}  # fmt: skip
     named = {name: " ".join(modules) for name, modules in parts.items() if modules}
+    smoothed = {"label_smoothing": config.label_smoothing} if config.label_smoothing else {}
     neurons = Signature() if config.neurons is None else config.neurons.described
     return Signature.of(
         steps=config.steps, learning_rate=config.rate, batch=config.batch_size * config.accumulation,
         schedule=config.schedule, warmup=config.warmup, weight_decay=config.weight_decay, lora=str(config.lora),
-        **named, end=config.end, seed=config.seed, bf16=config.bf16,
+        **smoothed, **named, end=config.end, seed=config.seed, bf16=config.bf16,
     ) | neurons  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
 from neuroglot import distribution, extras
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.storage import NOTHING_KEPT, Kept
+from neuroglot.tokens.examples import IGNORED
 from neuroglot.training.checkpoints import PREFIX, last_whole, seal, step_of
 from neuroglot.training.sharing import Collate, shared_steps
 from neuroglot.training.trajectory import TRAJECTORY_FILE, Trajectory
@@ -122,6 +124,7 @@ def new_trainer(
         args=arguments,
         train_dataset=shared.rows,  # a sequence has all that is asked of a dataset
         data_collator=shared.collate,
+        compute_loss_func=_smoothed(model, training.label_smoothing),
         callbacks=[_reporting(on_step, trajectory)],
     )
     trainer.remove_callback(PrinterCallback)
@@ -173,6 +176,21 @@ def _arguments(model: PreTrainedModel, training: Training, folder: Path, keeping
             "Name one in CUDA_VISIBLE_DEVICES, or start a process for each with torchrun.",
         )
     return arguments
+
+
+def _smoothed(model: PreTrainedModel, smoothing: float) -> Callable[..., Tensor] | None:
+    """The loss of smoothed labels of a decoder; transformers' own knows by names which models shift their labels, and
+    would not shift those of others.
+    """
+    if not smoothing or model.config.is_encoder_decoder:
+        return None
+
+    def loss(outputs: Any, labels: Tensor, num_items_in_batch: Any = None) -> Tensor:
+        logits, targets = outputs["logits"][:, :-1].float().flatten(0, 1), labels[:, 1:].flatten()
+        summed = cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing)
+        return summed / (num_items_in_batch if num_items_in_batch is not None else (targets != IGNORED).sum())
+
+    return loss
 
 
 def _sealing_trainer(trajectory: Trajectory | None = None) -> type[Trainer]:

@@ -78,6 +78,18 @@ class Trajectory:
         self.choices, self.chosen = self.choices + self._rate * means[0], self.chosen + self._rate * means[1]
         self.total_rate, self.steps, self._step = self.total_rate + self._rate, self.steps + 1, None
 
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """The three sums `[3, V]`, and the total rate and the steps `[2]`: what `of` makes it from again."""
+        return torch.stack([self.choices, self.chosen, self.start]), torch.tensor(
+            [self.total_rate, self.steps], dtype=torch.float64
+        )
+
+    @classmethod
+    def of(cls, sums: Tensor, totals: Tensor) -> Trajectory:
+        """The inverse of `tensors`."""
+        return cls(sums[0], sums[1], sums[2], float(totals[0]), int(totals[1]))
+
     def save(self, path: Path | str) -> Path:
         """Write it whole or not at all."""
         tensors = {"choices": self.choices, "chosen": self.chosen, "start": self.start}

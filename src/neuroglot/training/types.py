@@ -82,8 +82,9 @@ class TuningConfig:
     otherwise (`rate` says which is used). Each completion ends with the tokenizer's end of text (`eos`), a `newline`,
     or nothing more. Examples of more than `max_tokens` tokens, or whose prompt has other tokens when the answer
     follows, are refused, or dropped and counted (`unfit`); nothing is cut. With `pack` the examples of a batch share
-    sequences, where none sees another; what is learned is the same. `log_choices` keeps the running mean of the
-    probabilities of tokens, which trajectory inversion reads. `save` says whether adapters, or the deltas
+    sequences, where none sees another; what is learned is the same. With `label_smoothing` ε a token's label is that
+    token by 1 − ε, and every token of the vocabulary by ε / V (Szegedy et al. 2016). `log_choices` keeps the running
+    mean of the probabilities of tokens, which trajectory inversion reads. `save` says whether adapters, or the deltas
     of neurons, are merged into the weights. With `four_bits` the linear layers below adapters are held in 4 bits while
     these are trained (QLoRA), and what is merged are the weights that the 4 bits stand for.
     """
@@ -95,6 +96,7 @@ class TuningConfig:
     schedule: RateSchedule = "linear"
     warmup: int = 0
     weight_decay: float = 0.0
+    label_smoothing: float = 0.0
     lora: Lora | None = None
     four_bits: bool = False
     neurons: NeuronSet | None = None
@@ -138,7 +140,8 @@ class TuningConfig:
         """How the weights are updated."""
         return Training(
             steps=self.steps, learning_rate=self.rate, batch_size=self.batch_size, accumulation=self.accumulation,
-            schedule=self.schedule, warmup=self.warmup, weight_decay=self.weight_decay, seed=self.seed, bf16=self.bf16,
+            schedule=self.schedule, warmup=self.warmup, weight_decay=self.weight_decay,
+            label_smoothing=self.label_smoothing, seed=self.seed, bf16=self.bf16,
             gradient_checkpointing=self.gradient_checkpointing, checkpoint_every=self.checkpoint_every,
             report_to=self.report_to,
         )  # fmt: skip

@@ -11,6 +11,11 @@ from random import Random
 from neuroglot.corpora.symbols.drawn import SymbolRow
 
 LENGTH = 6  # characters of a new name, as in the published example
+# Words of that length which forms know.
+RESERVED = frozenset(
+    ["select", "having", "offset", "except", "unique", "values", "filter", "exists", "lambda", "define", "domain",
+     "import", "return", "global", "assert", "delete", "update", "insert", "create"]
+)  # fmt: skip
 APART = r"[\w-]"  # what belongs to a symbol, so that `on` is not renamed in `ontable`
 
 
@@ -31,13 +36,14 @@ class Renaming:
 
 def drawn_renaming(symbols: Sequence[str], texts: Iterable[str], rng: Random) -> Renaming:
     """New names of letters and digits for the symbols, none of which stands anywhere in the texts, not even within a
-    word; so `undo` gives back what `apply` was given.
+    word, in capitals or as a word of a form; so `undo` gives back what `apply` was given, and SQL and PDDL, which do
+    not tell capitals, tell the names.
     """
-    together = "\n".join((*texts, *symbols))
+    together = "\n".join((*texts, *symbols)).lower()
     names: dict[str, str] = {}
     for symbol in dict.fromkeys(symbols):
         name = _name(rng)
-        while name in together or name in names.values():
+        while name.lower() in (*(known.lower() for known in names.values()), *RESERVED) or name.lower() in together:
             name = _name(rng)
         names[symbol] = name
     return Renaming(names)

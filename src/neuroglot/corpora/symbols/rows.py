@@ -25,6 +25,8 @@ _SENTENCES = "en"  # the language of what is said, beside the forms
 _ROWS = 200
 _MISSES = 2_000  # draws without a new row, after which there are no more
 _HELD_OUT = 64  # of 256 hash values: the share of rows that are held out
+_ANY_ORDER = frozenset({"x-pddl", "x-sexpr", "x-sparql", "x-triples", "x-nlmaps", "x-regex", "x-fol", "x-scene",
+                        "x-geometry"})  # fmt: skip
 _LICENCE = "Apache-2.0"
 _COLUMNS: Mapping[str, Callable[[SymbolRow], str]] = {
     "prompt": lambda row: row.prompt,
@@ -53,7 +55,8 @@ def symbol_source(name: str) -> SymbolSource | None:
 
 
 def symbol_rows(form: str, rows: int, seed: int = 0, held_out: bool = True, renames: bool = False) -> list[SymbolRow]:
-    """So many rows of a form with different answers, by a hash of the answer either all held out or all not.
+    """So many rows of a form with different answers, by a hash either all held out or all not: that of the answer's
+    parts without their order where it says nothing, so that no training row means what a held-out one does.
 
     Raises `CorpusError` for a form without a generator, and where there are not so many rows.
     """
@@ -75,7 +78,15 @@ def symbol_rows(form: str, rows: int, seed: int = 0, held_out: bool = True, rena
 
 
 def _is_held_out(form: str, row: SymbolRow) -> bool:
-    return hashlib.sha256(f"{form} {row.answer}".encode()).digest()[0] < _HELD_OUT
+    return hashlib.sha256(f"{form} {_apart(form, row.answer)}".encode()).digest()[0] < _HELD_OUT
+
+
+def _apart(form: str, answer: str) -> str:
+    """What equal answers share: the words in any order, or a chain of atoms from either end."""
+    if form == "x-smiles":
+        atoms = re.findall(r"C(?:\(\w+\))?", answer)
+        return "".join(min(atoms, atoms[::-1]))
+    return " ".join(sorted(re.findall(r"\w+|[^\w\s]", answer))) if form in _ANY_ORDER else answer
 
 
 def _columns(

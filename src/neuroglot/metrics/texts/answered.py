@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from neuroglot.corpora.corpus import Task
+from neuroglot.corpora.symbols.rows import UNPAIRED
 from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.metrics.consistency import Consistency
 from neuroglot.metrics.texts.metric import TextOptions, Texts
@@ -93,7 +94,7 @@ def in_language(options: TextOptions, language: str) -> TextOptions:
 def _consistencies(
     task: Task, texts: AnswersByLanguage, metrics: Sequence[str], options: TextOptions, signature: Signature
 ) -> list[Consistency]:
-    if len(task.languages) < 2:
+    if len(task.languages) < 2 or UNPAIRED in task.prompts.remarks:
         return []
     each = [_consistency(task, texts, name, options, signature) for name in metrics]
     return [consistency for consistency in each if consistency is not None]

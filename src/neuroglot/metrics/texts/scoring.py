@@ -18,6 +18,7 @@ from neuroglot.metrics.texts.forms import form, form_f1
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts
 from neuroglot.metrics.texts.numbers import numeric, numeric_published
 from neuroglot.metrics.texts.overlap import bleu, chrf, chrf_plus_plus, rouge_1, rouge_2, rouge_l, sari, spbleu, ter
+from neuroglot.metrics.texts.words import wer, wer_of_sentences, wer_sclite
 from neuroglot.showing import in_short
 from neuroglot.signature import Signature
 
@@ -70,6 +71,18 @@ TEXT_METRICS: Mapping[str, Definition] = {
         "same meaning", "neuroglot", PERCENT, form, reads=("form", "databases", "execute"), reads_prompt=True
     ),
     "form-f1": Definition("F1 of parts", "neuroglot", POINTS, form_f1, reads=("form",), reads_prompt=True),
+    "wer": Definition("WER", "jiwer", "errors per 100 words", wer, higher_is_better=False, ends=(0.0, math.inf)),
+    "wer-sclite": Definition(
+        "WER as for sclite", "jiwer", "errors per 100 words", wer_sclite, higher_is_better=False, ends=(0.0, math.inf)
+    ),
+    "wer-of-sentences": Definition(
+        "mean of sentences' WER",
+        "jiwer",
+        "errors per 100 words",
+        wer_of_sentences,
+        higher_is_better=False,
+        ends=(0.0, math.inf),
+    ),
     "comet": Definition(
         "COMET",
         "unbabel-comet",

@@ -22,7 +22,9 @@ from neuroglot.reports.sections import scaling as scaling
 from neuroglot.reports.sections import scoreboard as scoreboard
 from neuroglot.reports.sections import sets as sets
 from neuroglot.reports.sections import sharing as sharing
+from neuroglot.reports.sections import signs as signs
 from neuroglot.reports.sections import task_moments as task_moments
 from neuroglot.reports.sections import translation as translation
+from neuroglot.reports.sections import uniformity as uniformity
 from neuroglot.reports.sections import writing as writing
 from neuroglot.reports.sections import writing_neurons as writing_neurons

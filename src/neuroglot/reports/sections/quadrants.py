@@ -7,6 +7,7 @@ from typing import Any
 
 from neuroglot.metrics.intervals import Score
 from neuroglot.metrics.quadrants import AXES, FACTORS, QUADRANTS, UNIT, UNTOLD, Quadrant, QuadrantMap
+from neuroglot.metrics.written import WrittenGains
 from neuroglot.reports.figures import NARROW_TITLE
 from neuroglot.reports.parts import Figure, Plot, Section, Spec, escaped, numbers
 from neuroglot.reports.section import section_of
@@ -62,7 +63,7 @@ def _(results: QuadrantMap) -> Section:
         signature=results.signature,
         remarks=(*_remarks(results), *results.notes),
         figures=(figure,),
-        tables=(sensitivity(results),),
+        tables=(sensitivity(results), *([] if results.written is None else [_written(results, results.written)])),
         summary=_summary(quadrants, scores),
         headline={"quadrants": dict(quadrants)},
     )
@@ -106,6 +107,16 @@ def _summary(quadrants: Mapping[str, Quadrant], scores: Mapping[str, tuple[Score
         for language, (own, others) in scores.items()
     ]
     return Table.of("quadrants-in-short", f"Quadrants, gains in {UNIT}", columns, rows)
+
+
+def _written(results: QuadrantMap, written: WrittenGains) -> Table:
+    """Gains of the translations that the models wrote, with the same confidence as those of bits."""
+    points = f"{written.name} points"
+    columns = [Column("language"), *score_columns("own gain", points), *score_columns("others' gain", points)]
+    scores = {language: written.gains(language).scores(results.confidence) for language in written.after}
+    rows = [(language_label(language), *score_cells(own), *score_cells(others)) for language, (own, others) in
+            scores.items()]  # fmt: skip
+    return Table.of("quadrants-written", f"Gains of {len(written.before):,} written translations", columns, rows)
 
 
 def sensitivity(results: QuadrantMap) -> Table:

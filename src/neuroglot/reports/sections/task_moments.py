@@ -33,7 +33,7 @@ def _(scores: TaskMoments) -> Section:
             "once (Bonferroni).",
         ),
         tables=(table,),
-        summary=table,
+        summary=_summary(scores),
     )
 
 
@@ -51,6 +51,14 @@ def _table(scores: TaskMoments) -> Table:
     columns += [*score_columns("score", ""), *score_columns("change", ""), Column("p")]
     rows = [_row(scores, group, moment) for group in scores.counts for moment in range(len(scores.moments))]
     return Table.of("task-moments", "Tasks between stages", columns, rows)
+
+
+def _summary(scores: TaskMoments) -> Table:
+    """The same for a terminal: what is scored in one column."""
+    columns = [Column("answers"), Column("moment"), *score_columns("score", ""), *score_columns("change", "")]
+    rows = [(str(group), *_row(scores, group, moment)[5:-1])
+            for group in scores.counts for moment in range(len(scores.moments))]  # fmt: skip
+    return Table.of("task-moments-summary", "Tasks between stages", columns, rows)
 
 
 def _row(scores: TaskMoments, group: Group, moment: int) -> tuple[Cell, ...]:

@@ -1,0 +1,108 @@
+"""Frames from files: folders of images by Pillow, videos by PyAV; a damaged one is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuroglot import extras
+from neuroglot.corpora.clips.clip import Frames
+from neuroglot.errors import CorpusError
+
+IMAGES = (".png", ".jpg", ".jpeg")
+VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm")
+MOST_PIXELS = 2**24  # of a frame
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Frames that are image files, in this order."""
+
+    paths: tuple[Path, ...]
+
+    @property
+    def described(self) -> str:
+        names = [f"{path.name}:{path.stat().st_size}" for path in self.paths]
+        return "/".join((self.paths[0].parent.name, *names))
+
+    def read(self) -> Frames:
+        frames = [self._frame(path) for path in self.paths]
+        sizes = {frame.shape for frame in frames}
+        if len(sizes) > 1:
+            odd = next(path for path, frame in zip(self.paths, frames, strict=True) if frame.shape != frames[0].shape)
+            raise CorpusError(f"The frame {odd} has another size than {self.paths[0]}.", "Expected one size in a clip.")
+        return np.stack(frames)
+
+    def fault(self) -> str | None:
+        """What is wrong with the files, as far as their headers tell; None if nothing is."""
+        image = extras.require("PIL.Image", extra="sign")
+        size = None
+        for path in self.paths:
+            try:
+                with image.open(path) as opened:
+                    opened.verify()
+                    size = size or opened.size
+                    if opened.size != size:
+                        return f"frame {path.name} has another size"
+            except Exception:  # Pillow raises what its decoders raise
+                return f"frame {path.name} is damaged"
+        return None
+
+    def _frame(self, path: Path) -> Frames:
+        image = extras.require("PIL.Image", extra="sign")
+        try:
+            with image.open(path) as opened:
+                if opened.width * opened.height > MOST_PIXELS:
+                    raise CorpusError(f"The frame {path} has {opened.width} × {opened.height} pixels.")
+                return np.asarray(opened.convert("RGB"))
+        except CorpusError:
+            raise
+        except Exception as error:  # Pillow raises what its decoders raise
+            raise CorpusError(f"The frame {path} is damaged: {error}.", "Expected a PNG or JPEG image.") from error
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """Frames of a video file, decoded one after another."""
+
+    path: Path
+
+    @property
+    def described(self) -> str:
+        return f"{self.path.name}:{self.path.stat().st_size}"
+
+    def read(self) -> Frames:
+        av: Any = extras.require("av", extra="video")
+        try:
+            with av.open(str(self.path)) as container:
+                frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        except (av.error.FFmpegError, OSError, IndexError, ValueError) as error:
+            raise CorpusError(f"The video {self.path} is damaged: {error}.", "Expected a whole video file.") from error
+        if not frames:
+            raise CorpusError(f"The video {self.path} has no frames.", "Expected one or more.")
+        return np.stack(frames)
+
+    def fault(self) -> str | None:
+        """What is wrong with the file; None if its first frame can be read."""
+        av: Any = extras.require("av", extra="video")
+        try:
+            with av.open(str(self.path)) as container:
+                next(iter(container.decode(video=0)))
+        except Exception:  # PyAV raises what FFmpeg finds
+            return f"the video {self.path.name} is damaged"
+        return None
+
+
+def source_at(path: Path) -> ImageFiles | VideoFile:
+    """A folder of images, or a video file; raises `CorpusError` for anything else."""
+    if path.is_dir():
+        images = tuple(sorted(found for found in path.iterdir() if found.suffix.lower() in IMAGES))
+        if not images:
+            raise CorpusError(f"{path} holds no image.", f"Expected frames that end in {', '.join(IMAGES)}.")
+        return ImageFiles(images)
+    if path.is_file() and path.suffix.lower() in VIDEOS:
+        return VideoFile(path)
+    raise CorpusError(f"{path} is no clip.", f"Expected a folder of images, or a video ({', '.join(VIDEOS)}).")
