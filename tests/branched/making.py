@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +33,16 @@ def folder(path: Path, groups: Mapping[str, Sequence[str]] = GROUPS, seed: int =
     create(translator(seed), groups, path)
     translation_tokenizer().save_pretrained(path)
     return BranchedFolder(path)
+
+
+def without_chance(start: BranchedFolder) -> BranchedFolder:
+    """The same without dropout and dropped layers."""
+    path = start.path / "config.json"
+    stored = json.loads(path.read_text())
+    for name in ("dropout", "attention_dropout", "activation_dropout", "encoder_layerdrop", "decoder_layerdrop"):
+        stored["base"][name] = 0.0
+    path.write_text(json.dumps(stored))
+    return start
 
 
 def inputs() -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ The folder is a sharded checkpoint in transformers' layout, whose shards are the
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,6 +78,17 @@ def save_embedding(path: Path, config: BranchedConfig, weight: Tensor) -> Path:
     config.embedding = short_hash(weight)
     header = _Piece("embedding", MAIN, (), config.embedding, config.name_or_path or "", Signature())
     return save_artefact(path, KIND, {EMBEDDING: weight}, header)
+
+
+def load_embedding(path: Path, config: BranchedConfig, device: str | None = None) -> Any:
+    """The embedding in a file, as the module that all stacks share; raises `ArtifactError` for another file."""
+    tensors, _ = load_artefact(path, KIND, _Piece, needed=(EMBEDDING,))
+    with torch.device("meta"):
+        shared: Any = BranchedSeq2Seq(without_branches(copy.deepcopy(config))).shared
+    if tensors[EMBEDDING].shape != shared.weight.shape:
+        raise ArtifactError(f"{path} has another shape.", f"Expected {list(shared.weight.shape)}.")
+    shared.weight = nn.Parameter(tensors[EMBEDDING].to(device or "cpu"))
+    return shared
 
 
 def load_branch(path: Path, side: Side) -> tuple[dict[str, Tensor], str, str]:
@@ -165,13 +177,7 @@ class BranchedFolder:
 
     def embedding(self, device: str | None = None) -> Any:
         """The shared embedding."""
-        tensors, _ = load_artefact(self.path / EMBEDDING_FILE, KIND, _Piece, needed=(EMBEDDING,))
-        with torch.device("meta"):
-            shared: Any = BranchedSeq2Seq(without_branches(self.config)).shared
-        if tensors[EMBEDDING].shape != shared.weight.shape:
-            raise ArtifactError(f"{self.path / EMBEDDING_FILE} has another shape.", f"Expected {shared.weight.shape}.")
-        shared.weight = nn.Parameter(tensors[EMBEDDING].to(device or "cpu"))
-        return shared
+        return load_embedding(self.path / EMBEDDING_FILE, self.config, device)
 
     def stack(self, side: Side, name: str, shared: Any, *, file: Path | None = None) -> Any:
         """One branch around an embedding, from its file in the folder or another one.

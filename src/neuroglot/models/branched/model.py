@@ -121,6 +121,7 @@ class BranchedSeq2Seq(M2M100PreTrainedModel, GenerationMixin):
     def _set(self, side: Side, names: list[str]) -> None:
         setattr(self.config, f"{side}s", names)
         self.all_tied_weights_keys = self.get_expanded_tied_weights_keys()
+        self._keys_to_ignore_on_save = list(self.all_tied_weights_keys)
         self._called.clear()
 
     def select(self, encoder: str = MAIN, decoder: str = MAIN) -> M2M100ForConditionalGeneration:
