@@ -142,7 +142,7 @@ torch.set_num_threads(1)
 folder, policy, kills = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
 def pair(by, turn):
-    return {"embedding/weight": torch.full((200, 50), float(100 * by + turn)), "encoder/a": torch.full((9,), float(turn))}
+    return {"embedding/weight": torch.full((200, 50), 100.0 * by + turn), "encoder/a": torch.full((9,), float(turn))}
 
 def work(by):  # as a training does: go on behind the last turn that is known to be done
     done = folder / f"done-{by}"

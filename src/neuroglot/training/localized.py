@@ -62,9 +62,9 @@ STAGES = {
 class LocalizedConfig:
     """How long, and how: in each stage `rounds` times through the `groups`, by default all, in drawn order.
 
-    A turn has `steps`. `batch_size` pairs for each flow make a step. In each stage the rate rises over the first tenth of its steps and
-    falls with their inverse square root, as in Neuron Specialization; the release does not say its own. Directions are
-    drawn with p ∝ n^(1/temperature). Raises `ConfigError` for unknown stages.
+    A turn has `steps`, a step `batch_size` pairs for each flow. In each stage the rate rises over the first tenth of
+    its steps and falls with their inverse square root, as in Neuron Specialization; the release does not say its own.
+    Directions are drawn with p ∝ n^(1/temperature). Raises `ConfigError` for unknown stages.
     """
 
     steps: int

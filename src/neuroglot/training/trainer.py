@@ -205,12 +205,9 @@ def _sealing_trainer(trajectory: Trajectory | None = None, continued: Continued 
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
             if continued is None:
                 return super().create_scheduler(num_training_steps, optimizer)
-            self.lr_scheduler = get_scheduler(
-                self.args.lr_scheduler_type,
-                optimizer or self.optimizer,
-                continued.warmup,
-                continued.steps,  # type: ignore[arg-type]
-            )
+            given: Any = optimizer or self.optimizer
+            name = self.args.lr_scheduler_type
+            self.lr_scheduler = get_scheduler(name, given, continued.warmup, continued.steps)
             continued.schedule(self.lr_scheduler)
             return self.lr_scheduler
 
