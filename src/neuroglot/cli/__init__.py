@@ -23,6 +23,7 @@ Exit codes: 0 done, 1 refused (bad input, unknown model, a file in the way),
 
 SEVERAL = {  # commands of two words stand below the first
     "specialize": (USE, "Neuron Specialization: each direction of translation has its own neurons."),
+    "lego": (USE, "Lego-MT: translation by an encoder and a decoder for each group of languages."),
     "lab": (HELP, "The lab: a small multilingual model that is shipped with its recipe."),
 }
 LONGEST_MESSAGE = 4000  # characters: names in a file may be of any length

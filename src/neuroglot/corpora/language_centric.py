@@ -34,10 +34,10 @@ def pair_files(folder: Path, split: str | None = None) -> dict[tuple[Path, str, 
         for ending in COMPRESSED:
             name = name.removesuffix(ending)
         match = PAIR.fullmatch(name)
-        if match and path.is_file() and match["side"] in (match["first"], match["second"]):
-            if split is None or match["stem"] == split:
-                key = (path.parent / match["stem"], match["first"], match["second"])
-                found.setdefault(key, {})[match["side"]] = path
+        if match is None or not path.is_file() or match["side"] not in (match["first"], match["second"]):
+            continue
+        if split in (None, match["stem"]):
+            found.setdefault((path.parent / match["stem"], match["first"], match["second"]), {})[match["side"]] = path
     return found
 
 

@@ -52,7 +52,7 @@ class Directions:
 
     def of_flow(self, config: BranchedConfig, flow: Flow, group: str) -> tuple[Direction, ...]:
         """The directions that a flow of a group reads: all (Mix), into a language of it (Dec), out of one (Enc)."""
-        members = (config.groups or {})[group]
+        members = config.members[group]
         reads: dict[Flow, Callable[[Direction], bool]] = {
             Flow.MIX: lambda direction: True,
             Flow.DEC: lambda direction: direction.target in members,
@@ -86,7 +86,7 @@ def _drawn(
     if not chosen:
         raise ConfigError(
             f"The {LABELS[flow]} of {group!r} has nothing to learn from.",
-            f"Expected text {'into' if flow == Flow.DEC else 'out of'} {', '.join((config.groups or {})[group])}.",
+            f"Expected text {'into' if flow == Flow.DEC else 'out of'} {', '.join(config.members[group])}.",
         )
     parts = [place for place, direction in enumerate(chosen) for _ in directions.pairs[direction]]
     pairs = [pair for direction in chosen for pair in directions.pairs[direction]]

@@ -91,11 +91,11 @@ class LocalizedConfig:
         return list(self._turns(config))
 
     def _turns(self, config: BranchedConfig) -> Iterator[Turn]:
-        groups = list(config.groups or {}) if self.groups is None else list(self.groups)
-        if not groups or not set(groups) <= set(config.groups or {}) or len({*groups}) < len(groups):
+        groups = list(config.members) if self.groups is None else list(self.groups)
+        if not groups or not set(groups) <= set(config.members) or len({*groups}) < len(groups):
             raise ConfigError(
                 f"The groups {', '.join(groups) or 'none'} were to be trained.",
-                f"Expected some of {', '.join(config.groups or {})}, each once.",
+                f"Expected some of {', '.join(config.members)}, each once.",
             )
         number = 0
         for place, stage in enumerate(self.stages):

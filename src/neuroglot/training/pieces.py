@@ -69,7 +69,7 @@ class Pieces:
     def of(cls, path: Path, start: BranchedFolder, config: BranchedConfig) -> Pieces:
         """What is in the folder, or a beginning: each branch where it is in `start`, or, of a new group, as main is."""
         if (path / STATE).is_file():
-            return cls._stored(path, config)
+            return cls.stored(path, config)
         there, files = start.config, {EMBEDDING_PART: str((start.path / EMBEDDING_FILE).absolute())}
         for side in SIDES:
             for name in config.branches(side):
@@ -78,7 +78,8 @@ class Pieces:
         return cls(path, config, files=files)
 
     @classmethod
-    def _stored(cls, path: Path, config: BranchedConfig) -> Pieces:
+    def stored(cls, path: Path, config: BranchedConfig) -> Pieces:
+        """What is in the folder; raises `ArtifactError` if that is nothing, or damaged."""
         try:
             stored = parse_json((path / STATE).read_bytes())
             return cls(path, config, stored["done"], stored["files"], stored["moments"], stored["losses"])
@@ -114,7 +115,7 @@ class Pieces:
                     self.moments[part] = str(save_moments(folder / f"{part}.adam.safetensors", own).absolute())
         self.losses.append(losses)
         self.done += 1
-        self._commit()
+        self.commit()
 
     def _save(self, path: Path, config: BranchedConfig, part: Part, module: Any) -> Path:
         if part == EMBEDDING_PART:
@@ -123,7 +124,8 @@ class Pieces:
         name = part.removeprefix(f"{side}-")
         return save_branch(path, config, side, name, weights_of(module)).absolute()
 
-    def _commit(self) -> None:
+    def commit(self) -> None:
+        """Say what is done, then drop the files that nothing names any more."""
         state = {"done": self.done, "files": self.files, "moments": self.moments, "losses": self.losses}
         write_whole(self.path / STATE, json.dumps(state) + "\n")
         used = {*self.files.values(), *self.moments.values()}

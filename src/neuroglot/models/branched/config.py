@@ -63,9 +63,14 @@ class BranchedConfig(PreTrainedConfig):
         """The groups that have an encoder, or a decoder; `main` is one of them where it is there."""
         return list((self.encoders if side == "encoder" else self.decoders) or [])
 
+    @property
+    def members(self) -> dict[str, list[str]]:
+        """The languages of each group."""
+        return self.groups or {}
+
     def group_of(self, language: str) -> str | None:
         """The group of a language, or None."""
-        return next((name for name, codes in (self.groups or {}).items() if language in codes), None)
+        return next((name for name, codes in self.members.items() if language in codes), None)
 
 
 def require_groups(groups: Mapping[str, Sequence[str]]) -> None:

@@ -67,7 +67,7 @@ def save_branch(
     signature: Signature | None = None,
 ) -> Path:  # fmt: skip
     """Write one branch as one file, whole or not at all."""
-    languages = tuple((config.groups or {}).get(name, ()))
+    languages = tuple(config.members.get(name, ()))
     header = _Piece(side, name, languages, config.embedding or "", config.name_or_path or "", signature or Signature())
     prefix = prefix_of(side, name)
     return save_artefact(path, KIND, {prefix + key: weight for key, weight in weights.items()}, header)

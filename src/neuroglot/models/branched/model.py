@@ -103,10 +103,8 @@ class BranchedSeq2Seq(M2M100PreTrainedModel, GenerationMixin):
         Raises `ConfigError` for a name of no group.
         """
         names = [*(each for each in self.config.branches(side) if each != name), name]
-        if name not in (MAIN, *(self.config.groups or {})):
-            raise ConfigError(
-                f"The {side} {name!r} is of no group.", f"Expected {', '.join(self.config.groups or {})}."
-            )
+        if name not in (MAIN, *self.config.members):
+            raise ConfigError(f"The {side} {name!r} is of no group.", f"Expected {', '.join(self.config.members)}.")
         stack.embed_tokens.weight = self.shared.weight
         getattr(self, f"{side}s")[key_of(name)] = stack
         self._set(side, names)
