@@ -15,6 +15,7 @@ from neuroglot.generation.texts import GeneratedTexts
 from neuroglot.interventions import set_to
 from neuroglot.interventions.steering import Steering
 from neuroglot.models import view
+from neuroglot.models.branched import create
 from neuroglot.neurons import NeuronSet
 from neuroglot.neurons.rules.by_direction import select_masks
 from neuroglot.signature import Signature
@@ -46,6 +47,21 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "lab train": {
         "steps": 6, "batch_size": 4, "documents": 30, "questions": 6, "held_out_documents": 8, "held_out_questions": 4,
         "vocabulary": 600, "hidden": 16, "layers": 2, "heads": 2, "ffn": 32, "checkpoint_every": 2,
+    },
+    "lego evaluate": {
+        "model": "branches", "corpus": "pairs", "limit": 3, "beams": 1, "max_new_tokens": 3, "ensembles": [5],
+        "directions": ["en-de"],
+        "metric": "chrf", "device": "cpu",
+    },
+    "lego group": {"by": "neurons", "masks": "masks", "count": 1},
+    "lego train": {
+        "corpus": "pairs", "languages": ["en", "de", "fr"], "validation_rows": 2, "test_rows": 1, "rounds": 1,
+        "train_groups": ["de"], "steps": 2, "first_steps": 4, "batch_size": 4, "max_new_tokens": 3, "hidden": 16, "layers": 1, "heads": 2,
+        "ffn": 24, "vocabulary": 300, "checkpoint_every": 2, "metric": "chrf", "device": "cpu", "seed": 3,
+    },
+    "lego translate": {
+        "model": "branches", "corpus": "pairs", "source": "de", "into": ["en", "fr"], "flow": 6, "limit": 3,
+        "max_new_tokens": 4, "keep_truncated": True, "device": "cpu",
     },
     "lint": {"corpus": "texts", "against": ["pairs"], "limit": 9, "drop": ["untranslated", "too long"]},
     "pmi": {
@@ -130,6 +146,8 @@ def write_inputs(folder: Path, model_type: str = "llama") -> None:
     for name, model, its in (("model", located.model, tokenizer), ("translator", translator.model, _words())):
         model.save_pretrained(folder / name)
         its.save_pretrained(folder / name)
+    create(translator.model, {"west": ["de"], "south": ["fr"]}, folder / "branches")
+    _words().save_pretrained(folder / "branches")
     for name, texts in (("texts", corpus), ("pairs", making.texts(6))):
         (folder / name).mkdir()
         for language, column in texts.texts.items():

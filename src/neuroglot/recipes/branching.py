@@ -82,7 +82,7 @@ class Localized(Trained, Seeded):
     rounds: Positive = 2
     """How often each stage goes through the groups, in drawn order."""
 
-    steps: Positive = 60
+    steps: Positive = 25
     """Updates of the weights in each group's turn."""
 
     learning_rate: Annotated[float, Gt(0)] = 1e-3

@@ -74,7 +74,7 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, Scored, Plac
     """JSON file with the languages of each group, or run folder of `neuroglot lego group`; by default one for each
     language but the pivot. Groups that a branched model lacks are added as copies of its main pair."""
 
-    first_steps: Positive = 1000
+    first_steps: Positive = 800
     """Steps of the main pair, if it begins from nothing."""
 
     first_rate: Annotated[float, Gt(0)] = 3e-3

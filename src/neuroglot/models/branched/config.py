@@ -22,7 +22,8 @@ class BranchedConfig(PreTrainedConfig):
 
     `groups` are the languages of each group. `encoders` and `decoders` are the groups that have such a branch, `main`
     among them; by default all. `flows` says by direction, such as `en-de`, which flow (`flows.Flow`) is taken if none
-    is named. `embedding` is a hash of the shared embedding, in which every branch is at home. Raises `ConfigError` for
+    is named. `embedding` is a hash of the shared embedding, in which every branch is at home, `source` the name of the
+    model that it began as. Raises `ConfigError` for
     groups that `require_groups` refuses, and branches of no group.
     """
 
@@ -36,6 +37,7 @@ class BranchedConfig(PreTrainedConfig):
     decoders: list[str] | None = None
     flows: dict[str, int] | None = None
     embedding: str | None = None
+    source: str | None = None
     is_encoder_decoder: bool = True
     tie_word_embeddings: bool = True
 

@@ -68,7 +68,7 @@ def save_branch(
 ) -> Path:  # fmt: skip
     """Write one branch as one file, whole or not at all."""
     languages = tuple(config.members.get(name, ()))
-    header = _Piece(side, name, languages, config.embedding or "", config.name_or_path or "", signature or Signature())
+    header = _Piece(side, name, languages, config.embedding or "", config.source or "", signature or Signature())
     prefix = prefix_of(side, name)
     return save_artefact(path, KIND, {prefix + key: weight for key, weight in weights.items()}, header)
 
@@ -76,7 +76,7 @@ def save_branch(
 def save_embedding(path: Path, config: BranchedConfig, weight: Tensor) -> Path:
     """Write the embedding, and note its hash in the config."""
     config.embedding = short_hash(weight)
-    header = _Piece("embedding", MAIN, (), config.embedding, config.name_or_path or "", Signature())
+    header = _Piece("embedding", MAIN, (), config.embedding, config.source or "", Signature())
     return save_artefact(path, KIND, {EMBEDDING: weight}, header)
 
 

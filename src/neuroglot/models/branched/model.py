@@ -195,6 +195,7 @@ def config_from(model: Any, groups: Mapping[str, Sequence[str]]) -> BranchedConf
         base=copy.deepcopy(model.config), groups={name: list(codes) for name, codes in groups.items()}
     )
     config.name_or_path = model.config.name_or_path
+    config.source = Path(config.name_or_path or "").name or None
     return config
 
 

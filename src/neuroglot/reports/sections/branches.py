@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
 
 from neuroglot.metrics.branches import KINDS, BranchSpaces, FlowScores
 from neuroglot.reports import figures
@@ -11,6 +14,7 @@ from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
 from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import Labels, bracketed, number, plural
+from neuroglot.signature import Signature
 
 
 @section_of.register
@@ -19,7 +23,7 @@ def _(flows: FlowScores) -> Section:
     return Section(
         "flows", "Quality by flow", _sentence(flows), flows.signature,
         (INTERVALS, "Flows are compared in the directions that both have, row by row."),
-        (_figure(flows),), (_by_direction(flows),), summary=_by_kind(flows),
+        (_figure(flows),), (_by_direction(flows),), summary=_summary(flows),
     )  # fmt: skip
 
 
@@ -36,6 +40,18 @@ def _sentence(flows: FlowScores) -> str:
             f"{name.capitalize()}, {flows.base} has {flows.metric} {number(base.value)} {bracketed(base)}{beside}"
         )
     return ". ".join(parts) + "."
+
+
+def _summary(flows: FlowScores) -> Table:
+    """For the terminal."""
+    columns = [Column(name) for name in ("directions", "flow", flows.metric, f"less {flows.base}")]
+    rows = []
+    for kind, name in KINDS.items():
+        changes = flows.differences(kind)
+        for flow, score in flows.scores(kind).items():
+            change = f"{number(changes[flow].value)} {bracketed(changes[flow])}" if flow in changes else ""
+            rows.append((name, flow, f"{number(score.value)} {bracketed(score)}", change))
+    return Table.of("summary", f"{flows.metric}, mean over directions", columns, rows)
 
 
 def _by_kind(flows: FlowScores) -> Table:
@@ -108,3 +124,35 @@ def _overlaps(spaces: BranchSpaces) -> Table:
     columns = [Column("layer"), Column("own branches", unit), Column("main pair", unit)]
     rows = list(zip(spaces.layers, spaces.overlap.tolist(), spaces.main_overlap.tolist(), strict=True))
     return Table.of("branch-overlap", "Overlap of neurons of two directions", columns, rows)
+
+
+def groups_section(
+    groups: Mapping[str, Sequence[str]], languages: Sequence[str], likeness: Tensor | None, signature: Signature
+) -> Section:
+    """Which languages are in which group, and how alike they are within groups and between them."""
+    sentence = f"{plural(len(languages), 'language')} in {plural(len(groups), 'group')}"
+    if likeness is not None and (means := _within_and_between(groups, languages, likeness)):
+        sentence += f"; two of a group are alike by {number(means[0])} on the mean, others by {number(means[1])}"
+    rows = [(name, len(codes), " ".join(codes)) for name, codes in groups.items()]
+    table = Table.of("groups", "Groups", [Column("group"), Column("languages"), Column("codes")], rows)
+    tables = [table]
+    if likeness is not None:
+        columns = [Column("language"), Column("other language"), Column("likeness")]
+        pairs = [
+            (a, b, float(likeness[i, j]))
+            for i, a in enumerate(languages) for j, b in enumerate(languages) if i < j
+        ]  # fmt: skip
+        tables.append(Table.of("likeness", "Likeness of languages", columns, pairs))
+    return Section("groups", "Groups of languages", f"{sentence}.", signature, tables=tuple(tables), summary=table)
+
+
+def _within_and_between(
+    groups: Mapping[str, Sequence[str]], languages: Sequence[str], likeness: Tensor
+) -> tuple[float, float] | None:
+    """The mean likeness of two languages of one group, and of two groups; None where one of them has no pair."""
+    of_language = {code: name for name, codes in groups.items() for code in codes}
+    found: dict[bool, list[float]] = {True: [], False: []}
+    for i, first in enumerate(languages):
+        for j, second in enumerate(languages[:i]):
+            found[of_language[first] == of_language[second]].append(float(likeness[i, j]))
+    return (_mean(found[True]), _mean(found[False])) if all(found.values()) else None
