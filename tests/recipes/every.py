@@ -56,8 +56,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "lego group": {"by": "neurons", "masks": "masks", "count": 1},
     "lego train": {
         "corpus": "pairs", "languages": ["en", "de", "fr"], "validation_rows": 2, "test_rows": 1, "rounds": 1,
-        "train_groups": ["de"], "steps": 2, "first_steps": 4, "batch_size": 4, "max_new_tokens": 3, "hidden": 16, "layers": 1, "heads": 2,
-        "ffn": 24, "vocabulary": 300, "checkpoint_every": 2, "metric": "chrf", "device": "cpu", "seed": 3,
+        "train_groups": ["de"], "steps": 2, "first_steps": 4, "batch_size": 4, "max_new_tokens": 3, "hidden": 16,
+        "layers": 1, "heads": 2, "ffn": 24, "vocabulary": 300, "checkpoint_every": 2, "metric": "chrf", "seed": 3,
+        "device": "cpu",
     },
     "lego translate": {
         "model": "branches", "corpus": "pairs", "source": "de", "into": ["en", "fr"], "flow": 6, "limit": 3,

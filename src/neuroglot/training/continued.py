@@ -15,6 +15,7 @@ from neuroglot.errors import ArtifactError
 from neuroglot.storage import load_tensors, save_tensors
 
 MOMENTS_KIND = "moments of AdamW"
+KEYS = ("step", "exp_avg", "exp_avg_sq")
 Moments = dict[str, Tensor]  # `exp_avg`, `exp_avg_sq` and `step` of each parameter, as `name/exp_avg`
 
 
@@ -32,11 +33,11 @@ class Continued:
     moments: Moments = field(default_factory=dict)
 
     def install(self, model: Any, optimizer: Any) -> None:
-        """Give the optimizer what is known of the model's parameters."""
+        """Give the optimizer what is known of the model's parameters; it is held there only, until it is taken back."""
         for name, parameter in model.named_parameters():
-            known = of_parameter(self.moments, name)
+            known = {key: self.moments.pop(f"{name}/{key}") for key in KEYS if f"{name}/{key}" in self.moments}
             if known and parameter.requires_grad:
-                optimizer.state[parameter] = {key: value.to(parameter.device).clone() for key, value in known.items()}
+                optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in known.items()}
 
     def take(self, model: Any, optimizer: Any) -> None:
         """Note what the optimizer knows now of the parameters that it trained."""
@@ -58,11 +59,6 @@ def _later(rate: Any, first: int, step: int) -> float:
     return float(rate(first + step))
 
 
-def of_parameter(moments: Mapping[str, Tensor], name: str) -> Moments:
-    """What is known of one parameter."""
-    return {key.rpartition("/")[2]: value for key, value in moments.items() if key.rpartition("/")[0] == name}
-
-
 def save_moments(path: Path, moments: Mapping[str, Tensor]) -> Path:
     """Write moments as one safetensors file, whole or not at all."""
     return save_tensors(path, MOMENTS_KIND, moments, {})
@@ -71,6 +67,6 @@ def save_moments(path: Path, moments: Mapping[str, Tensor]) -> Path:
 def load_moments(path: Path) -> Moments:
     """The inverse; raises `ArtifactError` for another file."""
     moments, _ = load_tensors(path, MOMENTS_KIND)
-    if wrong := [name for name in moments if name.rpartition("/")[2] not in ("exp_avg", "exp_avg_sq", "step")]:
+    if wrong := [name for name in moments if name.rpartition("/")[2] not in KEYS]:
         raise ArtifactError(f"{path} holds {wrong[0]!r}.", "Expected moments of AdamW.")
     return moments

@@ -113,7 +113,9 @@ def save_config(config: BranchedConfig, folder: Path, generation: GenerationConf
         write_whole(folder / INDEX_FILE, json.dumps({"metadata": {}, "weight_map": shards}, indent=1) + "\n")
         if generation is not None:
             generation.save_pretrained(folder)
-        written = dict(config.to_dict()) | {"architectures": ["BranchedSeq2Seq"]}
+        written = config.to_dict() | {"architectures": ["BranchedSeq2Seq"]}
+        for part in (written, written["base"]):
+            part.pop("_name_or_path", None)  # where it lay, which is no part of it
         write_whole(folder / "config.json", json.dumps(written, indent=1) + "\n")
 
 
