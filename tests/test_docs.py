@@ -44,6 +44,7 @@ GENERATED = ("plain:", "steered:")  # lines whose text may differ between proces
 NOT_RUN = {  # commands that are parsed only
     "neuroglot harness run": "needs the tasks of lm-eval from the hub",
     "neuroglot translate": "needs a model of the hub, or an endpoint",
+    "neuroglot lego train --out small": "trains for minutes; tests/recipes run it small",
     "neuroglot specialize compare": "trains for minutes; tests/specialization/test_comparison.py runs it small",
 }
 FRAGMENTS = {  # blocks of Python that are compiled only
