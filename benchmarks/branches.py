@@ -27,7 +27,7 @@ from neuroglot.corpora.directions import Direction
 from neuroglot.models.branched import BranchedFolder, create
 from neuroglot.signature import seed_of
 from neuroglot.tokens.pairs import Pair
-from neuroglot.training.language_centric import Directions, collator, rows_of_turn
+from neuroglot.training.language_centric import Directions, flow_collator, rows_of_turn
 from neuroglot.training.localized import STAGES, LocalizedConfig, freeze_all_but, train_localized, training_of
 from neuroglot.training.pieces import Pieces
 from neuroglot.training.trainer import fit
@@ -126,7 +126,12 @@ def train(path: Path, rounds: int, resident: bool) -> None:
             for turn in turns
             for row in rows_of_turn(data, start.config, turn.group, stage.flows, 1, 2, 5.0, seed_of(0, turn.number))
         ]
-        fit(model, rows, collator(start.config, data.pad_id), replace(training_of(config, stage, 0), steps=len(turns)))
+        fit(
+            model,
+            rows,
+            flow_collator(start.config, data.pad_id),
+            replace(training_of(config, stage, 0), steps=len(turns)),
+        )
 
 
 def random_pairs(languages: list[str]) -> Directions:

@@ -3,10 +3,10 @@
     python -m benchmarks.lego --out lego-seeds --seeds 5
 
 For each seed a small M2M-100 is trained from nothing on the lab's text without the language `--new`. From there every
-arm learns from as many batches (`--batches`): the main pair on all directions together (multilingual), a whole model for
-each language on its own directions (language-centric), and branches in stage 1, or 1 and 2: one a language, by family,
-by overlap of neurons, by chance. Then the new language comes as a branch with everything else frozen, and what the
-other directions give is compared. Scores are chrF++ on rows that nothing was trained or chosen on.
+arm learns from as many batches (`--batches`): the main pair on all directions together (multilingual), a whole model
+for each language on its own directions (language-centric), and branches in stage 1, or 1 and 2: one a language, by
+family, by overlap of neurons, by chance. Then the new language comes as a branch with everything else frozen, and what
+the other directions give is compared. Scores are chrF++ on rows that nothing was trained or chosen on.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from neuroglot.generation.decoding import Decoding
 from neuroglot.lab.translator import TranslatorConfig, new_translator
 from neuroglot.models.branched import BranchedConfig, BranchedFolder, create
 from neuroglot.models.branched.flows import flow_label
-from neuroglot.models.branched.folder import save_config
+from neuroglot.models.branched.writing import save_config
 from neuroglot.models.loading import load_tokenizer
 from neuroglot.models.view import view
-from neuroglot.neurons.grouping import at_random_like, by_family, by_likeness, each_alone, likeness_of_neurons
+from neuroglot.neurons.grouping import by_family, by_likeness, each_alone, groups_at_random, likeness_of_neurons
 from neuroglot.neurons.rules.by_direction import select_masks
 from neuroglot.signature import Signature
 from neuroglot.storage import Kept, write_whole
@@ -110,7 +110,9 @@ class Seed:
             "lego 1+2": lambda: self.scored(self.lego(name, languages, ("1", "2"))),
             "by family": lambda: self.scored(self.lego(name, by_family(self.languages), ("1", "2"))),
             "by neurons": lambda: self.scored(self.lego(name, self.by_neurons(), ("1", "2"))),
-            "by chance": lambda: self.scored(self.lego(name, at_random_like(self.by_neurons(), self.seed), ("1", "2"))),
+            "by chance": lambda: self.scored(
+                self.lego(name, groups_at_random(self.by_neurons(), self.seed), ("1", "2"))
+            ),
             "new branch, others": lambda: self.scored(self.with_new()),
             "new branch, itself": lambda: self.scored(self.with_new(), directions_of((PIVOT, self.asked.new), PIVOT)),
         }
@@ -237,7 +239,7 @@ class Seed:
 
 
 def summary(results: Sequence[Mapping[str, Mapping[str, float]]]) -> list[str]:
-    """Means over seeds of each arm, and paired differences to multilingual training; of the new branch to `lego 1+2`."""
+    """Means over seeds of each arm, and paired differences to multilingual training; of the new branch to before."""
     lines, compared = [], {}
     for side, wanted in {"out of the pivot": True, "into the pivot": False}.items():
         means = {name: np.array([mean_of(seed[name], wanted) for seed in results]) for name in (*ARMS, *NEW)}

@@ -13,11 +13,11 @@ from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.layout import Layout
 from neuroglot.neurons.grouping import (
-    at_random_like,
     by_family,
     by_likeness,
     by_size,
     each_alone,
+    groups_at_random,
     likeness_of_neurons,
     likeness_of_tokens,
 )
@@ -101,8 +101,8 @@ def test_likeness_of_neurons_is_their_overlap_on_the_side_that_is_the_languages_
 
 def test_chance_keeps_the_sizes_and_deals_the_languages() -> None:
     groups = {"a": ["1", "2", "3"], "b": ["4"], "c": ["5", "6"]}
-    dealt = [at_random_like(groups, seed) for seed in range(60)]
-    assert at_random_like(groups, 1) == dealt[1]
+    dealt = [groups_at_random(groups, seed) for seed in range(60)]
+    assert groups_at_random(groups, 1) == dealt[1]
     for each in dealt:
         assert {name: len(codes) for name, codes in each.items()} == {"a": 3, "b": 1, "c": 2}
         assert sorted(code for codes in each.values() for code in codes) == list("123456")
@@ -130,7 +130,7 @@ def test_the_command_groups_by_tokens_and_the_training_reads_it(tmp_path: Path) 
     all_recipes()["lego group"].from_json({**options, "device": "cpu", "control": True, "seed": 2}).run(
         tmp_path / "dealt"
     )
-    assert groups_in(tmp_path / "dealt") == at_random_like(expected, 2)
+    assert groups_in(tmp_path / "dealt") == groups_at_random(expected, 2)
 
 
 def test_the_command_groups_by_size_of_text_by_pair(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from torch import Tensor
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.models.branched import MAIN, BranchedFolder, BranchedSeq2Seq, Flow
-from neuroglot.models.branched.flows import parts_of
+from neuroglot.models.branched.flows import single_flows
 from neuroglot.models.view import view
 from neuroglot.signature import Signature, seed_of
 from neuroglot.training.language_centric import IN_ORDER, Directions, branches_of_flow, rows_of_turn
-from neuroglot.training.localized import STAGES, LocalizedConfig, Stage, train_localized
+from neuroglot.training.localized import STAGES, LocalizedConfig, LocalStage, train_localized
 from neuroglot.training.pieces import Pieces
 from tests.branched.making import GROUPS, folder, without_chance
 from tests.specialization.making import texts, translation_tokenizer
@@ -74,7 +74,7 @@ def test_what_each_stage_declares() -> None:
     assert STAGES["2"].needs("g") == ([MAIN], ["g"])
     assert STAGES["branches"].trains("g") == {"encoder-g", "decoder-g"}
     assert (STAGES["1"].flows, STAGES["2"].flows) == (6, 1)  # as the released branch_type
-    assert Stage(7).trains("g") == {"embedding", "encoder-main", "decoder-main", "encoder-g", "decoder-g"}
+    assert LocalStage(7).trains("g") == {"embedding", "encoder-main", "decoder-main", "encoder-g", "decoder-g"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -92,16 +92,16 @@ def test_exactly_what_a_stage_declares_changes(stage: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("flow", [1, 2, 4, 7])
 def test_exactly_what_a_flow_reads_and_writes_changes(flow: int, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setitem(STAGES, "flow", Stage(flow))
+    monkeypatch.setitem(STAGES, "flow", LocalStage(flow))
     start = folder(tmp_path / "start")
     before = weights(Pieces.of(tmp_path / "none", start, start.config))
     pieces = trained(tmp_path / "work", start, options(stages=("flow",), groups=("embed_tokens",)))
-    sides = [branches_of_flow(each, "embed_tokens") for each in parts_of(flow)]
+    sides = [branches_of_flow(each, "embed_tokens") for each in single_flows(flow)]
     expected = {"embedding"} | {f"encoder-{e}" for e, _ in sides} | {f"decoder-{d}" for _, d in sides}
-    assert changed(before, weights(pieces)) == expected == Stage(flow).trains("embed_tokens")
+    assert changed(before, weights(pieces)) == expected == LocalStage(flow).trains("embed_tokens")
 
 
-def plain_loop(start: BranchedFolder, config: LocalizedConfig, stages: dict[str, Stage]) -> dict[str, Tensor]:
+def plain_loop(start: BranchedFolder, config: LocalizedConfig, stages: dict[str, LocalStage]) -> dict[str, Tensor]:
     """All turns by a loop from the formulas, all branches in memory, AdamW and clipping by hand."""
     model: Any = start.load().train()
     data = directions(start)
@@ -113,7 +113,7 @@ def plain_loop(start: BranchedFolder, config: LocalizedConfig, stages: dict[str,
             data, start.config, turn.group, stage.flows, config.steps, config.batch_size, config.temperature,
             seeds[turn.number],
         )  # fmt: skip
-        flows = len(parts_of(stage.flows))
+        flows = len(single_flows(stage.flows))
         for step in range(config.steps):
             mine = rows[step * flows * config.batch_size :][: flows * config.batch_size]
             tokens = sum(len(pair.target_ids) for pair, _, _ in mine)

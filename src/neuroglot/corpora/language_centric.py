@@ -20,10 +20,12 @@ from neuroglot.corpora.textfiles import COMPRESSED, read_lines
 from neuroglot.errors import CorpusError
 
 TAG = re.compile(r"__([A-Za-z][A-Za-z_-]*?)__ (.*)", re.DOTALL)
-PAIR = re.compile(r"(?P<stem>.+)\.(?P<first>[A-Za-z][A-Za-z_]*)-(?P<second>[A-Za-z][A-Za-z_]*[0-9]*)\.(?P<side>[^.]+)")
+PAIR_FILE = re.compile(
+    r"(?P<stem>.+)\.(?P<first>[A-Za-z][A-Za-z_]*)-(?P<second>[A-Za-z][A-Za-z_]*[0-9]*)\.(?P<side>[^.]+)"
+)
 PSEUDO = re.compile(r"trg[0-9]*")  # stands for every language that has a tag
 
-Pairs = dict[Direction, Corpus]
+TextsByDirection = dict[Direction, Corpus]
 
 
 def pair_files(folder: Path, split: str | None = None) -> dict[tuple[Path, str, str], dict[str, Path]]:
@@ -33,7 +35,7 @@ def pair_files(folder: Path, split: str | None = None) -> dict[tuple[Path, str, 
         name = path.name
         for ending in COMPRESSED:
             name = name.removesuffix(ending)
-        match = PAIR.fullmatch(name)
+        match = PAIR_FILE.fullmatch(name)
         if match is None or not path.is_file() or match["side"] not in (match["first"], match["second"]):
             continue
         if split in (None, match["stem"]):
@@ -46,7 +48,7 @@ def is_by_pair(source: str | Path) -> bool:
     return any(len(sides) == 2 for sides in pair_files(Path(source)).values())
 
 
-def read_pairs(folder: Path | str, split: str | None = None) -> Pairs:
+def read_pairs(folder: Path | str, split: str | None = None) -> TextsByDirection:
     """The rows of every pair in a folder, both ways, each once, in the order of files and lines.
 
     Blank rows are left out and counted. Raises `CorpusError` where one side of a pair is missing, sides have other

@@ -12,7 +12,7 @@ from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.textfiles import read_text
 from neuroglot.errors import ArtifactError, ConfigError
 
-COLUMNS = ["src", "trg", "spm-sacre"]
+TABLE_COLUMNS = ["src", "trg", "spm-sacre"]
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,10 @@ class CoreMeans:
 def read_table(path: Path) -> dict[Direction, float]:
     """The scores in one table; raises `ArtifactError` for other columns, numbers, and directions that stand twice."""
     lines = list(csv.reader(read_text(path).splitlines()))
-    if not lines or [name.strip() for name in lines[0]] != COLUMNS:
-        raise ArtifactError(f"{path} begins with {','.join(lines[0]) if lines else 'nothing'}.", f"Expected {COLUMNS}.")
+    if not lines or [name.strip() for name in lines[0]] != TABLE_COLUMNS:
+        raise ArtifactError(
+            f"{path} begins with {','.join(lines[0]) if lines else 'nothing'}.", f"Expected {TABLE_COLUMNS}."
+        )
     found: dict[Direction, float] = {}
     for number, line in enumerate(lines[1:], 2):
         try:

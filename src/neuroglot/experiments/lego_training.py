@@ -19,9 +19,9 @@ from neuroglot.storage import Kept
 from neuroglot.tokens.mixtures import drawn
 from neuroglot.training.exchange import Exchange, Policy
 from neuroglot.training.gated import translation_training
-from neuroglot.training.language_centric import Directions, Row, collator
-from neuroglot.training.localized import SHARED, STAGES, LocalizedConfig, OnTurn, train_localized
-from neuroglot.training.pieces import STATE, Pieces, part_of
+from neuroglot.training.language_centric import Directions, FlowRow, flow_collator
+from neuroglot.training.localized import SHARED_PIECES, STAGES, LocalizedConfig, OnTurn, train_localized
+from neuroglot.training.pieces import PIECES_STATE, Pieces, piece_name
 from neuroglot.training.trainer import fit
 from neuroglot.training.types import OnStep
 
@@ -43,7 +43,7 @@ def by_direction(corpus: Corpus, directions: tuple[Direction, ...]) -> dict[Dire
     return {each: corpus.select([each.source, each.target]) for each in directions}
 
 
-def rows_of_all(directions: Directions) -> list[Row]:
+def rows_of_all(directions: Directions) -> list[FlowRow]:
     """Every pair, to be read and written by the main pair."""
     return [(pair, Flow.MIX, MAIN) for pairs in directions.pairs.values() for pair in pairs]
 
@@ -62,7 +62,7 @@ def train_main(
     training = translation_training(
         steps=steps, learning_rate=learning_rate, batch_size=batch_size, seed=seed, checkpoint_every=checkpoint_every
     )
-    collate = collator(branched.config, directions.pad_id)
+    collate = flow_collator(branched.config, directions.pad_id)
     losses = fit(branched, [rows[row] for row in order], collate, training, kept=kept, on_step=on_step)
     move(branched, "cpu")
     return losses
@@ -85,7 +85,7 @@ def train_shared(
     pieces, losses = Pieces.of(root / "begun", start, config), []
     for place, stage in enumerate(training.stages):
         folder = root / f"{place}-{stage}"
-        if not (folder / GATHERED / STATE).is_file():
+        if not (folder / GATHERED / PIECES_STATE).is_file():
             jobs = [
                 _Job(
                     folder / f"p{number}", start, config.to_dict(), pieces.files, directions,
@@ -149,11 +149,11 @@ def _gather(folder: Path, before: Pieces, stage: str, shares: list[tuple[str, ..
     )
     pieces = Pieces(folder / GATHERED, config, files=dict(before.files), moments=dict(before.moments))
     for share, part in zip(shares, parts, strict=True):
-        names = [part_of(side, group) for group in share for side in SIDES]
+        names = [piece_name(side, group) for group in share for side in SIDES]
         pieces.files |= {name: part.files[name] for name in names}
         pieces.moments |= {name: part.moments[name] for name in names if name in part.moments}
         pieces.losses += part.losses
-    if SHARED & STAGES[stage].trains(shares[0][0]):
+    if SHARED_PIECES & STAGES[stage].trains(shares[0][0]):
         pairs = [part.main_pair() for part in parts]
         mean = {name: torch.stack([pair[name].double() for pair in pairs]).mean(0).to(weight.dtype)
                 for name, weight in pairs[0].items()}  # fmt: skip

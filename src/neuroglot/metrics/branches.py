@@ -14,15 +14,15 @@ from neuroglot.metrics.intervals import Estimate, Score, by_rows
 from neuroglot.showing import Shown, counted, scores_in_short
 from neuroglot.signature import Signature
 
-KINDS = {"en2x": "out of the pivot", "x2en": "into the pivot", "zero-shot": "past the pivot"}
+DIRECTION_KINDS = {"en2x": "out of the pivot", "x2en": "into the pivot", "zero-shot": "past the pivot"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FlowScores(Shown):
     """Counts of a text metric by flow and direction, `[R, C]` of the same R rows; not every flow has every direction.
 
-    `kinds` says of each direction which of `KINDS` it is. Others are compared with the `base`. Raises `ConfigError` for
-    other numbers of rows, and a base that lacks a direction.
+    `kinds` says of each direction which of `DIRECTION_KINDS` it is. Others are compared with the `base`. Raises
+    `ConfigError` for other numbers of rows, and a base that lacks a direction.
     """
 
     metric: str
@@ -51,7 +51,11 @@ class FlowScores(Shown):
         return [counted(len(self.kinds), "direction"), counted(len(self.counts), "flow"), counted(self.rows, "row")]
 
     def _numbers(self) -> str:
-        found = {f"{flow}, {KINDS[kind]}": score for kind in KINDS for flow, score in self.scores(kind).items()}
+        found = {
+            f"{flow}, {DIRECTION_KINDS[kind]}": score
+            for kind in DIRECTION_KINDS
+            for flow, score in self.scores(kind).items()
+        }
         return scores_in_short(found, f"{self.metric}, {self.unit}")
 
     def directions(self, flow: str, kind: str) -> list[str]:

@@ -91,7 +91,7 @@ def likeness_of_neurons(masks: DirectionMasks, languages: Sequence[str], pivot: 
     return torch.stack(by_layer).mean(0)
 
 
-def at_random_like(groups: Mapping[str, Sequence[str]], seed: int) -> Groups:
+def groups_at_random(groups: Mapping[str, Sequence[str]], seed: int) -> Groups:
     """Groups as many and as large, with the languages dealt to them at random: what chance would give."""
     codes = [code for members in groups.values() for code in members]
     dealt = iter([codes[place] for place in np.random.default_rng(seed).permutation(len(codes))])

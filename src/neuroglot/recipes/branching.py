@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from neuroglot.training.localized import LocalizedConfig
 
 FlowMask = Annotated[int, Ge(1), Le(15)]
-GROUPS = "groups.json"
+GROUPS_FILE = "groups.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class Scored(Recipe):
         return "spbleu"
 
 
-Stage = Literal["1", "2", "branches"]
+StageName = Literal["1", "2", "branches"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class Localized(Trained, Seeded):
     train_groups: tuple[str, ...] | None = None
     """The groups that are trained; all by default."""
 
-    stages: tuple[Stage, ...] = ("1", "2")
+    stages: tuple[StageName, ...] = ("1", "2")
     """Stages, in order: `1`, `2`, `branches`."""
 
     rounds: Positive = 2
@@ -157,7 +157,7 @@ def groups_in(path: Path) -> Mapping[str, Sequence[str]]:
     from neuroglot.recipes.artefacts import artefact
     from neuroglot.storage import parse_json
 
-    file = artefact(path, GROUPS)
+    file = artefact(path, GROUPS_FILE)
     try:
         found = parse_json(file.read_bytes())
     except (OSError, ValueError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from neuroglot.recipes.artefacts import MASKS, artefact
-from neuroglot.recipes.branching import GROUPS
+from neuroglot.recipes.branching import GROUPS_FILE
 from neuroglot.recipes.options import USE, OnDevice, OnPivot, Positive, Seeded
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from neuroglot.signature import Signature
 
 Way = Literal["language", "family", "size", "tokens", "neurons"]
-READS = {"size": "corpus", "tokens": "model", "neurons": "masks"}
+READ_BY = {"size": "corpus", "tokens": "model", "neurons": "masks"}
 
 
 class _Inputs(NamedTuple):
@@ -74,8 +74,8 @@ class LegoGroup(OnPivot, OnDevice, Seeded):
         from neuroglot.errors import ConfigError
         from neuroglot.signature import Signature
 
-        needed = READS.get(self.by)
-        given = [name for name in READS.values() if getattr(self, name) is not None]
+        needed = READ_BY.get(self.by)
+        given = [name for name in READ_BY.values() if getattr(self, name) is not None]
         if given != ([needed] if needed else []):
             raise ConfigError(
                 f"Groups by {self.by} were given {', '.join(given) or 'nothing to read'}.",
@@ -157,9 +157,9 @@ class LegoGroup(OnPivot, OnDevice, Seeded):
             make = grouping.by_family if self.by == "family" else grouping.each_alone
             groups = make(inputs.languages)
         if self.control:
-            groups = grouping.at_random_like(groups, self.seed)
+            groups = grouping.groups_at_random(groups, self.seed)
         require_groups(groups)
-        write_whole(run.files / GROUPS, json.dumps(groups, indent=1, ensure_ascii=False) + "\n")
+        write_whole(run.files / GROUPS_FILE, json.dumps(groups, indent=1, ensure_ascii=False) + "\n")
         made = inputs.made | Signature.of(control=self.control, seed=self.seed if self.control else None) | versions()
         section = groups_section(groups, inputs.languages, inputs.likeness, made)
         return Report([section], title=f"Groups of languages by {self.by}")
@@ -173,4 +173,4 @@ class LegoGroup(OnPivot, OnDevice, Seeded):
         from neuroglot.runs.price import of_files
 
         read = [] if self.masks is None else [artefact(self.masks, MASKS)]
-        return of_files(read, [GROUPS], REPORT_BYTES)
+        return of_files(read, [GROUPS_FILE], REPORT_BYTES)

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Lt
 
 from neuroglot.recipes.branching import FlowMask, Localized, Scored, groups_in
 from neuroglot.recipes.options import USE, OnCorpus, OnDirections, Placed, Positive, Writing
+from neuroglot.recipes.specialize_compare import LAB_ROWS
 from neuroglot.recipes.training_options import Shaped
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from neuroglot.runs.price import Price
     from neuroglot.runs.run import Run
     from neuroglot.training.language_centric import Directions
-
-LAB_ROWS = 4000
 
 
 class _Inputs(NamedTuple):
@@ -201,7 +200,7 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, Scored, Plac
         from neuroglot.experiments.lego_training import train_shared
         from neuroglot.metrics.losses import LossCurve
         from neuroglot.models.branched import BranchedFolder
-        from neuroglot.models.branched.folder import save_config
+        from neuroglot.models.branched.writing import save_config
         from neuroglot.models.provenance import tokenizer_signature
         from neuroglot.reports import Report
         from neuroglot.signature import Signature, versions
@@ -289,11 +288,11 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, Scored, Plac
         from neuroglot.corpora import Directed
         from neuroglot.experiments.lego_training import by_direction, rows_of_all
         from neuroglot.models.branched import BranchedSeq2Seq
-        from neuroglot.models.branched.flows import parts_of
+        from neuroglot.models.branched.flows import single_flows
         from neuroglot.models.view import view
         from neuroglot.recipes.steps import training_bytes, training_step
         from neuroglot.runs.price import price
-        from neuroglot.training.language_centric import Directions, collator
+        from neuroglot.training.language_centric import Directions, flow_collator
         from neuroglot.training.localized import STAGES
         from neuroglot.training.trainer import read_once
 
@@ -303,11 +302,11 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, Scored, Plac
 
         def run(part: Directed) -> None:
             encoded = Directions.encode(located, inputs.tokenizer, by_direction(part.corpus, inputs.directions))
-            read_once(main, rows_of_all(encoded), collator(main.config, encoded.pad_id), self.batch_size)
+            read_once(main, rows_of_all(encoded), flow_collator(main.config, encoded.pad_id), self.batch_size)
 
         data, several = Directed(inputs.train, inputs.directions), len(inputs.directions)
         turns = self.localized.turns(self._config(inputs.model, inputs.folder, inputs.groups))
-        flows = sum(len(parts_of(STAGES[turn.stage].flows)) for turn in turns)
+        flows = sum(len(single_flows(STAGES[turn.stage].flows)) for turn in turns)
         counted = {"the main pair": self.first_steps if self.model is None else 0, "the groups": flows * self.steps}
         steps = [
             training_step(name, data, run, number * self.batch_size, examples_a_row=several)

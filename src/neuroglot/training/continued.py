@@ -15,7 +15,7 @@ from neuroglot.errors import ArtifactError
 from neuroglot.storage import load_tensors, save_tensors
 
 MOMENTS_KIND = "moments of AdamW"
-KEYS = ("step", "exp_avg", "exp_avg_sq")
+MOMENT_KEYS = ("step", "exp_avg", "exp_avg_sq")
 Moments = dict[str, Tensor]  # `exp_avg`, `exp_avg_sq` and `step` of each parameter, as `name/exp_avg`
 
 
@@ -35,7 +35,7 @@ class Continued:
     def install(self, model: Any, optimizer: Any) -> None:
         """Give the optimizer what is known of the model's parameters; it is held there only, until it is taken back."""
         for name, parameter in model.named_parameters():
-            known = {key: self.moments.pop(f"{name}/{key}") for key in KEYS if f"{name}/{key}" in self.moments}
+            known = {key: self.moments.pop(f"{name}/{key}") for key in MOMENT_KEYS if f"{name}/{key}" in self.moments}
             if known and parameter.requires_grad:
                 optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in known.items()}
 
@@ -67,6 +67,6 @@ def save_moments(path: Path, moments: Mapping[str, Tensor]) -> Path:
 def load_moments(path: Path) -> Moments:
     """The inverse; raises `ArtifactError` for another file."""
     moments, _ = load_tensors(path, MOMENTS_KIND)
-    if wrong := [name for name in moments if name.rpartition("/")[2] not in KEYS]:
+    if wrong := [name for name in moments if name.rpartition("/")[2] not in MOMENT_KEYS]:
         raise ArtifactError(f"{path} holds {wrong[0]!r}.", "Expected moments of AdamW.")
     return moments

@@ -23,12 +23,12 @@ import torch
 from torch import Tensor
 
 from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.models.branched.config import NAME
+from neuroglot.models.branched.config import GROUP_NAME
 from neuroglot.signature import seed_of, short_hash
 from neuroglot.storage import as_artifact_error, beside, load_tensors, parse_json, save_tensors, write_whole
 
 Policy = Literal["none", "random-recent", "average"]
-KIND = "published main pair"
+PUBLISHED_KIND = "published main pair"
 LOG, TAKEN, SUFFIX = "exchanges.json", "taken", ".safetensors"
 
 
@@ -49,7 +49,7 @@ class Exchange:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))
-        if not NAME.fullmatch(self.name) or self.policy not in get_args(Policy) or self.minutes <= 0:
+        if not GROUP_NAME.fullmatch(self.name) or self.policy not in get_args(Policy) or self.minutes <= 0:
             raise ConfigError(
                 f"Got an exchange {self.policy!r} of {self.name!r} over {self.minutes:g} minutes.",
                 f"Expected one of {', '.join(get_args(Policy))}, a name of letters and digits, and some minutes.",
@@ -63,7 +63,9 @@ class Exchange:
     def publish(self, turn: int, pair: Mapping[str, Tensor]) -> Path:
         """Let others see the main pair and the embedding as they are behind a turn; the two last ones are kept."""
         path = self.own / f"{turn:06d}{SUFFIX}"
-        os.replace(save_tensors(self.own / f"next{SUFFIX}", KIND, pair, {"by": self.name, "turn": turn}), path)
+        os.replace(
+            save_tensors(self.own / f"next{SUFFIX}", PUBLISHED_KIND, pair, {"by": self.name, "turn": turn}), path
+        )
         for old in published(self.own)[:-2]:
             old.unlink(missing_ok=True)
         return path
@@ -129,13 +131,13 @@ class Exchange:
             except FileNotFoundError:
                 return None
             os.replace(temporary, held)
-        tensors, header = load_tensors(held, KIND)
+        tensors, header = load_tensors(held, PUBLISHED_KIND)
         return {"by": header["by"], "turn": header["turn"], "hash": _hash(tensors), "file": held.name}
 
     def _mixed(self, pair: Mapping[str, Tensor], taken: list[dict[str, Any]]) -> dict[str, Tensor] | None:
         others = []
         for each in taken:
-            tensors, _ = load_tensors(self.own / TAKEN / each["file"], KIND)
+            tensors, _ = load_tensors(self.own / TAKEN / each["file"], PUBLISHED_KIND)
             if set(tensors) != set(pair) or _hash(tensors) != each["hash"]:
                 raise ArtifactError(
                     f"{self.own / TAKEN / each['file']} is not what the log says.", f"Expected {each['hash']}."

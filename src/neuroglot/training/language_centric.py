@@ -12,7 +12,7 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError
 from neuroglot.models.branched.config import MAIN, BranchedConfig
-from neuroglot.models.branched.flows import LABELS, Flow, parts_of
+from neuroglot.models.branched.flows import FLOW_LABELS, Flow, single_flows
 from neuroglot.signature import seed_of
 from neuroglot.tokens.mixtures import drawn
 from neuroglot.tokens.pairs import Pair, encode_pairs, labels, pad_pairs
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from neuroglot.models.view import ModelView
 
 IN_ORDER = (Flow.MIX, Flow.DEC, Flow.ENC)  # of the batches of a step, as the released code accumulates them
-Row = tuple[Pair, Flow, str]  # what is learned, through which flow, and of which group its branch is
+FlowRow = tuple[Pair, Flow, str]  # what is learned, through which flow, and of which group its branch is
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Directions:
 def rows_of_turn(
     directions: Directions, config: BranchedConfig, group: str, flows: int, steps: int, batch_size: int,
     temperature: float, seed: int,
-) -> list[Row]:  # fmt: skip
+) -> list[FlowRow]:  # fmt: skip
     """What is read in so many steps, `batch_size` pairs for each flow, in the order Mix, Dec, Enc.
 
     Directions are drawn with p ∝ n^(1/temperature), for each flow from a seed of its own. Raises `ConfigError` for a
@@ -73,7 +73,7 @@ def rows_of_turn(
     columns = [
         _drawn(directions, config, group, flow, (steps, batch_size), temperature, seed_of(seed, group, int(flow)))
         for flow in IN_ORDER
-        if flow in parts_of(flows)
+        if flow in single_flows(flows)
     ]
     return [row for step in range(steps) for column in columns for row in column[step * batch_size :][:batch_size]]
 
@@ -81,11 +81,11 @@ def rows_of_turn(
 def _drawn(
     directions: Directions, config: BranchedConfig, group: str, flow: Flow, size: tuple[int, int],
     temperature: float, seed: int,
-) -> list[Row]:  # fmt: skip
+) -> list[FlowRow]:  # fmt: skip
     chosen = directions.of_flow(config, flow, group)
     if not chosen:
         raise ConfigError(
-            f"The {LABELS[flow]} of {group!r} has nothing to learn from.",
+            f"The {FLOW_LABELS[flow]} of {group!r} has nothing to learn from.",
             f"Expected text {'into' if flow == Flow.DEC else 'out of'} {', '.join(config.members[group])}.",
         )
     parts = [place for place, direction in enumerate(chosen) for _ in directions.pairs[direction]]
@@ -95,10 +95,10 @@ def _drawn(
     return [(pairs[row], flow, group) for row in order]
 
 
-def collator(config: BranchedConfig, pad_id: int) -> Collate:
+def flow_collator(config: BranchedConfig, pad_id: int) -> Collate:
     """What turns rows of one flow into a batch of a `BranchedSeq2Seq`, which names its encoder and its decoder."""
 
-    def collate(rows: Sequence[Row]) -> dict[str, Any]:
+    def collate(rows: Sequence[FlowRow]) -> dict[str, Any]:
         (which,) = {(flow, group) for _, flow, group in rows}
         encoder, decoder = branches_of_flow(*which)
         batch = pad_pairs([pair for pair, _, _ in rows], pad_id)

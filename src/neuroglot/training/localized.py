@@ -14,47 +14,47 @@ import numpy as np
 
 from neuroglot.errors import ConfigError
 from neuroglot.models.branched.config import MAIN, SIDES, BranchedConfig
-from neuroglot.models.branched.flows import parts_of
+from neuroglot.models.branched.flows import single_flows
 from neuroglot.models.branched.model import BranchedSeq2Seq
 from neuroglot.models.loading import move
 from neuroglot.signature import seed_of
 from neuroglot.storage import Kept
 from neuroglot.training.continued import Continued
 from neuroglot.training.exchange import Exchange
-from neuroglot.training.language_centric import Directions, branches_of_flow, collator, rows_of_turn
-from neuroglot.training.pieces import EMBEDDING_PART, Part, Pieces, part_of, parts_in
+from neuroglot.training.language_centric import Directions, branches_of_flow, flow_collator, rows_of_turn
+from neuroglot.training.pieces import EMBEDDING_PART, PieceName, Pieces, parts_in, piece_name
 from neuroglot.training.trainer import fit
 from neuroglot.training.types import Training
 
-MAIN_ENCODER, MAIN_DECODER = (part_of(side, MAIN) for side in SIDES)
-SHARED = frozenset({EMBEDDING_PART, MAIN_ENCODER, MAIN_DECODER})
+MAIN_ENCODER, MAIN_DECODER = (piece_name(side, MAIN) for side in SIDES)
+SHARED_PIECES = frozenset({EMBEDDING_PART, MAIN_ENCODER, MAIN_DECODER})
 
 
 @dataclass(frozen=True)
-class Stage:
+class LocalStage:
     """Which flows are trained, as their bitmask, and which parts stay as they are."""
 
     flows: int
-    frozen: frozenset[Part] = frozenset()
+    frozen: frozenset[PieceName] = frozenset()
 
     def needs(self, group: str) -> tuple[list[str], list[str]]:
         """The encoders and the decoders that a turn of the group has in memory."""
-        pairs = [branches_of_flow(flow, group) for flow in parts_of(self.flows)]
+        pairs = [branches_of_flow(flow, group) for flow in single_flows(self.flows)]
         encoders, decoders = (list(dict.fromkeys(pair[place] for pair in pairs)) for place in (0, 1))
         return encoders, decoders
 
-    def trains(self, group: str) -> set[Part]:
+    def trains(self, group: str) -> set[PieceName]:
         """The parts that a turn of the group changes, and no others."""
-        there = {part_of(side, name) for side, names in zip(SIDES, self.needs(group), strict=True) for name in names}
+        there = {piece_name(side, name) for side, names in zip(SIDES, self.needs(group), strict=True) for name in names}
         return ({EMBEDDING_PART} | there) - self.frozen
 
 
 # By name. 1: the unified space, by Mix- and Enc-Flow. 2: decoders, by Dec-Flow, with main encoder and embedding frozen.
 # branches: the encoder and the decoder of a group, all that is shared frozen, so that nothing else can be forgotten.
 STAGES = {
-    "1": Stage(6),
-    "2": Stage(1, frozenset({EMBEDDING_PART, MAIN_ENCODER})),
-    "branches": Stage(3, SHARED),
+    "1": LocalStage(6),
+    "2": LocalStage(1, frozenset({EMBEDDING_PART, MAIN_ENCODER})),
+    "branches": LocalStage(3, SHARED_PIECES),
 }
 
 
@@ -137,7 +137,7 @@ def train_localized(
     as `fit` and `Exchange.before`, and `ConfigError` for a flow without text.
     """
     for turn in config.turns(pieces.config)[pieces.done :]:
-        exchanging = exchange if SHARED & STAGES[turn.stage].trains(turn.group) else None
+        exchanging = exchange if SHARED_PIECES & STAGES[turn.stage].trains(turn.group) else None
         if exchanging is not None and (mixed := exchanging.before(turn.number, pieces.main_pair())):
             pieces.put_main_pair(mixed, f"taken-{turn.number:06d}")
         _train_turn(pieces, directions, config, turn, device, on_step)
@@ -160,7 +160,7 @@ def _train_turn(
     freeze_all_but(model, trained)
     continued = Continued(turn.first, turn.total, max(1, turn.total // 10), pieces.load_moments(trained))
     losses = fit(
-        model, rows, collator(pieces.config, directions.pad_id), training_of(config, stage, seed),
+        model, rows, flow_collator(pieces.config, directions.pad_id), training_of(config, stage, seed),
         kept=Kept(pieces.path / "checkpoints" / f"{turn.number:06d}"), continued=continued,
         on_step=None if on_step is None else lambda *said: on_step(turn, *said),
     )  # fmt: skip
@@ -169,7 +169,7 @@ def _train_turn(
     gc.collect()  # a model and its trainer hold each other
 
 
-def freeze_all_but(model: BranchedSeq2Seq, trained: set[Part]) -> None:
+def freeze_all_but(model: BranchedSeq2Seq, trained: set[PieceName]) -> None:
     """Let only these parts take gradients; the embedding that stacks look up is the one that all share."""
     for _, _, module in parts_in(model):
         for parameter in module.parameters():
@@ -180,9 +180,9 @@ def freeze_all_but(model: BranchedSeq2Seq, trained: set[Part]) -> None:
                 parameter.requires_grad_(True)
 
 
-def training_of(config: LocalizedConfig, stage: Stage, seed: int) -> Training:
+def training_of(config: LocalizedConfig, stage: LocalStage, seed: int) -> Training:
     """How the weights of one turn are updated: a batch of each flow a step."""
-    flows = len(parts_of(stage.flows))
+    flows = len(single_flows(stage.flows))
     return Training(
         steps=config.steps, learning_rate=config.learning_rate, batch_size=config.batch_size, accumulation=flows,
         schedule="inverse_sqrt", beta2=0.98, label_smoothing=config.label_smoothing, seed=seed % 2**32,

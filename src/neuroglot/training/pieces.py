@@ -17,38 +17,38 @@ from torch import Tensor
 
 from neuroglot.errors import ArtifactError
 from neuroglot.models.branched.config import MAIN, SIDES, BranchedConfig, Side
-from neuroglot.models.branched.folder import (
+from neuroglot.models.branched.folder import BranchedFolder
+from neuroglot.models.branched.model import BranchedSeq2Seq, without_branches
+from neuroglot.models.branched.stacks import EMBEDDING, prefix_of, stack_of, weights_of
+from neuroglot.models.branched.writing import (
     EMBEDDING_FILE,
-    BranchedFolder,
     load_branch,
     load_embedding,
     piece_file,
     save_branch,
     save_config,
     save_embedding,
-    weights_of,
 )
-from neuroglot.models.branched.model import EMBEDDING, BranchedSeq2Seq, prefix_of, stack_of, without_branches
 from neuroglot.signature import Signature
 from neuroglot.storage import parse_json, write_whole
 from neuroglot.training.continued import Moments, load_moments, save_moments
 
-STATE = "state.json"
+PIECES_STATE = "state.json"
 EMBEDDING_PART = "embedding"
-Part = str  # "embedding", "encoder-main", "decoder-de"
+PieceName = str  # "embedding", "encoder-main", "decoder-de"
 
 
-def part_of(side: Side, name: str) -> Part:
+def piece_name(side: Side, name: str) -> PieceName:
     """What a branch is called here."""
     return f"{side}-{name}"
 
 
-def parts_in(model: BranchedSeq2Seq) -> Iterator[tuple[Part, str, Any]]:
+def parts_in(model: BranchedSeq2Seq) -> Iterator[tuple[PieceName, str, Any]]:
     """Every part in memory: its name, how the names of its parameters begin, and its module."""
     yield EMBEDDING_PART, EMBEDDING, model.shared
     for side in SIDES:
         for name in model.config.branches(side):
-            yield part_of(side, name), prefix_of(side, name), model.branch(side, name)
+            yield piece_name(side, name), prefix_of(side, name), model.branch(side, name)
 
 
 @dataclass
@@ -61,30 +61,32 @@ class Pieces:
     path: Path
     config: BranchedConfig
     done: int = 0
-    files: dict[Part, str] = field(default_factory=dict)
-    moments: dict[Part, str] = field(default_factory=dict)
+    files: dict[PieceName, str] = field(default_factory=dict)
+    moments: dict[PieceName, str] = field(default_factory=dict)
     losses: list[list[Any]] = field(default_factory=list)  # stage, group, and the loss of each step
 
     @classmethod
     def of(cls, path: Path, start: BranchedFolder, config: BranchedConfig) -> Pieces:
         """What is in the folder, or a beginning: each branch where it is in `start`, or, of a new group, as main is."""
-        if (path / STATE).is_file():
+        if (path / PIECES_STATE).is_file():
             return cls.stored(path, config)
         there, files = start.config, {EMBEDDING_PART: str((start.path / EMBEDDING_FILE).absolute())}
         for side in SIDES:
             for name in config.branches(side):
                 known = name if name in there.branches(side) else MAIN
-                files[part_of(side, name)] = str((start.path / piece_file(side, known)).absolute())
+                files[piece_name(side, name)] = str((start.path / piece_file(side, known)).absolute())
         return cls(path, config, files=files)
 
     @classmethod
     def stored(cls, path: Path, config: BranchedConfig) -> Pieces:
         """What is in the folder; raises `ArtifactError` if that is nothing, or damaged."""
         try:
-            stored = parse_json((path / STATE).read_bytes())
+            stored = parse_json((path / PIECES_STATE).read_bytes())
             return cls(path, config, stored["done"], stored["files"], stored["moments"], stored["losses"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(f"{path / STATE} is damaged ({error}).", "Expected what a training wrote.") from error
+            raise ArtifactError(
+                f"{path / PIECES_STATE} is damaged ({error}).", "Expected what a training wrote."
+            ) from error
 
     def load(self, encoders: list[str], decoders: list[str], device: str | None = None) -> BranchedSeq2Seq:
         """The embedding with these branches, and nothing else, in memory."""
@@ -94,17 +96,17 @@ class Pieces:
         model.shared = load_embedding(Path(self.files[EMBEDDING_PART]), config, device)
         for side, names in zip(SIDES, (encoders, decoders), strict=True):
             for name in names:
-                weights, _, _ = load_branch(Path(self.files[part_of(side, name)]), side)
+                weights, _, _ = load_branch(Path(self.files[piece_name(side, name)]), side)
                 moved = {key: weight.to(model.shared.weight.device) for key, weight in weights.items()}
                 model.attach(side, name, stack_of(config.base, side, moved, model.shared))
         return model
 
-    def load_moments(self, parts: set[Part]) -> Moments:
+    def load_moments(self, parts: set[PieceName]) -> Moments:
         """What AdamW knows of these parts."""
         known = [load_moments(Path(self.moments[part])) for part in sorted(parts) if part in self.moments]
         return {name: value for each in known for name, value in each.items()}
 
-    def finish_turn(self, model: BranchedSeq2Seq, parts: set[Part], moments: Moments, losses: list[Any]) -> None:
+    def finish_turn(self, model: BranchedSeq2Seq, parts: set[PieceName], moments: Moments, losses: list[Any]) -> None:
         """Write the parts that were trained with their moments, then say that the turn is done, then drop old files."""
         folder = self.path / f"turn-{self.done:06d}"
         for part, prefix, module in parts_in(model):
@@ -117,7 +119,7 @@ class Pieces:
         self.done += 1
         self.commit()
 
-    def _save(self, path: Path, config: BranchedConfig, part: Part, module: Any) -> Path:
+    def _save(self, path: Path, config: BranchedConfig, part: PieceName, module: Any) -> Path:
         if part == EMBEDDING_PART:
             return save_embedding(path, config, module.weight).absolute()
         side = next(side for side in SIDES if part.startswith(f"{side}-"))
@@ -127,7 +129,7 @@ class Pieces:
     def commit(self) -> None:
         """Say what is done, then drop the files that nothing names any more."""
         state = {"done": self.done, "files": self.files, "moments": self.moments, "losses": self.losses}
-        write_whole(self.path / STATE, json.dumps(state) + "\n")
+        write_whole(self.path / PIECES_STATE, json.dumps(state) + "\n")
         used = {*self.files.values(), *self.moments.values()}
         for path in self.path.glob("t*-*/*.safetensors"):  # of turns, and what was taken for them
             if str(path.absolute()) not in used:
@@ -149,7 +151,7 @@ class Pieces:
     def put_main_pair(self, pair: Mapping[str, Tensor], folder: str) -> None:
         """Go on from this main pair; it is noted with the turn that follows."""
         config = self.config
-        for part in (EMBEDDING_PART, *(part_of(side, MAIN) for side in SIDES)):
+        for part in (EMBEDDING_PART, *(piece_name(side, MAIN) for side in SIDES)):
             weights = {
                 name.removeprefix(f"{part}/"): each for name, each in pair.items() if name.startswith(f"{part}/")
             }
@@ -167,7 +169,7 @@ class Pieces:
         save_embedding(folder / EMBEDDING_FILE, config, shared.weight)
         for side in SIDES:
             for name in config.branches(side):
-                weights, _, _ = load_branch(Path(self.files[part_of(side, name)]), side)
+                weights, _, _ = load_branch(Path(self.files[piece_name(side, name)]), side)
                 save_branch(folder / piece_file(side, name), config, side, name, weights, signature)
         save_config(config, folder, start.generation_config)
         return BranchedFolder(folder)

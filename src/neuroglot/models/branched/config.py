@@ -13,7 +13,7 @@ from neuroglot.errors import ConfigError
 MAIN = "main"  # the multilingual pair, which belongs to no group
 Side = Literal["encoder", "decoder"]
 SIDES: tuple[Side, ...] = ("encoder", "decoder")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)  # what no file of Windows may be called
 
 
@@ -81,7 +81,7 @@ def require_groups(groups: Mapping[str, Sequence[str]]) -> None:
     A name has letters, digits, `_` and `-`, up to 64; two differ in more than the case of letters.
     """
     for name in groups:
-        if not NAME.fullmatch(name) or DEVICES.fullmatch(name) or name.lower() == MAIN:
+        if not GROUP_NAME.fullmatch(name) or DEVICES.fullmatch(name) or name.lower() == MAIN:
             raise ConfigError(
                 f"A group is called {name!r}.",
                 f"Expected up to 64 letters, digits, '_' and '-', no name of a device, and not {MAIN!r}: branches are "

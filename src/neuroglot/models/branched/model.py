@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import GenerationConfig, GenerationMixin, M2M100Config, M2M100ForConditionalGeneration
+from transformers import GenerationConfig, GenerationMixin, M2M100ForConditionalGeneration
 from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.m2m_100.modeling_m2m_100 import (
     M2M100Decoder,
     M2M100Encoder,
     M2M100PreTrainedModel,
-    M2M100ScaledWordEmbedding,
-    M2M100SinusoidalPositionalEmbedding,
     shift_tokens_right,
 )
 
 from neuroglot.errors import ConfigError, UnsupportedModelError
 from neuroglot.models.branched.config import MAIN, SIDES, BranchedConfig, Side
-
-STACKS: dict[Side, type[M2M100PreTrainedModel]] = {"encoder": M2M100Encoder, "decoder": M2M100Decoder}
-EMBEDDING = "shared.weight"
-
-
-def key_of(name: str) -> str:
-    """What a branch is called among modules: no group's name can be an attribute of one, as `train` is."""
-    return MAIN if name == MAIN else f"of-{name}"
-
-
-def prefix_of(side: Side, name: str) -> str:
-    """How the names of a branch's weights begin."""
-    return f"{side}s.{key_of(name)}."
+from neuroglot.models.branched.stacks import EMBEDDING, copied, joined_pair, module_key, new_embedding, prefix_of
+from neuroglot.models.branched.writing import save_pieces
 
 
 class BranchedSeq2Seq(M2M100PreTrainedModel, GenerationMixin):
@@ -51,10 +37,9 @@ class BranchedSeq2Seq(M2M100PreTrainedModel, GenerationMixin):
     def __init__(self, config: BranchedConfig) -> None:
         super().__init__(config)
         base: Any = config.base
-        scale = math.sqrt(base.d_model) if base.scale_embedding else 1.0
-        self.shared = M2M100ScaledWordEmbedding(base.vocab_size, base.d_model, base.pad_token_id, embed_scale=scale)
-        self.encoders = nn.ModuleDict({key_of(name): M2M100Encoder(base) for name in config.branches("encoder")})
-        self.decoders = nn.ModuleDict({key_of(name): M2M100Decoder(base) for name in config.branches("decoder")})
+        self.shared = new_embedding(base)
+        self.encoders = nn.ModuleDict({module_key(name): M2M100Encoder(base) for name in config.branches("encoder")})
+        self.decoders = nn.ModuleDict({module_key(name): M2M100Decoder(base) for name in config.branches("decoder")})
         self._called: dict[tuple[str, str], M2M100ForConditionalGeneration] = {}
         self.post_init()
         self.generation_config = GenerationConfig.from_model_config(base)
@@ -94,7 +79,7 @@ class BranchedSeq2Seq(M2M100PreTrainedModel, GenerationMixin):
                 f"Expected one in memory: {', '.join(there) or 'there is none'}.",
                 "Load it: BranchedFolder(folder).load(...).",
             )
-        stack: M2M100PreTrainedModel = getattr(self, f"{side}s")[key_of(name)]
+        stack: M2M100PreTrainedModel = getattr(self, f"{side}s")[module_key(name)]
         return stack
 
     def attach(self, side: Side, name: str, stack: Any) -> None:
@@ -106,13 +91,13 @@ class BranchedSeq2Seq(M2M100PreTrainedModel, GenerationMixin):
         if name not in (MAIN, *self.config.members):
             raise ConfigError(f"The {side} {name!r} is of no group.", f"Expected {', '.join(self.config.members)}.")
         stack.embed_tokens.weight = self.shared.weight
-        getattr(self, f"{side}s")[key_of(name)] = stack
+        getattr(self, f"{side}s")[module_key(name)] = stack
         self._set(side, names)
 
     def detach(self, side: Side, name: str) -> M2M100PreTrainedModel:
         """Give a branch away: it is no longer a part of the model, and in memory only as long as somebody holds it."""
         stack = self.branch(side, name)
-        del getattr(self, f"{side}s")[key_of(name)]
+        del getattr(self, f"{side}s")[module_key(name)]
         self._set(side, [each for each in self.config.branches(side) if each != name])
         return stack
 
@@ -127,7 +112,7 @@ class BranchedSeq2Seq(M2M100PreTrainedModel, GenerationMixin):
 
         Its configs are its own. Raises `ConfigError` for a branch that is not in memory.
         """
-        return joined(
+        return joined_pair(
             self.config.base, self.shared, self.branch("encoder", encoder), self.branch("decoder", decoder),
             self.generation_config, str(self.config.name_or_path or ""),
         ).train(self.training)  # fmt: skip
@@ -179,9 +164,7 @@ class BranchedSeq2Seq(M2M100PreTrainedModel, GenerationMixin):
 
         Of transformers' other options none has a meaning here. Raises `ArtifactError` if they cannot be written.
         """
-        from neuroglot.models.branched.folder import save_model
-
-        save_model(self, Path(save_directory))
+        save_pieces(self, Path(save_directory))
 
 
 def config_from(model: Any, groups: Mapping[str, Sequence[str]]) -> BranchedConfig:
@@ -197,51 +180,6 @@ def config_from(model: Any, groups: Mapping[str, Sequence[str]]) -> BranchedConf
     config.name_or_path = model.config.name_or_path
     config.source = Path(config.name_or_path or "").name or None
     return config
-
-
-def copied(stack: Any) -> Any:
-    """A stack like this one, with weights of its own but for the embedding."""
-    weight = stack.embed_tokens.weight
-    return copy.deepcopy(stack, {id(weight): weight, id(stack.config): stack.config})
-
-
-def joined(
-    base: M2M100Config,
-    shared: Any,
-    encoder: Any,
-    decoder: Any,
-    generation: GenerationConfig,
-    name: str,
-) -> M2M100ForConditionalGeneration:
-    """An ordinary model of these parts, none of which is copied."""
-    config = copy.deepcopy(base)
-    empty = copy.deepcopy(base)
-    empty.encoder_layers = empty.decoder_layers = 0
-    with torch.device("meta"):
-        model: Any = M2M100ForConditionalGeneration(empty)
-    model.config = model.model.config = config
-    model.model.shared, model.model.encoder, model.model.decoder = shared, encoder, decoder
-    model.lm_head.weight = shared.weight
-    model.config.name_or_path = name
-    model.generation_config = copy.deepcopy(generation)
-    return model
-
-
-def stack_of(base: M2M100Config, side: Side, tensors: Mapping[str, Tensor], shared: Any) -> Any:
-    """A stack with these weights, which are not copied, and the embedding; raises `ConfigError` for other weights."""
-    with torch.device("meta"):
-        stack: Any = STACKS[side](base)
-    needed = {name: tensor.shape for name, tensor in stack.state_dict().items() if name != "embed_tokens.weight"}
-    if {name: tensor.shape for name, tensor in tensors.items()} != needed:
-        wrong = sorted(set(needed) ^ set(tensors)) or [n for n, shape in needed.items() if tensors[n].shape != shape]
-        raise ConfigError(
-            f"The {side} has other weights, among them {wrong[0]}.", "Expected those of the model's own architecture."
-        )
-    stack.load_state_dict(tensors, strict=False, assign=True)
-    stack.embed_tokens.weight = shared.weight
-    positions: Any = M2M100SinusoidalPositionalEmbedding(base.max_position_embeddings, base.d_model, base.pad_token_id)
-    stack.embed_positions = positions.to(shared.weight.device, shared.weight.dtype)
-    return stack
 
 
 def without_branches(config: BranchedConfig) -> BranchedConfig:

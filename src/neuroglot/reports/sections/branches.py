@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from neuroglot.metrics.branches import KINDS, BranchSpaces, FlowScores
+from neuroglot.metrics.branches import DIRECTION_KINDS, BranchSpaces, FlowScores
 from neuroglot.reports import figures
 from neuroglot.reports.figures import Series
 from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
@@ -29,7 +29,7 @@ def _(flows: FlowScores) -> Section:
 
 def _sentence(flows: FlowScores) -> str:
     parts = []
-    for kind, name in KINDS.items():
+    for kind, name in DIRECTION_KINDS.items():
         scores = flows.scores(kind)
         if flows.base not in scores:
             continue
@@ -46,7 +46,7 @@ def _summary(flows: FlowScores) -> Table:
     """For the terminal."""
     columns = [Column(name) for name in ("directions", "flow", flows.metric, f"less {flows.base}")]
     rows = []
-    for kind, name in KINDS.items():
+    for kind, name in DIRECTION_KINDS.items():
         changes = flows.differences(kind)
         for flow, score in flows.scores(kind).items():
             change = f"{number(changes[flow].value)} {bracketed(changes[flow])}" if flow in changes else ""
@@ -59,17 +59,17 @@ def _by_kind(flows: FlowScores) -> Table:
     columns += score_columns(f"less {flows.base}", flows.unit)
     rows: list[tuple[Cell, ...]] = [
         (
-            KINDS[kind], flow, len(flows.directions(flow, kind)), *score_cells(score),
+            DIRECTION_KINDS[kind], flow, len(flows.directions(flow, kind)), *score_cells(score),
             *(score_cells(flows.differences(kind)[flow]) if flow != flows.base else (None, None, None)),
         )
-        for kind in KINDS for flow, score in flows.scores(kind).items()
+        for kind in DIRECTION_KINDS for flow, score in flows.scores(kind).items()
     ]  # fmt: skip
     return Table.of("flows", f"{flows.metric} by flow", columns, rows)
 
 
 def _figure(flows: FlowScores) -> Figure:
-    found = {(kind, flow): score for kind in KINDS for flow, score in flows.scores(kind).items()}
-    names = tuple(f"{KINDS[kind]}, {flow}" for kind, flow in found)
+    found = {(kind, flow): score for kind in DIRECTION_KINDS for flow, score in flows.scores(kind).items()}
+    names = tuple(f"{DIRECTION_KINDS[kind]}, {flow}" for kind, flow in found)
     unit = f"{flows.metric}, {flows.unit}"
     spec = figures.dots([Series(unit, "observed", list(found.values()))], Labels(names, names), unit=unit, zero=False)
     caption = "How to read it: a row is a flow in one kind of directions; further right is better."
