@@ -16,6 +16,8 @@ from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_col
 from neuroglot.reports.wording import Labels, bracketed, number, plural
 from neuroglot.signature import Signature
 
+SHORT_KINDS = {"en2x": "out", "x2en": "in", "zero-shot": "past"}  # phones have no room for more
+
 
 @section_of.register
 def _(flows: FlowScores) -> Section:
@@ -71,8 +73,11 @@ def _figure(flows: FlowScores) -> Figure:
     found = {(kind, flow): score for kind in DIRECTION_KINDS for flow, score in flows.scores(kind).items()}
     names = tuple(f"{DIRECTION_KINDS[kind]}, {flow}" for kind, flow in found)
     unit = f"{flows.metric}, {flows.unit}"
-    spec = figures.dots([Series(unit, "observed", list(found.values()))], Labels(names, names), unit=unit, zero=False)
-    caption = "How to read it: a row is a flow in one kind of directions; further right is better."
+    short = tuple(f"{SHORT_KINDS[kind]}: {flow.replace('-Flow', '')}" for kind, flow in found)
+    spec = figures.dots([Series(unit, "observed", list(found.values()))], Labels(names, short), unit=unit, zero=False)
+    caption = (
+        "How to read it: a row is a flow in directions out of the pivot, into it, or past it; further right is better."
+    )
     alternative = f"Dot plot. {_sentence(flows)}"
     return Figure("flows", "Quality by flow", caption, alternative, (Plot(spec, _by_kind(flows)),))
 
