@@ -13,12 +13,13 @@ from neuroglot.recipes.training_options import Trained
 from neuroglot.runs.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from transformers import PreTrainedTokenizerBase
 
     from neuroglot.experiments.lego_training import Shared
-    from neuroglot.models.branched import BranchedFolder
+    from neuroglot.models.branched import BranchedConfig, BranchedFolder
+    from neuroglot.models.branched.flows import Branches
     from neuroglot.runs.identity import Identity
     from neuroglot.signature import Signature
     from neuroglot.training.localized import LocalizedConfig
@@ -36,9 +37,11 @@ class OnBranches(Placed):
     model: str
     """Run folder of `neuroglot lego train`, or what `BranchedSeq2Seq.save_pretrained` wrote."""
 
-    def load_branches(self, identity: Identity) -> tuple[BranchedFolder, PreTrainedTokenizerBase]:
-        """The folder and its tokenizer, noted."""
-        return load_branches(identity, Path(self.model))
+    def load_branches(
+        self, identity: Identity, needed: Callable[[BranchedConfig], Sequence[Branches]] | None = None
+    ) -> tuple[BranchedFolder, PreTrainedTokenizerBase]:
+        """The folder and its tokenizer, noted; of all its branches, or of those that the config says are needed."""
+        return load_branches(identity, Path(self.model), needed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,27 +122,37 @@ class Localized(Trained, Seeded):
         return Shared(self.processes, self.exchange, self.recent)
 
 
-def load_branches(identity: Identity, path: Path) -> tuple[BranchedFolder, PreTrainedTokenizerBase]:
-    """A branched model's folder with its tokenizer, noted by the hashes of its files."""
+def load_branches(
+    identity: Identity, path: Path, needed: Callable[[BranchedConfig], Sequence[Branches]] | None = None
+) -> tuple[BranchedFolder, PreTrainedTokenizerBase]:
+    """A branched model's folder with its tokenizer, noted by the hashes of its files, or of those that are needed."""
     from neuroglot.models.branched import BranchedFolder
     from neuroglot.models.loading import load_tokenizer
     from neuroglot.models.provenance import tokenizer_signature
 
     folder = BranchedFolder(path)
     tokenizer = load_tokenizer(str(path.absolute()))
-    identity.note("model", branches_signature(folder) | tokenizer_signature(tokenizer))
+    pairs = None if needed is None else needed(folder.config)
+    identity.note("model", branches_signature(folder, pairs) | tokenizer_signature(tokenizer))
     return folder, tokenizer
 
 
-def branches_signature(folder: BranchedFolder) -> Signature:
-    """Which branched model this is: the hash of its embedding, and one of all of its branches."""
+def branches_signature(folder: BranchedFolder, pairs: Sequence[Branches] | None = None) -> Signature:
+    """Which branched model this is: the hash of its embedding, and one of all of its branches, or of these pairs'."""
     import hashlib
 
     from neuroglot.errors import ArtifactError
     from neuroglot.signature import HASH_DIGITS, Signature
 
     digest = hashlib.sha256()
-    for _, _, path in folder.files():
+    read = (
+        None
+        if pairs is None
+        else {part for encoder, decoder in pairs for part in (("encoder", encoder), ("decoder", decoder))}
+    )
+    for side, name, path in folder.files():
+        if read is not None and (side, name) not in read:
+            continue
         if not path.is_file():
             raise ArtifactError(f"{path} is not there.", "Expected a file for each branch that the config names.")
         with path.open("rb") as file:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from neuroglot.corpora.directions import Direction
     from neuroglot.generation.local import LocalBackend
     from neuroglot.generation.translation import Translated
-    from neuroglot.models.branched import BranchedFolder
+    from neuroglot.models.branched import BranchedConfig, BranchedFolder
+    from neuroglot.models.branched.flows import Branches
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price
@@ -73,11 +74,16 @@ class LegoTranslate(OnTexts, OnBranches, ByRule):
         languages = None if self.source is None else [self.source]
         read = corpora.load(corpus_source(self.corpus), languages=languages, column=self.column)
         texts = first_sound(original_of(read, self.source), self.limit, self.suspicious)
-        folder, tokenizer = self.load_branches(identity)
         directions = [Direction(texts.languages[0], target) for target in targets_of(texts, self.into)]
-        flows = {each: self.flow or flow_of(folder.config, each) for each in directions}
-        for direction, flow in flows.items():
-            branches_of(folder.config, direction, flow)  # refuses branches that are not there
+
+        def flows_of(config: BranchedConfig) -> dict[Direction, int]:
+            return {each: self.flow or flow_of(config, each) for each in directions}
+
+        def needed(config: BranchedConfig) -> list[Branches]:
+            return [pair for each, flow in flows_of(config).items() for pair in branches_of(config, each, flow)]
+
+        folder, tokenizer = self.load_branches(identity, needed)
+        flows = flows_of(folder.config)
         note_data(identity, texts)
         return _Inputs(texts, folder, tokenizer, flows)
 
