@@ -116,8 +116,9 @@ def test_a_training_replays_its_log_to_the_last_bit(tmp_path: Path) -> None:
         train("again", stop=1)
     again = train("again")
     assert Exchange(here, "second").log() == log
-    for name, weight in weights(whole).items():
-        assert torch.equal(weight, weights(again)[name]), name
+    expected, got = weights(whole), weights(again)
+    for name, weight in expected.items():
+        assert torch.equal(weight, got[name]), name
     assert [path.name for path in published(here / "second")] == ["000000.safetensors", "000001.safetensors"]
 
 
