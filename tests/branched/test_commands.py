@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from neuroglot.errors import ArtifactError, ConfigError
-from neuroglot.models.branched import BranchedSeq2Seq
+from neuroglot import models
+from neuroglot.errors import ArtifactError, ConfigError, UnsupportedModelError
+from neuroglot.models.branched import BranchedFolder, BranchedSeq2Seq
 from neuroglot.recipes import all_recipes
 from tests.branched.making import GROUPS, moved, translator
 from tests.specialization.making import texts, translation_tokenizer
@@ -54,6 +55,15 @@ def test_a_direction_is_translated_by_its_own_pieces_and_nothing_else(desk: Path
         run("lego translate", "other", **{**asked, "flow": 4}, model="sent")
     with pytest.raises(ConfigError, match="no decoder for 'en'"):
         run("lego translate", "none", **{**asked, "flow": 1})
+
+
+def test_other_commands_say_how_to_take_a_pair(desk: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match="Take a pair"):
+        models.load("./branches")
+    BranchedFolder("branches").select("train", "main").save_pretrained("pair")
+    translation_tokenizer().save_pretrained("pair")
+    located, _ = models.load("./pair")
+    assert located.family.model_type == "m2m_100"
 
 
 def test_the_mean_of_draws_and_rules_decide_as_in_translate(desk: Path) -> None:

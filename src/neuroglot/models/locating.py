@@ -31,6 +31,12 @@ def require_family(model_type: str, name: str) -> Family:
     known = {family.model_type: family for family in FAMILIES}
     if model_type not in known:
         known |= {family.model_type: family for family in own_families()}
+    if model_type == "branched_m2m_100":
+        raise UnsupportedModelError(
+            f"{name!r} is a branched translation model, many models in one.",
+            "Expected one encoder and one decoder.",
+            "Take a pair, BranchedFolder(folder).select(encoder, decoder), and save that; or use `neuroglot lego`.",
+        )
     if model_type not in known:
         raise UnsupportedModelError(
             f"The architecture {model_type!r} ({name}) is not in neuroglot's table.",

@@ -258,6 +258,7 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, Scored, Plac
                     )  # fmt: skip
             create(inputs.model, inputs.groups, place)
             write_whole(losses, json.dumps(found))
+        inputs.model.to("meta")  # from here on it is read from disk, a turn at a time
         return BranchedFolder(place), tuple(parse_json(losses.read_bytes()))
 
     def _measured(self, run: Run, folder: BranchedFolder, start: BranchedFolder, inputs: _Inputs) -> list[Any]:
