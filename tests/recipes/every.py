@@ -18,6 +18,7 @@ from neuroglot.interventions import set_to
 from neuroglot.interventions.steering import Steering
 from neuroglot.models import view
 from neuroglot.models.architectures.tscm import TSCMConfig
+from neuroglot.models.branched import create
 from neuroglot.neurons import NeuronSet
 from neuroglot.neurons.rules.by_direction import select_masks
 from neuroglot.recipes.sign_options import TINY
@@ -55,6 +56,22 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "lab train": {
         "steps": 6, "batch_size": 4, "documents": 30, "questions": 6, "held_out_documents": 8, "held_out_questions": 4,
         "vocabulary": 600, "hidden": 16, "layers": 2, "heads": 2, "ffn": 32, "checkpoint_every": 2,
+    },
+    "lego evaluate": {
+        "model": "branches", "corpus": "pairs", "limit": 3, "beams": 1, "max_new_tokens": 3, "ensembles": [5],
+        "directions": ["en-de"],
+        "metric": "chrf", "device": "cpu",
+    },
+    "lego group": {"by": "neurons", "masks": "masks", "count": 1},
+    "lego train": {
+        "corpus": "pairs", "languages": ["en", "de", "fr"], "validation_rows": 2, "test_rows": 1, "rounds": 1,
+        "train_groups": ["de"], "steps": 2, "first_steps": 4, "batch_size": 4, "max_new_tokens": 3, "hidden": 16,
+        "layers": 1, "heads": 2, "ffn": 24, "vocabulary": 300, "checkpoint_every": 2, "metric": "chrf", "seed": 3,
+        "device": "cpu",
+    },
+    "lego translate": {
+        "model": "branches", "corpus": "pairs", "source": "de", "into": ["en", "fr"], "flow": 6, "limit": 3,
+        "max_new_tokens": 4, "keep_truncated": True, "device": "cpu",
     },
     "lint": {"corpus": "texts", "against": ["pairs"], "limit": 9, "drop": ["untranslated", "too long"]},
     "pmi": {
@@ -174,6 +191,8 @@ def write_inputs(folder: Path, model_type: str = "llama") -> None:
     (folder / "articles").mkdir()
     lines = [{"text": text, "title": text[:9]} for text in making.texts(6).texts["de"]]
     (folder / "articles" / "de.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    create(translator.model, {"west": ["de"], "south": ["fr"]}, folder / "branches")
+    _words().save_pretrained(folder / "branches")
     for name, texts in (("texts", corpus), ("pairs", making.texts(6))):
         (folder / name).mkdir()
         for language, column in texts.texts.items():

@@ -43,6 +43,7 @@ AFTER = {  # how many files each start keeps, and options that make the job long
     "lab train": (3, {"steps": 8}),
     "tune": (1, {"steps": 8}),
     "curriculum": (3, {}),
+    "lego train": (12, {}),
     "specialize train": (1, {"steps": 8}),
     "specialize compare": (6, {}),
     "sga train": (2, {}),

@@ -28,6 +28,7 @@ SEVERAL = {  # commands of two words stand below the first
         USE,
         "Sign languages: recognisers, small ones, what a clip says, and which channels serve whom.",
     ),
+    "lego": (USE, "Lego-MT: translation by an encoder and a decoder for each group of languages."),
     "lab": (HELP, "The lab: a small multilingual model that is shipped with its recipe."),
 }
 LONGEST_MESSAGE = 4000  # characters: names in a file may be of any length

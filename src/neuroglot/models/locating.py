@@ -37,6 +37,12 @@ def require_family(model_type: str, name: str) -> Family:
             "Expected a model with neurons of its own.",
             "Use `neuroglot sga translate` and `neuroglot sga neurons`; in Python, view(model.backbone).",
         )
+    if model_type == "branched_m2m_100":
+        raise UnsupportedModelError(
+            f"{name!r} is a branched translation model, many models in one.",
+            "Expected one encoder and one decoder.",
+            "Take a pair, BranchedFolder(folder).select(encoder, decoder), and save that; or use `neuroglot lego`.",
+        )
     if model_type not in known:
         raise UnsupportedModelError(
             f"The architecture {model_type!r} ({name}) is not in neuroglot's table.",

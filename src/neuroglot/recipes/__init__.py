@@ -14,6 +14,7 @@ from neuroglot.runs.recipe import Recipe
 HELPERS = {
     "artefacts",
     "backends",
+    "branching",
     "curriculum_file",
     "mixing",
     "options",

@@ -16,8 +16,9 @@ from neuroglot.reports.parts import Section
 MADE_BEFORE = ""  # in place of a key: sections that were given as results, in the order in which they were given
 # The order of the page by the sections' keys: the claim first, then what it rests on.
 ORDER = (
-    "ablation", "task", "quality", "roles", "scoreboard", "prompting", "specialization", "writing",
-    "training", "errors-by-step", "rates", "held-out", "task-moments", "rule-probe", "likelihood-probe", "calibration",
+    "ablation", "task", "quality", "roles", "scoreboard", "prompting", "specialization", "writing", "flows",
+    "branch-spaces", "training", "errors-by-step", "rates", "held-out", "task-moments", "rule-probe",
+    "likelihood-probe", "calibration",
     "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change",
     "reading-and-writing", "alignment", "uniformity", "quadrants", "fertility", "sharing", "sharing-thresholds",
     "sharing-tasks", "neuron-sets", "neuron-set", "masks", "activity", "scaling", "judged", "consistency", "lint",

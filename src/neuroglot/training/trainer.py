@@ -21,6 +21,7 @@ from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.storage import NOTHING_KEPT, Kept
 from neuroglot.tokens.examples import IGNORED
 from neuroglot.training.checkpoints import PREFIX, last_whole, seal, step_of
+from neuroglot.training.continued import Continued
 from neuroglot.training.sharing import Collate, shared_steps
 from neuroglot.training.trajectory import TRAJECTORY_FILE, Trajectory
 from neuroglot.training.types import OnStep, Training
@@ -38,10 +39,12 @@ def fit(
     kept: Kept = NOTHING_KEPT,
     on_step: OnStep | None = None,
     trajectory: Trajectory | None = None,
+    continued: Continued | None = None,
 ) -> tuple[float, ...]:
     """Train the model in place; returns the loss of each step, in nats per learned token.
 
-    A `trajectory` is filled on the way, and kept with every checkpoint; it changes nothing of the training.
+    A `trajectory` is filled on the way, and kept with every checkpoint; it changes nothing of the training. What is
+    `continued` is a part of a longer training, whose moments it takes on and hands on.
 
     A step's loss is the mean over all tokens learned in it, not over examples. With a place in `kept` the training goes
     on from its last whole checkpoint; on the CPU, with as many threads, it ends with the same weights to the last bit.
@@ -57,8 +60,9 @@ def fit(
     with ExitStack() as stack, _configs_as_they_were(model):
         folder = kept.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="neuroglot-training-")))
         trainer = new_trainer(
-            model, rows, collate, training, folder, on_step, keeping=kept.folder is not None, trajectory=trajectory
-        )
+            model, rows, collate, training, folder, on_step, keeping=kept.folder is not None, trajectory=trajectory,
+            continued=continued,
+        )  # fmt: skip
         checkpoint = _last_of_all(folder)
         if trajectory is not None:
             trajectory.begin(model)
@@ -66,6 +70,8 @@ def fit(
                 trajectory.restore(checkpoint / TRAJECTORY_FILE)
         with distribution.while_together():
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        if continued is not None:
+            continued.take(model, trainer.optimizer)
     return tuple(row["loss"] for row in trainer.state.log_history if "loss" in row)
 
 
@@ -109,6 +115,7 @@ def new_trainer(
     *,
     keeping: bool = False,
     trajectory: Trajectory | None = None,
+    continued: Continued | None = None,
 ) -> Trainer:
     """transformers' Trainer on rows in their order, nothing removed from them; its checkpoints are sealed."""
     extras.require("accelerate", extra="training")
@@ -119,7 +126,7 @@ def new_trainer(
     arguments = _arguments(model, shared.training, folder, keeping)
     if training.gradient_checkpointing and not all(parameter.requires_grad for parameter in model.parameters()):
         model.enable_input_require_grads()
-    trainer = _sealing_trainer(trajectory)(
+    trainer = _sealing_trainer(trajectory, continued)(
         model=model,
         args=arguments,
         train_dataset=shared.rows,  # a sequence has all that is asked of a dataset
@@ -193,8 +200,8 @@ def _smoothed(model: PreTrainedModel, smoothing: float) -> Callable[..., Tensor]
     return loss
 
 
-def _sealing_trainer(trajectory: Trajectory | None = None) -> type[Trainer]:
-    from transformers import Trainer
+def _sealing_trainer(trajectory: Trajectory | None = None, continued: Continued | None = None) -> type[Trainer]:
+    from transformers import Trainer, get_scheduler
 
     class SealingTrainer(Trainer):
         """Seals each checkpoint when all processes wrote their share, and says in one sentence that one cannot be
@@ -208,6 +215,21 @@ def _sealing_trainer(trajectory: Trajectory | None = None) -> type[Trainer]:
                     "Expected DistributedDataParallel, in which they share one.",
                 )
             return super().training_step(model, *inputs, **options)
+
+        def create_optimizer(self, model: Any = None) -> Any:
+            optimizer = super().create_optimizer(model)
+            if continued is not None:
+                continued.install(self.model, optimizer)
+            return optimizer
+
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            if continued is None:
+                return super().create_scheduler(num_training_steps, optimizer)
+            given: Any = optimizer or self.optimizer
+            name = self.args.lr_scheduler_type
+            self.lr_scheduler = get_scheduler(name, given, continued.warmup, continued.steps)
+            continued.schedule(self.lr_scheduler)
+            return self.lr_scheduler
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None

@@ -3,6 +3,7 @@
 from neuroglot.reports.sections import ablation as ablation
 from neuroglot.reports.sections import alignment as alignment
 from neuroglot.reports.sections import attribution as attribution
+from neuroglot.reports.sections import branches as branches
 from neuroglot.reports.sections import calibration as calibration
 from neuroglot.reports.sections import change as change
 from neuroglot.reports.sections import consistency as consistency

@@ -1,0 +1,119 @@
+"""Text by pair of languages, whose rows differ from pair to pair: Moses' and OPUS's pairs of files, and Lego-MT's.
+
+`{name}.de-en.de` and `{name}.de-en.en` are one pair. In Lego-MT's release `{split}.en-trg1.en` and
+`{split}.en-trg1.trg1` hold all pairs of a core language, and each line of both begins with the tag of its language,
+`__de__ `; shards lie in folders `split_1`, `split_2`. Every pair is read both ways.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from neuroglot.corpora.blank import is_blank
+from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directions import Direction
+from neuroglot.corpora.languages import known_code
+from neuroglot.corpora.textfiles import COMPRESSED, read_lines
+from neuroglot.errors import CorpusError
+
+TAG = re.compile(r"__([A-Za-z][A-Za-z_-]*?)__ (.*)", re.DOTALL)
+PAIR_FILE = re.compile(
+    r"(?P<stem>.+)\.(?P<first>[A-Za-z][A-Za-z_]*)-(?P<second>[A-Za-z][A-Za-z_]*[0-9]*)\.(?P<side>[^.]+)"
+)
+PSEUDO = re.compile(r"trg[0-9]*")  # stands for every language that has a tag
+
+TextsByDirection = dict[Direction, Corpus]
+
+
+def pair_files(folder: Path, split: str | None = None) -> dict[tuple[Path, str, str], dict[str, Path]]:
+    """The files of each pair, by the language that each is of; only those of a `split`, if it is named."""
+    found: dict[tuple[Path, str, str], dict[str, Path]] = {}
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        name = path.name
+        for ending in COMPRESSED:
+            name = name.removesuffix(ending)
+        match = PAIR_FILE.fullmatch(name)
+        if match is None or not path.is_file() or match["side"] not in (match["first"], match["second"]):
+            continue
+        if split in (None, match["stem"]):
+            found.setdefault((path.parent / match["stem"], match["first"], match["second"]), {})[match["side"]] = path
+    return found
+
+
+def is_by_pair(source: str | Path) -> bool:
+    """Whether a folder holds text by pair of languages."""
+    return any(len(sides) == 2 for sides in pair_files(Path(source)).values())
+
+
+def read_pairs(folder: Path | str, split: str | None = None) -> TextsByDirection:
+    """The rows of every pair in a folder, both ways, each once, in the order of files and lines.
+
+    Blank rows are left out and counted. Raises `CorpusError` where one side of a pair is missing, sides have other
+    numbers of lines, a line of the release lacks its tag, the core language is not what the file's name says, a
+    language is unknown, or nothing is there.
+    """
+    folder = Path(folder)
+    rows: dict[Direction, dict[tuple[str, str], str]] = {}
+    left_out: Counter[Direction] = Counter()
+    for (stem, first, second), sides in pair_files(folder, split).items():
+        if len(sides) < 2:
+            raise CorpusError(
+                f"{stem}.{first}-{second} has the side {', '.join(sides)} only.", "Expected a file of each language."
+            )
+        for place, source, target, texts in _lines(sides[first], sides[second], first, second):
+            for direction, pair in ((Direction(source, target), texts), (Direction(target, source), texts[::-1])):
+                if any(map(is_blank, pair)):
+                    left_out[direction] += 1
+                else:
+                    rows.setdefault(direction, {}).setdefault(pair, place)
+    if not rows:
+        raise CorpusError(
+            f"{folder} holds no text by pair{f' of the split {split!r}' if split else ''}.",
+            "Expected files such as train.de-en.de and train.de-en.en, or train.en-trg1.en and train.en-trg1.trg1.",
+        )
+    return {direction: _corpus(folder, direction, pairs, left_out[direction]) for direction, pairs in rows.items()}
+
+
+def _corpus(folder: Path, direction: Direction, pairs: Mapping[tuple[str, str], str], dropped: int) -> Corpus:
+    sources, targets = zip(*pairs, strict=True)
+    texts = {direction.source: sources, direction.target: targets}
+    return Corpus(f"{folder.name} {direction}", tuple(pairs.values()), texts, dropped=dropped)
+
+
+def _lines(first: Path, second: Path, code: str, other: str) -> Iterator[tuple[str, str, str, tuple[str, str]]]:
+    """Place, both languages, and both texts of every line."""
+    columns = [read_lines(first), read_lines(second)]
+    if len(columns[0]) != len(columns[1]):
+        raise CorpusError(
+            f"{first.name} has {len(columns[0])} lines and {second.name} {len(columns[1])}.", "Expected as many."
+        )
+    tagged = bool(PSEUDO.fullmatch(other))
+    known = None if tagged else (_known(code, first), _known(other, second))
+    for number, pair in enumerate(zip(*columns, strict=True), 1):
+        place = f"{first.parent.name}/{first.name}:{number}"
+        if known is not None:
+            yield place, *known, pair
+            continue
+        (source, text), (target, answer) = (_untagged(line, path, number) for line, path in zip(pair, (first, second)))
+        if source != _known(code, first):
+            raise CorpusError(f"{place} begins with the tag of {source!r}.", f"Expected {code!r} in every line.")
+        yield place, source, target, (text, answer)
+
+
+def _untagged(line: str, path: Path, number: int) -> tuple[str, str]:
+    match = TAG.fullmatch(line)
+    if match is None:
+        raise CorpusError(
+            f"{path}:{number} reads {line[:40]!r}.", "Expected the tag of its language first, such as '__de__ '."
+        )
+    return _known(match[1], path), match[2]
+
+
+def _known(tag: str, path: Path) -> str:
+    code = known_code(tag)
+    if code is None:
+        raise CorpusError(f"{path} names the language {tag!r}, which is unknown.", "Expected a code such as 'de'.")
+    return code

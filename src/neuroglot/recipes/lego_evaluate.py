@@ -1,0 +1,114 @@
+"""`lego evaluate`: translations of a branched model by flow, scored, and how near its branches are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from neuroglot.recipes.artefacts import TRANSLATIONS
+from neuroglot.recipes.branching import FlowMask, OnBranches, Scored
+from neuroglot.recipes.options import USE, OnCorpus, OnDirections, Positive, Searching
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from transformers import PreTrainedTokenizerBase
+
+    from neuroglot.corpora import Corpus
+    from neuroglot.corpora.directions import Direction
+    from neuroglot.models.branched import BranchedFolder
+    from neuroglot.reports import Report
+    from neuroglot.runs.identity import Identity
+    from neuroglot.runs.price import Price
+    from neuroglot.runs.run import Run
+
+
+class _Inputs(NamedTuple):
+    folder: BranchedFolder
+    tokenizer: PreTrainedTokenizerBase
+    corpus: Corpus
+    flows: Mapping[Direction, Sequence[int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegoEvaluate(OnBranches, OnCorpus, OnDirections, Searching, Scored):
+    """Translate by every flow that a direction has branches for, score them, and compare the branches' spaces."""
+
+    command = "lego evaluate"
+    group = USE
+    examples = """
+    neuroglot lego evaluate run --corpus flores.tsv --out scored
+    neuroglot lego evaluate run --corpus flores.tsv --directions de-fr fr-de --ensembles 3 --out scored"""
+    positional = ("model",)
+    keeping = "optional"
+
+    ensembles: tuple[FlowMask, ...] = ()
+    """Ensembles of flows to score too, as sums: 1 Dec-Flow, 2 Enc-Flow, 4 Mix-Flow, 8 both branches."""
+
+    beams: Positive = 5
+    max_new_tokens: Positive = 256
+
+    token_budget: Positive = 4096
+    """Positions a batch, read and written, beams and all."""
+
+    def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.experiments.lego import flows_in
+
+        _ = self.chosen_metric  # refuses an unknown one
+        corpus = self.load_corpus(identity)
+        directions = self.directions_in(corpus)
+        folder, tokenizer = self.load_branches(identity)
+        return _Inputs(folder, tokenizer, corpus, flows_in(folder.config, directions, self.ensembles))
+
+    def work(self, run: Run, inputs: _Inputs) -> Report:
+        from neuroglot.experiments.lego import score_flows, spaces
+        from neuroglot.models.branched.flows import flow_label
+        from neuroglot.models.provenance import made_with
+        from neuroglot.recipes.branching import branches_signature
+        from neuroglot.reports import Report
+        from neuroglot.signature import Signature
+        from neuroglot.storage import write_whole
+
+        folder, tokenizer, corpus, _ = inputs
+        found = self._translated(inputs, corpus, run.kept("translated"))
+        lines = [
+            {"direction": str(direction), "flow": flow_label(flow), "id": row_id, "translation": text}
+            for (direction, flow), column in found.items()
+            for row_id, text in zip(corpus.ids, column, strict=True)
+        ]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        write_whole(run.files / TRANSLATIONS, text)
+        signature = made_with(None, tokenizer, corpus) | branches_signature(folder)
+        signature |= Signature.of(beams=self.beams, max_new_tokens=self.max_new_tokens)
+        results: list[Any] = [score_flows(found, corpus, self.pivot, self.chosen_metric, signature, folder.config)]
+        if self.pivot in corpus.languages and len(corpus) > 1 and len(corpus.languages) > 1:
+            results += spaces(folder, tokenizer, corpus, self.pivot, device=self.device)
+        return Report(results, title=f"Branches of {folder.path.name}")
+
+    def _translated(self, inputs: _Inputs, corpus: Corpus, kept: Any) -> dict[tuple[Direction, int], tuple[str, ...]]:
+        from neuroglot.experiments.lego import translate_flows
+        from neuroglot.generation.decoding import Decoding
+
+        return translate_flows(
+            inputs.folder, inputs.tokenizer, corpus, inputs.flows, token_budget=self.token_budget, device=self.device,
+            decoding=Decoding(self.max_new_tokens, beams=self.beams), kept=kept,
+        )  # fmt: skip
+
+    def price(self, inputs: _Inputs) -> Price:
+        from neuroglot.corpora import Directed
+        from neuroglot.experiments.lego import located
+        from neuroglot.recipes.steps import REPORT_BYTES
+        from neuroglot.runs.price import PricedStep, price
+        from neuroglot.storage import NOTHING_KEPT
+
+        view = located(inputs.folder.select())
+        data = Directed(inputs.corpus, tuple(inputs.flows))
+        most = max(len(flows) for flows in inputs.flows.values())
+        size = most * sum(len(text.encode()) for column in data.sides for text in column)
+
+        def run(part: Directed) -> object:
+            return self._translated(inputs, part.corpus, NOTHING_KEPT)
+
+        step = PricedStep("translating by each flow", data, run, written=most * self.max_new_tokens)
+        return price(view, inputs.tokenizer, [step], size, size + REPORT_BYTES)

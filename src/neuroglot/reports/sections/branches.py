@@ -1,0 +1,163 @@
+"""A branched translation model: quality by flow, and how near its branches' spaces are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from neuroglot.metrics.branches import DIRECTION_KINDS, BranchSpaces, FlowScores
+from neuroglot.reports import figures
+from neuroglot.reports.figures import Series
+from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
+from neuroglot.reports.section import section_of
+from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
+from neuroglot.reports.wording import Labels, bracketed, number, plural
+from neuroglot.signature import Signature
+
+SHORT_KINDS = {"en2x": "out", "x2en": "in", "zero-shot": "past"}  # phones have no room for more
+
+
+@section_of.register
+def _(flows: FlowScores) -> Section:
+    """Scores by kind of direction and flow, each beside the main pair's."""
+    return Section(
+        "flows", "Quality by flow", _sentence(flows), flows.signature,
+        (INTERVALS, "Flows are compared in the directions that both have, row by row."),
+        (_figure(flows),), (_by_direction(flows),), summary=_summary(flows),
+    )  # fmt: skip
+
+
+def _sentence(flows: FlowScores) -> str:
+    parts = []
+    for kind, name in DIRECTION_KINDS.items():
+        scores = flows.scores(kind)
+        if flows.base not in scores:
+            continue
+        base, changes = scores[flows.base], flows.differences(kind)
+        told = [f"{number(change.value)} {bracketed(change)} by {flow}" for flow, change in changes.items()]
+        beside = f"; the difference to it is {', '.join(told)}" if told else ""
+        parts.append(
+            f"{name.capitalize()}, {flows.base} has {flows.metric} {number(base.value)} {bracketed(base)}{beside}"
+        )
+    return ". ".join(parts) + "."
+
+
+def _summary(flows: FlowScores) -> Table:
+    """For the terminal."""
+    columns = [Column(name) for name in ("directions", "flow", flows.metric, f"less {flows.base}")]
+    rows = []
+    for kind, name in DIRECTION_KINDS.items():
+        changes = flows.differences(kind)
+        for flow, score in flows.scores(kind).items():
+            change = f"{number(changes[flow].value)} {bracketed(changes[flow])}" if flow in changes else ""
+            rows.append((name, flow, f"{number(score.value)} {bracketed(score)}", change))
+    return Table.of("summary", f"{flows.metric}, mean over directions", columns, rows)
+
+
+def _by_kind(flows: FlowScores) -> Table:
+    columns = [Column("directions"), Column("flow"), Column("how many"), *score_columns(flows.metric, flows.unit)]
+    columns += score_columns(f"less {flows.base}", flows.unit)
+    rows: list[tuple[Cell, ...]] = [
+        (
+            DIRECTION_KINDS[kind], flow, len(flows.directions(flow, kind)), *score_cells(score),
+            *(score_cells(flows.differences(kind)[flow]) if flow != flows.base else (None, None, None)),
+        )
+        for kind in DIRECTION_KINDS for flow, score in flows.scores(kind).items()
+    ]  # fmt: skip
+    return Table.of("flows", f"{flows.metric} by flow", columns, rows)
+
+
+def _figure(flows: FlowScores) -> Figure:
+    found = {(kind, flow): score for kind in DIRECTION_KINDS for flow, score in flows.scores(kind).items()}
+    names = tuple(f"{DIRECTION_KINDS[kind]}, {flow}" for kind, flow in found)
+    unit = f"{flows.metric}, {flows.unit}"
+    short = tuple(f"{SHORT_KINDS[kind]}: {flow.replace('-Flow', '')}" for kind, flow in found)
+    spec = figures.dots([Series(unit, "observed", list(found.values()))], Labels(names, short), unit=unit, zero=False)
+    caption = (
+        "How to read it: a row is a flow in directions out of the pivot, into it, or past it; further right is better."
+    )
+    alternative = f"Dot plot. {_sentence(flows)}"
+    return Figure("flows", "Quality by flow", caption, alternative, (Plot(spec, _by_kind(flows)),))
+
+
+def _by_direction(flows: FlowScores) -> Table:
+    columns = [Column("direction"), Column("flow"), *score_columns(flows.metric, flows.unit), Column("chosen")]
+    rows = [
+        (direction, flow, *score_cells(score), "yes" if flows.chosen.get(direction) == flow else "")
+        for flow in flows.counts
+        for direction, score in flows.by_direction(flow).items()
+    ]
+    return Table.of("flows-by-direction", f"{flows.metric} by direction and flow", columns, rows)
+
+
+@section_of.register
+def _(spaces: BranchSpaces) -> Section:
+    """CKA by language, and the overlap of neurons by layer."""
+    mean, main = (_mean(list(each.values())) for each in (spaces.cka, spaces.main_cka))
+    own, same = (
+        _mean([v for v in each.tolist() if not math.isnan(v)]) for each in (spaces.overlap, spaces.main_overlap)
+    )
+    sentence = (
+        f"Sentences of {plural(len(spaces.cka), 'language')} by their own encoders are as those of {spaces.pivot} by "
+        f"the main one with a CKA of {number(mean)} (by the main encoder {number(main)}); the neurons of two branches "
+        f"overlap by {number(own)} on the mean over layers (with the main pair {number(same)})."
+    )
+    return Section(
+        "branch-spaces", "Nearness of the branches", sentence, spaces.signature,
+        (
+            "Linear CKA is 1 for equal spaces up to rotation and scale, and rises as rows become fewer: compare equal "
+            "numbers of rows.",
+        ),
+        tables=(_cka(spaces), _overlaps(spaces)), summary=_cka(spaces),
+    )  # fmt: skip
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
+
+
+def _cka(spaces: BranchSpaces) -> Table:
+    columns = [Column("language"), Column("CKA, own encoder"), Column("CKA, main encoder")]
+    rows = [(code, value, spaces.main_cka[code]) for code, value in spaces.cka.items()]
+    return Table.of("branch-cka", f"CKA with {spaces.pivot} by the main encoder", columns, rows)
+
+
+def _overlaps(spaces: BranchSpaces) -> Table:
+    unit = "intersection over union"
+    columns = [Column("layer"), Column("own branches", unit), Column("main pair", unit)]
+    rows = list(zip(spaces.layers, spaces.overlap.tolist(), spaces.main_overlap.tolist(), strict=True))
+    return Table.of("branch-overlap", "Overlap of neurons of two directions", columns, rows)
+
+
+def groups_section(
+    groups: Mapping[str, Sequence[str]], languages: Sequence[str], likeness: Tensor | None, signature: Signature
+) -> Section:
+    """Which languages are in which group, and how alike they are within groups and between them."""
+    sentence = f"{plural(len(languages), 'language')} in {plural(len(groups), 'group')}"
+    if likeness is not None and (means := _within_and_between(groups, languages, likeness)):
+        sentence += f"; two of a group are alike by {number(means[0])} on the mean, others by {number(means[1])}"
+    rows = [(name, len(codes), " ".join(codes)) for name, codes in groups.items()]
+    table = Table.of("groups", "Groups", [Column("group"), Column("languages"), Column("codes")], rows)
+    tables = [table]
+    if likeness is not None:
+        columns = [Column("language"), Column("other language"), Column("likeness")]
+        pairs = [
+            (a, b, float(likeness[i, j]))
+            for i, a in enumerate(languages) for j, b in enumerate(languages) if i < j
+        ]  # fmt: skip
+        tables.append(Table.of("likeness", "Likeness of languages", columns, pairs))
+    return Section("groups", "Groups of languages", f"{sentence}.", signature, tables=tuple(tables), summary=table)
+
+
+def _within_and_between(
+    groups: Mapping[str, Sequence[str]], languages: Sequence[str], likeness: Tensor
+) -> tuple[float, float] | None:
+    """The mean likeness of two languages of one group, and of two groups; None where one of them has no pair."""
+    of_language = {code: name for name, codes in groups.items() for code in codes}
+    found: dict[bool, list[float]] = {True: [], False: []}
+    for i, first in enumerate(languages):
+        for j, second in enumerate(languages[:i]):
+            found[of_language[first] == of_language[second]].append(float(likeness[i, j]))
+    return (_mean(found[True]), _mean(found[False])) if all(found.values()) else None

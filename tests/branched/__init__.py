@@ -1,0 +1,1 @@
+"""Branched translation models."""
