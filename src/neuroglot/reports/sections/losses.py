@@ -23,7 +23,9 @@ def _(curve: LossCurve) -> Section:
         f"The loss was {number(first)} {curve.unit} in the first step and {number(last)} in the last of "
         f"{plural(len(curve.losses), 'step')}."
     )
-    left_out = tuple(f"{plural(count, 'example')} left out: {reason}." for reason, count in curve.dropped.items())
+    left_out = tuple(
+        f"{plural(count, 'example')} left out: {reason}." for reason, count in curve.dropped.items() if count
+    )
     table = _table(curve)
     labels = [str(end) for _, end in curve.windows()]
     spec = figures.small_multiples(

@@ -115,7 +115,7 @@ def _direction_figure(comparison: WritingComparison) -> Figure:
 
 def _times(comparison: WritingComparison) -> Table:
     columns = [Column("system"), Column("time a text, in batches"), Column("unit")]
-    rows = [(name, 1000 * seconds, "ms") for name, seconds in comparison.seconds.items()]
+    rows = [(WRITER_LABELS.get(name, name), 1000 * seconds, "ms") for name, seconds in comparison.seconds.items()]
     return Table.of("time-by-system", "Time by system, on this machine, measured once", columns, rows)
 
 
