@@ -21,6 +21,7 @@ from neuroglot.experiments.writing import (
     baseline,
     compared,
     over_encoder,
+    write_directions,
     writing_parts,
     written_by_systems,
 )
@@ -155,3 +156,44 @@ def test_a_writer_is_loaded_and_other_models_are_not(tmp_path: Path) -> None:
 def test_an_unknown_baseline_is_refused() -> None:
     with pytest.raises(ConfigError, match="The baseline 'magic' was asked for"):
         WritingConfig(baselines=("magic",))
+
+
+def test_rows_that_are_too_long_are_left_out_of_every_system() -> None:
+    corpus = tiny_corpus(6, LANGUAGES)
+    encoder, tokenizer = new_encoder(corpus, SMALL.encoder, 0)
+    model = over_encoder(SMALL, encoder, tokenizer, 0)
+    pairs = canvas_pairs(model, tokenizer, corpus, DIRECTIONS)
+    first = next(iter(corpus.texts))
+    texts = corpus.texts | {first: ("ab " * 400, *corpus.texts[first][1:])}
+    long = type(corpus)("long", corpus.ids, texts)
+    written = written_by_systems(SMALL, model, tokenizer, long, DIRECTIONS)
+    fresh, _ = new_encoder(corpus, SMALL.encoder, 0)
+    written["autoregressive"], _ = baseline(
+        "autoregressive", SMALL, fresh, tokenizer, (pairs, long), DIRECTIONS, 0
+    )  # fmt: skip
+    assert all(found.ids == corpus.ids[1:] and found.dropped for found in written.values())
+    assert compared(SMALL, written, long, Signature()).systems[SGA].shape[1] == 5
+
+
+def test_references_are_those_of_the_rows_that_were_written() -> None:
+    corpus = tiny_corpus(6, LANGUAGES)
+    kept = corpus.take([4, 2, 5])
+    texts = {name: tuple(kept.texts[name.rpartition("-")[2]]) for name in map(str, DIRECTIONS)}
+    found = compared(SMALL, {"sga": WrittenDirections(kept.ids, texts, 2, 0.01, {})}, corpus, Signature())
+    assert found.scores()["sga"].value == pytest.approx(100)
+
+
+def test_directions_have_texts_of_their_own() -> None:
+    corpus = tiny_corpus(4, LANGUAGES)
+    model, tokenizer = tiny_writer(corpus)
+    both = write_directions(model, tokenizer, corpus, DIRECTIONS)
+    for direction in DIRECTIONS:
+        alone = write_directions(model, tokenizer, corpus, [direction])
+        assert alone.texts[str(direction)] == both.texts[str(direction)]
+    assert len(set(both.texts.values())) == 2
+
+
+def test_one_row_has_no_other_whose_memory_it_might_read() -> None:
+    corpus = tiny_corpus(5, LANGUAGES)
+    model, tokenizer = tiny_writer(corpus)
+    assert SHUFFLED not in written_by_systems(SMALL, model, tokenizer, corpus.take([0]), DIRECTIONS)
