@@ -1826,7 +1826,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "models/architectures/sga/mask_predict.py", SGA,
         ("logits.argmax(-1), targets)", "targets, targets)"),
         (".clamp(min=LEAST_HIDDEN)", ".clamp(min=1.0)"),
-        ("(1 - step / PREDICT_STEPS)", "(step / PREDICT_STEPS)"),
+        ("(1 - step / PREDICT_STEPS)", "(0 * step)"),
         (
             "canvas, frames = predicted.repeat_interleave(DOUBLED, 1)",
             "canvas, frames = targets.repeat_interleave(DOUBLED, 1)",

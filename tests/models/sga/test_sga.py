@@ -168,6 +168,7 @@ def test_a_fixed_point_is_one_and_passes_do_not_grow_with_length(kind: str) -> N
         for row, settled in enumerate(written.settled.tolist()):
             seen[settled] += 1
             frames = int(written.frames[row])
+            assert model.write(**batch([rows[row]]), denoising_passes=5).passes[0] == written.passes[row]
             if settled:
                 assert torch.equal(longer.reading.first[row, :frames], written.reading.first[row, :frames])
                 assert longer.passes[row] == written.passes[row]
@@ -390,3 +391,37 @@ def test_noise_copies_nothing_from_behind_a_row() -> None:
     tokens[real_positions(frames)] = 9
     after = noised(tokens, real_positions(frames), config, torch.ones(4))
     assert torch.equal(after, tokens)
+
+
+def test_mask_predict_hides_what_is_stated_and_its_denoiser_reads_what_was_predicted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = tiny_sga(writing="mask-predict, denoised", max_target=6, noise_rate=0.0)
+    reads: list[tuple[torch.Tensor, torch.Tensor]] = []
+    look = type(model).look
+
+    def seen(self: Any, stage: int, tokens: torch.Tensor, real: torch.Tensor, memory: Any) -> torch.Tensor:
+        logits = look(self, stage, tokens, real, memory)
+        reads.append((tokens, logits))
+        return logits
+
+    monkeypatch.setattr(type(model), "look", seen)
+    labels, counts = torch.arange(4, 10).repeat(3, 1), set()
+    for seed in range(12):
+        torch.manual_seed(seed)
+        reads.clear()
+        model(**batch(sources()), labels=labels)
+        (canvas, logits), (doubled, _) = reads
+        hidden = canvas == MASK
+        counts |= set(hidden.sum(1).tolist())
+        predicted = torch.where(hidden, logits[..., :64].argmax(-1), labels)
+        assert torch.equal(doubled, predicted.repeat_interleave(2, 1))
+    assert (min(counts), max(counts)) == (2, 6)  # of 6 at the least a share of 0.2
+    reads.clear()
+    written = model.write(**batch(sources()), denoising_passes=0)
+    (_, logits), (again, _) = reads
+    for row, frames in enumerate(written.frames.tolist()):
+        best = logits[row, : frames // 2, :64].float().log_softmax(-1).max(-1)
+        least = best.values.argsort()[: frames // 4].tolist()
+        expected = [MASK if place in least else token for place, token in enumerate(best.indices.tolist())]
+        assert again[row, : frames // 2].tolist() == expected
