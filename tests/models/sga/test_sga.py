@@ -425,3 +425,11 @@ def test_mask_predict_hides_what_is_stated_and_its_denoiser_reads_what_was_predi
         least = best.values.argsort()[: frames // 4].tolist()
         expected = [MASK if place in least else token for place, token in enumerate(best.indices.tolist())]
         assert again[row, : frames // 2].tolist() == expected
+
+
+def test_the_loss_of_lengths_is_summed_over_rows() -> None:
+    model = tiny_sga(writing="mask-predict", max_target=6)
+    rows, labels = sources((4, 3)), torch.tensor([[9], [8]])  # one token each, which is always hidden
+    alone = [model(**batch([row]), labels=labels[[place]]).loss for place, row in enumerate(rows)]
+    together = model(**batch(rows), labels=labels, num_items_in_batch=1).loss
+    torch.testing.assert_close(together, sum(alone), atol=1e-5, rtol=1e-5)
