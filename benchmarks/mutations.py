@@ -68,6 +68,7 @@ def _of(file: str, tests: str, *pairs: tuple[str, str]) -> list[Mutation]:
 
 HANDED = "tests/recipes/test_options_arrive.py tests/recipes/test_handed_on.py"
 RUNS = "tests/runs"
+SGA = "tests/models/sga/test_sga.py"
 ANALYZE = "tests/recipes/test_analyze.py"
 ANALYZE += f" --deselect {ANALYZE}::test_the_lab_model_has_language_neurons"
 DEACTIVATION = "tests/test_deactivation.py --deselect tests/test_deactivation.py::test_batches_change_nothing"
@@ -238,7 +239,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("self.limit or LAB_QUESTIONS, self.seed)", "self.limit or LAB_QUESTIONS, 0)"),
         ("hidden = {main, target} if translates", "hidden = {main} if translates"),
         ("            seed=self.seed, bf16=self.bf16,", "            seed=0, bf16=self.bf16,"),
-        ("weight_decay=self.weight_decay,\n            lora", "\n            lora"),
+        ("warmup=self.warmup, weight_decay=self.weight_decay,", "warmup=self.warmup,"),
     ),
     *_of(
         "recipes/specialize_train.py", f"{HANDED} tests/recipes/test_specialize.py",
@@ -1448,8 +1449,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("rows.split(1 - self.held_out, self.seed)", "rows.split(self.held_out, self.seed)"),
         ("if self.shuffled:\n            learned", "if False:\n            learned"),
         ("range(self.seed, self.seed + self.repeats)", "range(self.repeats, self.seed + self.repeats)"),
-        ("not in _NOT_MEASURED", "in _NOT_MEASURED"),
-        ("1 + models)", "models)"),
+        ("left_out = (*_NOT_MEASURED, ", "left_out = ("),
+        ("measure, 1 + models)", "measure, models)"),
         ('("embeddings",) if self.train == "embeddings"', '("mlp",) if self.train == "embeddings"'),
     ),
     *_of("metrics/intervals.py", "tests/metrics/test_intervals.py", (" + bend**2 * t**3 / 27", "")),
@@ -1750,6 +1751,176 @@ MUTATIONS: tuple[Mutation, ...] = (
         "training/trainer.py", "tests/training/test_trajectory.py",
         ("trajectory.restore(checkpoint / TRAJECTORY_FILE)", "pass"),
         ("            trajectory.begin(model)\n", ""),
+    ),
+    *_of(
+        "models/architectures/sga/model.py", SGA,
+        ("range(self.config.unrolls if", "range(1 if"),
+        ("self.gains[bank].clamp(min=1)", "self.gains[bank]"),
+        ("bank = 0 if self.config.share_prompts else stage", "bank = min(stage, 1)"),
+        ("bank = 0 if self.config.share_prompts else stage", "bank = stage"),
+        ("(real.long().cumsum(1) - 1).clamp(min=0)", "torch.arange(real.shape[1]).expand_as(real)"),
+        (
+            "seen = torch.cat([memory.real, always], dim=1)",
+            "seen = torch.ones_like(torch.cat([memory.real, always], 1))",
+        ),
+        ("prompts[0::2].unbind(), prompts[1::2].unbind()", "prompts[1::2].unbind(), prompts[0::2].unbind()"),
+        (
+            "for layer in output.hidden_states[1:])\n            values",
+            "for layer in output.hidden_states[:-1])\n            values",
+        ),
+        ("output.last_hidden_state[torch.arange(len(real)), real.int().argmax(1)]", "output.last_hidden_state[:, 0]"),
+        ("self.config.noise_rate / 2**unroll", "self.config.noise_rate"),
+        (
+            "torch.rand(len(real), device=real.device) * highest",
+            "torch.rand(1, device=real.device).expand(len(real)) * highest",
+        ),
+        ("denoise = loss if denoise is None else denoise + loss", "denoise = loss"),
+        ("align = self.ctc(logits, frames, labels) / count", "align = self.ctc(logits, frames, labels)"),
+        ("self.denoised(logits.detach(), real", "self.denoised(logits * 0, real"),
+        (
+            "tokens = tokens.masked_fill(tokens >= self.config.vocab_size, self.mask_id)",
+            "tokens = tokens.clamp(max=self.config.vocab_size - 1)",
+        ),
+        (
+            "return 2**31 if stated is None else int(stated) - self._first_position",
+            "return 2**31 if stated is None else int(stated)",
+        ),
+        ("model.backbone.requires_grad_(False)\n        return loaded", "pass\n        return loaded"),
+        ("denoising_passes if self.config.has_denoiser else 0", "denoising_passes"),
+        ("return padding[0] + 1 if padding", "return padding[0] if padding"),
+    ),
+    *_of(
+        "models/architectures/sga/canvas.py", SGA,
+        ("torch.where(self.first == blank, self.second, self.first)\n\n    def path", "self.first\n\n    def path"),
+        ("self.confidence < config.blank_confidence", "self.confidence > config.blank_confidence"),
+        ("kind < blanks + others, drawn", "kind < others, drawn"),
+        ("torch.rand(shape, device=device) < rate[:, None])", "torch.rand(shape, device=device) < rate.max())"),
+        ("* real.sum(1, keepdim=True)).long()", "* shape[1]).long()"),
+    ),
+    *_of(
+        "models/architectures/sga/attention.py", SGA,
+        (
+            "torch.cat([seen, own.expand(rows, -1, -1, -1)], dim=-1)",
+            "torch.cat([own.expand(rows, -1, -1, -1), seen], dim=-1)",
+        ),
+        ('options["is_causal"] = False', 'options["is_causal"] = True'),
+    ),
+    *_of(
+        "models/architectures/sga/outputs.py", SGA,
+        (".roll(1))", ".roll(0))"),
+        ("Memory(other.keys, other.values, other.real, self.first, self.lengths)", "other"),
+        ("return Memory(nothing, nothing, self.real[:, :0], self.first, self.lengths)", "return self"),
+    ),
+    *_of(
+        "models/architectures/sga/writing.py", SGA,
+        (
+            "changed = ((after != canvas[active, :width]) & real).any(1)",
+            "changed = (after != canvas[active, :width]).any(1)",
+        ),
+        ("passes = torch.full_like(frames, 2)", "passes = torch.full_like(frames, 1)"),
+        ("passes[active] += 1", "passes += 1"),
+        ("settled[active[~changed]] = True", "settled[active] = True"),
+        ("            log_probs[active, :width] = logits.float().log_softmax(-1)\n", "            pass\n"),
+    ),
+    *_of(
+        "models/architectures/sga/mask_predict.py", SGA,
+        ("logits.argmax(-1), targets)", "targets, targets)"),
+        (".clamp(min=LEAST_HIDDEN)", ".clamp(min=1.0)"),
+        ("(1 - step / PREDICT_STEPS)", "(0 * step)"),
+        (
+            "canvas, frames = predicted.repeat_interleave(DOUBLED, 1)",
+            "canvas, frames = targets.repeat_interleave(DOUBLED, 1)",
+        ),
+        ("reduction=\"sum\")\n    align", "reduction=\"mean\")\n    align"),
+    ),
+    *_of(
+        "models/ctc.py", "tests/models/test_ctc.py",
+        ("(targets[:, 1:] == targets[:, :-1]) & shown[:, 1:]", "(targets[:, 1:] == targets[:, :-1])"),
+        (
+            "for symbol, _ in groupby(path) if symbol != blank",
+            "for symbol, _ in groupby(s for s in path if s != blank)",
+        ),
+        ("(needed > frames).any()", "(needed > frames + 1).any()"),
+        ("((targets == blank) & shown)", "((targets == blank) & ~shown)"),
+    ),
+    *_of(
+        "generation/ctc.py", "tests/inference/test_ctc.py",
+        ("paths.in_blank if prefix and symbol == prefix[-1] else paths.total", "paths.total"),
+        (
+            "stays.in_symbol = _plus(stays.in_symbol, paths.in_symbol + again)",
+            "stays.in_symbol = _plus(stays.in_symbol, paths.total + again)",
+        ),
+        (
+            "stays.in_blank = _plus(stays.in_blank, paths.total + blanks[frame])",
+            "stays.in_blank = _plus(stays.in_blank, paths.in_blank + blanks[frame])",
+        ),
+        ("again = known[last] if last in known else float(exact[frame, last])", "again = known.get(last, NEVER)"),
+        ("-item[1].total - item[1].added, item[0]", "-item[1].total, item[0]"),
+        ("paths.total + paths.added + _added(options, prefix, None)", "paths.total + paths.added"),
+        ("key=lambda each: (-each.score, each.symbols)", "key=lambda each: (-each.log_prob, each.symbols)"),
+    ),
+    *_of(
+        "generation/sga.py", "tests/inference/test_sga_texts.py",
+        ("row[: decoding.n_best]]", "row[:1]]"),
+        ("return [found[place] for place in range(len(pairs.pairs))]", "return list(found.values())"),
+        ("if len(batch) >= 2 and (len(batch) + 1)", "if len(batch) >= 1 and (len(batch) + 1)"),
+        ("texts[place * len(pairs.ids) : (place + 1) * len(pairs.ids)]", "texts[: len(pairs.ids)]"),
+        ('Completion(None, "over_length")', 'Completion(None, "empty")'),
+        ("denoising_passes=decoding.denoising_passes, keep", "keep"),
+    ),
+    *_of(
+        "tokens/canvases.py", "tests/training/test_sga_objective.py",
+        ("[token for token in target if token != blank]", "list(target)"),
+        ("direction.target, text) for text", "direction.source, text) for text"),
+        ("needed > model.frames_for(len(source))", "needed > model.frames_for(len(source)) + 1"),
+        ("len(source) > model.longest_canvas", "len(source) >= model.longest_canvas"),
+        ("[pair.target_ids for pair in pairs], IGNORED", "[pair.target_ids for pair in pairs], pad_id"),
+        ("kept = [token for token in target if token != model.config.blank]", "kept = list(target)"),
+        ("_unfit(model, list(source)[:longest], kept, True)", "_unfit(model, list(source), kept, True)"),
+    ),
+    *_of(
+        "training/sga.py", "tests/training/test_sga_objective.py",
+        ("temperature=temperature, mixed=True", "temperature=1.0, mixed=True"),
+        ("seed=training.seed,\n    )  # fmt: skip\n    rows", "seed=0,\n    )  # fmt: skip\n    rows"),
+    ),
+    *_of(
+        "training/masked.py", "tests/training/test_masked.py",
+        ("kind < KEPT_AS_IT_IS + AT_RANDOM", "kind < AT_RANDOM"),
+        ("~np.array(text.special, dtype=bool)", "np.ones(len(text.special), dtype=bool)"),
+        ("training.seed * len(order) + place", "place"),
+        ("generator.uniform(hiding.least, hiding.most)", "hiding.most"),
+        ("labels[asked] = tokens[asked]", "labels[asked] = read[asked] * 0"),
+    ),
+    *_of(
+        "experiments/writing.py", "tests/test_writing.py",
+        ("rows = [test.ids.index(row_id) for row_id in found.ids]", "rows = list(range(len(found.ids)))"),
+        ("(references[Direction.parse(direction).target])", "(references[Direction.parse(direction).source])"),
+        ("replace(decoding, denoising_passes=0)", "replace(decoding, denoising_passes=1)"),
+        ("UNTAUGHT: {\"denoise\": False}", "UNTAUGHT: {}"),
+        ("{OFF: \"off\", SHUFFLED: \"shuffled\"}", "{OFF: \"shuffled\", SHUFFLED: \"off\"}"),
+        ("texts[place * len(pairs.ids) + row].text", "texts[row].text"),
+        ("finally:\n        model.config.memory = before", "finally:\n        pass"),
+        ("max(map(len, texts)) <= longest", "min(map(len, texts)) <= longest"),
+        ("sum(text.passes for text in texts) / len(texts)", "sum(text.passes for text in texts)"),
+    ),
+    *_of(
+        "experiments/writing_baselines.py", "tests/test_writing.py",
+        ("torch.tensor([*each.target_ids, end])", "torch.tensor([*each.target_ids, each.target_ids[-1]])"),
+        ("for row in range(len(read)))", "for row in order)"),
+    ),
+    *_of(
+        "experiments/writing_neurons.py", "tests/test_writing_neurons.py",
+        ("(direction.source, direction.target), strict", "(direction.target, direction.source), strict"),
+        ("named[\"beside\"].stage == 0", "named[\"beside\"].stage == 1"),
+        ("{\"around_writing\": without} if off == \"writing\" else {}", "{}"),
+        ("self.special)", "self.special[:0])"),
+        ("(tuple(kept.texts[language]),)", "(tuple(corpus.texts[language][: len(texts)]),)"),
+        ("random_on=\"own\")\n    counts", "random_on=\"all\")\n    counts"),
+    ),
+    *_of(
+        "metrics/writing_neurons.py", "tests/test_writing_neurons.py",
+        ("* float(write.sum()) / len(read)", "* float(write.sum()) / layout.total"),
+        ("self.reading + self.writing - self.both", "self.reading + self.writing"),
     ),
 )  # fmt: skip
 

@@ -21,16 +21,23 @@ from neuroglot.experiments.writing import (
     baseline,
     compared,
     over_encoder,
+    write_directions,
     writing_parts,
     written_by_systems,
 )
-from neuroglot.experiments.writing_baselines import WrittenDirections, encoder_decoder
+from neuroglot.experiments.writing_baselines import (
+    WrittenDirections,
+    encoder_decoder,
+    train_encoder_decoder,
+    write_with_decoder,
+)
 from neuroglot.lab.encoder import EncoderConfig, new_encoder
 from neuroglot.models import load
 from neuroglot.models.writers import load_writer
 from neuroglot.reports.section import section_of
 from neuroglot.signature import Signature
 from neuroglot.tokens.canvases import canvas_pairs
+from neuroglot.training.types import Training
 from tests.families import tiny_model
 from tests.models.sga.making import tiny_writer
 from tests.tiny import tiny_corpus
@@ -155,3 +162,71 @@ def test_a_writer_is_loaded_and_other_models_are_not(tmp_path: Path) -> None:
 def test_an_unknown_baseline_is_refused() -> None:
     with pytest.raises(ConfigError, match="The baseline 'magic' was asked for"):
         WritingConfig(baselines=("magic",))
+
+
+def test_rows_that_are_too_long_are_left_out_of_every_system() -> None:
+    corpus = tiny_corpus(6, LANGUAGES)
+    encoder, tokenizer = new_encoder(corpus, SMALL.encoder, 0)
+    model = over_encoder(SMALL, encoder, tokenizer, 0)
+    pairs = canvas_pairs(model, tokenizer, corpus, DIRECTIONS)
+    first = next(iter(corpus.texts))
+    texts = corpus.texts | {first: ("ab " * 400, *corpus.texts[first][1:])}
+    long = type(corpus)("long", corpus.ids, texts)
+    written = written_by_systems(SMALL, model, tokenizer, long, DIRECTIONS)
+    fresh, _ = new_encoder(corpus, SMALL.encoder, 0)
+    written["autoregressive"], _ = baseline(
+        "autoregressive", SMALL, fresh, tokenizer, (pairs, long), DIRECTIONS, 0
+    )  # fmt: skip
+    assert all(found.ids == corpus.ids[1:] and found.dropped for found in written.values())
+    assert compared(SMALL, written, long, Signature()).systems[SGA].shape[1] == 5
+
+
+def test_references_are_those_of_the_rows_that_were_written() -> None:
+    corpus = tiny_corpus(6, LANGUAGES)
+    kept = corpus.take([4, 2, 5])
+    texts = {name: tuple(kept.texts[name.rpartition("-")[2]]) for name in map(str, DIRECTIONS)}
+    found = compared(SMALL, {"sga": WrittenDirections(kept.ids, texts, 2, 0.01, {})}, corpus, Signature())
+    assert found.scores()["sga"].value == pytest.approx(100)
+
+
+def test_directions_have_texts_of_their_own() -> None:
+    corpus = tiny_corpus(4, LANGUAGES)
+    model, tokenizer = tiny_writer(corpus)
+    both = write_directions(model, tokenizer, corpus, DIRECTIONS)
+    for direction in DIRECTIONS:
+        alone = write_directions(model, tokenizer, corpus, [direction])
+        assert alone.texts[str(direction)] == both.texts[str(direction)]
+    assert len(set(both.texts.values())) == 2
+
+
+def test_one_row_has_no_other_whose_memory_it_might_read() -> None:
+    corpus = tiny_corpus(5, LANGUAGES)
+    model, tokenizer = tiny_writer(corpus)
+    assert SHUFFLED not in written_by_systems(SMALL, model, tokenizer, corpus.take([0]), DIRECTIONS)
+
+
+def test_the_autoregressive_baseline_is_asked_for_an_end_and_gives_rows_in_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    corpus = tiny_corpus(6, LANGUAGES)
+    encoder, tokenizer = new_encoder(corpus, SMALL.encoder, 0)
+    pairs = canvas_pairs(over_encoder(SMALL, encoder, tokenizer, 0), tokenizer, corpus, DIRECTIONS)
+    batches = []
+
+    def seen(_model: Any, rows: Any, collate: Any, *_: Any, **__: Any) -> None:
+        batches.append(collate(rows[:3]))
+
+    monkeypatch.setattr("neuroglot.experiments.writing_baselines.fit", seen)
+    fresh, _ = new_encoder(corpus, SMALL.encoder, 0)
+    pair = train_encoder_decoder(fresh, tokenizer, pairs, Training(steps=2, learning_rate=1e-3, batch_size=3))
+    targets = {pair.target_ids for pair in pairs.pairs}
+    for labels in batches[0]["labels"].tolist():
+        *said, end = [label for label in labels if label >= 0]
+        assert (tuple(said) in targets, end) == (True, tokenizer.eos_token_id)
+
+    def echo(*, input_ids: torch.Tensor, **_: Any) -> torch.Tensor:
+        return input_ids
+
+    monkeypatch.setattr(pair, "generate", echo)
+    written = write_with_decoder(pair, tokenizer, corpus, DIRECTIONS[:1], 4)
+    assert written.texts["en-de"] == tuple(corpus.texts["en"])

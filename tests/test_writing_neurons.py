@@ -117,3 +117,17 @@ def test_the_overlap_is_that_of_the_sets_and_chance_is_that_of_their_sizes() -> 
     assert found.jaccard == pytest.approx(2 / 31)
     with pytest.raises(ConfigError, match="Expected the same languages"):
         ReadingAndWriting(reading, {}, Signature())
+
+
+def test_rows_that_are_too_long_are_left_out_and_random_sets_write_their_own_language() -> None:
+    model, tokenizer, corpus = tiny_sga("bert"), masking_tokenizer(), tiny_corpus(5, LANGUAGES)
+    layout = view(model.backbone).layout
+    sets = {language: NeuronSet.of(layout, {("encoder", 0): range(4)}) for language in LANGUAGES}
+    first = {language: ("w1 " * 90, *column[1:]) for language, column in corpus.texts.items()}
+    long = type(corpus)("long", corpus.ids, first)
+    matrix = writing_matrix(model, tokenizer, long, sets, "en", draws=2, decoding=FEW)
+    others = corpus.take([1, 2, 3, 4])
+    short = writing_matrix(model, tokenizer, others, sets, "en", draws=2, decoding=FEW)
+    assert torch.equal(matrix.baseline, short.baseline)
+    unscored = ~torch.eye(3, dtype=torch.bool)[None, :, None].expand(2, -1, 4, -1)
+    assert torch.equal(matrix.random.isnan().any(-1), unscored)

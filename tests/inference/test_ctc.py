@@ -73,3 +73,17 @@ def test_what_cannot_be_searched_is_refused() -> None:
         prefix_beam_search(torch.ones(1, 2, 3), torch.tensor([2]), 0)
     with pytest.raises(ConfigError, match="a width of 0"):
         BeamOptions(0)
+
+
+def test_a_symbol_that_is_no_candidate_of_a_frame_still_goes_on() -> None:
+    log_probs = torch.tensor([[[0.1, 0.8, 0.1], [0.2, 0.3, 0.5]]], dtype=torch.float64).log()
+    (found,) = prefix_beam_search(log_probs, torch.tensor([2]), 0, BeamOptions(9, 1))
+    assert {each.symbols: pytest.approx(math.exp(each.log_prob)) for each in found} == {
+        (): 0.1 * 0.2, (1,): 0.8 * (0.2 + 0.3), (1, 2): 0.8 * 0.5, (2,): 0.1 * 0.5,
+    }  # fmt: skip
+
+
+def test_a_language_model_has_its_say_before_prefixes_are_left_out() -> None:
+    log_probs = torch.tensor([[[0.1, 0.5, 0.4]]]).log()
+    options = BeamOptions(1, None, lambda _, symbol: {1: -9.0, 2: 0.0}.get(symbol or 0, -9.0 * (symbol == 0)))
+    assert [each.symbols for each in prefix_beam_search(log_probs, torch.tensor([1]), 0, options)[0]] == [(2,)]

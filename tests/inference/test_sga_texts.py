@@ -9,7 +9,7 @@ from neuroglot.generation.ctc import BeamOptions, prefix_beam_search
 from neuroglot.generation.sga import CanvasDecoding, canvas_batches, translate_texts, write_texts
 from neuroglot.tokens.canvases import canvas_batch, canvas_pairs
 from neuroglot.tokens.pairs import Pairs
-from tests.models.sga.making import tiny_sga
+from tests.models.sga.making import tiny_sga, tiny_writer
 from tests.tiny import masking_tokenizer, tiny_corpus
 
 
@@ -75,5 +75,29 @@ def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(ConfigError, match="2 of 1 texts"):
         CanvasDecoding(n_best=2)
     model, tokenizer, pairs = made(1, writing="mask-predict")
-    with pytest.raises(ConfigError, match="Beams were asked for of mask-predict"):
+    with pytest.raises(ConfigError, match="Beams were asked for of 'mask-predict'"):
+        write_texts(model, tokenizer, pairs, CanvasDecoding(beams=BeamOptions(2)))
+
+
+def test_a_shuffled_memory_is_that_of_another_row_of_the_same_direction() -> None:
+    model, _, pairs = made(5, memory="shuffled")
+    for budget in (1, 10_000):
+        for batch in canvas_batches(model, pairs.pairs, budget):
+            assert len(batch) >= 2
+            assert len({pairs.pairs[place].language for place in batch}) == 1
+    assert {len(batch) for batch in canvas_batches(model, pairs.pairs, 1)} == {2, 3}
+
+
+def test_each_language_has_its_own_texts() -> None:
+    model, tokenizer = tiny_writer(tiny_corpus(12, ("de", "sw", "en")))
+    corpus = tiny_corpus(4, ("de",))
+    _, written = translate_texts(model, tokenizer, corpus, ("sw", "en"))
+    for language in ("sw", "en"):
+        assert translate_texts(model, tokenizer, corpus, (language,))[1][language] == written[language]
+    assert written["sw"] != written["en"]
+
+
+def test_beams_of_a_denoiser_behind_mask_predict_are_refused() -> None:
+    model, tokenizer, pairs = made(1, writing="mask-predict, denoised")
+    with pytest.raises(ConfigError, match="Beams were asked for of 'mask-predict, denoised'"):
         write_texts(model, tokenizer, pairs, CanvasDecoding(beams=BeamOptions(2)))

@@ -78,3 +78,18 @@ def test_an_encoder_learns_and_a_stopped_training_ends_with_the_same_weights(tmp
 def test_shares_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ConfigError, match="from 0.5 to 0.2"):
         Hiding(0.5, 0.2)
+
+
+def test_what_is_hidden_is_drawn_from_the_seed_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = tiny_corpus(6, ("de", "en"))
+    model, tokenizer = new_encoder(corpus, SMALL, 0)
+    texts, seeds = masked_texts_of(tokenizer, corpus, 80, joined=False), []
+
+    def seen(_model: object, rows: list[tuple[Text, int]], *_: object, **__: object) -> tuple[float, ...]:
+        seeds.append([seed for _, seed in rows])
+        return ()
+
+    monkeypatch.setattr("neuroglot.training.masked.fit", seen)
+    for seed in range(3):
+        train_masked(model, tokenizer, texts, Training(steps=4, learning_rate=1e-3, batch_size=3, seed=seed))
+    assert len({seed for row in seeds for seed in row}) == 3 * 12

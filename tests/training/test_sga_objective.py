@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import torch
 
+from neuroglot.corpora.written import ToWrite
 from neuroglot.errors import CorpusError
 from neuroglot.lab.encoder import EncoderConfig, new_encoder
 from neuroglot.models.architectures.sga import SGAForConditionalGeneration
 from neuroglot.storage import Kept
-from neuroglot.tokens.canvases import LONG_TARGET, canvas_batch, canvas_pairs, with_target_mark
+from neuroglot.tokens.canvases import LONG_TARGET, canvas_batch, canvas_pairs, task_pairs, with_target_mark
 from neuroglot.training.sga import sga_training, train_sga
 from tests.models.sga.making import tiny_sga
 from tests.tiny import masking_tokenizer, tiny_corpus
@@ -80,3 +81,38 @@ def test_a_stopped_training_ends_with_the_same_weights_and_the_encoder_with_its_
     for name, weight in straight.items():
         assert torch.equal(weight, again[name]), name
         assert torch.equal(weight, untrained[name]) == name.startswith("backbone."), name
+
+
+def test_a_source_may_fill_the_context_and_a_target_its_canvas() -> None:
+    model, tokenizer = tiny_sga(canvas_factor=1.0), masking_tokenizer()
+    read = len(tokenizer("German: w1 w2")["input_ids"])
+    corpus = tiny_corpus(3, ("en", "de"))
+    full = " ".join(f"w{number}" for number in range(1, read + 1))
+    longest = " ".join(["w1"] * (model.longest_canvas - len(tokenizer("German:")["input_ids"])))
+    for place, (source, target, kept) in enumerate(
+        [("w1 w2", full, True), ("w1 w2", f"{full} w9", False), (longest, "w1", True), (f"{longest} w1", "w1", False)]
+    ):
+        texts = {"en": (source, "w3", "w4"), "de": (target, "w3", "w4")}
+        pairs = canvas_pairs(model, tokenizer, type(corpus)("few", corpus.ids, texts), ("en-de",))
+        assert (corpus.ids[0] in pairs.ids) == kept, place
+
+
+def test_sources_of_tasks_are_cut_and_targets_are_without_the_blank() -> None:
+    model, tokenizer = tiny_sga(blank_token_id=7), masking_tokenizer()  # token 7 is w3
+    pairs = task_pairs(model, tokenizer, ToWrite("asks", {"de": (("w1 " * 90, "w1 w3 w2"),)}), longest=5)
+    assert [len(pair.token_ids) for pair in pairs.pairs] == [5]
+    assert tokenizer.decode(pairs.pairs[0].target_ids) == "w1 w2"
+
+
+def test_directions_are_drawn_by_temperature_from_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer, corpus = made()
+    pairs = canvas_pairs(model, tokenizer, corpus, DIRECTIONS)
+    asked: list[dict[str, Any]] = []
+
+    def seen(parts: Any, batches: int, size: int, **options: Any) -> list[int]:
+        asked.append(options)
+        return [0] * batches * size
+
+    monkeypatch.setattr("neuroglot.training.sga.drawn", seen)
+    train_sga(model, pairs, sga_training(steps=1, learning_rate=1e-3, batch_size=2, seed=5), temperature=3.0)
+    assert (asked[0]["temperature"], asked[0]["seed"], asked[0]["mixed"]) == (3.0, 5, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -203,13 +204,18 @@ def written_by_systems(
     test: Corpus,
     directions: Sequence[Direction],
 ) -> dict[str, WrittenDirections]:
-    """What the trained model writes, and what it writes without denoising, without its memory, and with another's."""
+    """What the trained model writes, and what it writes without denoising, without its memory, and with another's;
+    the last is left out of one row, which has no other.
+    """
     decoding = CanvasDecoding(config.denoising_passes)
     written = {SGA: write_directions(model, tokenizer, test, directions, decoding)}
     if model.config.has_denoiser and model.config.writing == "ctc":
         alone = replace(decoding, denoising_passes=0)
         written[ALIGNED] = write_directions(model, tokenizer, test, directions, alone)
-    for name, memory in ((OFF, "off"), (SHUFFLED, "shuffled")):
+    ablations = {OFF: "off", SHUFFLED: "shuffled"}
+    if len(written[SGA].ids) < 2:
+        del ablations[SHUFFLED]
+    for name, memory in ablations.items():
         with _memory(model, memory):
             written[name] = write_directions(model, tokenizer, test, directions, decoding)
     return written
@@ -235,6 +241,11 @@ def baseline(
     """
     pairs, test = data
     if name == AUTOREGRESSIVE:
+        reads = canvas_pairs(
+            over_encoder(config, copy.deepcopy(encoder), tokenizer, seed), tokenizer, test, directions,
+            ask_for_targets=False,
+        )  # fmt: skip
+        test = test.take([test.ids.index(row_id) for row_id in reads.ids])  # what SGA reads: others are too long
         training = sga_training(
             steps=config.steps, learning_rate=min(config.rate, 1e-3), batch_size=config.batch, seed=seed,
             checkpoint_every=checkpoint_every,
@@ -244,7 +255,8 @@ def baseline(
                 encoder, tokenizer, pairs, training, temperature=config.temperature, kept=kept.below(name),
                 on_step=on_step,
             )  # fmt: skip
-        written = write_with_decoder(pair, tokenizer, test, directions, config.max_new_tokens)
+        found = write_with_decoder(pair, tokenizer, test, directions, config.max_new_tokens)
+        written = replace(found, dropped=dict(reads.reasons))
         return written, sum(part.numel() for part in pair.parameters())
     options: dict[str, dict[str, Any]] = {
         UNTAUGHT: {"denoise": False},

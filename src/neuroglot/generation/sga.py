@@ -79,11 +79,11 @@ def write_texts(
     """What the model writes for each pair's source, in their order; targets are not looked at.
 
     `around_writing` is entered for all passes of a batch but the first, in which the source is read. Neither the batch
-    nor its padding changes a text. Raises `ConfigError` for beams over a canvas that is no CTC's.
+    nor its padding changes a text. Raises `ConfigError` for beams of another writing than CTC's.
     """
     decoding = decoding or CanvasDecoding()
-    if decoding.beams is not None and model.config.writing == "mask-predict":
-        raise ConfigError("Beams were asked for of mask-predict.", "Expected a model whose last pass is CTC's.")
+    if decoding.beams is not None and model.config.writing != "ctc":
+        raise ConfigError(f"Beams were asked for of {model.config.writing!r}.", "Expected a model that writes by CTC.")
     found: dict[int, CanvasText] = {}
     with torch.inference_mode():
         for places in canvas_batches(model, pairs.pairs, decoding.token_budget):
@@ -93,9 +93,20 @@ def write_texts(
 
 def canvas_batches(model: SGAForConditionalGeneration, pairs: Sequence[Pair], budget: int) -> Iterator[list[int]]:
     """Places of pairs, longest first, of at most so many tokens and frames together; one pair at the least, and two
-    where there are two, so that a memory can be shuffled.
+    where there are two, so that a memory can be shuffled: then in one direction, so that no row sees its translation.
     """
-    order = sorted(range(len(pairs)), key=lambda place: (-len(pairs[place].token_ids), place))
+    if model.config.memory != "shuffled":
+        yield from _cut(model, pairs, range(len(pairs)), budget)
+        return
+    for language in sorted({pair.language for pair in pairs}):
+        own = [place for place, pair in enumerate(pairs) if pair.language == language]
+        yield from _cut(model, pairs, own, budget)
+
+
+def _cut(
+    model: SGAForConditionalGeneration, pairs: Sequence[Pair], places: Sequence[int], budget: int
+) -> Iterator[list[int]]:
+    order = sorted(places, key=lambda place: (-len(pairs[place].token_ids), place))
     batch: list[int] = []
     for number, place in enumerate(order):
         longest = len(pairs[(batch or [place])[0]].token_ids)

@@ -1,6 +1,7 @@
 """SGA by its formulas, and what must change nothing, over encoders of six families."""
 
 import copy
+import math
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,7 @@ def test_a_fixed_point_is_one_and_passes_do_not_grow_with_length(kind: str) -> N
         for row, settled in enumerate(written.settled.tolist()):
             seen[settled] += 1
             frames = int(written.frames[row])
+            assert model.write(**batch([rows[row]]), denoising_passes=5).passes[0] == written.passes[row]
             if settled:
                 assert torch.equal(longer.reading.first[row, :frames], written.reading.first[row, :frames])
                 assert longer.passes[row] == written.passes[row]
@@ -301,6 +303,9 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda: tiny_sga(canvas_factor=0.5, noise_rate=2.0), "noise_rate=2.0, canvas_factor=0.5"),
     (lambda: tiny_sga(noise_kinds=(0.5, 0.5, 0.5)), "1 in sum"),
     (lambda: tiny_sga(blank_token_id=64), "blank_token_id=64"),
+    (lambda: tiny_sga(mask_token_id=64), "mask_token_id=64"),
+    (lambda: tiny_sga(noise_kinds=(math.nan, 0.5, 0.5)), "noise_kinds=.nan"),
+    (lambda: tiny_sga(memory="shuffled").encode(torch.tensor([[5]])), "one row cannot be shuffled"),
     (lambda: tiny_sga(mask_token_id=None)(torch.tensor([[5]])), "names no mask_token_id"),
     (lambda: tiny_sga().encode(torch.tensor([[5]]), torch.tensor([[0]])), "has no token"),
     (lambda: tiny_sga().encode(torch.full((1, 80), 5)), "more than 63"),
@@ -319,3 +324,112 @@ def test_an_encoder_whose_attention_asks_nobody_is_refused() -> None:
     model = SGAForConditionalGeneration.over(tiny_model("rembert"), prompt_length=2, mask_token_id=MASK)
     with pytest.raises(UnsupportedModelError, match="reached 0 attention modules of RemBertForMaskedLM"):
         model.encode(torch.tensor([[5, 6]]))
+
+
+@pytest.mark.parametrize("factor", [1.1, 1.2, 1.5, 2.0])
+def test_a_canvas_is_as_long_as_was_promised_when_its_target_was_kept(factor: float) -> None:
+    model = tiny_sga(canvas_factor=factor)
+    memory = model.encode(**batch(sources((50, 25, 45, 10, 3))))
+    assert model.frames_of(memory).tolist() == [model.frames_for(length) for length in (50, 25, 45, 10, 3)]
+    assert tiny_sga(canvas_factor=math.inf).frames_for(3) == 63  # as many as the encoder has positions
+
+
+def test_mask_predict_keeps_words_that_are_repeated() -> None:
+    config = SGAConfig(backbone_config=tiny_model("bert").config, mask_token_id=3, writing="mask-predict")
+    reading = FrameReading(torch.tensor([[9, 9, 12, 12]]), torch.ones(1, 4), torch.ones(1, 4, dtype=torch.long))
+    assert reading.texts(config, torch.tensor([3])) == [[9, 9, 12]]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_one_bank_of_prompts_may_serve_all_passes(shared: bool) -> None:
+    model = tiny_sga(share_prompts=shared)
+    assert model.config.banks == (1 if shared else 3)
+    memory, canvas = model.encode(torch.tensor(sources((4,)))), torch.full((1, 8), MASK)
+    real = torch.ones_like(canvas, dtype=torch.bool)
+    assert torch.equal(model.look(1, canvas, real, memory), model.look(2, canvas, real, memory)) == shared
+
+
+def test_each_unroll_is_noised_half_as_much_and_rows_at_rates_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, rates = tiny_sga(unrolls=3, noise_rate=0.8), []
+
+    def seen(tokens: torch.Tensor, real: torch.Tensor, config: SGAConfig, rate: torch.Tensor) -> torch.Tensor:
+        rates.append(rate)
+        return tokens
+
+    monkeypatch.setattr("neuroglot.models.architectures.sga.model.noised", seen)
+    monkeypatch.setattr(torch, "rand", lambda count, **_: torch.linspace(0.5, 1, count))
+    output = model(**batch(sources()), labels=torch.tensor([[9, 9], [5, -100], [8, -100]]))
+    expected = [torch.linspace(0.5, 1, 3) * highest for highest in (0.8, 0.4, 0.2)]
+    torch.testing.assert_close(torch.stack(rates), torch.stack(expected))
+    torch.testing.assert_close(output.loss, output.align_loss + output.denoise_loss)
+    last = model.ctc(output.logits, output.frames, torch.tensor([[9, 9], [5, -100], [8, -100]])) / 4
+    assert output.denoise_loss > last + 1e-3  # those of all unrolls, not the last alone
+
+
+def test_the_first_state_is_that_of_the_first_token_on_either_side_of_padding() -> None:
+    model = tiny_sga()
+    left, right = (model.encode(**batch(sources(), side=side)).first for side in ("left", "right"))
+    torch.testing.assert_close(left, right, atol=1e-9, rtol=1e-9)
+
+
+def test_generate_takes_no_options_that_it_would_not_heed() -> None:
+    with pytest.raises(TypeError, match="num_beams"):
+        tiny_sga().generate(torch.tensor([[5, 6]]), num_beams=4)
+
+
+def test_a_blank_that_is_no_token_is_read_as_the_mask() -> None:
+    model = tiny_sga()
+    memory, real = model.encode(torch.tensor(sources((4,)))), torch.ones(1, 3, dtype=torch.bool)
+    blank, mask = (model.look(2, torch.tensor([[9, token, 8]]), real, memory) for token in (model.config.blank, MASK))
+    assert torch.equal(blank, mask)
+
+
+def test_noise_copies_nothing_from_behind_a_row() -> None:
+    config = SGAConfig(backbone_config=tiny_model("bert").config, mask_token_id=3, noise_kinds=(0, 0, 1))
+    torch.manual_seed(0)
+    tokens, frames = torch.full((4, 200), 50), torch.tensor([200, 3, 40, 1])
+    tokens[real_positions(frames)] = 9
+    after = noised(tokens, real_positions(frames), config, torch.ones(4))
+    assert torch.equal(after, tokens)
+
+
+def test_mask_predict_hides_what_is_stated_and_its_denoiser_reads_what_was_predicted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = tiny_sga(writing="mask-predict, denoised", max_target=6, noise_rate=0.0)
+    reads: list[tuple[torch.Tensor, torch.Tensor]] = []
+    look = type(model).look
+
+    def seen(self: Any, stage: int, tokens: torch.Tensor, real: torch.Tensor, memory: Any) -> torch.Tensor:
+        logits = look(self, stage, tokens, real, memory)
+        reads.append((tokens, logits))
+        return logits
+
+    monkeypatch.setattr(type(model), "look", seen)
+    labels, counts = torch.arange(4, 10).repeat(3, 1), set()
+    for seed in range(12):
+        torch.manual_seed(seed)
+        reads.clear()
+        model(**batch(sources()), labels=labels)
+        (canvas, logits), (doubled, _) = reads
+        hidden = canvas == MASK
+        counts |= set(hidden.sum(1).tolist())
+        predicted = torch.where(hidden, logits[..., :64].argmax(-1), labels)
+        assert torch.equal(doubled, predicted.repeat_interleave(2, 1))
+    assert (min(counts), max(counts)) == (2, 6)  # of 6 at the least a share of 0.2
+    reads.clear()
+    written = model.write(**batch(sources()), denoising_passes=0)
+    (_, logits), (again, _) = reads
+    for row, frames in enumerate(written.frames.tolist()):
+        best = logits[row, : frames // 2, :64].float().log_softmax(-1).max(-1)
+        least = best.values.argsort()[: frames // 4].tolist()
+        expected = [MASK if place in least else token for place, token in enumerate(best.indices.tolist())]
+        assert again[row, : frames // 2].tolist() == expected
+
+
+def test_the_loss_of_lengths_is_summed_over_rows() -> None:
+    model = tiny_sga(writing="mask-predict", max_target=6)
+    rows, labels = sources((4, 3)), torch.tensor([[9], [8]])  # one token each, which is always hidden
+    alone = [model(**batch([row]), labels=labels[[place]]).loss for place, row in enumerate(rows)]
+    together = model(**batch(rows), labels=labels, num_items_in_batch=1).loss
+    torch.testing.assert_close(together, sum(alone), atol=1e-5, rtol=1e-5)

@@ -42,7 +42,10 @@ class FrameReading:
         return torch.where(unsure, self.second, self.first)
 
     def texts(self, config: SGAConfig, frames: Tensor) -> list[list[int]]:
-        """The token ids of each row."""
+        """The token ids of each row; of mask-predict, whose canvas is the text, those of its places."""
+        if config.writing == "mask-predict":
+            rows = zip(self.first.tolist(), frames.tolist(), strict=True)
+            return [row[:count] for row, count in rows]
         return collapsed(self.path(config), frames, config.blank)
 
 

@@ -121,15 +121,17 @@ class SGAConfig(PreTrainedConfig):
         wrong = [f"{name}={value}" for name, value in counts.items() if value < 1]
         wrong += [f"{name}={value}" for name, value in shares.items() if not 0 <= value <= 1]
         wrong += [] if self.canvas_factor >= 1 else [f"canvas_factor={self.canvas_factor}"]
-        if len(kinds) != 3 or min(kinds) < 0 or abs(sum(kinds) - 1) > 1e-6:
+        if len(kinds) != 3 or min(kinds) < 0 or not abs(sum(kinds) - 1) <= 1e-6:
             wrong.append(f"noise_kinds={kinds}")
         if wrong:
             raise ConfigError(
                 f"The config says {', '.join(wrong)}.",
                 "Expected counts and a canvas factor from 1, shares from 0 to 1, and three kinds of noise, 1 in sum.",
             )
-        if self.blank_token_id is not None and not 0 <= self.blank_token_id < self.vocab_size:
-            raise ConfigError(
-                f"The config says blank_token_id={self.blank_token_id}.",
-                f"Expected one of {self.vocab_size} tokens, or None for a row of its own.",
-            )
+        tokens = {name: getattr(self, name) for name in ("blank_token_id", "mask_token_id")}
+        for name, token in tokens.items():
+            if token is not None and not 0 <= token < self.vocab_size:
+                raise ConfigError(
+                    f"The config says {name}={token}.",
+                    f"Expected one of the encoder's {self.vocab_size} tokens, or None: a row of its own as the blank.",
+                )

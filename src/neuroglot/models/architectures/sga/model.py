@@ -133,15 +133,12 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
 
     def frames_of(self, memory: Memory) -> Tensor:
         """The length of each row's canvas, `[B]`: so many for each token that it reads, within the encoder's reach."""
-        if self.config.canvas_length is not None:
-            return torch.full_like(memory.lengths, self.frames_for(1))
-        counts = memory.lengths * self.config.canvas_factor
-        return counts.ceil().long().clamp(max=self.longest_canvas)
+        return memory.lengths.new_tensor([self.frames_for(length) for length in memory.lengths.tolist()])
 
     def frames_for(self, tokens: int) -> int:
         """The length of the canvas of a source of so many tokens."""
         stated = self.config.canvas_length
-        return min(math.ceil(tokens * self.config.canvas_factor) if stated is None else stated, self.longest_canvas)
+        return math.ceil(min(tokens * self.config.canvas_factor if stated is None else stated, self.longest_canvas))
 
     @property
     def mask_id(self) -> int:
@@ -217,9 +214,7 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         return write(self, memory, denoising_passes if self.config.has_denoiser else 0, keep_log_probs)
 
     @torch.no_grad()
-    def generate(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, *, denoising_passes: int = 4, **_: Any
-    ) -> Tensor:
+    def generate(self, input_ids: Tensor, attention_mask: Tensor | None = None, *, denoising_passes: int = 4) -> Tensor:
         """Token ids `[B, U]` of what `write` writes, padded on the right; beams are in `neuroglot.generation.ctc`."""
         written = self.write(input_ids, attention_mask, denoising_passes=denoising_passes)
         return padded(written.texts(self.config), self.config.pad_token_id or 0, input_ids.device)

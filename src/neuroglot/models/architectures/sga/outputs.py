@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers.utils import ModelOutput
 
+from neuroglot.errors import ConfigError
 from neuroglot.models.architectures.sga.canvas import FrameReading
 from neuroglot.models.architectures.sga.config import SGAConfig
 
@@ -49,12 +50,17 @@ class Memory:
         )  # fmt: skip
 
     def ablated(self, kind: str) -> Memory:
-        """Each row's `own` memory, that of the row before it (`shuffled`), or none (`off`); lengths stay its own."""
+        """Each row's `own` memory, that of the row before it (`shuffled`), or none (`off`); lengths stay its own.
+
+        Raises `ConfigError` for one row whose memory should be another's.
+        """
         if kind == "off":
             nothing = tuple(part[:, :0] for part in self.keys)
             return Memory(nothing, nothing, self.real[:, :0], self.first, self.lengths)
         if kind in ("own", "encoder's"):
             return self
+        if len(self.real) < 2:
+            raise ConfigError("The memory of one row cannot be shuffled.", "Expected a batch of two or more.")
         other = self.rows(torch.arange(len(self.real), device=self.real.device).roll(1))
         return Memory(other.keys, other.values, other.real, self.first, self.lengths)
 
