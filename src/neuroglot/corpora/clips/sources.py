@@ -30,6 +30,10 @@ class ImageFiles:
         names = [f"{path.name}:{path.stat().st_size}" for path in self.paths]
         return "/".join((self.paths[0].parent.name, *names))
 
+    @property
+    def count(self) -> int:
+        return len(self.paths)
+
     def read(self) -> Frames:
         frames = [self._frame(path) for path in self.paths]
         sizes = {frame.shape for frame in frames}
@@ -81,6 +85,10 @@ class VideoFile:
     @property
     def described(self) -> str:
         return f"{self.path.name}:{self.path.stat().st_size}"
+
+    @property
+    def count(self) -> None:
+        return None
 
     def read(self) -> Frames:
         av: Any = extras.require("av", extra="video")
