@@ -36,7 +36,8 @@ class TSCMConfig(PreTrainedConfig):
     What a teacher says of a batch enters the loss by `feature_weight` (α), `logit_weight` (γ) and `temperature` (τ);
     with `recover` the features are first enlarged to the teacher's scale, and `teacher_channels` other than the own
     ones are met by a 1×1 convolution that nothing but this loss reads. `image_size` is that of the frames in pixels,
-    `frame_step` n reads every n-th frame, and of each frame the middle `crop` of width and height. Raises `ConfigError` for a value that is not offered.
+    `frame_step` n reads every n-th frame, and of each frame the middle `crop` of width and height. Raises `ConfigError`
+    for a value that is not offered.
     """
 
     model_type = "tscm"
