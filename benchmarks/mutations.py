@@ -238,7 +238,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("self.limit or LAB_QUESTIONS, self.seed)", "self.limit or LAB_QUESTIONS, 0)"),
         ("hidden = {main, target} if translates", "hidden = {main} if translates"),
         ("            seed=self.seed, bf16=self.bf16,", "            seed=0, bf16=self.bf16,"),
-        ("weight_decay=self.weight_decay,\n            lora", "\n            lora"),
+        ("weight_decay=self.weight_decay,\n            label", "\n            label"),
     ),
     *_of(
         "recipes/specialize_train.py", f"{HANDED} tests/recipes/test_specialize.py",
@@ -1448,8 +1448,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("rows.split(1 - self.held_out, self.seed)", "rows.split(self.held_out, self.seed)"),
         ("if self.shuffled:\n            learned", "if False:\n            learned"),
         ("range(self.seed, self.seed + self.repeats)", "range(self.repeats, self.seed + self.repeats)"),
-        ("not in _NOT_MEASURED", "in _NOT_MEASURED"),
-        ("1 + models)", "models)"),
+        ("if name not in left_out}", "if name in left_out}"),
+        ("measure, 1 + models)", "measure, models)"),
         ('("embeddings",) if self.train == "embeddings"', '("mlp",) if self.train == "embeddings"'),
     ),
     *_of("metrics/intervals.py", "tests/metrics/test_intervals.py", (" + bend**2 * t**3 / 27", "")),
@@ -1886,7 +1886,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "training/recognition.py", "tests/sign/test_recognition.py tests/sign/test_refusals.py",
         ("self.teacher.eval()(larger", "self.teacher.train()(larger"),
-        ('self.reader.batch(rows)\n        larger = batch.pop("larger", batch["pixel_values"])', 'self.reader.batch(rows)\n        larger = batch["pixel_values"]'),
+        ('batch.pop("larger", batch["pixel_values"])', 'batch.pop("larger", batch["pixel_values"]).flip(1)'),
         ("self.teacher.requires_grad_(False).eval()", "self.teacher.eval()"),
         ("            torch.set_rng_state(state)\n", ""),
         ("dict(enumerate(vocabulary.glosses, 1))", "dict(enumerate(vocabulary.glosses[::-1], 1))"),
