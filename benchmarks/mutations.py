@@ -1779,7 +1779,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("kl_div(own, others,", "kl_div(others, own,"),
         ('reduction="batchmean"', 'reduction="sum"'),
         ("loss = loss + config.feature_weight * functional", "loss = loss + functional"),
-        ("enabled=False):", "enabled=True):"),
+        ("(labels >= 0).sum(1)", "(labels > 0).sum(1).clamp(max=1)"),
     ),
     *_of(
         "models/architectures/tscm/model.py", "tests/models/tscm/test_network.py",
@@ -1871,7 +1871,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "models/channels.py", "tests/sign/test_channels.py",
         ("unflatten(1, (-1, self.channels)).movedim(2, 0)", "unflatten(1, (self.channels, -1)).movedim(1, 0)"),
         ("(at > 0) - (at < 0) == sign", "(at < 0) - (at > 0) == sign"),
-        ("parts[place - 1].convolution.out_channels", "parts[place].convolution.out_channels"),
+        ("kernel_size == (3, 3))", "kernel_size != ())"),
     ),
     *_of(
         "experiments/signs.py", "tests/sign/test_channels.py tests/sign/test_refusals.py",

@@ -14,7 +14,7 @@ from neuroglot.corpora.clips import Clips, GlossVocabulary
 from neuroglot.errors import ArtifactError, ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.experiments.signs import _Rows
 from neuroglot.generation.glosses import reader_for, recognise
-from neuroglot.models.architectures.tscm import Timeline, TSCMConfig
+from neuroglot.models.architectures.tscm import TSCMConfig
 from neuroglot.recipes.sign_distil import SignDistil
 from neuroglot.recipes.sign_options import load_recogniser
 from neuroglot.recipes.sign_train import SignTrain
@@ -139,12 +139,6 @@ def test_clips_are_paired_by_id_only_where_all_of_a_language_are(here: Path) -> 
     ]
     rows = _Rows.of(Clips("by chance", tuple(renamed)))
     assert (rows.paired_by, len(rows.clips)) == ("order", 3)
-
-
-def test_a_mask_of_another_batch_is_refused() -> None:
-    for shape in ((1, 9), (3, 9), (2, 4)):
-        with pytest.raises(ConfigError, match=r"was given for clips of \[5, 2\] frames"):
-            Timeline((5, 2)).packed(torch.zeros(*shape, 3))
 
 
 def test_frames_of_a_figure_are_those_of_a_position() -> None:
