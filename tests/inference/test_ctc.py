@@ -73,3 +73,12 @@ def test_what_cannot_be_searched_is_refused() -> None:
         prefix_beam_search(torch.ones(1, 2, 3), torch.tensor([2]), 0)
     with pytest.raises(ConfigError, match="a width of 0"):
         BeamOptions(0)
+
+
+def test_a_symbol_that_goes_on_counts_though_it_is_no_candidate_and_the_scorer_ranks_what_is_kept() -> None:
+    log_probs = torch.tensor([[[0.1, 0.8, 0.1], [0.7, 0.2, 0.1]]]).log()
+    (found,) = prefix_beam_search(log_probs, torch.tensor([2]), 0, BeamOptions(candidates=1))
+    assert found[0].symbols == (1,)
+    assert found[0].log_prob == pytest.approx(math.log(0.8 * (0.7 + 0.2)))
+    liked = BeamOptions(width=1, scorer=lambda _, symbol: 9.0 if symbol == 2 else 0.0)
+    assert prefix_beam_search(log_probs[:, :1], torch.tensor([1]), 0, liked)[0][0].symbols == (2,)

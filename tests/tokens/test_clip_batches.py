@@ -32,6 +32,8 @@ def test_rows_are_all_clips_in_a_new_order_each_time() -> None:
     assert sorted(ids[:5]) == sorted(ids[5:10]) == sorted(clip.id for clip in MADE.of("train").clips)
     assert [row.seed for row in rows[4:7]] == [ClipRows(MADE.of("train"), 12, seed=3)[row].seed for row in (4, 5, 6)]
     assert len({row.seed for row in rows}) == 12
+    turns = [row.clip.id for row in ClipRows(MADE.of("train"), 30, seed=3)]
+    assert len({tuple(turns[start : start + 5]) for start in range(0, 30, 5)}) > 3
     with pytest.raises(IndexError):
         rows[12]
 
