@@ -1782,7 +1782,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("(labels >= 0).sum(1)", "(labels > 0).sum(1).clamp(max=1)"),
     ),
     *_of(
-        "models/architectures/tscm/model.py", "tests/models/tscm/test_network.py",
+        "models/architectures/tscm/model.py", "tests/models/tscm",
         ("(self.frame_classifier, frames, first)", "(self.frame_classifier, frames[:0], first)"),
         ("[order.argsort()]", "[order]"),
         ("stopped = self._each(frames[order[kept:]])", "stopped = self._each(frames[order[:len(order) - kept]])"),

@@ -134,9 +134,9 @@ EVERY_OPTION = set().union(*map(options_of, all_commands(cli.app))) | {"--instal
 
 def test_what_is_found() -> None:
     assert len(PAGES) == 34
-    assert sum(len(python_blocks(page)) for page in PAGES) == 39
+    assert sum(len(python_blocks(page)) for page in PAGES) == 38
     assert sum(len(commands(page)) for page in PAGES) == 124
-    assert sum(len(mentions(page)) for page in PAGES) == 142
+    assert sum(len(mentions(page)) for page in PAGES) == 141
 
 
 # ---- what the examples start from
