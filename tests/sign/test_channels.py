@@ -42,6 +42,7 @@ def test_the_layout_has_the_channels_between_the_convolutions_of_each_block() ->
         view.require("next-token predictions")
     bottleneck = channels(recogniser(layer_type="bottleneck", hidden_sizes=(8, 16, 16)))
     assert bottleneck.layout.stacks == (("frame", (2, 4)), ("temporal", (4, 4)))
+    assert {point.convolution.kernel_size for point in bottleneck.points.values()} == {(3, 3)}
     with pytest.raises(UnsupportedModelError, match="LlamaForCausalLM"):
         channels(tiny_model("llama"))
 
