@@ -87,3 +87,12 @@ def test_a_language_model_has_its_say_before_prefixes_are_left_out() -> None:
     log_probs = torch.tensor([[[0.1, 0.5, 0.4]]]).log()
     options = BeamOptions(1, None, lambda _, symbol: {1: -9.0, 2: 0.0}.get(symbol or 0, -9.0 * (symbol == 0)))
     assert [each.symbols for each in prefix_beam_search(log_probs, torch.tensor([1]), 0, options)[0]] == [(2,)]
+
+
+def test_a_symbol_that_goes_on_counts_though_it_is_no_candidate_and_the_scorer_ranks_what_is_kept() -> None:
+    log_probs = torch.tensor([[[0.1, 0.8, 0.1], [0.7, 0.2, 0.1]]]).log()
+    (found,) = prefix_beam_search(log_probs, torch.tensor([2]), 0, BeamOptions(candidates=1))
+    assert found[0].symbols == (1,)
+    assert found[0].log_prob == pytest.approx(math.log(0.8 * (0.7 + 0.2)))
+    liked = BeamOptions(width=1, scorer=lambda _, symbol: 9.0 if symbol == 2 else 0.0)
+    assert prefix_beam_search(log_probs[:, :1], torch.tensor([1]), 0, liked)[0][0].symbols == (2,)

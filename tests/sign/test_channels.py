@@ -42,6 +42,7 @@ def test_the_layout_has_the_channels_between_the_convolutions_of_each_block() ->
         view.require("next-token predictions")
     bottleneck = channels(recogniser(layer_type="bottleneck", hidden_sizes=(8, 16, 16)))
     assert bottleneck.layout.stacks == (("frame", (2, 4)), ("temporal", (4, 4)))
+    assert {point.convolution.kernel_size for point in bottleneck.points.values()} == {(3, 3)}
     with pytest.raises(UnsupportedModelError, match="LlamaForCausalLM"):
         channels(tiny_model("llama"))
 
@@ -62,6 +63,7 @@ def test_a_channel_that_is_off_is_a_channel_without_kernels(shift: str) -> None:
             torch.testing.assert_close(off, model(**batch).logits, atol=1e-5, rtol=1e-4)
             weight.copy_(kept)
             assert view.value_vectors(layer).shape == (width, weight[:, 2::width].numel())
+            assert torch.equal(view.value_vectors(layer)[2], weight[:, 2::width].flatten())
 
 
 def written_by_hand(model, pixels):  # type: ignore[no-untyped-def]
@@ -86,6 +88,7 @@ def test_counts_are_those_of_a_plain_loop() -> None:
     activity = record_channels(channels(model), reader_for(model), clips)
     fired = torch.zeros(2, 22, dtype=torch.int64)
     sums, frames = torch.zeros(2, 22, dtype=torch.float64), [0, 0]
+    squares = torch.zeros(2, 22, dtype=torch.float64)
     for clip in clips.clips:
         language = ("made-a", "made-b").index(clip.language)
         pixels = torch.from_numpy(clip.source.read()).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -95,10 +98,12 @@ def test_counts_are_those_of_a_plain_loop() -> None:
         flat = torch.cat([(part > 0).sum((0, 2, 3)) for part in found])
         fired[language] += flat
         sums[language] += torch.cat([part.double().sum((0, 2, 3)) for part in found])
+        squares[language] += torch.cat([part.double().square().sum((0, 2, 3)) for part in found])
     assert torch.equal(activity.fired[0], fired)
     assert activity.tokens.tolist() == frames
     assert activity.reached[:, 0].tolist() == [64 * count for count in frames]
     torch.testing.assert_close(activity.statistics["sum"], sums, atol=1e-2, rtol=1e-4)
+    torch.testing.assert_close(activity.statistics["sum_of_squares"], squares, atol=1e-2, rtol=1e-4)
     assert {"entropy", "mean-difference"} <= {
         name for name, rule in SELECTORS.items() if rule.needs in ("counts", "moments")
     }
@@ -149,6 +154,7 @@ def test_the_matrix_is_the_change_of_the_loss_and_refuses_clips_that_chose_the_c
         row, language = divmod(place, 2)
         assert clip.language == clips.languages[language]
         assert float(matrix.ablated[1, row, language, 0]) == pytest.approx(loss, abs=1e-3)
+        assert int(matrix.ablated[1, row, language, 1]) == len(clip.glosses)
     effects = role_effects(view, reader, clips, sets, draws=2)
     assert effects.roles == ("past", "present", "future")
     assert effects.selected["made-a"] == {"past": 1, "present": 0, "future": 0, "single frame": 0}
@@ -157,6 +163,7 @@ def test_the_matrix_is_the_change_of_the_loss_and_refuses_clips_that_chose_the_c
     )
     assert effects.effects()[0].value == pytest.approx(float(plain.mean()))
     assert len(effects.random_effects()) == 3
+    assert not torch.equal(effects.random[0], effects.random[1])  # other channels in each draw
     chosen = {language: neurons.selected_on(clip_hashes(clips)) for language, neurons in sets.items()}
     with pytest.raises(CorpusError, match=f"{len(clips)} of the {len(clips)} clips are among those"):
         channel_matrix(view, reader, clips, chosen, draws=1)

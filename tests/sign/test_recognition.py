@@ -144,6 +144,11 @@ def test_glosses_stand_where_the_best_of_all_paths_has_them() -> None:
         found = glosses_in_time(log_probs, symbols, names)
         assert [(span.gloss, span.first, span.last) for span in found] == runs
     assert glosses_in_time(log_probs, [], names) == []
+    likely = torch.tensor([[0.1, 0.8, 0.1], [0.2, 0.7, 0.1], [0.1, 0.6, 0.3]]).log()
+    twice = glosses_in_time(likely, [1, 1], names)  # a blank stands between two that are alike
+    assert [(span.first, span.last) for span in twice] == [(0, 0), (2, 2)]
+    (once,) = glosses_in_time(likely, [1], names)
+    assert once.probability == pytest.approx((0.8 + 0.7 + 0.6) / 3)
 
 
 def test_a_model_without_glosses_is_refused() -> None:

@@ -32,6 +32,8 @@ def test_rows_are_all_clips_in_a_new_order_each_time() -> None:
     assert sorted(ids[:5]) == sorted(ids[5:10]) == sorted(clip.id for clip in MADE.of("train").clips)
     assert [row.seed for row in rows[4:7]] == [ClipRows(MADE.of("train"), 12, seed=3)[row].seed for row in (4, 5, 6)]
     assert len({row.seed for row in rows}) == 12
+    turns = [row.clip.id for row in ClipRows(MADE.of("train"), 30, seed=3)]
+    assert len({tuple(turns[start : start + 5]) for start in range(0, 30, 5)}) > 3
     with pytest.raises(IndexError):
         rows[12]
 
@@ -95,3 +97,11 @@ def test_clips_that_are_too_short_for_their_glosses_are_refused_by_name() -> Non
         require_fit(Clips("one", (clip,)), [13], 2)
     with pytest.raises(ConfigError, match="no augmentation 'wild'"):
         augmentation_named("wild")
+
+
+def test_a_look_is_mirrored_left_to_right_and_evaluation_sees_the_middle() -> None:
+    frames = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(1, 8, 8, 3)
+    middle = middle_look(1, Augmentation(crop=0.5))
+    expected = torch.from_numpy(frames[:, 2:6, 2:6]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    assert torch.equal(middle.seen(frames, 4), expected)
+    assert torch.equal(replace(middle, mirrored=True).seen(frames, 4), expected.flip(3))

@@ -94,7 +94,7 @@ def record_channels(view: ModelView, reader: ClipReader, clips: Clips) -> Activi
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Clips as rows of sign languages: `clips[r][g]`; by id where all languages have the same ones, else by order."""
+    """Clips as rows of sign languages: `clips[r][g]`; by id where all those of one are in all, else by order."""
 
     clips: tuple[tuple[Clip, ...], ...]
     languages: tuple[str, ...]
@@ -106,7 +106,7 @@ class _Rows:
         columns = [[clip for clip in clips.clips if clip.language == language] for language in languages]
         by_id = [{clip.id: clip for clip in column} for column in columns]
         shared = [id for id in by_id[0] if all(id in others for others in by_id)]
-        if shared:
+        if len(shared) == min(map(len, by_id)):  # ids of two corpora may meet by chance
             return cls(tuple(tuple(column[id] for column in by_id) for id in shared), languages, "id")
         return cls(tuple(zip(*columns, strict=False)), languages, "order")
 

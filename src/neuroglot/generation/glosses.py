@@ -40,8 +40,12 @@ class GlossSpan:
 
 
 def vocabulary_of(model: TSCMForCTC) -> GlossVocabulary:
-    """The glosses in the model's config; raises `UnsupportedModelError` where label 0 is no blank."""
+    """The glosses in the model's config; raises `UnsupportedModelError` where they have gaps or 0 is no blank."""
     labels: Any = model.config.id2label or {}
+    if sorted(labels) != list(range(len(labels))):
+        raise UnsupportedModelError(
+            "The model's labels are not numbered in a row.", "Expected 0 for the blank, and glosses from 1."
+        )
     if labels.get(0) != BLANK_GLOSS:
         raise UnsupportedModelError(
             f"The model's label 0 is {labels.get(0)!r}.", f"Expected {BLANK_GLOSS!r}, as `neuroglot sign train` writes."
@@ -50,8 +54,8 @@ def vocabulary_of(model: TSCMForCTC) -> GlossVocabulary:
 
 
 def reader_for(model: TSCMForCTC, augmentation: Augmentation | None = None) -> ClipReader:
-    """How clips are read for a model: its size, its step, its glosses."""
-    chosen = augmentation or Augmentation()
+    """How clips are read for a model: its size, its step, its share of the frames, its glosses."""
+    chosen = augmentation or Augmentation(crop=model.config.crop)
     return ClipReader(vocabulary_of(model), model.config.image_size, model.config.frame_step, chosen)
 
 

@@ -65,6 +65,7 @@ class SignChannels(OnRecogniser, OnClips, Seeded):
         from neuroglot.experiments.signs import known_clips
         from neuroglot.generation.glosses import reader_for
         from neuroglot.models.channels import channels
+        from neuroglot.tokens.clips import require_all_fit
 
         if self.select_part == self.prove_part:
             raise ConfigError(
@@ -79,6 +80,7 @@ class SignChannels(OnRecogniser, OnClips, Seeded):
         view = channels(self.load_recogniser(identity, self.model))
         reader = reader_for(view.model)  # type: ignore[arg-type]
         proved, unknown = known_clips(reader, clips.of(self.prove_part))
+        require_all_fit(proved, reader.step)
         if unknown:
             identity.remarks.append(
                 f"{len(clips.of(self.prove_part)) - len(proved)} clips with glosses that were never trained on are "

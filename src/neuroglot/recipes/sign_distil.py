@@ -68,6 +68,7 @@ class SignDistil(SignTrained):
     def read(self, identity: Identity) -> _Inputs:
         from dataclasses import replace
 
+        from neuroglot.errors import ConfigError, CorpusError, listed
         from neuroglot.generation.glosses import vocabulary_of
         from neuroglot.models.loading import move
         from neuroglot.models.provenance import model_signature
@@ -79,8 +80,20 @@ class SignDistil(SignTrained):
             require_watching(clips)
         teacher = load_recogniser(identity, self.teacher, self.device, "teacher")
         config = self._config(teacher)
+        known = vocabulary_of(teacher)
+        if unknown := known.unknown(clips.of("train").clips):
+            raise CorpusError(
+                f"The clips have {unknown.total()} glosses, of {len(unknown)} kinds, which the vocabulary lacks of the "
+                f"teacher: {listed(list(unknown))}.",
+                "Expected clips of the glosses that it was trained on.",
+            )
+        if teacher.config.frame_step != self.frame_step:
+            raise ConfigError(
+                f"The teacher reads every {teacher.config.frame_step}. frame, the student every {self.frame_step}.",
+                "Expected the same.", f"Say --frame-step {teacher.config.frame_step}.",
+            )  # fmt: skip
         reader = self.reader(clips, config.image_size, also=teacher.config.image_size)
-        reader = replace(reader, vocabulary=vocabulary_of(teacher))  # refuses clips of others
+        reader = replace(reader, vocabulary=known)
         student = new_recogniser(config, reader.vocabulary, self.seed)
         move(student, self.device)
         identity.note("student", model_signature(student))
@@ -103,7 +116,7 @@ class SignDistil(SignTrained):
     def following(self, out: Path) -> tuple[str, ...]:
         """Evaluate the student beside its teacher."""
         beside = ("--baseline", str(self.teacher))
-        return ("sign", "evaluate", str(out), "--corpus", *self.corpus, *beside, "--out", f"{out}-evaluated")
+        return ("sign", "evaluate", str(out), *self.same_clips, *beside, "--out", f"{out}-evaluated")
 
     def price(self, inputs: _Inputs) -> Price:
         from dataclasses import replace

@@ -62,6 +62,8 @@ class OnClips(Recipe):
 
     def load_clips(self, identity: Identity) -> Clips:
         """The clips that the options ask for, noted; what was left out becomes a remark."""
+        from dataclasses import replace
+
         from neuroglot.corpora.clips import load_clips
         from neuroglot.corpora.clips.clip import joined_clips
         from neuroglot.signature import Signature
@@ -73,10 +75,23 @@ class OnClips(Recipe):
             found = found.by_signer(self.dev_signers, self.test_signers)
         if self.clips is not None:
             parts = dict.fromkeys(clip.part for clip in found.clips)
-            found = joined_clips([found.of(part).head(self.clips) for part in parts])
+            few = tuple(clip for part in parts for clip in found.of(part).head(self.clips).clips)
+            found = replace(found, clips=few)
         identity.note("clips", Signature.of(corpus=found.name, corpus_hash=found.hash, clips=len(found)))
         identity.remarks += found.remarks
         return found
+
+    @property
+    def same_clips(self) -> tuple[str, ...]:
+        """The options by which another command reads the same clips, divided alike."""
+        words = ["--corpus", *self.corpus]
+        if self.on_fault != "refuse":
+            words += ["--on-fault", self.on_fault]
+        if self.csl_split != "signer":
+            words += ["--csl-split", self.csl_split]
+        for name, signers in (("--dev-signers", self.dev_signers), ("--test-signers", self.test_signers)):
+            words += [name, *signers] if signers else []
+        return tuple(words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,16 +176,20 @@ class SignTrained(OnClips, Shifting, Computed, Trained, Placed, Seeded):
     @property
     def shape(self) -> dict[str, Any]:
         """What these options say of a network."""
+        from neuroglot.tokens.clips import augmentation_named
+
         return {
             "shift": self.shift, "shift_frames": self.shift_frames, "shift_edges": self.edges,
             "gradient_share": self.gradient_share, "frame_step": self.frame_step,
+            "crop": augmentation_named(self.augmentation).crop,
         }  # fmt: skip
 
     def reader(self, clips: Clips, size: int, also: int | None = None) -> ClipReader:
-        """How the clips are read for training."""
+        """How the clips are read for training, all of which are long enough."""
         from neuroglot.corpora.clips import GlossVocabulary
-        from neuroglot.tokens.clips import ClipReader, augmentation_named
+        from neuroglot.tokens.clips import ClipReader, augmentation_named, require_all_fit
 
+        require_all_fit(clips.of("train"), self.frame_step)
         vocabulary = GlossVocabulary.of(clips)
         return ClipReader(vocabulary, size, self.frame_step, augmentation_named(self.augmentation), also)
 
@@ -249,7 +268,7 @@ def require_watching(clips: Clips) -> None:
 
 def load_recogniser(identity: Identity, path: Path, device: str | None, what: str = "model") -> TSCMForCTC:
     """The recogniser in a folder; raises `ArtifactError` where there is none, `UnsupportedModelError` for another."""
-    from neuroglot.errors import ArtifactError, UnsupportedModelError
+    from neuroglot.errors import ArtifactError, UnsupportedModelError, listed
     from neuroglot.generation.glosses import vocabulary_of
     from neuroglot.models.architectures.tscm import TSCMConfig, TSCMForCTC
     from neuroglot.models.loading import move
@@ -265,13 +284,17 @@ def load_recogniser(identity: Identity, path: Path, device: str | None, what: st
     if kind != TSCMConfig.model_type:
         raise UnsupportedModelError(f"{path} holds a model of the type {kind!r}.", "Expected a recogniser, 'tscm'.")
     try:
-        model = TSCMForCTC.from_pretrained(path, use_safetensors=True).eval()
+        load: Any = TSCMForCTC.from_pretrained
+        model, said = load(path, use_safetensors=True, local_files_only=True, output_loading_info=True)
     except Exception as error:  # what the library raises of files that lack or are damaged
         raise ArtifactError(f"The recogniser in {path} cannot be read: {error}.", "Expected whole files.") from error
-    vocabulary_of(model)
-    move(model, device)
-    identity.note(what, model_signature(model))
-    return model
+    if lacking := sorted(said["missing_keys"]):
+        raise ArtifactError(f"The recogniser in {path} lacks the weights {listed(lacking)}.", "Expected whole files.")
+    recogniser: TSCMForCTC = model.eval()
+    vocabulary_of(recogniser)
+    move(recogniser, device)
+    identity.note(what, model_signature(recogniser))
+    return recogniser
 
 
 def save_recogniser(model: TSCMForCTC, folder: Path) -> None:

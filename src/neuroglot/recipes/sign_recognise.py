@@ -53,6 +53,7 @@ class SignRecognise(OnRecogniser, Recognising):
         return _Inputs(self.load_recogniser(identity, self.model), clip)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
+        from neuroglot import extras
         from neuroglot.corpora.clips import Clips
         from neuroglot.generation.ctc import BeamOptions, prefix_beam_search
         from neuroglot.generation.glosses import glosses_in_time, reader_for
@@ -63,6 +64,8 @@ class SignRecognise(OnRecogniser, Recognising):
         from neuroglot.tokens.clips import POOLED
 
         model, clip = inputs
+        if run.out is not None:
+            extras.require("PIL.Image", extra="sign")  # which draws the frames
         reader = reader_for(model)
         log_probs, lengths = self._log_probs(inputs)
         best = prefix_beam_search(log_probs, lengths, 0, BeamOptions(self.beam))[0][0]

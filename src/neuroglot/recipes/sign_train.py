@@ -79,7 +79,7 @@ class SignTrain(SignTrained):
 
     def following(self, out: Path) -> tuple[str, ...]:
         """Evaluate the new recogniser."""
-        return ("sign", "evaluate", str(out), "--corpus", *self.corpus, "--out", f"{out}-evaluated")
+        return ("sign", "evaluate", str(out), *self.same_clips, "--out", f"{out}-evaluated")
 
     def price(self, inputs: _Inputs) -> Price:
         return self.training_price(*inputs)

@@ -99,12 +99,17 @@ def _parts(count: int, size: int) -> int:
     return (count + size - 1) // size
 
 
-def require_fit(clips: Clips, counts: Sequence[int], step: int) -> None:
+def require_all_fit(clips: Clips, step: int) -> None:
+    """Raise as `require_fit` before anything is read; videos, whose frames are not known, when they are read."""
+    require_fit(clips, [clip.source.count for clip in clips.clips], step)
+
+
+def require_fit(clips: Clips, counts: Sequence[int | None], step: int) -> None:
     """Raise `CorpusError` with the names of clips that have too few frames for their glosses."""
     short = [
         f"{clip.id} ({count} frames, {POOLED * step * (positions_needed(clip.glosses) - 1) + 1} needed)"
         for clip, count in zip(clips.clips, counts, strict=True)
-        if _parts(_parts(count, step), POOLED) < positions_needed(clip.glosses)
+        if count is not None and _parts(_parts(count, step), POOLED) < positions_needed(clip.glosses)
     ]
     if short:
         raise CorpusError(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.corpora.clips import Clips, GlossVocabulary
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.generation.glosses import vocabulary_of
 from neuroglot.models.architectures.tscm import TSCMConfig, TSCMForCTC
 from neuroglot.models.architectures.tscm.config import BLANK_GLOSS
@@ -25,7 +25,8 @@ from neuroglot.training.types import OnStep, Training
 
 def new_recogniser(config: TSCMConfig, vocabulary: GlossVocabulary, seed: int, start: Path | None = None) -> TSCMForCTC:
     """A network for these glosses, drawn with the seed, or begun from the trunk of a checkpoint: of a ResNet of
-    transformers, or of another recogniser. Raises `ConfigError` where that fits no layer.
+    transformers, or of another recogniser. Raises `ArtifactError` where there is none, `ConfigError` where it does not
+    fit.
     """
     labels = {0: BLANK_GLOSS, **dict(enumerate(vocabulary.glosses, 1))}
     config.id2label, config.label2id = labels, {gloss: number for number, gloss in labels.items()}
@@ -33,7 +34,13 @@ def new_recogniser(config: TSCMConfig, vocabulary: GlossVocabulary, seed: int, s
     if start is None:
         return TSCMForCTC(config)
     load: Any = TSCMForCTC.from_pretrained
-    model, found = load(start, config=config, output_loading_info=True, ignore_mismatched_sizes=True)
+    options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "ignore_mismatched_sizes": True}
+    try:
+        model, found = load(start, config=config, output_loading_info=True, **options)
+    except Exception as error:  # what the library raises of files that lack or are damaged
+        raise ArtifactError(
+            f"{start} holds no network to begin from ({error}).", "Expected a folder with config.json and safetensors."
+        ) from error
     missing = [name for name in found["missing_keys"] if name.startswith("resnet.")]
     wrong = [name for name, *_ in found["mismatched_keys"] if str(name).startswith("resnet.")]
     if missing or wrong:

@@ -79,6 +79,7 @@ def test_vocabularies_know_the_clips_of_training_only() -> None:
     made = make_clips(SMALL)
     clip = replace(made.of("test").clips[0], glosses=("EAST", "NEW", "NEW", "OTHER"))
     known = GlossVocabulary.of(made)
+    assert GlossVocabulary.of(replace(made, clips=(*made.of("train").clips, clip))) == known
     assert known.unknown([clip]) == {"NEW": 2, "OTHER": 1}
     with pytest.raises(CorpusError, match="'test-0' has the gloss NEW, NEW, OTHER"):
         known.encoded(clip)

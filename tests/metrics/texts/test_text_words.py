@@ -51,6 +51,7 @@ def test_sclites_glosses_have_no_prefixes_marks_and_spellings() -> None:
     said = "NORD SONNE MEIN KOMMEN HABEN HEUTE WAS"
     plain, normalised = score_texts(Texts((said,), ((wanted,),)), ["wer", "wer-sclite"])
     assert normalised.score.value == 0
+    assert score_texts(Texts((wanted,), ((said,),)), ["wer-sclite"])[0].score.value == 0  # of both sides
     assert plain.score.value == pytest.approx(100 * 10 / 10)
     (empty,) = score_texts(Texts(("__PU__", "A"), (("A B", "A"),)), ["wer-sclite"])
     assert empty.verbose == "S=1 D=1 I=0 N=3"

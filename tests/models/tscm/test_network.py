@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModel, ResNetConfig, ResNetModel
 
 from neuroglot.errors import ConfigError
-from neuroglot.models.architectures.tscm import TSCMConfig, TSCMForCTC, TSCMModel
+from neuroglot.models.architectures.tscm import TSCMConfig, TSCMForCTC, TSCMModel, multiplications_a_frame
 from neuroglot.models.architectures.tscm.losses import clip_losses, distillation_loss
 from neuroglot.models.architectures.tscm.timeline import Timeline
 from tests.models.tscm.making import clips, network
@@ -41,6 +41,11 @@ def test_sizes_of_teacher_and_student_are_those_of_the_specification() -> None:
     assert [round(of_single_frames(model) / 1e6, 2) for model in (teacher, student)] == [3.45, 1.21]
     assert [round(giga_macs(model, whole=True), 2) for model in (teacher, student)] == [3.66, 1.15]
     assert [round(giga_macs(model, whole=False), 2) for model in (teacher, student)] == [2.10, 0.27]
+    with torch.device("meta"):
+        whole = network().train()
+    expected = giga_macs(whole.resnet.eval(), whole=True) * 1e9 + whole.classifier.weight.numel()
+    assert multiplications_a_frame(whole.train()) == round(expected)
+    assert whole.training
     shapes = [
         model.frame_features(torch.zeros(1, 3, model.config.image_size, model.config.image_size, device="meta")).shape
         for model in (teacher, student)

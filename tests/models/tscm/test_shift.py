@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from neuroglot.errors import ConfigError
-from neuroglot.models.architectures.tscm import ShiftPlan, TemporalShift, Timeline
+from neuroglot.models.architectures.tscm import ResBlockT, ShiftPlan, TemporalShift, Timeline, TSCMConfig
 from neuroglot.models.architectures.tscm.shift import ShiftedConv2d, conv3d_weight, shifted
 
 COPIES = {
@@ -50,6 +50,21 @@ def test_the_example_of_five_frames_and_six_channels() -> None:
     y = TemporalShift(ShiftPlan())(x, Timeline((5,)))
     assert y[2].tolist() == [2, 3, 4, 2, 3, 4]
     assert ShiftPlan().offsets(7) == [-1, 0, 1, -1, 0, 1, -1]
+    assert ShiftPlan("tsm").offsets(16) == [1, 1, -1, -1, *[0] * 12]
+    assert ShiftPlan("tsm", period=4).offsets(9) == [1, 1, -1, -1, *[0] * 5]
+    assert ShiftPlan("tsm", 5, 5).offsets(6) == [1, -1, 2, -2, 0, 0]
+
+
+def test_only_the_3x3_convolutions_of_a_bottleneck_shift() -> None:
+    block = ResBlockT(TSCMConfig(layer_type="bottleneck"), 8, 8)
+    assert [isinstance(part.convolution, ShiftedConv2d) for part in block.layer] == [False, True, False]
+    assert not any(isinstance(part, ShiftedConv2d) for part in block.shortcut.modules())
+
+
+def test_a_mask_of_another_batch_is_refused() -> None:
+    for shape in ((1, 9), (3, 9), (2, 4)):
+        with pytest.raises(ConfigError, match=r"was given for clips of \[5, 2\] frames"):
+            Timeline((5, 2)).packed(torch.zeros(*shape, 3))
 
 
 @pytest.mark.parametrize("kind", ["tscm", "tsm"])

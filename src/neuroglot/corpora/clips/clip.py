@@ -27,6 +27,11 @@ class FrameSource(Protocol):
         """What tells it from another one, for hashes."""
         ...
 
+    @property
+    def count(self) -> int | None:
+        """How many frames there are, where that is known without reading them."""
+        ...
+
     def read(self) -> Frames:
         """All frames `[T, H, W, 3]`, uint8; raises `CorpusError` that names a damaged one."""
         ...

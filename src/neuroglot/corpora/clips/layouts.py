@@ -56,8 +56,17 @@ def load_clips(source: str | Path, *, on_fault: OnFault = "refuse", split: ClipS
 
 
 def _kept(name: str, found: list[ClipOrFault], on_fault: OnFault) -> Clips:
-    clips = [part for part in found if isinstance(part, Clip)]
-    faults = [part for part in found if not isinstance(part, Clip)]
+    clips: list[Clip] = []
+    faults: list[ClipFault] = []
+    seen: set[tuple[str, str]] = set()
+    for part in found:
+        if not isinstance(part, Clip):
+            faults.append(part)
+        elif (part.language, part.id) in seen:
+            faults.append((part.id, "its id stands twice"))
+        else:
+            seen.add((part.language, part.id))
+            clips.append(part)
     named = listed([f"{id}: {what}" for id, what in faults])
     if faults and on_fault == "refuse":
         raise CorpusError(
@@ -70,13 +79,17 @@ def _kept(name: str, found: list[ClipOrFault], on_fault: OnFault) -> Clips:
     return Clips(name, tuple(clips), remarks)
 
 
-def _clip(id: str, language: str, signer: str, glosses: tuple[str, ...], part: ClipPart, path: Path) -> ClipOrFault:
-    """A clip whose files are there and whole, as far as headers tell, or its fault."""
+def _clip(
+    id: str, language: str, signer: str, glosses: tuple[str, ...], part: ClipPart, path: Path, root: Path
+) -> ClipOrFault:
+    """A clip whose files are there, below the root and whole, as far as headers tell, or its fault."""
     if not glosses:
         return id, "no gloss"
     try:
+        if not path.resolve().is_relative_to(root.resolve()):
+            return id, "a path out of the folder"
         source = source_at(path)
-    except CorpusError:
+    except (CorpusError, OSError, ValueError):  # the last two: of a path that no file can have
         return id, "no frames"
     if missing := _gaps(source):
         return id, f"{missing} frames are missing"
@@ -105,24 +118,25 @@ def _phoenix(root: Path) -> Iterator[ClipOrFault]:
         path = root / "annotations" / "manual" / f"{part}.corpus.csv"
         if not path.is_file():
             continue
-        for number, line in enumerate(_lines(path), 1):
+        within = frames / part
+        for number, line in _lines(path):
             fields = line.split("|")
-            if number == 1 and fields == HEADER:
+            if fields == HEADER:
                 continue
             if len(fields) != len(HEADER) or not fields[0].strip():
                 yield f"{path.name} line {number}", "no fields id|folder|signer|annotation"
                 continue
             id, folder, signer, annotation = (field.strip() for field in fields)
             place = folder.split("*")[0].strip("/")
-            yield _clip(id, PHOENIX, signer, tuple(annotation.split()), part, frames / part / place)
+            yield _clip(id, PHOENIX, signer, tuple(annotation.split()), part, within / place, within)
 
 
 def _csl(root: Path, split: ClipSplit) -> Iterator[ClipOrFault]:
-    sentences = [tuple(re.sub(r"^\d+\s+", "", line).split()) for line in _lines(root / "label.txt")]
+    sentences = _sentences(root / "label.txt")
     takes = [
         (int(path.parent.name), path)
         for path in sorted(root.glob("**/*"))
-        if path.parent.name.isdigit() and (path.is_dir() or path.suffix.lower() in VIDEOS)
+        if path.parent != root and path.parent.name.isdecimal() and (path.is_dir() or path.suffix.lower() in VIDEOS)
     ]
     if not takes:
         raise CorpusError(f"{root} has no takes.", "Expected …/<number of the sentence>/P01_…, folders or videos.")
@@ -131,14 +145,26 @@ def _csl(root: Path, split: ClipSplit) -> Iterator[ClipOrFault]:
     seen: set[int] = set()
     for number, path in takes:
         seen.add(number)
-        if number >= len(sentences):
-            yield f"{number}/{path.name}", f"label.txt has {len(sentences)} sentences"
+        if number not in sentences:
+            yield f"{number}/{path.name}", f"label.txt has {len(sentences)} sentences, and not this one"
             continue
         kind = _signer(path) if split == "signer" else number
         part: ClipPart = "train" if kind in trained else "test"
-        yield _clip(f"{number:03}/{path.stem}", CSL, _signer(path), sentences[number], part, path)
-    for number in sorted(set(range(len(sentences))) - seen):
+        yield _clip(f"{number:03}/{path.stem}", CSL, _signer(path), sentences[number], part, path, root)
+    for number in sorted(set(sentences) - seen):
         yield f"{number:03}", "no take of this sentence"
+
+
+def _sentences(path: Path) -> dict[int, tuple[str, ...]]:
+    """Glosses by the number that each line begins with; where not all do, by line, of which a blank one is one."""
+    lines = _lines(path)
+    begun = [re.match(r"(\d+)\s+", line) for _, line in lines]
+    if not all(begun):
+        return {number - 1: tuple(line.split()) for number, line in lines}
+    numbers = [int(found[1]) for found in begun if found]
+    if twice := [str(number) for number, count in Counter(numbers).items() if count > 1]:
+        raise CorpusError(f"{path} has the sentence {listed(twice)} twice.", "Expected each number once.")
+    return {number: tuple(line.split()[1:]) for number, (_, line) in zip(numbers, lines, strict=True)}
 
 
 def _signer(path: Path) -> str:
@@ -146,26 +172,34 @@ def _signer(path: Path) -> str:
 
 
 def _table(root: Path) -> Iterator[ClipOrFault]:
-    rows = list(csv.DictReader(_lines(root / TABLE), delimiter="\t"))
-    needed = {"id", "path", "glosses"}
-    if not rows or not needed <= set(rows[0]):
-        raise CorpusError(f"{root / TABLE} lacks a column or rows.", f"Expected {', '.join(sorted(needed))}.")
-    for number, row in enumerate(rows, 2):
-        if any(row[name] is None for name in needed):
-            yield f"{TABLE} line {number}", "too few fields"
-            continue
-        part = part_named(row.get("part") or "train")
-        path = (root / row["path"]).resolve()
-        if not path.is_relative_to(root.resolve()):
-            yield row["id"], "a path out of the folder"
-            continue
-        language, signer = row.get("language") or root.name, row.get("signer") or "unknown"
-        yield _clip(row["id"], language, signer, tuple(row["glosses"].split()), part, path)
-
-
-def _lines(path: Path) -> list[str]:
-    """The lines of a text file, blank ones left out; raises `CorpusError` if it is not UTF-8."""
+    lines = _lines(root / TABLE)
     try:
-        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        header, *rows = csv.reader([line for _, line in lines], delimiter="\t", quoting=csv.QUOTE_NONE)
+    except (csv.Error, ValueError) as error:
+        raise CorpusError(f"{root / TABLE} cannot be read: {error}.", "Expected a header and short fields.") from error
+    needed = {"id", "path", "glosses"}
+    if not rows or not needed <= set(header) or len(set(header)) < len(header):
+        raise CorpusError(
+            f"{root / TABLE} lacks a column or rows, or has a column twice.", f"Expected {', '.join(sorted(needed))}."
+        )
+    for (number, _), fields in zip(lines[1:], rows, strict=True):
+        row = dict(zip(header, map(str.strip, fields), strict=False))
+        if len(fields) > len(header) or not needed <= set(row):
+            yield f"{TABLE} line {number}", f"{'too many' if len(fields) > len(header) else 'too few'} fields"
+        elif not row["id"] or not row["path"]:
+            yield f"{TABLE} line {number}", "no id or no path"
+        elif (part := row.get("part") or "train") not in PARTS:
+            yield row["id"], f"the part {part!r}, which is none of {', '.join(PARTS)}"
+        else:
+            language, signer = row.get("language") or root.name, row.get("signer") or "unknown"
+            glosses, path = tuple(row["glosses"].split()), root / row["path"]
+            yield _clip(row["id"], language, signer, glosses, part_named(part), path, root)
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Numbers and lines of a text file, blank ones left out; raises `CorpusError` if it is not UTF-8."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(f"{path} cannot be read: {error}.", "Expected a text in UTF-8.") from error
+    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]

@@ -95,6 +95,10 @@ class MadeFrames:
     def described(self) -> str:
         return repr(self)
 
+    @property
+    def count(self) -> int:
+        return sum(length for _, length in self.motions)
+
     def read(self) -> Frames:
         drawn: Frames = _drawn(self).copy()
         return drawn

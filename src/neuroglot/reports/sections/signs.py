@@ -98,7 +98,7 @@ def reading_section(
     shown: tuple[Figure, ...] = ()
     if panels:
         labels = Labels(tuple(starts), tuple(starts))
-        spec = figures.small_multiples(panels, labels, unit="probability", axis="first frame of four")
+        spec = figures.small_multiples(panels, labels, unit="probability", axis=f"first frame of {frames_a_position}")
         caption = "How to read it: a dot is how probable the gloss is in the frames from this one on."
         shown = (
             Figure("glosses-in-time", "Glosses in time", caption, f"Line plots. {sentence}", (Plot(spec, table),)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig
@@ -35,7 +36,8 @@ class TSCMConfig(PreTrainedConfig):
     What a teacher says of a batch enters the loss by `feature_weight` (α), `logit_weight` (γ) and `temperature` (τ);
     with `recover` the features are first enlarged to the teacher's scale, and `teacher_channels` other than the own
     ones are met by a 1×1 convolution that nothing but this loss reads. `image_size` is that of the frames in pixels,
-    `frame_step` n reads every n-th frame. Raises `ConfigError` for a value that is not offered.
+    `frame_step` n reads every n-th frame, and of each frame the middle `crop` of width and height. Raises `ConfigError`
+    for a value that is not offered.
     """
 
     model_type = "tscm"
@@ -64,6 +66,7 @@ class TSCMConfig(PreTrainedConfig):
     teacher_channels: int | None = None
     image_size: int = 224
     frame_step: int = 1
+    crop: float = 1.0
 
     def __post_init__(self, **kwargs: Any) -> None:
         self.hidden_sizes, self.depths, self.strides = (
@@ -130,10 +133,12 @@ class TSCMConfig(PreTrainedConfig):
                 f"The config says frame_blocks={self.frame_blocks}.",
                 f"Expected 0 to {self.depths[-2]}, the blocks of the last stage but one, and 1 where it is the first.",
             )
-        if not 0 < self.gradient_share <= 1:
-            raise ConfigError(f"The config says gradient_share={self.gradient_share}.", "Expected above 0, at most 1.")
+        for name in ("gradient_share", "crop"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ConfigError(f"The config says {name}={getattr(self, name)}.", "Expected above 0, at most 1.")
         weights = self.feature_weight, self.logit_weight
-        if min(weights) < 0 or self.temperature <= 0 or min(self.image_size, self.frame_step) < 1:
+        finite = all(map(math.isfinite, (*weights, self.temperature)))
+        if not finite or min(weights) < 0 or self.temperature <= 0 or min(self.image_size, self.frame_step) < 1:
             raise ConfigError(
                 f"The config has the weights {weights}, the temperature {self.temperature}, frames of "
                 f"{self.image_size} pixels and every {self.frame_step}.",

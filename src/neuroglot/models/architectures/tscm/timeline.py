@@ -60,7 +60,12 @@ class Timeline:
         return found
 
     def packed(self, padded: Tensor) -> Tensor:
-        """The frames of all clips without padding: `[B, T, ...]` → `[F, ...]`."""
+        """The frames of all clips without padding: `[B, T, ...]` → `[F, ...]`; refuses another batch."""
+        if len(padded) != len(self.lengths) or padded.shape[1] < max(self.lengths):
+            raise ConfigError(
+                f"A batch of {list(padded.shape[:2])} was given for clips of {list(self.lengths)} frames.",
+                "Expected one mask for each clip, as long as it.",
+            )
         return torch.cat([clip[:length] for clip, length in zip(padded, self.lengths, strict=True)])
 
     def padded(self, packed: Tensor) -> Tensor:
