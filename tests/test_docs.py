@@ -46,7 +46,6 @@ NOT_RUN = {  # commands that are parsed only
     "neuroglot harness run": "needs the tasks of lm-eval from the hub",
     "neuroglot translate": "needs a model of the hub, or an endpoint",
     "neuroglot sga": "trains an encoder for minutes; tests/recipes/test_every_recipe.py runs it small",
-    "neuroglot lego train --out small": "trains for minutes; tests/recipes run it small",
     "neuroglot specialize compare": "trains for minutes; tests/specialization/test_comparison.py runs it small",
 }
 FRAGMENTS = {  # blocks of Python that are compiled only

@@ -24,7 +24,8 @@ def test_json_is_what_the_functions_give(run, capsys: pytest.CaptureFixture[str]
         located, tokenizer, parallel, Recording(site="write"), quantities=["magnitude"], weights="position"
     )
     expected = alignment(means.layout, means.languages, means.values["magnitude"], means.signature)
-    (section,) = printed["report"]["sections"]
+    section, *others = printed["report"]["sections"]
+    assert [each["key"] for each in others] == ["uniformity"]
     pairs, by_layer = (
         {table["key"]: table for table in section["tables"]}[f"aligned-{name}"] for name in ("pairs", "layers")
     )

@@ -18,7 +18,7 @@ from neuroglot.models.architectures.tscm import TSCMConfig
 from neuroglot.recipes.sign_distil import SignDistil
 from neuroglot.recipes.sign_options import load_recogniser
 from neuroglot.recipes.sign_train import SignTrain
-from neuroglot.reports.sections.signs import reading_section
+from neuroglot.reports.sections.clip_read import reading_section
 from neuroglot.runs.identity import Identity
 from neuroglot.signature import Signature
 from neuroglot.tokens.clips import AUGMENTATIONS, ClipReader

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le
 
 from neuroglot.recipes.options import Placed, Positive, Seeded
 from neuroglot.recipes.training_options import Trained
+from neuroglot.recipes.translation_options import OfDirections
 from neuroglot.runs.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -71,7 +72,15 @@ StageName = Literal["1", "2", "branches"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Localized(Trained, Seeded):
+class Ensembled(Scored):
+    """Which ensembles of flows are scored beside single ones."""
+
+    ensembles: tuple[FlowMask, ...] = ()
+    """Ensembles of flows to score too, as sums: 1 Dec-Flow, 2 Enc-Flow, 4 Mix-Flow, 8 both branches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Localized(Trained, OfDirections, Seeded):
     """How groups are trained in turn."""
 
     heading: ClassVar[str] = "Training"
@@ -90,9 +99,6 @@ class Localized(Trained, Seeded):
 
     learning_rate: Annotated[float, Gt(0)] = 1e-3
     """Highest learning rate of a stage, behind a tenth of its steps of warm-up."""
-
-    temperature: Annotated[float, Ge(1)] = 5.0
-    """Directions are drawn with p ∝ n^(1/temperature); 1 draws them by size."""
 
     processes: Positive = 1
     """Train so many groups at once, each in a process of its own."""

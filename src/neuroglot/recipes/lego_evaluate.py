@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroglot.recipes.artefacts import TRANSLATIONS
-from neuroglot.recipes.branching import FlowMask, OnBranches, Scored
-from neuroglot.recipes.options import USE, OnCorpus, OnDirections, Positive, Searching
+from neuroglot.recipes.branching import Ensembled, OnBranches
+from neuroglot.recipes.options import USE, OnCorpus, OnDirections, Positive
+from neuroglot.recipes.translation_options import BatchedSearch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LegoEvaluate(OnBranches, OnCorpus, OnDirections, Searching, Scored):
+class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled):
     """Translate by every flow that a direction has branches for, score them, and compare the branches' spaces."""
 
     command = "lego evaluate"
@@ -43,14 +44,8 @@ class LegoEvaluate(OnBranches, OnCorpus, OnDirections, Searching, Scored):
     positional = ("model",)
     keeping = "optional"
 
-    ensembles: tuple[FlowMask, ...] = ()
-    """Ensembles of flows to score too, as sums: 1 Dec-Flow, 2 Enc-Flow, 4 Mix-Flow, 8 both branches."""
-
     beams: Positive = 5
     max_new_tokens: Positive = 256
-
-    token_budget: Positive = 4096
-    """Positions a batch, read and written, beams and all."""
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.experiments.lego import flows_in

@@ -145,7 +145,7 @@ class LegoGroup(OnPivot, OnDevice, Seeded):
         from neuroglot.models.branched import require_groups
         from neuroglot.neurons import grouping
         from neuroglot.reports import Report
-        from neuroglot.reports.sections.branches import groups_section
+        from neuroglot.reports.sections.groups import groups_section
         from neuroglot.signature import Signature, versions
         from neuroglot.storage import write_whole
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from annotated_types import Ge, Gt, Lt
 
-from neuroglot.recipes.branching import FlowMask, Localized, Scored, groups_in
+from neuroglot.recipes.branching import Ensembled, Localized, groups_in
 from neuroglot.recipes.options import USE, OnCorpus, OnDirections, Placed, Positive, Writing
 from neuroglot.recipes.specialize_compare import LAB_ROWS
 from neuroglot.recipes.training_options import Shaped
+from neuroglot.recipes.translation_options import TestedRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +42,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, Scored, Placed):
+class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, Ensembled, Placed):
     """Train an encoder and a decoder for each group of languages, one group in memory at a time (Lego-MT).
 
     Stage 1 trains the groups' encoders beside the main pair, stage 2 their decoders with main encoder and embedding
@@ -81,12 +82,6 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, Scored, Plac
 
     validation_rows: Positive = 60
     """Rows on which the flow of each direction is chosen; they are not trained on."""
-
-    test_rows: Positive = 60
-    """Rows that are translated; they are not trained on."""
-
-    ensembles: tuple[FlowMask, ...] = ()
-    """Ensembles of flows to score too, as sums: 1 Dec-Flow, 2 Enc-Flow, 4 Mix-Flow, 8 both branches."""
 
     zero_shot: tuple[str, ...] = ()
     """Directions that are translated and not trained, such as `de-fr`."""

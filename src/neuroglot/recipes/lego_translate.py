@@ -10,6 +10,7 @@ from neuroglot.recipes.branching import FlowMask, OnBranches
 from neuroglot.recipes.deciding import ByRule
 from neuroglot.recipes.options import USE, OnTexts, Positive
 from neuroglot.recipes.reading import first_sound, note_data
+from neuroglot.recipes.translation_options import Into, Truncating
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -35,7 +36,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LegoTranslate(OnTexts, OnBranches, ByRule):
+class LegoTranslate(OnTexts, Into, OnBranches, ByRule, Truncating):
     """Translate a corpus by a branched model: of each direction only its branches are loaded.
 
     By default the flow is the one that did best on the validation rows of the training, else the first that is there of
@@ -49,19 +50,10 @@ class LegoTranslate(OnTexts, OnBranches, ByRule):
     neuroglot lego translate run --corpus texts.tsv --source de --into en --flow 6 --beams 4 --out translated"""
     positional = ("model",)
 
-    into: tuple[str, ...]
-    """Languages to translate into, by code."""
-
-    source: str | None = None
-    """Language to translate from; the corpus's only one by default."""
-
     flow: FlowMask | None = None
     """1 Dec-Flow, 2 Enc-Flow, 4 Mix-Flow, 8 both branches; a sum of several is an ensemble, which takes their mean."""
 
     max_new_tokens: Positive = 256
-
-    keep_truncated: bool = False
-    """Keep translations that reached --max-new-tokens; they are failures by default."""
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot import corpora

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from neuroglot.recipes.options import PROVE, Controlled, Natural, OnCorpus, OnPivot, OnSite, Placed, Revised, Share
+from neuroglot.recipes.options import PROVE, Controlled, OnCorpus, OnPivot, OnSite, Placed, Revised, Share
+from neuroglot.recipes.translation_options import OnWriter
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,7 +29,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SgaNeurons(OnCorpus, OnPivot, OnSite, Controlled, Revised, Placed):
+class SgaNeurons(OnCorpus, OnPivot, OnSite, Controlled, OnWriter, Revised, Placed):
     """Find the neurons of each language in a frozen encoder while it reads and while it writes, and switch them off.
 
     Neurons are selected on one part of the rows (--split) and switched off on the others while they are translated,
@@ -42,9 +43,6 @@ class SgaNeurons(OnCorpus, OnPivot, OnSite, Controlled, Revised, Placed):
     neuroglot sga neurons writer --corpus texts.tsv --selected-while reading \\
         --top-share 0.02 --out neurons"""
     positional = ("model",)
-
-    model: str
-    """The run folder of `neuroglot sga train`, or a hub id of such a model."""
 
     top_share: Share = 0.05
     """Share of all neurons that are selected by entropy (LAPE), for all languages together."""
@@ -63,9 +61,6 @@ class SgaNeurons(OnCorpus, OnPivot, OnSite, Controlled, Revised, Placed):
 
     quality: Literal["chrf++", "chrf", "bleu", "spbleu"] = "chrf++"
     """By which translations are scored."""
-
-    denoising_passes: Natural = 4
-    """Passes behind the alignment, at most."""
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.corpora.directions import directions_of

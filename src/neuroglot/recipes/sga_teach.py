@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from annotated_types import Ge, Gt
 
-from neuroglot.recipes.options import USE, Natural, OnDevice, Positive, Seeded
+from neuroglot.recipes.options import USE, OnDevice, Positive, Seeded
 from neuroglot.recipes.training_options import Trained
+from neuroglot.recipes.translation_options import Denoising, WarmedUp
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,7 +35,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SgaTeach(Trained, OnDevice, Seeded):
+class SgaTeach(Trained, WarmedUp, Denoising, OnDevice, Seeded):
     """Teach a frozen encoder to write questions about passages, or headlines and summaries of articles, by SGA.
 
     What it writes of the test files is scored beside what it writes without denoising. The run folder is the model.
@@ -72,16 +73,12 @@ class SgaTeach(Trained, OnDevice, Seeded):
     """Masks on the canvas; a target of more tokens is left out."""
 
     learning_rate: Annotated[float, Gt(0)] = 7e-4
-    """Highest learning rate, behind a tenth of the steps of warm-up."""
 
     temperature: Annotated[float, Ge(1)] = 5.0
     """Languages are drawn with p ∝ n^(1/temperature)."""
 
     prompt_length: Positive = 128
     """Keys and values a layer before each pass."""
-
-    denoising_passes: Natural = 4
-    """Passes behind the alignment, at most."""
 
     metrics: tuple[str, ...] = ("rouge-l",)
     """By which what is written is scored, text metrics by name."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from annotated_types import Ge, Gt, Le
 
 from neuroglot.recipes.artefacts import TRANSLATIONS
-from neuroglot.recipes.options import USE, Natural, OnCorpus, OnDevice, OnPivot, Positive, Seeded, Writing
+from neuroglot.recipes.options import USE, OnCorpus, OnDevice, OnPivot, Positive, Seeded, Writing
 from neuroglot.recipes.reading import note_data
 from neuroglot.recipes.training_options import Shaped, Trained
+from neuroglot.recipes.translation_options import Denoising, OfDirections, ScoredBehind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -36,7 +37,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
+class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, ScoredBehind, OfDirections, Denoising, Writing, OnDevice, Seeded):
     """Teach an encoder to write: SGA on a frozen encoder that is taken, or trained by masked language modelling.
 
     Held-out rows are translated by the whole model, by ablations of it and by the baselines that are asked for. The run
@@ -59,9 +60,6 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
 
     limit: Positive | None = None
     """Read so many rows, the first ones; all by default. Of the lab so many are generated, by default 6000."""
-
-    test_rows: Positive = 60
-    """Rows that are translated; they are not trained on."""
 
     longest: Positive | None = None
     """Leave out rows with a text of more characters; of the lab by default those of more than 60."""
@@ -87,23 +85,14 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, Writing, OnDevice, Seeded):
     learning_rate: Annotated[float, Gt(0)] = 1e-2
     """Highest learning rate of SGA, behind a tenth of its steps."""
 
-    temperature: Annotated[float, Ge(1)] = 5.0
-    """Directions are drawn with p ∝ n^(1/temperature)."""
-
     prompt_length: Positive = 16
     """Keys and values a layer before each pass; 128 in the paper."""
 
     canvas_factor: Annotated[float, Ge(1)] = 2.0
     """Masks on the canvas for each token of the source."""
 
-    denoising_passes: Natural = 4
-    """Passes behind the alignment, at most; a text that changes no more is passed no more."""
-
     baselines: tuple[str, ...] = ()
     """Trained beside it: `no denoising`, `autoregressive`, `prefix tuning`, `full fine-tuning`."""
-
-    metric: str = "chrf++"
-    """By which translations are scored, a text metric by name."""
 
     hidden: Positive = 64
     """Width of an encoder that is trained."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import CORPUS, TRANSLATIONS, corpus_source, write_corpus
-from neuroglot.recipes.options import USE, Natural, OnTexts, Placed, Positive, Revised
+from neuroglot.recipes.options import USE, OnTexts, Placed, Positive, Revised
 from neuroglot.recipes.reading import first_sound, note_data
+from neuroglot.recipes.translation_options import Into, OnWriter
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -32,7 +33,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SgaTranslate(OnTexts, Revised, Placed):
+class SgaTranslate(OnTexts, Into, OnWriter, Revised, Placed):
     """Translate a corpus with an encoder that writes, in a number of passes that does not grow with the length.
 
     The run folder is a corpus for all commands: its corpus.jsonl has the rows that were translated into every language.
@@ -46,18 +47,6 @@ class SgaTranslate(OnTexts, Revised, Placed):
     neuroglot sga translate writer --corpus texts.tsv --source en --into de \\
         --beams 10 --n-best 3 --out translated"""
     positional = ("model",)
-
-    model: str
-    """The run folder of `neuroglot sga train`, or a hub id of such a model."""
-
-    into: tuple[str, ...]
-    """Languages to translate into, by code."""
-
-    source: str | None = None
-    """Language to translate from; the corpus's only one by default."""
-
-    denoising_passes: Natural = 4
-    """Passes behind the alignment, at most; a text that changes no more is passed no more."""
 
     beams: Positive = 1
     """Prefixes that are followed by the beam search over frames; 1 takes the best path."""

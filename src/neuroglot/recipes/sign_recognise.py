@@ -59,7 +59,7 @@ class SignRecognise(OnRecogniser, Recognising):
         from neuroglot.generation.glosses import glosses_in_time, reader_for
         from neuroglot.models.provenance import made_with
         from neuroglot.reports import Report
-        from neuroglot.reports.sections.signs import reading_section
+        from neuroglot.reports.sections.clip_read import reading_section
         from neuroglot.signature import Signature
         from neuroglot.tokens.clips import POOLED
 

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from neuroglot.recipes.options import USE, OnCorpus, OnPivot, Placed, Positive, Writing
 from neuroglot.recipes.reading import note_data
 from neuroglot.recipes.training_options import Shaped, Trained
+from neuroglot.recipes.translation_options import OfDirections, ScoredBehind
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus
@@ -23,7 +24,7 @@ LAB_ROWS = 4000
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpecializeCompare(OnCorpus, OnPivot, Trained, Shaped, Writing, Placed):
+class SpecializeCompare(OnCorpus, OnPivot, Trained, OfDirections, ScoredBehind, Shaped, Writing, Placed):
     """The whole method in small: train a translator from nothing, then on with its directions' neurons and controls.
 
     The run folder holds, by seed, the baseline, masks and translations. Source: Tan et al. 2024.
@@ -48,9 +49,6 @@ class SpecializeCompare(OnCorpus, OnPivot, Trained, Shaped, Writing, Placed):
     validation_rows: Positive = 150
     """Rows on which is counted which neurons fire; they are not trained on."""
 
-    test_rows: Positive = 60
-    """Rows that are translated; they are not trained on."""
-
     seeds: tuple[int, ...] = (0, 1, 2)
     """One experiment each."""
 
@@ -66,17 +64,11 @@ class SpecializeCompare(OnCorpus, OnPivot, Trained, Shaped, Writing, Placed):
     continued_rate: Annotated[float, Gt(0)] = 1e-3
     """And of every system from there."""
 
-    temperature: Annotated[float, Ge(1)] = 5.0
-    """Directions are drawn with p ∝ n^(1/temperature); 1 draws them by size."""
-
     by_direction: bool = False
     """Batches of one direction each, instead of all together: as exact, and slower."""
 
     coverage: Annotated[int, Ge(0), Le(100)] = 95
     """Percent of the firing that a direction's neurons make up."""
-
-    metric: str = "chrf++"
-    """By which translations are scored, a text metric by name."""
 
     layers: Positive = 2
     """Layers of the encoder, and as many of the decoder."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import TRANSLATIONS
-from neuroglot.recipes.options import USE, OnCorpus, OnDirections, OnMasks, OnModel, Positive, Proving, Searching
+from neuroglot.recipes.options import USE, OnCorpus, OnDirections, OnMasks, OnModel, Positive, Proving
+from neuroglot.recipes.translation_options import BatchedSearch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,7 +37,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching, Proving):
+class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, BatchedSearch, Proving):
     """Translate with and without masks, and score both; the difference has a paired test."""
 
     command = "specialize evaluate"
@@ -53,9 +54,6 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, Searching, Pr
 
     beams: Positive = 5
     max_new_tokens: Positive = 256
-
-    token_budget: Positive = 4096
-    """Positions a batch, read and written, beams and all."""
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.corpora.seen import rows_selected_on

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, NamedTuple
-
-from annotated_types import Ge, Gt
+from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import MASKS
 from neuroglot.recipes.options import USE, OnCorpus, OnDirections, OnMasks, OnModel, Positive, Seeded
 from neuroglot.recipes.training_options import Trained
+from neuroglot.recipes.translation_options import OfDirections, WarmedUp
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,7 +35,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpecializeTrain(OnModel, OnCorpus, OnDirections, OnMasks, Trained, Seeded):
+class SpecializeTrain(OnModel, OnCorpus, OnDirections, OnMasks, Trained, OfDirections, WarmedUp, Seeded):
     """Train the model on, each row with the neurons of its direction.
 
     The run folder is the model in the hub's layout, with its masks. Source: Tan et al. 2024.
@@ -53,12 +52,6 @@ class SpecializeTrain(OnModel, OnCorpus, OnDirections, OnMasks, Trained, Seeded)
 
     batch_size: Positive = 32
     """Pairs of texts read at once."""
-
-    learning_rate: Annotated[float, Gt(0)] = 5e-4
-    """Highest learning rate, behind a tenth of the steps of warm-up."""
-
-    temperature: Annotated[float, Ge(1)] = 5.0
-    """Directions are drawn with p ∝ n^(1/temperature)."""
 
     mixed: bool = False
     """Batches of all directions together, instead of one direction each: as exact, and faster."""

@@ -11,6 +11,7 @@ from neuroglot.recipes.backends import OnBackend
 from neuroglot.recipes.deciding import ByRule
 from neuroglot.recipes.options import USE, OnTexts, Positive
 from neuroglot.recipes.reading import SuspiciousText, first_sound, note_data
+from neuroglot.recipes.translation_options import Into, Truncating
 
 if TYPE_CHECKING:
     from neuroglot.corpora import Corpus
@@ -30,7 +31,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Translate(OnTexts, OnBackend, ByRule):
+class Translate(OnTexts, Into, OnBackend, ByRule, Truncating):
     """Translate a corpus into other languages; rows with a failure in any of them are counted and left out.
 
     The run folder is a corpus for all commands: its corpus.jsonl has the rows that were translated into every language,
@@ -48,14 +49,8 @@ class Translate(OnTexts, OnBackend, ByRule):
     neuroglot translate --corpus texts/ --source de --into es --out run \\
         --endpoint http://127.0.0.1:8000/v1 --endpoint-model my-model"""
 
-    into: tuple[str, ...]
-    """Languages to translate into, by code."""
-
     model: str | None = None
     """`lab`, a folder in the hub's layout, a GGUF file, or a hub id: a translation model, or any that is asked."""
-
-    source: str | None = None
-    """Language to translate from; the corpus's only one by default."""
 
     demonstrations: str | None = None
     """Parallel corpus whose rows are shown as examples."""
@@ -64,9 +59,6 @@ class Translate(OnTexts, OnBackend, ByRule):
     """Ask a translation model in a prompt too."""
 
     max_new_tokens: Positive = 512
-
-    keep_truncated: bool = False
-    """Keep translations that reached --max-new-tokens; they are failures by default."""
 
     thinking: bool = False
     """Let a model think first if its chat template can be told; what it thinks is cut off its translation."""

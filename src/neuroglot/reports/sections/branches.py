@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-
-from torch import Tensor
 
 from neuroglot.metrics.branches import DIRECTION_KINDS, BranchSpaces, FlowScores
 from neuroglot.reports import figures
@@ -14,7 +11,6 @@ from neuroglot.reports.parts import INTERVALS, Figure, Plot, Section
 from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import Labels, bracketed, number, plural
-from neuroglot.signature import Signature
 
 SHORT_KINDS = {"en2x": "out", "x2en": "in", "zero-shot": "past"}  # phones have no room for more
 
@@ -129,35 +125,3 @@ def _overlaps(spaces: BranchSpaces) -> Table:
     columns = [Column("layer"), Column("own branches", unit), Column("main pair", unit)]
     rows = list(zip(spaces.layers, spaces.overlap.tolist(), spaces.main_overlap.tolist(), strict=True))
     return Table.of("branch-overlap", "Overlap of neurons of two directions", columns, rows)
-
-
-def groups_section(
-    groups: Mapping[str, Sequence[str]], languages: Sequence[str], likeness: Tensor | None, signature: Signature
-) -> Section:
-    """Which languages are in which group, and how alike they are within groups and between them."""
-    sentence = f"{plural(len(languages), 'language')} in {plural(len(groups), 'group')}"
-    if likeness is not None and (means := _within_and_between(groups, languages, likeness)):
-        sentence += f"; two of a group are alike by {number(means[0])} on the mean, others by {number(means[1])}"
-    rows = [(name, len(codes), " ".join(codes)) for name, codes in groups.items()]
-    table = Table.of("groups", "Groups", [Column("group"), Column("languages"), Column("codes")], rows)
-    tables = [table]
-    if likeness is not None:
-        columns = [Column("language"), Column("other language"), Column("likeness")]
-        pairs = [
-            (a, b, float(likeness[i, j]))
-            for i, a in enumerate(languages) for j, b in enumerate(languages) if i < j
-        ]  # fmt: skip
-        tables.append(Table.of("likeness", "Likeness of languages", columns, pairs))
-    return Section("groups", "Groups of languages", f"{sentence}.", signature, tables=tuple(tables), summary=table)
-
-
-def _within_and_between(
-    groups: Mapping[str, Sequence[str]], languages: Sequence[str], likeness: Tensor
-) -> tuple[float, float] | None:
-    """The mean likeness of two languages of one group, and of two groups; None where one of them has no pair."""
-    of_language = {code: name for name, codes in groups.items() for code in codes}
-    found: dict[bool, list[float]] = {True: [], False: []}
-    for i, first in enumerate(languages):
-        for j, second in enumerate(languages[:i]):
-            found[of_language[first] == of_language[second]].append(float(likeness[i, j]))
-    return (_mean(found[True]), _mean(found[False])) if all(found.values()) else None
