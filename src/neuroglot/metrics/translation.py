@@ -20,11 +20,25 @@ class ComparedSystems(Shown):
     S seeds, R rows, D directions, C counts, of which `value` makes the metric.
     """
 
+    metric: str
+    unit: str
     value: Callable[[Tensor], Tensor]
     directions: tuple[str, ...]
     systems: Mapping[str, Tensor]
     right_or_wrong: bool
     ends: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        shapes = {tuple(counts.shape) for counts in self.systems.values()}
+        if len(shapes) != 1 or next(iter(shapes))[2] != len(self.directions):
+            raise ConfigError(f"Systems have counts {sorted(shapes)}.", f"Expected {len(self.directions)} directions.")
+
+    def _facts(self) -> list[str]:
+        sizes = {"direction": len(self.directions), "system": len(self.systems), "seed": self.seeds}
+        return [counted(size, noun) for noun, size in sizes.items()]
+
+    def _numbers(self) -> str:
+        return scores_in_short(self.scores(), f"{self.metric}, {self.unit}")
 
     @property
     def base(self) -> str:
@@ -99,15 +113,3 @@ class TranslationComparison(ComparedSystems):
     signature: Signature
     right_or_wrong: bool = False
     ends: tuple[float, float] = (-math.inf, math.inf)
-
-    def __post_init__(self) -> None:
-        shapes = {tuple(counts.shape) for counts in self.systems.values()}
-        if len(shapes) != 1 or next(iter(shapes))[2] != len(self.directions):
-            raise ConfigError(f"Systems have counts {sorted(shapes)}.", f"Expected {len(self.directions)} directions.")
-
-    def _facts(self) -> list[str]:
-        sizes = {"direction": len(self.directions), "system": len(self.systems), "seed": self.seeds}
-        return [counted(size, noun) for noun, size in sizes.items()]
-
-    def _numbers(self) -> str:
-        return scores_in_short(self.scores(), f"{self.metric}, {self.unit}")

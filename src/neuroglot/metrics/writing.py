@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from neuroglot.errors import ConfigError
 from neuroglot.metrics.translation import ComparedSystems
-from neuroglot.showing import counted, scores_in_short
 from neuroglot.signature import Signature
 
 
@@ -34,15 +32,3 @@ class WritingComparison(ComparedSystems):
     dropped: Mapping[str, int] = field(default_factory=dict)
     right_or_wrong: bool = False
     ends: tuple[float, float] = (-math.inf, math.inf)
-
-    def __post_init__(self) -> None:
-        shapes = {tuple(counts.shape) for counts in self.systems.values()}
-        if len(shapes) != 1 or next(iter(shapes))[2] != len(self.directions):
-            raise ConfigError(f"Systems have counts {sorted(shapes)}.", f"Expected {len(self.directions)} directions.")
-
-    def _facts(self) -> list[str]:
-        sizes = {"direction": len(self.directions), "system": len(self.systems), "seed": self.seeds}
-        return [counted(size, noun) for noun, size in sizes.items()]
-
-    def _numbers(self) -> str:
-        return scores_in_short(self.scores(), f"{self.metric}, {self.unit}")
