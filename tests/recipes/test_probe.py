@@ -108,6 +108,8 @@ def test_a_temperature_may_be_chosen_by_the_metric_of_draws_on_other_rows(tmp_pa
     texts = {path.stem: GeneratedTexts.load(path) for path in (tmp_path / "run" / "texts").iterdir()}
     tried = {float(name.removeprefix("to-fit-")): part for name, part in texts.items() if name.startswith("to-fit-")}
     assert tuple(sorted(tried)) == ruled_texts.TRIED
+    drawn_on = [f"{row_id}/{number}" for row_id in inputs.selection.ids for number in (1, 2)]
+    assert all(list(part.ids) == drawn_on for part in tried.values())  # never rows that are reported
     best = {}
     for language in ("en", "de"):
         right = [answer for answer in inputs.selection.answers.texts[language] for _ in range(2)]
