@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from threading import Barrier, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,20 @@ import pytest
 import torch
 from huggingface_hub import constants
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)  # fmt: skip
 
 from neuroglot import models
 from neuroglot.corpora import storing
 from neuroglot.errors import ArtifactError, ConfigError, MissingExtraError, UnsupportedModelError
 from neuroglot.models import gguf as module
+from neuroglot.models.gguf_positions import state_positions
 from neuroglot.models.provenance import model_name
 
 gguf = pytest.importorskip("gguf", reason="needs the extra gguf")
@@ -347,6 +356,16 @@ def test_one_factor_for_all_angles_is_read(tmp_path, cache) -> None:
     view, _ = models.load(str(write(tmp_path / "tiny.gguf", model, say=say)), device="cpu")
     torch.testing.assert_close(scores(view.model, FAR), scores(model, FAR))
     assert not torch.allclose(scores(view.model, FAR), scores(tiny(), FAR))
+
+
+def test_only_layers_without_a_window_are_stretched_in_gemma_3() -> None:
+    config = Gemma3TextConfig(num_hidden_layers=6)
+    window, whole = (dict(config.rope_parameters[kind]) for kind in ("sliding_attention", "full_attention"))
+    said = {"general.architecture": "gemma3", "gemma3.rope.scaling.type": "linear", "gemma3.rope.scaling.factor": 8.0}
+    fields = {key: SimpleNamespace(contents=lambda value=value: value) for key, value in said.items()}
+    state_positions(config, SimpleNamespace(tensors=[], get_field=fields.get), "gemma.gguf")
+    assert config.rope_parameters["sliding_attention"] == window
+    assert config.rope_parameters["full_attention"] == whole | {"rope_type": "linear", "factor": 8.0}
 
 
 @pytest.mark.parametrize(

@@ -53,21 +53,16 @@ def _of_global_layers(config: PreTrainedConfig) -> dict[str, Any]:
 
 
 def _state_llama3(config: PreTrainedConfig, factors: Tensor) -> bool:
-    """Whether the factors are those of Llama 3 by their largest one; if so, the config says it."""
+    """Have the config say the stretching of Llama 3 by the largest factor; whether that gives the factors."""
     stated = _of_global_layers(config)
     if stated is not getattr(config, "rope_parameters", None):
         return False
-    plain = dict(stated)
     stated.update(LLAMA3, factor=float(factors.max()))
     made, _ = ROPE_INIT_FUNCTIONS["llama3"](config, torch.device("cpu"))
     stated.update(factor=1.0)
     unstretched, _ = ROPE_INIT_FUNCTIONS["llama3"](config, torch.device("cpu"))
     stated.update(factor=float(factors.max()))
-    if made.shape == factors.shape and torch.allclose(unstretched / made, factors, rtol=TOLERANCE, atol=0):
-        return True
-    stated.clear()
-    stated.update(plain)
-    return False
+    return made.shape == factors.shape and torch.allclose(unstretched / made, factors, rtol=TOLERANCE, atol=0)
 
 
 def _unknown(name: str, kind: str) -> UnsupportedModelError:

@@ -56,6 +56,8 @@ def load(
         read = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
         tokenizer = as_saved(read)
         spread: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
+        if spread:
+            extras.require("accelerate", package="accelerate", note="It spreads a model over devices.")
         stated = {} if method_of(config) is None else {"config": config}
         model = (
             _form_of(family, config, dtype)
