@@ -90,7 +90,7 @@ def test_texts_that_are_too_few_are_refused_before_anything_is_done(texts: Path)
         real.require_fit(texts)
 
 
-def test_a_step_goes_on_and_is_not_done_twice(tmp_path: Path, monkeypatch, capfd) -> None:
+def test_a_step_goes_on_and_is_not_done_twice(tmp_path: Path, monkeypatch) -> None:
     words = ["record", "lab", "--corpus", "lab", "--languages", "de", "sw", "--limit", "4"]
     (tmp_path / "recorded").mkdir()  # as a process leaves it that was killed at once
     real.do("recorded", words, tmp_path)
@@ -103,9 +103,9 @@ def test_a_step_goes_on_and_is_not_done_twice(tmp_path: Path, monkeypatch, capfd
         watched.setattr(subprocess, "run", None)  # would fail if it were called
         real.do("recorded", words, tmp_path)
     (tmp_path / "recorded" / "neuroglot-run.json").write_text("{")
-    with pytest.raises(SystemExit, match=r"is damaged|ended before its end"):
+    monkeypatch.setattr(subprocess, "run", lambda *_: SimpleNamespace(returncode=1))  # as the command says of it
+    with pytest.raises(SystemExit, match="recorded ended before its end"):
         real.do("recorded", words, tmp_path)
-    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_file_that_was_half_put_together_is_made_again(tmp_path: Path, monkeypatch) -> None:

@@ -31,6 +31,7 @@ from neuroglot.corpora import storing
 from neuroglot.errors import ArtifactError, ConfigError, MissingExtraError, UnsupportedModelError
 from neuroglot.models import gguf as module
 from neuroglot.models.gguf_positions import state_positions
+from neuroglot.models.loading import load_tokenizer
 from neuroglot.models.provenance import model_name
 
 gguf = pytest.importorskip("gguf", reason="needs the extra gguf")
@@ -125,6 +126,7 @@ def test_the_weights_are_those_in_the_file_and_it_is_converted_once(tmp_path, ca
     with torch.no_grad():
         assert torch.equal(view.model(input_ids=ids).logits, model(input_ids=ids).logits)
     (kept,) = (path for path in (cache / "neuroglot/gguf/models").iterdir() if path.is_dir())
+    assert len({path.stat().st_mode for path in kept.iterdir()}) == 1  # whoever may read one may read all
     monkeypatch.setattr(module, "_read", None)  # would fail if it were called
     again, _ = models.load(str(file), device="cpu")
     assert torch.equal(again.model.lm_head.weight, model.lm_head.weight)
@@ -293,7 +295,7 @@ def test_names_of_disks_and_links_may_be_any(tmp_path, cache) -> None:
     assert model_name(view) == "link.gguf"
     model = tiny()
     model.save_pretrained(folder := tmp_path / "folder.gguf")
-    models.load_tokenizer(str(odd / "link.gguf")).save_pretrained(folder)
+    load_tokenizer(str(odd / "link.gguf")).save_pretrained(folder)
     assert torch.equal(models.load(str(folder), device="cpu")[0].model.lm_head.weight, model.lm_head.weight)
 
 

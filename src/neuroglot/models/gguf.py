@@ -161,4 +161,6 @@ def _write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, kept: Pat
         with whole_folder(kept) as folder:
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
+            for path in folder.iterdir():
+                path.chmod((folder / "config.json").stat().st_mode)  # safetensors' files are for their owner only
             write_whole(folder / _SIZES, json.dumps({path.name: path.stat().st_size for path in folder.iterdir()}))
