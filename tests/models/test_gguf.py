@@ -153,6 +153,9 @@ def test_a_conversion_that_fails_leaves_nothing(tmp_path, cache) -> None:
 
 
 def test_what_is_no_such_file_or_architecture_is_refused(tmp_path, cache) -> None:
+    (tmp_path / "a file").write_text("no model")
+    with pytest.raises(UnsupportedModelError, match="it is a file"):
+        models.load(str(tmp_path / "a file"), device="cpu")
     for name in (str(tmp_path / "none.gguf"), "./none.gguf", "none.gguf", "owner/none.gguf"):
         with pytest.raises(UnsupportedModelError, match="there is no such file"):
             models.load(name, device="cpu")
@@ -291,6 +294,7 @@ def test_names_of_disks_and_links_may_be_any(tmp_path, cache) -> None:
     odd.mkdir()
     file = write(odd / "tiny model:Q4 (1).GGUF", tiny())
     (odd / "link.gguf").symlink_to(file.rename(odd / "0123abcd"))
+    assert models.load(str(odd / "0123abcd"), device="cpu")[0].layout.neuron_count == 128
     view, _ = models.load(str(odd / "link.gguf"), device="cpu")
     assert model_name(view) == "link.gguf"
     model = tiny()

@@ -25,7 +25,7 @@ from neuroglot.models.gguf_positions import state_positions
 from neuroglot.models.locating import require_family
 from neuroglot.storage import beside, locked_file, parse_json, whole_folder, write_whole
 
-_ENDING = ".gguf"
+_ENDING, _MAGIC = ".gguf", b"GGUF"
 _HASH_DIGITS = 24
 _FORMAT = 2  # of what is kept
 _SIZES = "neuroglot-sizes.json"  # the bytes of each file of a conversion: a disk may lose the end of one
@@ -35,7 +35,10 @@ _PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$", re.IGNORECASE)
 
 
 def is_gguf(name: str) -> bool:
-    """Whether a model's name is that of a GGUF file, here or on the hub."""
+    """Whether a model's name is that of a GGUF file, here, whatever its ending, or on the hub."""
+    with suppress(OSError), Path(name).expanduser().open("rb") as file:
+        if file.read(len(_MAGIC)) == _MAGIC:
+            return True
     return name.lower().endswith(_ENDING) and not Path(name).is_dir()
 
 

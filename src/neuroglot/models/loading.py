@@ -196,8 +196,9 @@ def require_known(name: str, revision: str | None = None) -> Family:
 def require_there(name: str) -> None:
     """Raise `UnsupportedModelError` for a folder that is not there, before a hub is asked."""
     if name.startswith((".", "/")) and not Path(name).is_dir() and not is_gguf(name):
+        reason = "it is a file" if Path(name).is_file() else "there is no such folder"
         raise UnsupportedModelError(
-            f"The model {name!r} cannot be loaded: there is no such folder.",
+            f"The model {name!r} cannot be loaded: {reason}.",
             LOADABLE,
         )
 
