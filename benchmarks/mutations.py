@@ -1095,7 +1095,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "models/gguf.py", "tests/models/test_gguf.py",
-        ('f"{_hash(file)}-{versions}"', 'f"{file.name}-{versions}"'),
+        ('f"{_hash(file)}-{made_by}"', 'f"{file.name}-{made_by}"'),
         ("or len(parts) < 3:", "or len(parts) < 2:"),
     ),
     *_of(

@@ -144,6 +144,14 @@ def test_a_model_without_any_weight_in_memory_says_what_to_do() -> None:
         view(model)
 
 
+def test_weights_that_are_not_in_memory_are_not_looked_at() -> None:
+    model = tiny_model("llama")
+    model.model.layers[0].mlp.down_proj.weight = nn.Parameter(torch.empty(3, 3, device="meta"))
+    with torch.no_grad():
+        model.model.norm.weight[0] = torch.nan
+    assert broken_weights(model) == [f"model.norm.weight (1 of {len(model.model.norm.weight)} values)"]
+
+
 @given(st.floats(-4, 4), st.sampled_from([torch.float16, torch.bfloat16, torch.float32]))
 def test_values_are_above_a_threshold_as_real_numbers_are(threshold: float, dtype: torch.dtype) -> None:
     near = torch.tensor(threshold, dtype=torch.float64).to(dtype)
