@@ -11,7 +11,7 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from neuroglot.errors import UnsupportedModelError
 
-FACTORS = "rope_freqs.weight"  # by which a file divides the angle of each pair of dimensions
+ANGLE_FACTORS = "rope_freqs.weight"  # by which a file divides the angle of each pair of dimensions
 LONG_AND_SHORT = ("rope_factors_long.weight", "rope_factors_short.weight")
 # What Llama 3.1 and its successors have all in common (llama.cpp writes factors, and not what they were made of).
 LLAMA3 = {
@@ -34,8 +34,8 @@ def state_positions(config: PreTrainedConfig, reader: Any, name: str) -> None:
         raise _unknown(name, kind if kind not in ("none", "linear") else "longrope")
     if kind == "linear":
         _of_global_layers(config).update(rope_type="linear", factor=float(_field(reader, "factor") or 1.0))
-    if FACTORS in parts:
-        factors = torch.from_numpy(parts[FACTORS].data.copy()).float().flatten()
+    if ANGLE_FACTORS in parts:
+        factors = torch.from_numpy(parts[ANGLE_FACTORS].data.copy()).float().flatten()
         if kind != "none" or not _state_llama3(config, factors):
             raise _unknown(name, "by factors that are not those of Llama 3")
 
