@@ -3,6 +3,7 @@
     python -m benchmarks.recording --rounds 5
     python -m benchmarks.recording --parameters 10M 500M --shape llama bloom --only a b c --out results.json
     python -m benchmarks.recording --memory-scaling
+    python -m benchmarks.recording --model gemma.gguf --rows 15 --only a b c d2
 
 All variants run interleaved in one process, on the same random model and texts; the order is rotated each round, and
 ratios are taken within a round. Before the rounds each variant runs once, which warms it up and checks that all counts
@@ -31,6 +32,7 @@ import torch
 import transformers
 from torch import Tensor
 
+import neuroglot
 from benchmarks.memory import peak_beyond_start
 from benchmarks.models import SHAPES, SIZES, config_of, parameter_counts, random_model
 from benchmarks.texts import Task, lab_tokenizer, load_corpus
@@ -60,6 +62,8 @@ def main() -> None:
     torch.set_num_threads(options.threads or torch.get_num_threads())
     transformers.utils.logging.disable_progress_bar()
     combinations = list(product(options.parameters, options.shape, options.vocabulary))
+    if options.model:
+        combinations, options.no_memory = [(options.model, "llama", 0)], True
     if options.memory_of:
         return _say(json.dumps(_own_peak(options)))
     measure = _measure_scaling if options.memory_scaling else _measure
@@ -78,6 +82,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--parameters", nargs="+", default=["10M"], choices=sizes)
     parser.add_argument("--shape", nargs="+", default=["llama"], choices=list(SHAPES))
     parser.add_argument("--vocabulary", nargs="+", type=int, default=[32_000], choices=vocabularies)
+    parser.add_argument("--model", help="a model in a folder or file instead, of the llama shape, without peak memory")
     parser.add_argument("--corpus", default=str(DEFAULT_CORPUS), help="a folder of line-aligned texts")
     parser.add_argument("--languages", nargs="+", help="of the corpus (all; with --memory-scaling: en)")
     parser.add_argument("--rows", type=int, help=f"of each language ({ROWS}; with --memory-scaling: {SCALING_ROWS})")
@@ -115,8 +120,13 @@ def _measure(options: argparse.Namespace, parameters: str, shape: str, vocabular
 
 
 def _task(options: argparse.Namespace, parameters: str, shape: str, vocabulary: int) -> Task:
+    corpus = load_corpus(options.corpus, options.rows, options.languages)
+    if options.model:
+        view, tokenizer = neuroglot.models.load(options.model, dtype=options.dtype, device=options.device)
+        tokenizer.padding_side = "right"
+        return Task(view.model, shape, tokenizer, corpus)
     model = random_model(config_of(parameters, shape, vocabulary), options.device, options.dtype)
-    return Task(model, shape, lab_tokenizer(), load_corpus(options.corpus, options.rows, options.languages))
+    return Task(model, shape, lab_tokenizer(), corpus)
 
 
 def _described(task: Task, options: argparse.Namespace, parameters: str, vocabulary: int) -> dict[str, Any]:
@@ -124,7 +134,7 @@ def _described(task: Task, options: argparse.Namespace, parameters: str, vocabul
     described = {
         "parameters": parameters,
         "shape": task.shape,
-        "vocabulary": vocabulary,
+        "vocabulary": vocabulary or task.model.config.vocab_size,
         "parameter_count": everything,
         "parameters_without_embeddings": no_embeddings,
         "device": torch.cuda.get_device_name() if options.device == "cuda" else "cpu",
@@ -137,8 +147,9 @@ def _described(task: Task, options: argparse.Namespace, parameters: str, vocabul
     }
     _say(
         f"\n{parameters} {task.shape} ({everything:,} parameters, {no_embeddings:,} without embeddings), "
-        f"vocabulary {vocabulary:,}, {described['device']}, {options.dtype}, {described['threads']} thread(s), "
-        f"{len(task.corpus)} rows x {len(task.corpus.languages)} languages, {task.real_tokens:,} tokens"
+        f"vocabulary {described['vocabulary']:,}, {described['device']}, {options.dtype}, "
+        f"{described['threads']} thread(s), {len(task.corpus)} rows x {len(task.corpus.languages)} languages, "
+        f"{task.real_tokens:,} tokens"
     )
     return described
 

@@ -65,6 +65,18 @@ def limit(task: Task) -> Pass:
     return run
 
 
+def compiled_limit(task: Task) -> Pass:
+    """The same with the trunk compiled by `torch.compile` for any shape, which the check before the rounds pays for."""
+    compiled = torch.compile(sharing_weights(task.model).base_model, dynamic=True)
+
+    @torch.inference_mode()
+    def run() -> None:
+        for token_ids in sorted_batches(task):
+            compiled(input_ids=token_ids, use_cache=False)
+
+    return run
+
+
 def neuroglot_one(task: Task) -> Pass:
     """How often each neuron fires."""
     return _neuroglot(task, neuroglot.Recording(site="post_act", tokens="all", fires=(0.0,), special_tokens=False))
@@ -192,6 +204,7 @@ def _add_up(path: Path) -> None:
 VARIANTS = {
     "a": Variant("plain forward of the whole model, batches of 16", plain_forward, user_padding),
     "b": Variant("the limit: no head, no hooks, neuroglot's batches", limit, sorted_padding),
+    "b2": Variant("the limit, its trunk compiled by torch.compile", compiled_limit, sorted_padding),
     "c": Variant("neuroglot.record, one statistic", neuroglot_one, sorted_padding, counts=True),
     "c2": Variant("neuroglot.record, all statistics", neuroglot_all, sorted_padding, counts=True),
     "d": Variant("nnsight, counting inside the trace", nnsight_whole, user_padding, counts=True),

@@ -22,6 +22,7 @@ from neuroglot.neurons import NeuronSet
 from neuroglot.prompting.wordings import ALPACA, ALPACA_INPUT, INSTRUCTION_WORDINGS, TRANSLATION_INSTRUCTIONS
 from neuroglot.recipes.curriculum import Curriculum, signature_of
 from neuroglot.recipes.curriculum_file import CurriculumFile, StatedStage
+from neuroglot.recipes.export import Export
 from neuroglot.recipes.mixing import replayed, tuning_of
 from neuroglot.runs.identity import Identity
 from neuroglot.tokens.examples import examples as encoded
@@ -210,7 +211,8 @@ def test_both_stages_are_tuned_and_what_is_held_out_is_followed(here: Path) -> N
     assert set(models[0]) == set(models[1]) == set(models[2])
     for before, after in pairwise(models):
         assert any(not torch.equal(before[name], after[name]) for name in before)
-    assert not Path("run/answer").exists()
+    assert sorted(path.name for path in Path("run/answer").iterdir()) == ["learned"]  # the folder itself is its model
+    assert not Path("run/align/learned").exists()  # whole weights
 
 
 def test_a_stage_keeps_what_trajectory_inversion_needs_also_if_it_was_killed(
@@ -299,6 +301,37 @@ def test_a_stage_behind_adapters_trains_all_weights(here: Path) -> None:
     job(written(stored), keep_stages=True).run("run")
     before, after = (load(name, device="cpu")[0].model.state_dict() for name in ("run/adapters", "run"))
     assert {name for name in before if torch.equal(before[name], after[name])} == set()
+
+
+@pytest.mark.parametrize("rates", [(), (1e-4, 1e-2)])
+def test_what_a_stage_learned_is_added_to_and_taken_from_the_model_before_it(
+    here: Path, rates: tuple[float, ...]
+) -> None:
+    layout = load("model", device="cpu")[0].layout
+    NeuronSet.of(layout, {("decoder", 0): [0, 3], ("decoder", 1): [1]}).save(Path("some.safetensors"))
+    rate: dict[str, Any] = {"learning_rates": rates} if rates else {"learning_rate": 1e-2}
+    stored = json.loads(json.dumps(TWO_STAGES))
+    stored["data"]["answers"] |= {"selection": 2}
+    stored["stages"] = [
+        {"name": "adapters", "counts": {"answers": 6}, "train": "adapters", **rate},
+        {"name": "neurons", "counts": {"answers": 6}, "train": "neurons", "neurons": "some.safetensors", **rate},
+    ]
+    job(written(stored), keep_stages=True).run("run")
+    for name, before, after in (("adapters", "model", "run/adapters"), ("neurons", "run/adapters", "run")):
+        deltas = Path(f"run/{name}/learned")
+        Export(model=before, deltas=deltas, device="cpu").run(f"merged-{name}")
+        Export(model=after, deltas=deltas, subtract=True, device="cpu").run(f"without-{name}")
+        start, merged, end, back = (
+            load(folder, device="cpu")[0].model.state_dict()
+            for folder in (before, f"merged-{name}", after, f"without-{name}")
+        )
+        changed = {weight for weight in start if not torch.equal(start[weight], end[weight])}
+        assert changed
+        for weight in start:
+            torch.testing.assert_close(merged[weight], end[weight], rtol=0, atol=1e-6)
+            torch.testing.assert_close(back[weight], start[weight], rtol=0, atol=1e-6)
+        with pytest.raises(ConfigError, match="learned on a model with the weights"):
+            Export(model=after, deltas=deltas, device="cpu").run("of-another")
 
 
 # ---- a search of learning rates

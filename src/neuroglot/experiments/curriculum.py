@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 BEFORE = "before"
+LEARNED = "learned"  # the folder of what a stage learned, beside its model
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +75,17 @@ def run_curriculum(
     *,
     kept: Kept = NOTHING_KEPT,
     on_step: OnStep | None = None,
-    behind: Callable[[str], object] | None = None,
+    behind: Callable[[str, Path | None], object] | None = None,
+    keep_learned: bool = False,
 ) -> Taught:
     """Tune the model in place, stage by stage.
 
     `held_out` has texts by group, such as a data set in a language. What a stage learned (adapters, deltas of neurons)
     is merged before the next one. With a place in `kept` a killed job goes on within its stage, from the last whole
     checkpoint, and ends with the same weights; a finished stage is kept as its weights. `behind` is called with the
-    name of each stage when the model is what it left. Raises as `tune`.
+    name of each stage when the model is what it left, and, with `keep_learned`, with the folder in `kept` of the
+    adapters or deltas that it learned: None for whole weights, and where it was handed on before the job was killed.
+    Raises as `tune`.
     """
     require_weights(model)
     signature = made_with(model, tokenizer)
@@ -89,7 +94,7 @@ def run_curriculum(
     for stage in stages:
         place = kept.below(stage.name)
         make = _searched if stage.rates else _done
-        after = place.once("finished", partial(make, model, tokenizer, stage, place, on_step))
+        after = place.once("finished", partial(make, model, tokenizer, stage, place, on_step, keep_learned))
         losses[stage.name] = tuple(after.pop(_LOSSES).tolist())
         if stage.rates:
             tried[stage.name] = dict(zip(stage.rates, after.pop(_TRIED).tolist(), strict=True))
@@ -97,10 +102,11 @@ def run_curriculum(
             trajectories[stage.name] = Trajectory.of(after.pop(_SUMS), after.pop(_STEPS))
         _set_weights(model, after)
         if behind is not None:
-            behind(stage.name)
+            learned = _best(stage, tried.get(stage.name), place).file(LEARNED)
+            behind(stage.name, learned if learned is not None and learned.is_dir() else None)
         moments.append(place.once("held-out", partial(_held_out, model, held_out)))
         if place.folder is not None and distribution.rank() == 0:
-            for folder in ("training", *map(_named, stage.rates)):
+            for folder in ("training", LEARNED, *map(_named, stage.rates)):
                 shutil.rmtree(place.folder / folder, ignore_errors=True)
     by_group = {group: torch.stack([moment[group] for moment in moments]) for group in held_out}
     order = Signature.of(stages=" → ".join(stage.name for stage in stages))
@@ -112,7 +118,12 @@ _SUMS, _STEPS = "sums of choices", "rates and steps"
 
 
 def _searched(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, place: Kept, on_step: OnStep | None
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    stage: Stage,
+    place: Kept,
+    on_step: OnStep | None,
+    keep_learned: bool,
 ) -> dict[str, Tensor]:
     """The weights behind a stage at the best of its learning rates, with what each of them left of the loss."""
     before = {name: weight.cpu().clone() for name, weight in _weights(model).items()}
@@ -120,7 +131,9 @@ def _searched(
     for rate, below in zip(stage.rates, places, strict=True):
         _set_weights(model, before)
         at_rate = replace(stage, config=replace(stage.config, learning_rate=rate))
-        tried.append(below.once("selection", partial(_selected, model, tokenizer, at_rate, below, on_step)))
+        tried.append(
+            below.once("selection", partial(_selected, model, tokenizer, at_rate, below, on_step, keep_learned))
+        )
     losses = torch.cat([part[_TRIED] for part in tried])
     if not bool(losses.isfinite().any()):
         listed = ", ".join(f"{rate:g}" for rate in stage.rates)
@@ -128,16 +141,23 @@ def _searched(
     best = int(losses.argmin())
     _set_weights(model, before)
     at_best = replace(stage, config=replace(stage.config, learning_rate=stage.rates[best]))
-    after = places[best].once("finished", partial(_done, model, tokenizer, at_best, places[best], on_step))
+    after = places[best].once(
+        "finished", partial(_done, model, tokenizer, at_best, places[best], on_step, keep_learned)
+    )
     return after | {_TRIED: losses}
 
 
 def _selected(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, place: Kept, on_step: OnStep | None
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    stage: Stage,
+    place: Kept,
+    on_step: OnStep | None,
+    keep_learned: bool,
 ) -> dict[str, Tensor]:
     """The mean over groups of the loss of the selection behind a stage; infinite if its own loss is no number."""
     try:
-        after = place.once("finished", partial(_done, model, tokenizer, stage, place, on_step))
+        after = place.once("finished", partial(_done, model, tokenizer, stage, place, on_step, keep_learned))
     except DivergedError:
         return {_TRIED: torch.tensor([torch.inf], dtype=torch.float64)}
     _set_weights(model, after)
@@ -145,15 +165,27 @@ def _selected(
     return {_TRIED: torch.stack([nats / tokens for nats, tokens in sums]).mean().nan_to_num(torch.inf)[None]}
 
 
+def _best(stage: Stage, tried: Mapping[float, float] | None, place: Kept) -> Kept:
+    """Where a stage was tuned at the rate that was gone on with."""
+    return place if tried is None else place.below(_named(min(stage.rates, key=tried.__getitem__)))
+
+
 def _named(rate: float) -> str:
     return f"rate-{rate:g}"
 
 
 def _done(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stage: Stage, place: Kept, on_step: OnStep | None
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    stage: Stage,
+    place: Kept,
+    on_step: OnStep | None,
+    keep_learned: bool,
 ) -> dict[str, Tensor]:
     """The weights behind a stage, and its losses."""
-    tuned = tune_on(model, tokenizer, stage.texts, stage.config, kept=place.below("training"), on_step=on_step)
+    learned = place.file(LEARNED) if keep_learned else None
+    training = place.below("training")
+    tuned = tune_on(model, tokenizer, stage.texts, stage.config, kept=training, on_step=on_step, learned=learned)
     sums = {} if tuned.trajectory is None else dict(zip((_SUMS, _STEPS), tuned.trajectory.tensors, strict=True))
     return _weights(model) | {_LOSSES: torch.tensor(tuned.losses, dtype=torch.float64)} | sums
 

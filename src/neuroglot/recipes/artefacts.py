@@ -44,13 +44,20 @@ def job_of(path: Path) -> Recipe | None:
 
 
 def model_of_run(folder: Path) -> dict[str, object] | None:
-    """What the run folder's job says of its model, by hashes of weights and tokenizer; None if it read no model."""
+    """What the run folder's job, or a file beside adapters, says of the model, by hashes of weights and tokenizer; None
+    if neither is there, or no model was read.
+    """
     from neuroglot.runs.folder import MARKER
     from neuroglot.storage import parse_json
+    from neuroglot.training.tuning import LEARNED_ON_FILE
 
+    beside = folder / LEARNED_ON_FILE
     try:
-        identity = parse_json((folder / MARKER).read_bytes())["identity"]
-        return {name: identity["model"][name] for name in ("weights", "tokenizer")}
+        if beside.is_file():
+            stated = parse_json(beside.read_bytes())
+        else:
+            stated = parse_json((folder / MARKER).read_bytes())["identity"]["model"]
+        return {name: stated[name] for name in ("weights", "tokenizer")}
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

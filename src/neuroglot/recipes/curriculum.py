@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,8 @@ class Curriculum(OnModel, Computed, Seeded):
     """YAML file of data sets and stages; the paths in it begin at its folder."""
 
     keep_stages: bool = False
-    """Also save the model behind each stage but the last, in a folder of its name, to compare or analyze it."""
+    """Also save the model behind each stage but the last, in a folder of its name, to compare or analyze it; and in
+    `learned` there the adapters or deltas of neurons of a stage that trains these, to merge or subtract them."""
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.recipes.asking import asked_tasks
@@ -88,7 +90,7 @@ class Curriculum(OnModel, Computed, Seeded):
         from neuroglot import progress
         from neuroglot.distribution import rank
         from neuroglot.experiments.asked_tasks import task_counts, task_moments
-        from neuroglot.experiments.curriculum import BEFORE, run_curriculum
+        from neuroglot.experiments.curriculum import BEFORE, LEARNED, run_curriculum
         from neuroglot.metrics.losses import LossCurve, TriedRates
         from neuroglot.models.provenance import made_with
         from neuroglot.reports import Report
@@ -106,14 +108,20 @@ class Curriculum(OnModel, Computed, Seeded):
         def ask(moment: str) -> None:
             moments[moment] = task_counts(view, tokenizer, asked, kept=kept.below(moment).below("tasks"))
 
-        def behind(stage: str) -> None:
+        def behind(stage: str, learned: Path | None) -> None:
             ask(stage)
-            if self.keep_stages and stage != stages[-1].name and rank() == 0:
-                save_model(view.model, tokenizer, run.files / stage)
+            if self.keep_stages and rank() == 0:
+                if stage != stages[-1].name:
+                    save_model(view.model, tokenizer, run.files / stage)
+                if learned is not None:
+                    shutil.copytree(learned, run.files / stage / LEARNED, dirs_exist_ok=True)
 
         ask(BEFORE)
         with progress.steps("tuning") as on_step:
-            taught = run_curriculum(view.model, tokenizer, stages, held_out, kept=kept, on_step=on_step, behind=behind)
+            taught = run_curriculum(
+                view.model, tokenizer, stages, held_out, kept=kept, on_step=on_step, behind=behind,
+                keep_learned=self.keep_stages,
+            )  # fmt: skip
         if rank() == 0:
             save_model(view.model, tokenizer, run.files)
             for name, trajectory in taught.trajectories.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,15 +46,18 @@ class Scaling(Recipe):
         return identity.file("points", self.points, read_points)
 
     def work(self, run: Run, inputs: dict[str, list[tuple[float, float]]]) -> Report:
+        from neuroglot.errors import ConfigError
         from neuroglot.metrics.scaling import ScalingLaws, allocate, fit_law, fit_saturating
         from neuroglot.reports import Report
         from neuroglot.signature import Signature, versions
 
         made = Signature.of(points=str(run.identity.noted["points"]["sha256"]), upper=self.upper) | versions()
-        laws = {
-            language: fit_law(*zip(*points, strict=True), upper=self.upper, signature=made)
-            for language, points in inputs.items()
-        }
+        laws = {}
+        for language, points in inputs.items():
+            try:
+                laws[language] = fit_law(*zip(*points, strict=True), upper=self.upper, signature=made)
+            except ConfigError as error:
+                raise ConfigError(f"Language {language!r}: {error.got}", error.expected, error.next_step) from error
         saturating = {
             language: fit_saturating(*zip(*points, strict=True), upper=self.upper)
             for language, points in inputs.items()
@@ -69,7 +73,9 @@ class Scaling(Recipe):
 
 
 def read_points(path: Path) -> dict[str, list[tuple[float, float]]]:
-    """Sizes and qualities by language; raises `CorpusError` for other columns, and what is no number."""
+    """Sizes and qualities by language; raises `CorpusError` for other columns, no rows, and what is no language or no
+    finite number.
+    """
     from neuroglot.corpora.tables import read_tsv
     from neuroglot.errors import CorpusError
 
@@ -83,5 +89,11 @@ def read_points(path: Path) -> dict[str, list[tuple[float, float]]]:
             size, quality = map(float, map(str, numbers))
         except ValueError as error:
             raise CorpusError(f"{path} holds {numbers} of {language}.", "Expected two numbers.") from error
+        if not (math.isfinite(size) and math.isfinite(quality)):
+            raise CorpusError(f"{path} holds {numbers} of {language}.", "Expected two finite numbers.")
+        if not str(language).strip():
+            raise CorpusError(f"{path} holds {numbers} of no language.", "Expected its code in the column `language`.")
         points.setdefault(str(language), []).append((size, quality))
+    if not points:
+        raise CorpusError(f"{path} has columns and no row.", "Expected a row for each size and language.")
     return points

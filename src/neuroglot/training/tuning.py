@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from neuroglot import distribution
 from neuroglot.errors import CorpusError, UnsupportedModelError
 from neuroglot.models.provenance import made_with
 from neuroglot.models.view import view
 from neuroglot.prompting.examples import Example
 from neuroglot.signature import Signature
-from neuroglot.storage import NOTHING_KEPT, Kept, as_artifact_error
+from neuroglot.storage import NOTHING_KEPT, Kept, as_artifact_error, write_whole
 from neuroglot.tokens.examples import IGNORED, Examples, examples
 from neuroglot.tokens.tokenizing import Text
 from neuroglot.training.adapters import with_adapters
@@ -31,6 +33,8 @@ from neuroglot.training.types import OnStep, TuningConfig
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+LEARNED_ON_FILE = "learned-on.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,13 +95,24 @@ def tune_on(
     *,
     kept: Kept = NOTHING_KEPT,
     on_step: OnStep | None = None,
+    learned: Path | None = None,
 ) -> Tuned:
-    """As `tune`, on texts whose scored tokens are learned."""
+    """As `tune`, on texts whose scored tokens are learned.
+
+    Adapters, or deltas of neurons, are written alone to the folder `learned` before they are merged, with the model
+    that they were learned on.
+    """
     collate = batching(model, tokenizer, config)
+    learned_on = made_with(view(model), tokenizer) if learned is not None and config.lora is not None else None
     trajectory = Trajectory() if config.log_choices else None
     with trained_part(model, tokenizer, config) as part:
         losses = fit(part.model, texts, collate, config.training, kept=kept, on_step=on_step, trajectory=trajectory)
         deltas = part.deltas()
+    if learned is not None and distribution.rank() == 0:
+        if learned_on is not None:
+            save_adapters(part.model, learned_on, learned)
+        elif deltas is not None:
+            deltas.save(learned / DELTAS_FILE)
     is_merged = config.save == "merged"
     if deltas is not None and is_merged:
         merge(view(model), deltas)
@@ -195,6 +210,14 @@ def completions(pad_id: int) -> Collate:
         }
 
     return collate
+
+
+def save_adapters(adapted: PreTrainedModel, learned_on: Signature, folder: Path) -> None:
+    """Write a model's adapters alone, and the hashes of the model that they were learned on."""
+    with as_artifact_error(folder):
+        adapted.save_pretrained(folder)
+        (folder / "README.md").unlink(missing_ok=True)  # the library's empty form of a model card
+        write_whole(folder / LEARNED_ON_FILE, json.dumps(learned_on.to_json(), indent=1) + "\n")
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Path:
