@@ -2106,7 +2106,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("and not Path(name).is_dir()", ""),
         ("            if not _is_whole(kept):  # another", "            if True:  # another"),
         ("stat().st_size == size", "stat().st_size >= 0"),
-        ("return path.absolute()", "return path.resolve()"),
         ('("gguf", "accelerate"):', '("gguf",):'),
         ("        beside(cache / name)\n", "        pass\n"),
     ),

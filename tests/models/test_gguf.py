@@ -162,6 +162,10 @@ def test_what_is_no_such_file_or_architecture_is_refused(tmp_path, cache) -> Non
     file = write(tmp_path / "tiny.gguf", tiny(), "rwkv6")
     with pytest.raises(UnsupportedModelError, match="rwkv6"):
         models.load(str(file), device="cpu")
+    write(tmp_path / "blob", tiny(), "gpt-oss-of-tomorrow")
+    (tmp_path / "link.gguf").symlink_to("blob")
+    with pytest.raises(UnsupportedModelError, match="link"):
+        models.load(str(tmp_path / "link.gguf"), device="cpu")
     with pytest.raises(ConfigError, match="Only the hub has revisions"):
         models.load(str(file), revision="main")
 

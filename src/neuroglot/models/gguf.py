@@ -120,7 +120,7 @@ def _file(name: str, revision: str | None) -> Path:
         )
     path = Path(name).expanduser()
     if path.is_file():
-        return path.absolute()  # not what a link leads to, whose name may be a hash
+        return path.absolute()
     parts = name.split("/")
     if name.startswith((".", "/", "~")) or len(parts) < 3:
         raise UnsupportedModelError(
@@ -142,7 +142,7 @@ def _read(file: Path, name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBa
     # The whole path, because transformers takes the weights of a file of that name in the working folder, if there is.
     source: dict[str, Any] = {"gguf_file": str(file)}
     stated = PreTrainedConfig.get_config_dict(file.parent, **source)[0]
-    family = require_family(str(stated.get("model_type")), file.name)
+    family = require_family(str(stated.get("model_type")), name)
     config = family.config_loader.from_pretrained(file.parent, **source)
     state_positions(config, GGUFReader(file), name)
     model, said = family.loader.from_pretrained(
