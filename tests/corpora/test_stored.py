@@ -35,6 +35,7 @@ from neuroglot.corpora.seen import rows_with, text_hashes
 from neuroglot.corpora.stored import Stored
 from neuroglot.corpora.suspicion import counted_suspicions, counts_by_kind, sifted, suspicions
 from neuroglot.errors import ArtifactError, CorpusError
+from neuroglot.models import gguf
 from neuroglot.storage import beside
 from tests.corpora import writing
 
@@ -463,6 +464,7 @@ def ended_process() -> int:
 def test_doctor_shows_copies_and_removes_them(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(gguf, "cached_assets_path", lambda *_: tmp_path)  # removed as well
     assert corpora.load(writing.tsv(tmp_path, TEXTS)).hash
     (cache / "mine").write_text("mine")
     left = cache / beside(cache / "rows").name.replace(f"-{os.getpid()}-", f"-{ended_process()}-")

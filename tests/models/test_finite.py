@@ -17,6 +17,7 @@ from neuroglot.generation.decoding import Decoding
 from neuroglot.metrics import ExactAnswer, NatsPerToken
 from neuroglot.models import ModelView
 from neuroglot.models.finite import broken_weights, last_layers, not_finite, tokens_not_finite
+from neuroglot.models.offloaded import is_offloaded
 from neuroglot.tokens.tokenizing import Text
 from tests.attribution.making_tasks import tiny_task
 from tests.families import tiny_model
@@ -142,6 +143,29 @@ def test_a_model_without_any_weight_in_memory_says_what_to_do() -> None:
     cpu_offload(model, execution_device=torch.device("cpu"))
     with pytest.raises(UnsupportedModelError, match="device_map='auto'"):
         view(model)
+
+
+@pytest.mark.parametrize(
+    ("places", "offloaded"),
+    [
+        ({}, False), ({"": "cpu"}, False), ({"": 0}, False), ({"model": 0, "lm_head": 1}, False),
+        ({"model": 0, "lm_head": "cpu"}, True), ({"model": "cpu", "lm_head": "disk"}, True),
+        ({"model": 0, "lm_head": "disk"}, True),
+    ],
+)  # fmt: skip
+def test_weights_are_fetched_where_some_lie_in_other_memory(places: dict[str, object], offloaded: bool) -> None:
+    model = tiny_model("llama")
+    model.hf_device_map = places
+    assert is_offloaded(model) == offloaded
+
+
+def test_weights_that_are_not_in_memory_are_not_looked_at() -> None:
+    model = tiny_model("llama")
+    model.model.layers[0].mlp.down_proj.weight = nn.Parameter(torch.empty(3, 3, device="meta"))
+    with torch.no_grad():
+        model.model.norm.weight[0] = torch.nan
+    assert is_offloaded(model)
+    assert broken_weights(model) == [f"model.norm.weight (1 of {len(model.model.norm.weight)} values)"]
 
 
 @given(st.floats(-4, 4), st.sampled_from([torch.float16, torch.bfloat16, torch.float32]))

@@ -15,7 +15,7 @@ from neuroglot import extras
 from neuroglot.errors import MissingExtraError, UnsupportedModelError
 from neuroglot.models import load
 from neuroglot.models.loading import load_config
-from neuroglot.models.quantised import method_of
+from neuroglot.models.quantised import BY_CONFIG, make_plain, method_of, require_readable
 from neuroglot.recipes.export import Export
 from tests.families import tiny_model
 from tests.tiny import tiny_tokenizer
@@ -159,6 +159,33 @@ def test_compressed_tensors_are_numbers_times_the_scales_of_their_rows(tmp_path:
     got = read(tmp_path / "model").state_dict()
     for name, weight in expected.items():
         torch.testing.assert_close(got[name], weight, rtol=1e-5, atol=1e-7)
+
+
+class Int8Params(torch.nn.Parameter):
+    """Numbers of one byte with the largest of each row, as bitsandbytes keeps them."""
+
+    SCB: Tensor
+
+
+def test_numbers_of_a_byte_stand_for_parts_of_the_largest_of_their_row() -> None:
+    model = tiny_model("llama")
+    projection = model.model.layers[0].mlp.up_proj
+    numbers = torch.randint(-127, 128, projection.weight.shape, dtype=torch.int8)
+    largest = torch.rand(len(numbers)) + 0.5
+    projection.weight = Int8Params(numbers, requires_grad=False)
+    projection.weight.SCB = largest
+    read = make_plain(model).model.layers[0].mlp.up_proj.weight
+    expected = [[int(number) / 127 * float(most) for number in row] for row, most in zip(numbers, largest, strict=True)]
+    torch.testing.assert_close(read.detach(), torch.tensor(expected))
+
+
+@pytest.mark.parametrize("method", BY_CONFIG)
+def test_transformers_is_asked_for_plain_weights_also_where_a_device_could_do_without(method: str, monkeypatch) -> None:
+    config = tiny_model("llama").config
+    config.quantization_config = {"quant_method": method}
+    monkeypatch.setattr(extras, "import_module", lambda name: None)
+    require_readable(config, "model")
+    assert config.quantization_config["dequantize"] is True
 
 
 @pytest.mark.parametrize(

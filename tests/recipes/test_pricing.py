@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 import torch
+from transformers import LlamaConfig
 
 from neuroglot.activity.record import record
 from neuroglot.activity.recording import Recording
@@ -176,6 +177,46 @@ def test_rows_beyond_the_context_do_not_count(located: ModelView) -> None:
     tokenizer.model_max_length = 4
     with pytest.raises(CorpusError, match="more than 4 tokens"):
         RECORD.price((located, tokenizer, short))
+
+
+def test_the_plan_of_docs_scale_is_what_is_priced(tmp_path: Path) -> None:
+    width, inner, layers, words, languages = 8192, 28_672, 80, 128_256, 3
+    config = LlamaConfig(
+        hidden_size=width, intermediate_size=inner, num_hidden_layers=layers, vocab_size=words, num_attention_heads=64,
+        num_key_value_heads=8, tie_word_embeddings=False, dtype="bfloat16",
+    )  # fmt: skip
+    config.save_pretrained(tmp_path / "70b")
+    TOKENIZER.save_pretrained(tmp_path / "70b")
+    corpus = texts(8, 4)
+    for language, column in corpus.texts.items():
+        (tmp_path / f"{language}.txt").write_text("".join(f"{text}\n" for text in column))
+    priced = Record(model=str(tmp_path / "70b"), corpus=str(tmp_path), device="meta").estimate()
+    attention = 2 * width * width + 2 * width * (width // 8)
+    below_the_head = layers * (attention + 3 * width * inner + 2 * width) + width
+    assert round(below_the_head / 1e9, 1) == 68.5  # as the page has it
+    assert priced.layer_weights == below_the_head
+    assert priced.model_bytes == 2 * (below_the_head + 2 * words * width)
+    assert round(priced.model_bytes / 1e9) == 141
+    (line,) = priced.lines
+    assert line.tokens == languages * 8 * 5  # four words and the token at the beginning
+    assert f"about {2 * below_the_head * line.tokens:.2e} operations" in " ".join(priced.notes)
+    assert priced.kept_bytes == pytest.approx(8 * layers * inner * languages, rel=1e-3)
+    page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text()
+    tokens, flops = 10**8, 989e12 * 0.4
+    read = 2 * 68.5e9 * tokens
+    for said in (
+        f"{read:.2e}".replace("e+19", " · 10¹⁹"),
+        f"{read / (8 * flops) / 60:.0f} min on eight",
+        f"{read / flops / 3600:.1f} h one after another",
+        f"{7 / 8 * layers * inner * 2 * tokens / 1e12:.0f} TB to each device",
+        f"{7 / 8 * layers * inner * 2 * tokens / 300e9 / 60:.0f} min at 300 GB/s",
+        f"{layers * inner * 100 * 8 / 1e9:.2f} GB of memory",
+        f"{200_000 * 201 * 2 * 69.5e9 / (8 * flops) / 60:.0f} min; ",
+        f"{200_000 * 601 * 2 * 69.5e9 / (8 * flops) / 60:.0f} min with five",
+        f"{100 * words * width / 69.5e9:.1f} %",
+        f"{100 * 262_144 * 640 / 268_042_240:.0f} %",  # what stands in Gemma's file, norms aside
+    ):
+        assert said in page, said
 
 
 ON_TEXTS = ("model", "--corpus", "texts")

@@ -1,10 +1,12 @@
 """Two processes that share a command's rows end with the files of one."""
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.launching import on_two_processes
+from tests.launching import ENVIRONMENT, LAUNCHER, ROOT, on_two_processes
 from tests.recipes.sharing_a_job import SELECTORS, main
 
 
@@ -28,3 +30,11 @@ def test_files_are_those_of_one_process(name: str, folders: tuple[Path, Path]) -
             for folder, root in zip((alone, shared), folders, strict=True)
         )
         assert one == two, file
+
+
+def test_a_dry_run_is_priced_and_printed_by_the_first_alone() -> None:
+    command = ["record", "lab", "--corpus", "lab", "--languages", "en", "de", "--limit", "4", "--dry-run", "--json"]
+    launched = [*LAUNCHER, "2", "-m", "neuroglot", *command]
+    done = subprocess.run(launched, capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout)["dry_run"] is True

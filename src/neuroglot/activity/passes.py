@@ -55,10 +55,14 @@ def token_budget_of(view: ModelView) -> int:
     """Padded tokens a batch that fill a device: `TOKEN_BUDGET`, or fewer on a CPU if many weights are passed."""
     if view.model.device.type != "cpu":
         return TOKEN_BUDGET
+    return TOKEN_BUDGET if layer_weights(view) < LARGE_TRUNK else LARGE_TRUNK_BUDGET
+
+
+def layer_weights(view: ModelView) -> int:
+    """The weights of the model without head and embeddings."""
     trunk = view.model.base_model
     embedded = sum(part.weight.numel() for part in trunk.modules() if isinstance(part, nn.Embedding))
-    weights = sum(parameter.numel() for parameter in trunk.parameters()) - embedded
-    return TOKEN_BUDGET if weights < LARGE_TRUNK else LARGE_TRUNK_BUDGET
+    return sum(parameter.numel() for parameter in trunk.parameters()) - embedded
 
 
 def _peak_memory(view: ModelView, tokens: int) -> float:

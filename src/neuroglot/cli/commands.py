@@ -108,16 +108,17 @@ def run_command(recipe: type[Recipe], options: Mapping[str, Any], *, config: Pat
 def run_job(job: Recipe, *, out: Path | None, resume: bool, overwrite: bool, dry_run: bool, json: bool) -> None:
     """Run a recipe and print its report, or print its price."""
     from neuroglot.cli.printing import print_finished, print_price
-    from neuroglot.distribution import rank, sharing_the_job
+    from neuroglot.distribution import rank, sharing_the_job, started_first
     from neuroglot.errors import ConfigError
 
     out = out or job.default_out
     if out is None and job.keeping == "folder" and not dry_run:
         raise ConfigError(f"No run folder was named for {job.command!r}.", "Expected --out FOLDER.")
-    with sharing_the_job():
-        if dry_run:
+    if dry_run:  # not shared: how often a step is tried depends on the clock, and processes would wait for each other
+        if started_first():
             print_price(job.estimate(out, resume=resume, overwrite=overwrite), json)
-            return
+        return
+    with sharing_the_job():
         report = job.run(out, resume=resume, overwrite=overwrite)
         if rank() == 0:
             print_finished(report, out, json, () if out is None else job.following(out))

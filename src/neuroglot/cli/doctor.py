@@ -40,14 +40,17 @@ def doctor(*, clean: bool = False, json: Json = False) -> None:
     The exit code is 0 when neuroglot can be used, and 1 when not. What is missing but optional is only named.
 
     Args:
-        clean: first remove the copies of large texts that were kept; they are made again when the texts are read.
+        clean: first remove the copies of large texts and the converted GGUF files that were kept; they are made again
+            when the texts or files are read.
     """
     from neuroglot.cli.printing import print_json
 
     if clean:
         from neuroglot.corpora.storing import remove_copies
+        from neuroglot.models.gguf import remove_conversions
 
         remove_copies()
+        remove_conversions()
     checks = [check for look in LOOKS for check in _looked(look)]
     usable = all(check.state != "broken" for check in checks)
     if json:
@@ -130,16 +133,27 @@ def _hub() -> Iterator[Check]:
 
 def _copies() -> Iterator[Check]:
     from neuroglot.corpora.storing import copies
+
+    yield _kept("copies of texts", "of large files", copies)
+
+
+def _conversions() -> Iterator[Check]:
+    from neuroglot.models.gguf import conversions
+
+    yield _kept("GGUF files", "converted", conversions)
+
+
+def _kept(name: str, what: str, look: Callable[[], tuple[Path, list[Path]]]) -> Check:
+    """What neuroglot keeps in the hub's cache of assets, or why it cannot."""
     from neuroglot.errors import ArtifactError
 
     try:
-        cache, folders = copies()
+        cache, folders = look()
     except ArtifactError as error:
-        yield Check("copies of texts", str(error), "missing")
-        return
+        return Check(name, str(error), "missing")
     size = sum(map(_size_of, folders))
     removable = "; neuroglot doctor --clean removes them" if folders else ""
-    yield Check("copies of texts", f"{len(folders)} of large files, {_size(size)} in {cache}{removable}")
+    return Check(name, f"{len(folders)} {what}, {_size(size)} in {cache}{removable}")
 
 
 def _size_of(folder: Path) -> int:
@@ -168,7 +182,7 @@ def _lab() -> Iterator[Check]:
 
 
 LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (
-    _python, _libraries, _extras, _devices, _memory, _disk, _hub, _copies, _lab,
+    _python, _libraries, _extras, _devices, _memory, _disk, _hub, _copies, _conversions, _lab,
 )  # fmt: skip
 
 

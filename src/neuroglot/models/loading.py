@@ -11,7 +11,8 @@ import transformers
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from neuroglot import extras
-from neuroglot.errors import ConfigError, NeuroglotError, UnsupportedModelError, listed
+from neuroglot.errors import ConfigError, NeuroglotError, UnsupportedModelError
+from neuroglot.models.complete import require_complete
 from neuroglot.models.families import Family
 from neuroglot.models.folded import folded_out
 from neuroglot.models.gguf import converted, is_gguf
@@ -55,6 +56,8 @@ def load(
         read = AutoTokenizer.from_pretrained(source, config=config, revision=revision, trust_remote_code=False)
         tokenizer = as_saved(read)
         spread: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
+        if spread:
+            extras.require("accelerate", package="accelerate", note="It spreads a model over devices.")
         stated = {} if method_of(config) is None else {"config": config}
         model = (
             _form_of(family, config, dtype)
@@ -107,25 +110,12 @@ def _plain(source: str, revision: str | None) -> tuple[str, str | None]:
 
 
 def _whole_model(family: Family, source: str, name: str, **options: Any) -> PreTrainedModel:
-    """The model with every weight from its checkpoint; raises `UnsupportedModelError` where one is random instead.
-
-    A pooler may be missing, because nothing reads it, and heads of other tasks may be left over.
-    """
+    """The model with every weight from its checkpoint; raises `UnsupportedModelError` where one is random instead."""
     with quiet():
         model, said = family.loader.from_pretrained(
             source, trust_remote_code=False, ignore_mismatched_sizes=True, output_loading_info=True, **options
         )
-    missing = [key for key in said["missing_keys"] if "pooler" not in key]
-    layers = tuple(f"{stack.layers}." for stack in family.stacks)
-    left = [key for key in said["unexpected_keys"] if any(place in key for place in layers)]
-    other = [f"{key} {list(stored)} for {list(built)}" for key, stored, built in said["mismatched_keys"]]
-    wrong = {"lacks": missing, "has other shapes of": other, "has besides": left}
-    if found := [f"{what} {listed(sorted(keys))}" for what, keys in wrong.items() if keys]:
-        raise UnsupportedModelError(
-            f"The checkpoint of {name!r} {'; '.join(found)}.",
-            f"Expected the weights of {type(model).__name__}, each once, because others would be random.",
-            "Load the whole checkpoint; one that was saved from a wrapper has its names under another prefix.",
-        )
+    require_complete(model, said, family, name)
     return make_plain(model) if "config" in options else cast(PreTrainedModel, model)
 
 
@@ -206,8 +196,9 @@ def require_known(name: str, revision: str | None = None) -> Family:
 def require_there(name: str) -> None:
     """Raise `UnsupportedModelError` for a folder that is not there, before a hub is asked."""
     if name.startswith((".", "/")) and not Path(name).is_dir() and not is_gguf(name):
+        reason = "it is a file" if Path(name).is_file() else "there is no such folder"
         raise UnsupportedModelError(
-            f"The model {name!r} cannot be loaded: there is no such folder.",
+            f"The model {name!r} cannot be loaded: {reason}.",
             LOADABLE,
         )
 
@@ -223,7 +214,9 @@ def _cannot_be_loaded(name: str, error: Exception) -> UnsupportedModelError:
     return UnsupportedModelError(
         f"The model {name!r} cannot be loaded: {_in_one_line(error)}",
         LOADABLE,
-        "Check the spelling; a hub id needs a network or a filled cache.",
+        "Get a whole copy of it."
+        if Path(name).exists()
+        else "Check the spelling; a hub id needs a network or a filled cache.",
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
 
-from neuroglot.activity.passes import LARGEST_BUDGET, token_budget_of
+from neuroglot.activity.passes import LARGEST_BUDGET, layer_weights, token_budget_of
 from neuroglot.corpora.corpus import Task
 from neuroglot.corpora.directed import Directed, Parallel
 from neuroglot.errors import CorpusError
@@ -70,9 +70,10 @@ class _Line:
 
 @dataclass(frozen=True)
 class Price:
-    """What a job would cost beside loading the model; bytes are those beyond the model's own.
+    """What a job would cost beside loading the model; `model_bytes` are those of its weights, others come on top.
 
     `files` are read or written, with their bytes if they are there already; `remarks` say what no number does.
+    `layer_weights` are those that each token passes below the head, None where only some do.
     """
 
     models: tuple[str, ...]
@@ -83,6 +84,8 @@ class Price:
     disk_bytes: int
     files: tuple[tuple[str, str, int | None], ...] = ()
     remarks: tuple[str, ...] = ()
+    model_bytes: int = 0
+    layer_weights: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -98,10 +101,10 @@ class Price:
         return (
             *self.remarks,
             f"Tokens are {counted}; equal texts and shared beginnings may be read once, and make them fewer.",
-            "Time is not known: nothing is computed without weights."
+            f"Time is not known: nothing is computed without weights{self._operations()}."
             if self.device == WITHOUT_WEIGHTS
             else f"Time is estimated from short runs of each step on {self.device}; loading the model comes on top.",
-            "Memory and disk are estimated, memory beyond the model's own.",
+            "Memory and disk are estimated; memory comes on top of that for the weights.",
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -117,6 +120,7 @@ class Price:
         files = [(name, use, _UNKNOWN if size is None else decimal(size)) for name, use, size in self.files]
         needed = [("disk", decimal(self.disk_bytes))]
         needed += [("memory for what is kept", decimal(self.kept_bytes))] if self.models else []
+        needed += [("memory for the weights", decimal(self.model_bytes))] if self.model_bytes else []
         if steps:
             needed += [("memory for a batch", decimal(self.batch_bytes)), ("time", self._time(self.seconds))]
         title = f"What {', '.join(self.models)} would read on {self.device}"
@@ -125,6 +129,13 @@ class Price:
             *([Table.of("files", "Files", [Column(name) for name in ("file", "use", "size")], files)] if files else []),
             Table.of("needed", "What the job would need", [Column("what"), Column("about")], reversed(needed)),
         )
+
+    def _operations(self) -> str:
+        """Multiplications and additions, 2 a weight and token, of which a head is not counted."""
+        if self.layer_weights is None or self.remarks:  # which say what a training costs
+            return ""
+        tokens = sum(line.tokens * line.times for line in self.lines)
+        return f"; the layers cost about {2 * self.layer_weights * tokens:.2e} operations, the head not counted"
 
     def _time(self, seconds: float) -> str:
         return _UNKNOWN if self.device == WITHOUT_WEIGHTS else _duration(seconds)
@@ -143,7 +154,11 @@ def price(
     """The price of a job of these steps. Raises `CorpusError` where no row of one fits into the model's context."""
     limit = context_limit(tokenizer, text_config(view.model))
     lines = tuple(_line(view, tokenizer, step, limit) for step in steps)
-    return Price((model_name(view),), view.model.device.type, lines, kept_bytes, _batch_bytes(view), disk_bytes)
+    return Price(
+        (model_name(view),), view.model.device.type, lines, kept_bytes, _batch_bytes(view), disk_bytes,
+        model_bytes=sum(parameter.nbytes for parameter in view.model.parameters()),
+        layer_weights=None if any(layer.experts > 1 for layer in view.layout.layers) else layer_weights(view),
+    )  # fmt: skip
 
 
 def together(prices: Sequence[Price]) -> Price:
@@ -157,6 +172,8 @@ def together(prices: Sequence[Price]) -> Price:
         max(price.disk_bytes for price in prices),
         tuple(file for price in prices for file in price.files),
         tuple(remark for price in prices for remark in price.remarks),
+        max(price.model_bytes for price in prices),
+        prices[0].layer_weights if len(prices) == 1 else None,
     )
 
 
