@@ -95,9 +95,9 @@ class SignChannels(OnRecogniser, OnClips, Seeded):
                     f"Expected clips of every sign language: {', '.join(clips.languages)}.",
                     "Name another part, a recogniser that was trained on all of them, or corpora that have it.",
                 )
-        if seen := len(trained_among(proved, self.model)):
+        if seen := trained_among(proved, self.model):
             identity.remarks.append(
-                f"{seen} of the {len(proved)} clips on which channels are switched off trained the recogniser."
+                f"{len(seen)} of the {len(proved)} clips on which channels are switched off trained the recogniser."
             )
         return _Inputs(view, reader, chosen, proved)
 

@@ -79,7 +79,8 @@ class SignTrain(SignTrained):
         model, clips, reader = inputs
         made = made_with(None, None, clips.of("train"))
         made |= Signature.of(network=self.network, one_loss=self.one_loss, started=self.start is not None)
-        results = self.fitted(run, model, clips, reader, made, "nats per clip")
+        before = () if self.start is None else (self.start,)
+        results = self.fitted(run, model, clips, reader, made, "nats per clip", before=before)
         return Report(results, title=f"Sign language: {clips.name}, {self.network}")
 
     def following(self, out: Path) -> tuple[str, ...]:
