@@ -1,5 +1,5 @@
-"""What would be refused behind a training of an encoder that writes is refused before it, and languages that a writer was
-not taught are named.
+"""What would be refused behind a training of an encoder that writes is refused before it, and languages that a writer
+was not taught are named.
 """
 
 import json
@@ -113,7 +113,10 @@ def test_a_target_leaves_a_position_for_its_end_in_the_autoregressive_baseline()
 
 
 def test_counts_of_a_recipe_are_counts() -> None:
-    for options, said in (({"denoising_passes": -1}, "denoising_passes=-1"), ({"steps": 0, "rows": -3}, "rows=-3, steps=0")):
+    for options, said in (
+        ({"denoising_passes": -1}, "denoising_passes=-1"),
+        ({"steps": 0, "rows": -3}, "rows=-3, steps=0"),
+    ):
         with pytest.raises(ConfigError, match=said):
             WritingConfig(**options)  # type: ignore[arg-type]
 
@@ -137,7 +140,9 @@ def test_languages_that_a_writer_was_not_taught_are_refused_and_new_directions_n
     corpus = tiny_corpus(6, ("en", "de", "sw"))
     model, tokenizer = tiny_writer(corpus)
     assert untaught(model, (Direction("de", "fr"),)) == ()  # it does not say
-    model.config.taught = taught_directions((Direction("en", "de"), Direction("de", "en"), Direction("pt-BR", "zh-Hans")))
+    model.config.taught = taught_directions(
+        (Direction("en", "de"), Direction("de", "en"), Direction("pt-BR", "zh-Hans"))
+    )
     assert untaught(model, (Direction("en", "de"), Direction("pt-BR", "zh-Hans"))) == ()
     assert untaught(model, (Direction("sw", "de"), Direction("en", "de"))) == (Direction("sw", "de"),)
     with pytest.raises(ConfigError, match=r"Texts in 'sw'.*Expected some of de, en, zh-Hans.*sga train --languages"):
@@ -149,7 +154,10 @@ def test_languages_that_a_writer_was_not_taught_are_refused_and_new_directions_n
     job = SgaTranslate(model="writer", corpus="texts", source="sw", into=("de",), device="cpu")
     identity = Identity()
     job.read(identity)
-    assert "The writer was not taught sw into de: it was taught en into de, de into en, pt-BR into zh-Hans." in identity.remarks
+    assert (
+        "The writer was not taught sw into de: it was taught en into de, de into en, pt-BR into zh-Hans."
+        in identity.remarks
+    )
     with pytest.raises(ConfigError, match="Texts in 'fr' were asked for"):
         replace(job, into=("fr",)).read(Identity())
     neurons = SgaNeurons(model="writer", corpus="texts", languages=("en", "de"), device="cpu")
@@ -183,8 +191,8 @@ def test_a_new_writer_says_what_it_was_taught(here: Path) -> None:
     for code, column in corpus.texts.items():
         Path("texts", f"{code}.txt").write_text("\n".join(column) + "\n")
     SgaTrain(
-        corpus="texts", languages=("en", "de", "sw"), test_rows=2, encoder_steps=1, steps=1, batch_size=2, hidden=16, layers=1,
-        heads=2, ffn=24, vocabulary=300, prompt_length=2, canvas_factor=12.0, device="cpu", denoising_passes=0,
+        corpus="texts", languages=("en", "de", "sw"), test_rows=2, encoder_steps=1, steps=1, batch_size=2, hidden=16,
+        layers=1, heads=2, ffn=24, vocabulary=300, prompt_length=2, canvas_factor=12.0, device="cpu", denoising_passes=0,
     ).run("writer")  # fmt: skip
     config = json.loads(Path("writer/config.json").read_text())
     assert config["taught"] == ["en into de", "en into sw", "de into en", "sw into en"]

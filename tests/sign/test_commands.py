@@ -184,5 +184,7 @@ def test_the_picture_of_a_clip_has_its_frames_and_its_glosses_as_text_in_any_scr
     ]
     assert shown == [[0, 0, 0], [80, 80, 80], [160, 160, 160]]
     assert [part.text for part in root.findall(f"{space}text")] == ["0", "4", "8"]
-    glosses = [(part.get("x"), part.get("width"), part.find(f"{space}text").text) for part in root.findall(f"{space}svg")]
+    glosses = [
+        (part.get("x"), part.get("width"), part.find(f"{space}text").text) for part in root.findall(f"{space}svg")
+    ]
     assert glosses == [("0", "96", "你好 <b>&"), ("96", "192", "שלום")]

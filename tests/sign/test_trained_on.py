@@ -1,4 +1,4 @@
-"""Which clips a recogniser was trained on, which heads it takes from where it is begun, and clips that lack what is asked."""
+"""Which clips a recogniser was trained on, which heads it takes from where it is begun, and clips that do not do."""
 
 import json
 from dataclasses import replace
@@ -91,7 +91,9 @@ def test_a_recogniser_is_not_evaluated_on_what_it_learned_unless_that_is_allowed
     plain = SignEvaluate(model=Path("first"), corpus=("p2014",), device="cpu")
     assert plain.read(Identity()).seen == 0
     on_train = replace(plain, read_part="train")
-    with pytest.raises(CorpusError, match=r"4 of the 4 clips are among those that a recogniser was trained on: .*--same-rows"):
+    with pytest.raises(
+        CorpusError, match=r"4 of the 4 clips are among those that a recogniser was trained on: .*--same-rows"
+    ):
         on_train.read(Identity())
     (section,) = replace(on_train, same_rows="allow").run().to_json()["sections"]
     assert section["remarks"][0] == "4 of the 4 clips are among those that a recogniser was trained on."
@@ -122,7 +124,9 @@ def test_channels_are_asked_of_parts_that_have_every_sign_language(here: Path) -
     identity = Identity()
     replace(job, select_part="test", prove_part="train").read(identity)
     count = len(job.load_clips(Identity()).of("train"))
-    assert f"{count} of the {count} clips on which channels are switched off trained the recogniser." in identity.remarks
+    assert (
+        f"{count} of the {count} clips on which channels are switched off trained the recogniser." in identity.remarks
+    )
 
 
 def test_clips_of_marks_alone_are_named_and_not_a_refusal_of_all(here: Path) -> None:
@@ -137,7 +141,9 @@ def test_clips_of_marks_alone_are_named_and_not_a_refusal_of_all(here: Path) -> 
     (section,) = job.run("out").to_json()["sections"]
     said = [json.loads(line) for line in Path("out/recognised.jsonl").read_text().splitlines()]
     name = lines[1].split("|")[0]
-    assert section["remarks"][0].startswith(f"Of 1 clips sclite is handed no gloss, because they have only marks: {name}.")
+    assert section["remarks"][0].startswith(
+        f"Of 1 clips sclite is handed no gloss, because they have only marks: {name}."
+    )
     table = section["tables"][0]
     errors = table["rows"][0][table["columns"].index("score")]
     wanted, read = said[1]["reference"], said[1]["read"]

@@ -28,7 +28,8 @@ def targets_of(labels: Tensor) -> tuple[Tensor, Tensor]:
     lengths = real.sum(1)
     if bool((real & (labels < 0)).any()):
         raise ConfigError(
-            f"Got the label {int(labels[real & (labels < 0)][0])}.", f"Expected symbols from 0, and {PADDED} behind them."
+            f"Got the label {int(labels[real & (labels < 0)][0])}.",
+            f"Expected symbols from 0, and {PADDED} behind them.",
         )
     gaps = real != (torch.arange(labels.shape[1], device=labels.device) < lengths[:, None])
     if bool(gaps.any()):

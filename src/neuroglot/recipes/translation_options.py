@@ -101,6 +101,7 @@ class OnWriter(Denoising):
         from neuroglot.tokens.canvases import taught_directions, untaught
 
         if new := untaught(model, directions):
+            taught = listed(model.config.taught, 9)
             identity.remarks.append(
-                f"The writer was not taught {listed(taught_directions(new))}: it was taught {listed(model.config.taught, 9)}."
+                f"The writer was not taught {listed(taught_directions(new))}: it was taught {taught}."
             )

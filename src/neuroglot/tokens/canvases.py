@@ -122,7 +122,8 @@ def untaught(model: SGAForConditionalGeneration, directions: Sequence[Direction]
     written = tuple(dict.fromkeys(direction.target for direction in known))
     if odd := [direction.target for direction in directions if direction.target not in written]:
         raise ConfigError(
-            f"Texts in {odd[0]!r} were asked for.", f"Expected some of {', '.join(written)}, which the writer was taught.",
+            f"Texts in {odd[0]!r} were asked for.",
+            f"Expected some of {', '.join(written)}, which the writer was taught.",
             "Teach one that writes it: `neuroglot sga train --languages`.",
         )  # fmt: skip
     return tuple(direction for direction in directions if direction not in known)

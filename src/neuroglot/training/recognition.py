@@ -61,7 +61,7 @@ def new_recogniser(config: TSCMConfig, vocabulary: GlossVocabulary, seed: int, s
 
 
 def says(start: Path, vocabulary: GlossVocabulary) -> bool:
-    """Whether the folder is of a recogniser whose heads say these glosses, in this order: equally many are not enough."""
+    """Whether a folder is of a recogniser whose heads say these glosses, in this order: equally many are not enough."""
     try:
         config = parse_json((start / "config.json").read_bytes())
         labels = {int(number): gloss for number, gloss in (config.get("id2label") or {}).items()}

@@ -311,7 +311,7 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda: tiny_sga(mask_token_id=None)(torch.tensor([[5]])), "names no mask_token_id"),
     (lambda: tiny_sga().encode(torch.tensor([[5]]), torch.tensor([[0]])), "has no token"),
     (lambda: tiny_sga().encode(torch.full((1, 80), 5)), "more than 63"),
-    (lambda: tiny_sga().encode(torch.tensor([[5, 6]]), torch.tensor([[1]])), r"sources \[1, 2\] and a mask \[1, 1\]"),
+    (lambda: tiny_sga().encode(torch.tensor([[5, 6]]), torch.tensor([[1]])), r"sources \[1, 2\] and a mask \[1, 1"),
     (lambda: tiny_sga().encode(torch.tensor([5, 6])), r"sources \[2\] and a mask None"),
     (lambda: tiny_sga().write(torch.tensor([[5]]), denoising_passes=-1), "-1 denoising passes were asked for"),
     (lambda: tiny_sga(denoise=False).generate(torch.tensor([[5]]), denoising_passes=-2), "-2 denoising passes"),

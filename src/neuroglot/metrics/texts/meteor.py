@@ -15,7 +15,7 @@ from neuroglot.signature import Signature
 
 
 def meteor(options: TextOptions) -> TextMetric:
-    """The mean over rows of METEOR (Lavie and Agarwal 2007) with the best reference: same words, in English same stems."""
+    """Mean over rows of METEOR (Lavie and Agarwal 2007) with the best reference: same words, in English same stems."""
     library = extras.require("nltk.translate.meteor_score", extra="scores")
     stems = options.language is not None and options.language.partition("-")[0] == "en"
     stemmer = extras.require("nltk.stem.porter", extra="scores").PorterStemmer() if stems else _AsItIs()

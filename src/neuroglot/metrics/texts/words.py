@@ -57,9 +57,7 @@ def as_for_sclite(text: str) -> str:
 
 def only_marks(references: Sequence[str]) -> list[int]:
     """The rows, from 0, whose reference has glosses, of which sclite is handed none: all that is read is inserted."""
-    return [
-        row for row, text in enumerate(references) if not is_blank(text) and as_for_sclite(text) == EMPTY_OUTPUT
-    ]
+    return [row for row, text in enumerate(references) if not is_blank(text) and as_for_sclite(text) == EMPTY_OUTPUT]
 
 
 def _rate(

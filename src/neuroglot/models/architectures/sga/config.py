@@ -26,8 +26,8 @@ class SGAConfig(PreTrainedConfig):
     `writing` is `ctc`, or one of the variants of the released code: `mask-predict` (Ghazvininejad et al. 2019) with a
     length head, at most `max_target` tokens, or that one with a denoiser behind it. `memory` is for ablations: each
     row's `own`, that of the row before it (`shuffled`), or none (`off`); with `encoder's` it is read through the
-    encoder's own keys and values, so that prompts alone are new (prefix tuning). `taught` says what a training taught it
-    to write: directions such as `en into de`, or one task such as `headlines`; None is not known.
+    encoder's own keys and values, so that prompts alone are new (prefix tuning). `taught` says what it was taught to
+    write: directions such as `en into de`, or one task such as `headlines`; None is not known.
     Raises `ConfigError` for a value that is not offered.
     """
 

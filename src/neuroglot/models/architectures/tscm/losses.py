@@ -15,8 +15,8 @@ from neuroglot.models.ctc import ctc_losses, targets_of
 def clip_losses(logits: Tensor, timeline: Timeline, labels: Tensor) -> Tensor:
     """Negative log probability of each clip's labels, in nats: `[F, K + 1]` and `[B, S]` → `[B]`, in float32.
 
-    Labels of −100 are padding on the right; 0 is the blank. Raises `ConfigError` for labels that are no glosses, and for
-    a clip whose labels do not fit, because its loss would be infinite, or a silent 0 under `zero_infinity`.
+    Labels of −100 are padding on the right; 0 is the blank. Raises `ConfigError` for labels that are no glosses, and
+    for a clip whose labels do not fit, because its loss would be infinite, or a silent 0 under `zero_infinity`.
     """
     targets, lengths = targets_of(labels)
     with torch.autocast(logits.device.type, enabled=False):
