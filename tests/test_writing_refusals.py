@@ -192,7 +192,8 @@ def test_a_new_writer_says_what_it_was_taught(here: Path) -> None:
         Path("texts", f"{code}.txt").write_text("\n".join(column) + "\n")
     SgaTrain(
         corpus="texts", languages=("en", "de", "sw"), test_rows=2, encoder_steps=1, steps=1, batch_size=2, hidden=16,
-        layers=1, heads=2, ffn=24, vocabulary=300, prompt_length=2, canvas_factor=12.0, device="cpu", denoising_passes=0,
+        layers=1, heads=2, ffn=24, vocabulary=300, prompt_length=2, canvas_factor=12.0, device="cpu",
+        denoising_passes=0,
     ).run("writer")  # fmt: skip
     config = json.loads(Path("writer/config.json").read_text())
     assert config["taught"] == ["en into de", "en into sw", "de into en", "sw into en"]

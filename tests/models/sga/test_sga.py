@@ -364,9 +364,8 @@ def test_a_denoiser_that_makes_no_pass_leaves_mask_predicts_text_as_it_is() -> N
     plain = tiny_sga(writing="mask-predict", max_target=12)
     with torch.no_grad():
         plain.prompts.copy_(denoised.prompts[:2]), plain.gains.copy_(denoised.gains[:2])
-        for own, other in ((plain.memory_key, denoised.memory_key), (plain.memory_value, denoised.memory_value),
-                           (plain.length_head, denoised.length_head), (plain.blank_row, denoised.blank_row)):  # fmt: skip
-            own.load_state_dict(other.state_dict())
+        for name in ("memory_key", "memory_value", "length_head", "blank_row"):
+            plain.get_submodule(name).load_state_dict(denoised.get_submodule(name).state_dict())
     rows = sources((9, 5, 7, 3))
     texts = denoised.write(**batch(rows), denoising_passes=0).texts(denoised.config)
     assert texts == plain.write(**batch(rows)).texts(plain.config)
