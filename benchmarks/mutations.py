@@ -1961,7 +1961,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "recipes/sign_recognise.py", "tests/sign/test_commands.py -k picture",
         ("(last // each - first // each + 1)", "(last // each - first // each)"),
-        ('said = escape("".join(', 'said = ("".join('),
+        ("said = escape(re.sub", "said = str(re.sub"),
     ),
     *_of(
         "models/architectures/sga/model.py", SGA,

@@ -174,7 +174,7 @@ def test_a_start_from_another_trunk_is_refused_and_from_its_own_is_taken(here: P
 def test_the_picture_of_a_clip_has_its_frames_and_its_glosses_as_text_in_any_script(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image", reason="images are read by Pillow, of the extra 'sign'")
     frames = np.stack([np.full((8, 8, 3), 20 * place, dtype=np.uint8) for place in range(10)])
-    rows = [("你好 <b>&\x00", 0, 3, 0.5), ("שלום", 4, 9, 0.25)]
+    rows = [("你好\u200d <b>&\x00", 0, 3, 0.5), ("שלום", 4, 9, 0.25)]
     _draw(frames, rows, 4, tmp_path / "frames.svg")
     root = ElementTree.fromstring((tmp_path / "frames.svg").read_bytes())
     space = "{http://www.w3.org/2000/svg}"
@@ -187,4 +187,4 @@ def test_the_picture_of_a_clip_has_its_frames_and_its_glosses_as_text_in_any_scr
     glosses = [
         (part.get("x"), part.get("width"), part.find(f"{space}text").text) for part in root.findall(f"{space}svg")
     ]
-    assert glosses == [("0", "96", "你好 <b>&"), ("96", "192", "שלום")]
+    assert glosses == [("0", "96", "你好\u200d <b>&"), ("96", "192", "שלום")]

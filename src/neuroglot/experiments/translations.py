@@ -102,8 +102,8 @@ def require_fit(
         texts = corpus.texts[direction.source]
         if long := (backend.towards(direction) or backend).overlong(texts, decoding):
             raise ConfigError(
-                f"The rows {listed([corpus.ids[row] for row in long])} of {corpus.name!r}, which are to be translated, are "
-                f"longer than the model's context in {direction.source!r}.",
+                f"The rows {listed([corpus.ids[row] for row in long])} of {corpus.name!r}, which are to be translated, "
+                f"are longer than the model's context in {direction.source!r}.",
                 "Expected shorter ones.",
                 "Leave them out.",
             )

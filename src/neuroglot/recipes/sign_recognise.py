@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 STRIP = "frames.svg"
 SIDE = 96  # of a frame in the picture
+NO_XML = r"[^\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # what XML 1.0 holds in no form
 
 
 class _Inputs(NamedTuple):
@@ -157,7 +159,7 @@ def _draw(frames: Frames, rows: list[tuple[str, int, int, float]], each: int, pa
         parts.append(f'<text x="{left + 3}" y="{SIDE + 13}" fill="#595959">{frame}</text>')
     for gloss, first, last, _ in rows:
         left, wide = SIDE * (first // each), SIDE * (last // each - first // each + 1)
-        said = escape("".join(letter for letter in gloss if letter.isprintable()))
+        said = escape(re.sub(NO_XML, "", gloss))
         parts.append(
             f'<svg x="{left}" y="{SIDE + 18}" width="{wide}" height="20"><title>{said}</title>'
             f'<rect width="{wide - 2}" height="20" fill="#dce9f5"/><text x="3" y="14">{said}</text></svg>'
