@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from neuroglot.corpora.clips import Clips, GlossVocabulary
@@ -66,9 +67,11 @@ def says(start: Path, vocabulary: GlossVocabulary) -> bool:
         config = parse_json((start / "config.json").read_bytes())
         labels = {int(number): gloss for number, gloss in (config.get("id2label") or {}).items()}
         is_recogniser = config.get("model_type") == TSCMConfig.model_type
-    except (OSError, ValueError, AttributeError):
+        with safe_open(start / "model.safetensors", "pt") as weights:
+            has_heads = "classifier.weight" in weights.keys()  # noqa: SIM118 (no mapping); a trunk alone has none
+    except (OSError, ValueError, AttributeError, SafetensorError):
         return False
-    return is_recogniser and labels == dict(enumerate((BLANK_GLOSS, *vocabulary.glosses)))
+    return is_recogniser and has_heads and labels == dict(enumerate((BLANK_GLOSS, *vocabulary.glosses)))
 
 
 def save_trained_on(folder: Path, clips: Clips, before: Sequence[Path] = ()) -> None:
