@@ -101,7 +101,7 @@ class OnWriter(Denoising):
         from neuroglot.tokens.canvases import taught_directions, untaught
 
         if new := untaught(model, directions):
-            taught = listed(model.config.taught, 9)
+            taught = listed(model.config.taught or (), 9)
             identity.remarks.append(
                 f"The writer was not taught {listed(taught_directions(new))}: it was taught {taught}."
             )
