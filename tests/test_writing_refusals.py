@@ -14,7 +14,7 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError, CorpusError, UnsupportedModelError
 from neuroglot.experiments.writing import WritingConfig
-from neuroglot.experiments.writing_fit import require_fit
+from neuroglot.experiments.writing_fit import require_writable
 from neuroglot.lab.encoder import EncoderConfig, new_encoder
 from neuroglot.recipes.sga_neurons import SgaNeurons
 from neuroglot.recipes.sga_teach import SgaTeach
@@ -55,11 +55,11 @@ def test_rows_that_do_not_fit_are_refused_before_anything_is_trained(
 ) -> None:
     train, long = parts()
     encoder, tokenizer = new_encoder(train, SHAPE, 0)
-    require_fit(SMALL, encoder, tokenizer, (train, train), DIRECTIONS)
+    require_writable(SMALL, encoder, tokenizer, (train, train), DIRECTIONS)
     with pytest.raises(CorpusError, match=r"No row of 'long' is left \(source longer than the context: 6\)"):
-        require_fit(SMALL, encoder, tokenizer, (train, long), DIRECTIONS)
+        require_writable(SMALL, encoder, tokenizer, (train, long), DIRECTIONS)
     with pytest.raises(CorpusError, match="No row of 'long' is left"):
-        require_fit(SMALL, encoder, tokenizer, (long, train), DIRECTIONS)
+        require_writable(SMALL, encoder, tokenizer, (long, train), DIRECTIONS)
     monkeypatch.setattr("neuroglot.experiments.writing.writing_parts", lambda *_: (train, long))
     monkeypatch.setattr("neuroglot.recipes.sga_train.SgaTrain.load_corpus", lambda *_: train)
     options: dict[str, Any] = {"corpus": "texts", "hidden": 16, "layers": 1, "heads": 2, "ffn": 24, "vocabulary": 300}
@@ -72,12 +72,14 @@ def test_the_autoregressive_baseline_has_a_position_for_every_token_that_it_writ
     train, _ = parts()
     encoder, tokenizer = new_encoder(train, SHAPE, 0)
     asked = replace(SMALL, baselines=("autoregressive",))
-    require_fit(asked, encoder, tokenizer, (train, train), DIRECTIONS)
+    require_writable(asked, encoder, tokenizer, (train, train), DIRECTIONS)
     with pytest.raises(ConfigError, match=r"texts of 41 tokens.*at most 40.*Say --max-new-tokens 40"):
-        require_fit(replace(asked, max_new_tokens=41), encoder, tokenizer, (train, train), DIRECTIONS)
-    require_fit(replace(SMALL, max_new_tokens=41), encoder, tokenizer, (train, train), DIRECTIONS)  # nobody asks it
+        require_writable(replace(asked, max_new_tokens=41), encoder, tokenizer, (train, train), DIRECTIONS)
+    require_writable(
+        replace(SMALL, max_new_tokens=41), encoder, tokenizer, (train, train), DIRECTIONS
+    )  # nobody asks it
     with pytest.raises(UnsupportedModelError, match="no decoder of the type 'modernbert'"):
-        require_fit(asked, tiny_model("modernbert"), masking_tokenizer(), (train, train), DIRECTIONS)
+        require_writable(asked, tiny_model("modernbert"), masking_tokenizer(), (train, train), DIRECTIONS)
 
 
 def test_as_many_tokens_as_there_are_positions_are_read_by_the_decoder_and_no_more() -> None:
@@ -105,10 +107,10 @@ def test_a_target_leaves_a_position_for_its_end_in_the_autoregressive_baseline()
         sizes[count] = len(pairs.pairs[0].target_ids)
         attempt = (asked, model.backbone, tokenizer, (corpus, corpus), DIRECTIONS[:1])
         if count == 62:
-            require_fit(*attempt)
+            require_writable(*attempt)
         else:
             with pytest.raises(CorpusError, match=r"A target of row a has 63 tokens.*at most 62"):
-                require_fit(*attempt)
+                require_writable(*attempt)
     assert sizes == {62: 62, 63: 63}
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
-from neuroglot.models.ctc import collapse, collapsed, ctc_losses, frames_needed, targets_of
+from neuroglot.models.ctc import collapse, collapsed, ctc_losses, frames_needed, padded_targets
 
 
 def said(path: tuple[int, ...], blank: int) -> tuple[int, ...]:
@@ -73,7 +73,7 @@ def test_targets_that_no_path_says_are_refused() -> None:
 
 
 def test_labels_are_symbols_with_padding_behind_them() -> None:
-    targets, lengths = targets_of(torch.tensor([[3, 0, 2], [1, -100, -100], [-100, -100, -100]]))
+    targets, lengths = padded_targets(torch.tensor([[3, 0, 2], [1, -100, -100], [-100, -100, -100]]))
     assert targets.tolist() == [[3, 0, 2], [1, 0, 0], [0, 0, 0]]
     assert lengths.tolist() == [3, 1, 0]
     for labels, said in (
@@ -83,4 +83,4 @@ def test_labels_are_symbols_with_padding_behind_them() -> None:
         (torch.tensor([[1.0]]), "labels torch.float32"),
     ):
         with pytest.raises(ConfigError, match=said):
-            targets_of(labels)
+            padded_targets(labels)

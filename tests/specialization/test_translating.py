@@ -9,7 +9,12 @@ from transformers import PreTrainedModel
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError, CorpusError
-from neuroglot.experiments.translations import Translations, require_fit, score_translations, translate_directions
+from neuroglot.experiments.translations import (
+    Translations,
+    require_translatable,
+    score_translations,
+    translate_directions,
+)
 from neuroglot.generation.decoding import Decoding
 from neuroglot.prompting.translating import translation_prompts
 from neuroglot.storage import Kept
@@ -128,11 +133,11 @@ def test_what_would_be_dropped_is_refused_before_and_nothing_else(model_type: st
         found = translate_directions(view, translation_tokenizer(), long, [direction], decoding=decoding)
         assert (found.dropped == {}) is fits
         if fits:
-            require_fit(view, translation_tokenizer(), long, [direction], decoding)
+            require_translatable(view, translation_tokenizer(), long, [direction], decoding)
         else:
             with pytest.raises(
                 ConfigError, match=f"rows {corpus.ids[0]} of 'long'.*longer than the model's context in 'en'"
             ):
-                require_fit(view, translation_tokenizer(), long, [direction], decoding)
+                require_translatable(view, translation_tokenizer(), long, [direction], decoding)
     with pytest.raises(ConfigError, match="max_new_tokens=4000 was asked for"):
-        require_fit(view, translation_tokenizer(), corpus, ["en-de"], Decoding(4000))
+        require_translatable(view, translation_tokenizer(), corpus, ["en-de"], Decoding(4000))

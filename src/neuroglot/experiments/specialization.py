@@ -18,7 +18,7 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction, directions_of
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.experiments.evaluation import control_seed
-from neuroglot.experiments.translations import require_fit, translate_directions
+from neuroglot.experiments.translations import require_translatable, translate_directions
 from neuroglot.generation.decoding import Decoding
 from neuroglot.lab.translator import TranslatorConfig, new_translator
 from neuroglot.metrics.texts import TEXT_METRICS, TextOptions, Texts, choose_metrics
@@ -209,7 +209,7 @@ class _Experiment:
 
     def require_fit(self) -> None:
         """Raise `ConfigError` for test rows that the model cannot read."""
-        require_fit(self.view, self.tokenizer, self.test, self.directions, self.decoding)
+        require_translatable(self.view, self.tokenizer, self.test, self.directions, self.decoding)
 
     def translations(self, system: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         """What a system makes of the test rows, by direction, and the references."""

@@ -87,7 +87,7 @@ def translate_directions(
     return replace(whole, unknown=known.signature)
 
 
-def require_fit(
+def require_translatable(
     view: ModelView,
     tokenizer: PreTrainedTokenizerBase,
     corpus: Corpus,

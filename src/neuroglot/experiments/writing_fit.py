@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def require_fit(
+def require_writable(
     config: WritingConfig,
     encoder: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,

@@ -16,7 +16,7 @@ from neuroglot.errors import ConfigError
 PADDED = -100  # a label that stands behind a row's own
 
 
-def targets_of(labels: Tensor) -> tuple[Tensor, Tensor]:
+def padded_targets(labels: Tensor) -> tuple[Tensor, Tensor]:
     """The targets `[B, U]` that labels say, 0 where they are padding, and how many there are in each row, `[B]`.
 
     Labels are numbers of symbols, `PADDED` behind them. Raises `ConfigError` for others below 0, for padding in front

@@ -97,7 +97,7 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, 
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.corpora.directions import as_direction
-        from neuroglot.experiments.translations import require_fit
+        from neuroglot.experiments.translations import require_translatable
         from neuroglot.generation.decoding import Decoding
         from neuroglot.models import view
 
@@ -112,7 +112,7 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, 
         self.localized.turns(config)  # refuses groups that are not there
         if model is not None:  # refuses, before anything is trained, test rows that it cannot read
             asked = (*directions, *map(as_direction, self.zero_shot))
-            require_fit(view(model), tokenizer, test, asked, Decoding(self.max_new_tokens))
+            require_translatable(view(model), tokenizer, test, asked, Decoding(self.max_new_tokens))
         encoded = self._encoded(model, folder, tokenizer, train, directions)
         for group in self.train_groups or config.members:
             self._require_text(encoded, config, group)

@@ -113,7 +113,7 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, ScoredBehind, OfDirections, D
         from neuroglot.corpora.directions import directions_of
         from neuroglot.errors import UnsupportedModelError
         from neuroglot.experiments.writing import writing_parts
-        from neuroglot.experiments.writing_fit import require_fit
+        from neuroglot.experiments.writing_fit import require_writable
         from neuroglot.lab.encoder import new_encoder
         from neuroglot.metrics.texts import TextOptions, choose_metrics
 
@@ -125,14 +125,14 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, ScoredBehind, OfDirections, D
         for name, part in (("rows to train on", train), ("rows to translate", test)):
             note_data(identity, part, name)
         if self.encoder is None:
-            require_fit(config, *new_encoder(train, config.encoder, self.seed), (train, test), directions)
+            require_writable(config, *new_encoder(train, config.encoder, self.seed), (train, test), directions)
             return _Inputs(train, test, None, None)
         view, tokenizer = self.load_model(identity, self.encoder, "encoder")
         if view.family.kind != "encoder":
             raise UnsupportedModelError(
                 f"{self.encoder} is a {view.family.kind}.", "Expected an encoder with a masked-LM head, such as XLM-R."
             )
-        require_fit(config, view.model, tokenizer, (train, test), directions)
+        require_writable(config, view.model, tokenizer, (train, test), directions)
         return _Inputs(train, test, view, tokenizer)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from neuroglot.errors import ConfigError
 from neuroglot.models.architectures.sga.canvas import FrameReading, noised, real_positions
 from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, DOUBLED, Looks, Memory, SGAOutput, WrittenCanvas
-from neuroglot.models.ctc import targets_of
+from neuroglot.models.ctc import padded_targets
 
 LEAST_HIDDEN = 0.2  # of a target in training
 PREDICT_STEPS = 2  # passes of the canvas in writing
@@ -27,7 +27,7 @@ def mask_predict_losses(
     A share max(0.2, U(0, 1)) of each target is hidden. Raises `ConfigError` for a target longer than the canvas.
     """
     config = model.config
-    targets, lengths = targets_of(labels)
+    targets, lengths = padded_targets(labels)
     shown = real_positions(lengths, labels.shape[1])
     if int(lengths.max()) > config.max_target:
         raise ConfigError(

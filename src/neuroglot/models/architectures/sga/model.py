@@ -19,7 +19,7 @@ from neuroglot.models.architectures.sga.config import SGAConfig
 from neuroglot.models.architectures.sga.mask_predict import mask_predict_losses
 from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, ENCODE, UNASKED, Memory, SGAOutput, WrittenCanvas
 from neuroglot.models.architectures.sga.writing import padded, write
-from neuroglot.models.ctc import ctc_losses, targets_of
+from neuroglot.models.ctc import ctc_losses, padded_targets
 
 
 class SGAPreTrainedModel(PreTrainedModel):
@@ -207,11 +207,11 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
     def ctc(self, logits: Tensor, frames: Tensor, labels: Tensor) -> Tensor:
         """CTC of all rows in sum, in nats; raises `ConfigError` for a target that does not fit."""
         log_probs = logits.float().log_softmax(-1)
-        return ctc_losses(log_probs, frames, *targets_of(labels), self.config.blank).sum()
+        return ctc_losses(log_probs, frames, *padded_targets(labels), self.config.blank).sum()
 
     def _require_labels(self, labels: Tensor, input_ids: Tensor) -> None:
         """Raise `ConfigError` for labels of other rows, for a row without a token, and for what is no token."""
-        targets, lengths = targets_of(labels)
+        targets, lengths = padded_targets(labels)
         if len(labels) != len(input_ids) or not bool(lengths.all()):
             raise ConfigError(
                 f"{len(input_ids)} sources have labels of {lengths.tolist()} tokens.",

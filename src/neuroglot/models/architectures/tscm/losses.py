@@ -9,7 +9,7 @@ from torch.nn import functional
 from neuroglot.errors import ConfigError
 from neuroglot.models.architectures.tscm.config import TSCMConfig
 from neuroglot.models.architectures.tscm.timeline import Timeline
-from neuroglot.models.ctc import ctc_losses, targets_of
+from neuroglot.models.ctc import ctc_losses, padded_targets
 
 
 def clip_losses(logits: Tensor, timeline: Timeline, labels: Tensor) -> Tensor:
@@ -18,7 +18,7 @@ def clip_losses(logits: Tensor, timeline: Timeline, labels: Tensor) -> Tensor:
     Labels of −100 are padding on the right; 0 is the blank. Raises `ConfigError` for labels that are no glosses, and
     for a clip whose labels do not fit, because its loss would be infinite, or a silent 0 under `zero_infinity`.
     """
-    targets, lengths = targets_of(labels)
+    targets, lengths = padded_targets(labels)
     with torch.autocast(logits.device.type, enabled=False):
         log_probs = timeline.padded(logits.float().log_softmax(-1))
         frames = torch.tensor(timeline.lengths, device=logits.device)
