@@ -1813,7 +1813,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("kl_div(own, others,", "kl_div(others, own,"),
         ('reduction="batchmean"', 'reduction="sum"'),
         ("loss = loss + config.feature_weight * functional", "loss = loss + functional"),
-        ("(labels >= 0).sum(1)", "(labels > 0).sum(1).clamp(max=1)"),
+        ("frames, targets, lengths, blank=0)", "frames, targets, lengths.clamp(max=1), blank=0)"),
     ),
     *_of(
         "models/architectures/tscm/model.py", "tests/models/tscm",

@@ -133,6 +133,7 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "identify": ["identify", "{tmp}/generated.jsonl", "--candidates", "en", "de", "--json"],
 }  # fmt: skip
+TRAINED_HERE = ("sga-", "sign-")  # and what they name are hashes of weights, of which no processor has another's bits
 WITHOUT_OUT = {"align", "fertility", "generate", "generate-rule", "specialize-evaluate", "score", "identify"}
 
 
@@ -186,7 +187,8 @@ def outputs(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             except SystemExit as stop:
                 if stop.code:
                     raise RuntimeError(printed.getvalue()) from stop
-        yield name, _described(folder / name, printed.getvalue() if "--json" in arguments else "", str(folder))
+        described = _described(folder / name, printed.getvalue() if "--json" in arguments else "", str(folder))
+        yield name, _without_hashes(described) if name.startswith(TRAINED_HERE) else described
 
 
 def _described(place: Path, printed: str, folder: str) -> dict[str, Any]:
@@ -200,6 +202,12 @@ def _described(place: Path, printed: str, folder: str) -> dict[str, Any]:
         elif path.suffix == ".safetensors" or name == "file":
             found[name] = _tensors(path)
     return json.loads(json.dumps(_rounded(found)).replace(folder, "{tmp}"))
+
+
+def _without_hashes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_hashes(part) for key, part in value.items() if key != "weights"}
+    return value
 
 
 def _parsed(text: str) -> Any:
