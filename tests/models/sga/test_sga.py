@@ -320,6 +320,7 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda: tiny_sga()(torch.tensor([[5, 6]]), labels=torch.tensor([[-100, 7]])), "In row 0 padding"),
     (lambda: tiny_sga()(torch.tensor([[5, 6]]), labels=torch.tensor([[-100]])), r"have labels of \[0\] tokens"),
     (lambda: tiny_sga()(torch.tensor([[5]]), labels=torch.tensor([[7], [8]])), r"1 sources have labels of \[1, 1\]"),
+    (lambda: tiny_sga()(torch.tensor([[5], [6]]), labels=torch.tensor([[7], [-100]])), r"labels of \[1, 0\] tokens"),
     (
         lambda: tiny_sga(writing="mask-predict")(torch.tensor([[5]]), labels=torch.tensor([[7, -100, 8]])),
         "In row 0 padding",
