@@ -75,8 +75,9 @@ def test_the_autoregressive_baseline_has_a_position_for_every_token_that_it_writ
     require_writable(asked, encoder, tokenizer, (train, train), DIRECTIONS)
     with pytest.raises(ConfigError, match=r"texts of 41 tokens.*at most 40.*Say --max-new-tokens 40"):
         require_writable(replace(asked, max_new_tokens=41), encoder, tokenizer, (train, train), DIRECTIONS)
-    unasked = replace(SMALL, max_new_tokens=41)  # nobody writes so
-    require_writable(unasked, encoder, tokenizer, (train, train), DIRECTIONS)
+    for baselines in ((), ("prefix tuning", "no denoising")):  # none of these writes token by token
+        unasked = replace(SMALL, max_new_tokens=41, baselines=baselines)
+        require_writable(unasked, encoder, tokenizer, (train, train), DIRECTIONS)
     with pytest.raises(UnsupportedModelError, match="no decoder of the type 'modernbert'"):
         require_writable(asked, tiny_model("modernbert"), masking_tokenizer(), (train, train), DIRECTIONS)
 
