@@ -2,7 +2,7 @@
 
 import copy
 import math
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -374,6 +374,10 @@ def test_a_denoiser_that_makes_no_pass_leaves_mask_predicts_text_as_it_is() -> N
     read = denoised.write(**batch(rows), denoising_passes=1)
     assert read.frames.tolist() == [2 * len(text) for text in texts]
     assert read.passes.tolist() == [4] * 4
+    paths = zip(read.reading.path(denoised.config).tolist(), read.frames.tolist(), strict=True)
+    merged = [[token for token, _ in groupby(path[:count]) if token != 64] for path, count in paths]
+    assert read.texts(denoised.config) == merged  # behind a pass it is a path
+    assert any(len(text) < count for text, count in zip(merged, read.frames.tolist(), strict=True))
 
 
 def test_a_sketch_says_what_fits_and_touches_nothing() -> None:
