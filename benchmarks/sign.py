@@ -3,11 +3,15 @@
     python -m benchmarks.sign shifts --seeds 0 1 2
     python -m benchmarks.sign shifts --seeds 0 1 2 3 4 --variants tsm tscm --noise 45 --least 8 --most 9 --steps 200
     python -m benchmarks.sign distil --seeds 0 1 2 3 4 --noise 30
+    python -m benchmarks.sign ablations --seeds 0 1 2 --variants whole "all gradients" "last loss alone"
+    python -m benchmarks.sign resolution --seeds 0 1 2 --sizes 8 12 16 24
     python -m benchmarks.sign cost
 
 `shifts` trains a network of each kind from each seed, on clips of that seed, and prints word error rates on clips that
 were not trained on. `distil` trains a teacher on 16 pixels of each seed and students on 8: distilled, by features or
-logits alone, undistilled, and one whose features are enlarged to the teacher's scale. `cost`: parameters,
+logits alone, undistilled, and one whose features are enlarged to the teacher's scale. `ablations` trains TSCM without
+its random gradient stop or with less gradient, without multi-level CTC, with other edges and with five frames;
+`resolution` trains it on the same motions in frames of other sizes. `cost`: parameters,
 multiply-adds, latency of kinds in turn, and what is kept for the backward with and without gradient stop. The last
 lines are means with 95 % t-intervals over seeds, paired differences, and what their tests say together.
 """
@@ -45,12 +49,21 @@ STUDENTS: dict[str, dict[str, Any]] = {
     "recover": {"recover": "bilinear", "strides": TINY["strides"]},
     "recover, undistilled": {"strides": TINY["strides"], "feature_weight": 0.0, "logit_weight": 0.0},
 }
+# The whole is `sign train`'s: half of the frames pass their gradient, and all three levels are learned from.
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "whole": {},
+    "all gradients": {"gradient_share": 1.0},
+    "a quarter": {"gradient_share": 0.25},
+    "last loss alone": {"middle_losses": False},
+    "edges repeated": {"shift_edges": "repeat"},
+    "five frames": {"shift_frames": 5},
+}
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["shifts", "distil", "cost", "peak"])
+    parser.add_argument("what", choices=["shifts", "distil", "ablations", "resolution", "cost", "peak"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+")
     parser.add_argument("--steps", type=int, default=300)
@@ -64,17 +77,19 @@ def main() -> None:
     parser.add_argument("--feature-weight", type=float, default=5.0)
     parser.add_argument("--logit-weight", type=float, default=25.0)
     parser.add_argument("--hands", type=int, default=1)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[8, 12, 16, 24])
     parser.add_argument("--share", type=float, default=1.0)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    {"shifts": shifts, "distil": distil, "cost": cost, "peak": peak}[asked.what](asked)
+    ways = {"shifts": shifts, "distil": distil, "ablations": ablations, "resolution": resolution}
+    (ways | {"cost": cost, "peak": peak})[asked.what](asked)
 
 
-def clips_of(asked: argparse.Namespace, seed: int) -> Clips:
-    """Made clips of a seed."""
+def clips_of(asked: argparse.Namespace, seed: int, size: int = 16) -> Clips:
+    """Made clips of a seed; the same sentences, lengths and ways in frames of any size."""
     return make_clips(MadeClips(
         seed=seed, train=asked.train, test=asked.test, dev=1, noise=asked.noise, least=asked.least, most=asked.most,
-        hands=asked.hands,
+        hands=asked.hands, size=size,
     ))  # fmt: skip
 
 
@@ -115,6 +130,31 @@ def shifts(asked: argparse.Namespace) -> None:
             )
             print(f"seed {seed} {name}: WER {rates[name][-1]:.2f}, {time.perf_counter() - begun:.0f} s", flush=True)
     summary(rates, "tscm")
+
+
+def ablations(asked: argparse.Namespace) -> None:
+    """Word error rates of TSCM without its parts."""
+    shapes = {name: {"hidden_sizes": asked.widths, **ABLATIONS[name]} for name in asked.variants or ABLATIONS}
+    rates: dict[str, list[float]] = {name: [] for name in shapes}
+    for seed in asked.seeds:
+        clips = clips_of(asked, seed)
+        for name, shape in shapes.items():
+            begun = time.perf_counter()
+            rates[name].append(error_rate(trained(clips, seed, asked.steps, TINY | shape), clips))
+            print(f"seed {seed} {name}: WER {rates[name][-1]:.2f}, {time.perf_counter() - begun:.0f} s", flush=True)
+    summary(rates, "whole")
+
+
+def resolution(asked: argparse.Namespace) -> None:
+    """Word error rates by the size of frames, for the same network."""
+    rates: dict[str, list[float]] = {f"{size} pixels": [] for size in asked.sizes}
+    for seed in asked.seeds:
+        for size, (name, found) in zip(asked.sizes, rates.items(), strict=True):
+            clips = clips_of(asked, seed, size)
+            shape = TINY | {"image_size": size, "hidden_sizes": asked.widths}
+            found.append(error_rate(trained(clips, seed, asked.steps, shape), clips))
+            print(f"seed {seed} {name}: WER {found[-1]:.2f}", flush=True)
+    summary(rates, f"{max(asked.sizes)} pixels")
 
 
 def distil(asked: argparse.Namespace) -> None:

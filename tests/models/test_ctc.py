@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
-from neuroglot.models.ctc import collapse, collapsed, ctc_losses, frames_needed
+from neuroglot.models.ctc import collapse, collapsed, ctc_losses, frames_needed, padded_targets
 
 
 def said(path: tuple[int, ...], blank: int) -> tuple[int, ...]:
@@ -65,3 +65,22 @@ def test_targets_that_no_path_says_are_refused() -> None:
         ctc_losses(log_probs, torch.tensor([2]), torch.tensor([[1, 1]]), torch.tensor([2]), 0)
     with pytest.raises(ConfigError, match="holds the blank, token 0"):
         ctc_losses(log_probs, torch.tensor([2]), torch.tensor([[0]]), torch.tensor([1]), 0)
+    for symbol in (4, -1):  # torch reads beyond the frame, and says nothing
+        with pytest.raises(ConfigError, match=rf"holds the symbol {symbol}\..*Expected symbols from 0 to 3"):
+            ctc_losses(log_probs, torch.tensor([2]), torch.tensor([[symbol]]), torch.tensor([1]), 0)
+    behind = torch.tensor([[2, 9]])  # what stands behind a target is not looked at
+    assert ctc_losses(log_probs, torch.tensor([2]), behind, torch.tensor([1]), 0).isfinite()
+
+
+def test_labels_are_symbols_with_padding_behind_them() -> None:
+    targets, lengths = padded_targets(torch.tensor([[3, 0, 2], [1, -100, -100], [-100, -100, -100]]))
+    assert targets.tolist() == [[3, 0, 2], [1, 0, 0], [0, 0, 0]]
+    assert lengths.tolist() == [3, 1, 0]
+    for labels, said in (
+        (torch.tensor([[1, 2], [-100, 1]]), "In row 1 padding"),
+        (torch.tensor([[1, -1]]), "Got the label -1"),
+        (torch.tensor([1, 2]), r"labels torch.int64 \[2\]"),
+        (torch.tensor([[1.0]]), "labels torch.float32"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            padded_targets(labels)

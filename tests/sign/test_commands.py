@@ -1,8 +1,12 @@
 """The commands on miniatures in released layouts, from training to what a clip says."""
 
+import base64
+import io
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +16,7 @@ from neuroglot.models.architectures.tscm import TSCMForCTC
 from neuroglot.recipes.sign_channels import SignChannels
 from neuroglot.recipes.sign_distil import SignDistil
 from neuroglot.recipes.sign_evaluate import SignEvaluate
-from neuroglot.recipes.sign_recognise import SignRecognise
+from neuroglot.recipes.sign_recognise import SignRecognise, _draw
 from neuroglot.recipes.sign_train import SignTrain
 from tests.corpora.clips.writing import write_csl, write_phoenix
 from tests.families import tiny_model
@@ -52,7 +56,7 @@ def test_a_miniature_in_a_released_layout_goes_through_all_commands(here: Path, 
         ]
     folder = next(path.parent for path in Path(name).rglob("*") if path.suffix in (".png", ".jpg"))
     run("sign", "recognise", str(folder), "--model", "small", "--device", "cpu", "--out", "read")
-    assert Path("read/frames.png").read_bytes()[:4] == b"\x89PNG"
+    assert ElementTree.fromstring(Path("read/frames.svg").read_text()).tag.endswith("svg")
 
 
 def test_channels_of_two_released_layouts_are_paired_in_their_order(here: Path) -> None:
@@ -165,3 +169,22 @@ def test_a_start_from_another_trunk_is_refused_and_from_its_own_is_taken(here: P
     recogniser(hidden_sizes=(4, 6, 9)).save_pretrained("other")
     with pytest.raises(ConfigError, match="of another shape"):
         SignTrain(**few, start=Path("other")).run("refused")
+
+
+def test_the_picture_of_a_clip_has_its_frames_and_its_glosses_as_text_in_any_script(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="images are read by Pillow, of the extra 'sign'")
+    frames = np.stack([np.full((8, 8, 3), 20 * place, dtype=np.uint8) for place in range(10)])
+    rows = [("你好\u200d <b>&\x00", 0, 3, 0.5), ("שלום", 4, 9, 0.25)]
+    _draw(frames, rows, 4, tmp_path / "frames.svg")
+    root = ElementTree.fromstring((tmp_path / "frames.svg").read_bytes())
+    space = "{http://www.w3.org/2000/svg}"
+    shown = [
+        np.asarray(image.open(io.BytesIO(base64.b64decode(part.get("href").partition(",")[2]))))[0, 0].tolist()
+        for part in root.findall(f"{space}image")
+    ]
+    assert shown == [[0, 0, 0], [80, 80, 80], [160, 160, 160]]
+    assert [part.text for part in root.findall(f"{space}text")] == ["0", "4", "8"]
+    glosses = [
+        (part.get("x"), part.get("width"), part.find(f"{space}text").text) for part in root.findall(f"{space}svg")
+    ]
+    assert glosses == [("0", "96", "你好\u200d <b>&"), ("96", "192", "שלום")]

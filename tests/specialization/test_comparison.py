@@ -187,3 +187,19 @@ def test_a_seed_has_batches_and_random_neurons_of_its_own_and_all_rows_are_told(
     ]
     removed = [[float((~part[:, layer]).double().mean()) for layer in range(2)] for part in kept]
     assert found.removed.tolist() == [pytest.approx(row) for row in removed]
+
+
+def test_test_rows_of_any_seed_that_do_not_fit_are_refused_before_any_is_trained(
+    config: ComparisonConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parts(given: ComparisonConfig, seed: int, data: Corpus | None = None) -> tuple[Corpus, Corpus, Corpus]:
+        train, validation, test = parts_of(given, seed, data)
+        long = {code: tuple(text + " xyz" * (600 * seed) for text in column) for code, column in test.texts.items()}
+        return train, validation, Corpus("test", test.ids, long)
+
+    monkeypatch.setattr("neuroglot.experiments.specialization.parts_of", parts)
+    monkeypatch.setattr("neuroglot.experiments.specialization.train_specialized", None)  # nothing is trained
+    with pytest.raises(ConfigError, match="which are to be translated, are longer than the model's context"):
+        compare_specialization(config, tmp_path / "run")
+    with pytest.raises(ConfigError, match="max_new_tokens=600 was asked for"):
+        compare_specialization(replace(config, seeds=(0,), max_new_tokens=600), tmp_path / "run")

@@ -9,7 +9,12 @@ from transformers import PreTrainedModel
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError, CorpusError
-from neuroglot.experiments.translations import Translations, score_translations, translate_directions
+from neuroglot.experiments.translations import (
+    Translations,
+    require_translatable,
+    score_translations,
+    translate_directions,
+)
 from neuroglot.generation.decoding import Decoding
 from neuroglot.prompting.translating import translation_prompts
 from neuroglot.storage import Kept
@@ -115,3 +120,24 @@ def test_translations_are_scored_in_the_language_that_they_are_in() -> None:
     (score,) = score_translations(told, corpus, ["numeric"])[direction]
     assert score.score.value == 100
     assert score.signature["numbers"] == "de"
+
+
+@pytest.mark.parametrize("model_type", ["m2m_100", "llama"])
+def test_what_would_be_dropped_is_refused_before_and_nothing_else(model_type: str) -> None:
+    view, corpus = located(model_type), texts(4)
+    long = Corpus(
+        "long", corpus.ids, corpus.texts | {"en": (corpus.texts["en"][0] + " w1" * 200, *corpus.texts["en"][1:])}
+    )
+    decoding = Decoding(4)
+    for direction, fits in (("en-de", False), ("de-en", True)):
+        found = translate_directions(view, translation_tokenizer(), long, [direction], decoding=decoding)
+        assert (found.dropped == {}) is fits
+        if fits:
+            require_translatable(view, translation_tokenizer(), long, [direction], decoding)
+        else:
+            with pytest.raises(
+                ConfigError, match=f"rows {corpus.ids[0]} of 'long'.*longer than the model's context in 'en'"
+            ):
+                require_translatable(view, translation_tokenizer(), long, [direction], decoding)
+    with pytest.raises(ConfigError, match="max_new_tokens=4000 was asked for"):
+        require_translatable(view, translation_tokenizer(), corpus, ["en-de"], Decoding(4000))

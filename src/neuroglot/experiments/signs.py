@@ -25,7 +25,7 @@ from neuroglot.models.provenance import made_with
 from neuroglot.models.view import ModelView
 from neuroglot.neurons import NeuronSet, at_random_like
 from neuroglot.progress import advancing
-from neuroglot.signature import Signature, short_hash
+from neuroglot.signature import Signature
 from neuroglot.tokens.clips import ClipReader
 
 CLIPS_AT_ONCE = 16
@@ -55,8 +55,7 @@ def known_clips(reader: ClipReader, clips: Clips) -> tuple[Clips, Counter[str]]:
 
 def clip_hashes(clips: Clips) -> Tensor:
     """A hash of each clip, int64 in ascending order, so that channels are not proved on clips that chose them."""
-    found = {int(short_hash(clip.language, clip.id, clip.part, clip.source.described), 16) for clip in clips.clips}
-    return torch.tensor(sorted(found), dtype=torch.int64)
+    return torch.tensor(sorted({clip.hash for clip in clips.clips}), dtype=torch.int64)
 
 
 def record_channels(view: ModelView, reader: ClipReader, clips: Clips) -> Activity:

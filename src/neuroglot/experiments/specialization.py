@@ -18,7 +18,7 @@ from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction, directions_of
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.experiments.evaluation import control_seed
-from neuroglot.experiments.translations import translate_directions
+from neuroglot.experiments.translations import require_translatable, translate_directions
 from neuroglot.generation.decoding import Decoding
 from neuroglot.lab.translator import TranslatorConfig, new_translator
 from neuroglot.metrics.texts import TEXT_METRICS, TextOptions, Texts, choose_metrics
@@ -109,9 +109,15 @@ def compare_specialization(
     counts: dict[str, list[Tensor]] = {system: [] for system in SYSTEMS}
     found: list[DirectionMasks] = []
     rows: list[str] = []
-    for seed in config.seeds:
+
+    def begun(seed: int) -> _Experiment:
         place = _Place(out / f"seed-{seed}", kept.below(f"seed-{seed}"), device, checkpoint_every)
-        experiment = _Experiment(config, seed, directions, place, data)
+        return _Experiment(config, seed, directions, place, data)
+
+    for seed in config.seeds:  # of each seed, before any of them is trained
+        begun(seed).require_fit()
+    for seed in config.seeds:
+        experiment = begun(seed)
         for system in SYSTEMS:
             answers, references = experiment.translations(system)
             counts[system].append(
@@ -196,14 +202,22 @@ class _Experiment:
             self.trained = True
         return self.view
 
+    @property
+    def decoding(self) -> Decoding:
+        """How test rows are translated."""
+        return Decoding(self.config.max_new_tokens)
+
+    def require_fit(self) -> None:
+        """Raise `ConfigError` for test rows that the model cannot read."""
+        require_translatable(self.view, self.tokenizer, self.test, self.directions, self.decoding)
+
     def translations(self, system: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         """What a system makes of the test rows, by direction, and the references."""
         path = self.place.folder / f"{system}.json"
         if not path.exists():
             model, masks = self._system(system)
-            decoding = Decoding(self.config.max_new_tokens)
             translated = translate_directions(
-                model, self.tokenizer, self.test, self.directions, masks, decoding=decoding
+                model, self.tokenizer, self.test, self.directions, masks, decoding=self.decoding
             )
             if translated.dropped:
                 raise ConfigError("A test row is longer than the model's context.", "Expected shorter ones.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction, as_direction
-from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.errors import ConfigError, CorpusError, listed
 from neuroglot.generation.backend import Completion
 from neuroglot.generation.decoding import Decoding
 from neuroglot.generation.local import LocalBackend
@@ -85,6 +85,28 @@ def translate_directions(
             columns[Direction(source, target)] = column
     whole = _whole_rows(corpus, {direction: columns[direction] for direction in chosen})
     return replace(whole, unknown=known.signature)
+
+
+def require_translatable(
+    view: ModelView,
+    tokenizer: PreTrainedTokenizerBase,
+    corpus: Corpus,
+    directions: Sequence[Direction | str],
+    decoding: Decoding,
+) -> None:
+    """Raise `ConfigError`, before a model is trained, for sources that are longer than its context, and as `translate`
+    for translations that are to become so.
+    """
+    for direction in map(as_direction, directions):
+        backend = LocalBackend(view, tokenizer)
+        texts = corpus.texts[direction.source]
+        if long := (backend.towards(direction) or backend).overlong(texts, decoding):
+            raise ConfigError(
+                f"The rows {listed([corpus.ids[row] for row in long])} of {corpus.name!r}, which are to be translated, "
+                f"are longer than the model's context in {direction.source!r}.",
+                "Expected shorter ones.",
+                "Leave them out.",
+            )
 
 
 def _gate(

@@ -81,6 +81,10 @@ class WritingConfig:
             raise ConfigError(
                 f"The baseline {unknown[0]!r} was asked for.", f"Expected some of {', '.join(BASELINES)}."
             )
+        counts = ("rows", "test_rows", "encoder_steps", "steps", "batch", "prompt_length", "max_new_tokens")
+        least = dict.fromkeys(counts, 1) | {"denoising_passes": 0}
+        if wrong := [f"{name}={getattr(self, name)}" for name, count in least.items() if getattr(self, name) < count]:
+            raise ConfigError(f"Got {', '.join(wrong)}.", "Expected counts from 1, and denoising passes from 0.")
 
 
 def writing_parts(config: WritingConfig, source: str, seed: int, data: Corpus | None = None) -> tuple[Corpus, Corpus]:
@@ -143,9 +147,13 @@ def over_encoder(
 ) -> SGAForConditionalGeneration:
     """An untrained SGA over an encoder, with a blank row of its own, its weights drawn from the seed."""
     torch.manual_seed(seed)
+    return SGAForConditionalGeneration.over(encoder, **sga_options(config, tokenizer) | options)
+
+
+def sga_options(config: WritingConfig, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """What the recipe and the tokenizer say of an SGA."""
     given = {"prompt_length": config.prompt_length, "canvas_factor": config.canvas_factor}
-    given |= {"mask_token_id": mask_id(tokenizer), "pad_token_id": tokenizer.pad_token_id}
-    return SGAForConditionalGeneration.over(encoder, **given | options)
+    return given | {"mask_token_id": mask_id(tokenizer), "pad_token_id": tokenizer.pad_token_id}
 
 
 def trained_sga(

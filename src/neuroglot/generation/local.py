@@ -129,6 +129,12 @@ class LocalBackend:
         limit = context_limit(self.tokenizer, text_config(self.view.model))
         return None if limit is None else limit - (decoding.max_new_tokens if self._is_decoder else 0)
 
+    def overlong(self, prompts: Sequence[Request], decoding: Decoding) -> list[int]:
+        """The places of the prompts that have no room in the model's context; raises as `require_room`."""
+        self.require_room(decoding)
+        room = self._room(decoding)
+        return [place for place, ids in enumerate(self._tokenized(prompts)) if room is not None and len(ids) > room]
+
     def require_room(self, decoding: Decoding) -> None:
         """Raise `ConfigError` for texts that are to become longer than the model's context."""
         room = self._room(decoding)

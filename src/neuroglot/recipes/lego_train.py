@@ -97,6 +97,9 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, 
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.corpora.directions import as_direction
+        from neuroglot.experiments.translations import require_translatable
+        from neuroglot.generation.decoding import Decoding
+        from neuroglot.models import view
 
         _ = self.localized  # refuses first
         _ = self.chosen_metric
@@ -107,6 +110,9 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, 
         model, folder, tokenizer = self._model(identity, train)
         config = self._config(model, folder, self._groups(train, folder))
         self.localized.turns(config)  # refuses groups that are not there
+        if model is not None:  # refuses, before anything is trained, test rows that it cannot read
+            asked = (*directions, *map(as_direction, self.zero_shot))
+            require_translatable(view(model), tokenizer, test, asked, Decoding(self.max_new_tokens))
         encoded = self._encoded(model, folder, tokenizer, train, directions)
         for group in self.train_groups or config.members:
             self._require_text(encoded, config, group)

@@ -48,7 +48,7 @@ class Score(Sifted, Normalized):
     keeping = "optional"
 
     metrics: tuple[str, ...]
-    """bleu, spbleu, chrf, chrf++, ter, rouge-1, rouge-2, rouge-l, sari, accuracy, exact-match, f1, containment,
+    """bleu, spbleu, chrf, chrf++, ter, rouge-1, rouge-2, rouge-l, meteor, sari, accuracy, exact-match, f1, containment,
     numeric (the number behind the sign of an answer), numeric-published (the last number, as published for MGSM and
     MSVAMP), form or form-f1 (the meaning of answers in a formal language) or comet; several are allowed."""
 

@@ -66,10 +66,14 @@ class SgaNeurons(OnCorpus, OnPivot, OnSite, Controlled, OnWriter, Revised, Place
         from neuroglot.corpora.directions import directions_of
         from neuroglot.models.provenance import model_signature, tokenizer_signature
         from neuroglot.models.writers import load_writer
+        from neuroglot.tokens.canvases import canvas_pairs
 
         corpus = self.load_corpus(identity)
-        directions_of(corpus.languages, self.pivot)
+        directions = directions_of(corpus.languages, self.pivot)
         model, tokenizer = load_writer(self.model, revision=self.revision, device=self.device)
+        self.require_taught(identity, model, directions)
+        for part in corpus.split(self.split):  # refuses, before anything is recorded, a part of which nothing is left
+            canvas_pairs(model, tokenizer, part, directions, ask_for_targets=False)
         identity.note("model", model_signature(model) | tokenizer_signature(tokenizer))
         return _Inputs(corpus, model, tokenizer)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from annotated_types import Ge, Gt
 
@@ -87,7 +87,9 @@ class SgaTeach(Trained, WarmedUp, Denoising, OnDevice, Seeded):
         from neuroglot.corpora.written import read_to_write
         from neuroglot.errors import ConfigError, UnsupportedModelError
         from neuroglot.metrics.texts import TextOptions, choose_metrics
+        from neuroglot.models.architectures.sga import SGAForConditionalGeneration
         from neuroglot.signature import Signature
+        from neuroglot.tokens.canvases import task_pairs
 
         parts = [read_to_write(source, self.layout).head(self.limit) for source in (self.train, self.test)]
         if missing := [language for language in parts[1].texts if language not in parts[0].texts]:
@@ -101,6 +103,9 @@ class SgaTeach(Trained, WarmedUp, Denoising, OnDevice, Seeded):
             raise UnsupportedModelError(
                 f"{self.encoder} is a {view.family.kind}.", "Expected an encoder with a masked-LM head, such as XLM-R."
             )
+        sketch = SGAForConditionalGeneration.sketch(view.model, **self._options(tokenizer))
+        for part in parts:  # refuses, before anything is trained, a part of which nothing is left
+            task_pairs(sketch, tokenizer, part, self.longest_source)
         return _Inputs(parts[0], parts[1], view, tokenizer)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
@@ -185,13 +190,17 @@ class SgaTeach(Trained, WarmedUp, Denoising, OnDevice, Seeded):
         import torch
 
         from neuroglot.models.architectures.sga import SGAForConditionalGeneration
-        from neuroglot.tokens.masking import mask_id
 
         torch.manual_seed(self.seed)
-        return SGAForConditionalGeneration.over(
-            inputs.encoder.model, prompt_length=self.prompt_length, canvas_length=self.canvas_length,
-            mask_token_id=mask_id(inputs.tokenizer), pad_token_id=inputs.tokenizer.pad_token_id,
-        )  # fmt: skip
+        return SGAForConditionalGeneration.over(inputs.encoder.model, **self._options(inputs.tokenizer))
+
+    def _options(self, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+        from neuroglot.tokens.masking import mask_id
+
+        return {
+            "prompt_length": self.prompt_length, "canvas_length": self.canvas_length, "taught": [self.layout],
+            "mask_token_id": mask_id(tokenizer), "pad_token_id": tokenizer.pad_token_id,
+        }  # fmt: skip
 
     @property
     def training(self) -> Training:

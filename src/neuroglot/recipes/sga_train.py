@@ -113,22 +113,26 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, ScoredBehind, OfDirections, D
         from neuroglot.corpora.directions import directions_of
         from neuroglot.errors import UnsupportedModelError
         from neuroglot.experiments.writing import writing_parts
+        from neuroglot.experiments.writing_fit import require_writable
+        from neuroglot.lab.encoder import new_encoder
         from neuroglot.metrics.texts import TextOptions, choose_metrics
 
         choose_metrics([self.metric], TextOptions(language=self.pivot))
-        directions_of(self.languages, self.pivot)
+        directions = directions_of(self.languages, self.pivot)
         config = self.config
         data = None if self.corpus == "lab" else self.load_corpus(identity)
         train, test = writing_parts(config, self.corpus, self.seed, data)
         for name, part in (("rows to train on", train), ("rows to translate", test)):
             note_data(identity, part, name)
         if self.encoder is None:
+            require_writable(config, *new_encoder(train, config.encoder, self.seed), (train, test), directions)
             return _Inputs(train, test, None, None)
         view, tokenizer = self.load_model(identity, self.encoder, "encoder")
         if view.family.kind != "encoder":
             raise UnsupportedModelError(
                 f"{self.encoder} is a {view.family.kind}.", "Expected an encoder with a masked-LM head, such as XLM-R."
             )
+        require_writable(config, view.model, tokenizer, (train, test), directions)
         return _Inputs(train, test, view, tokenizer)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
@@ -136,13 +140,13 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, ScoredBehind, OfDirections, D
         from neuroglot.experiments import writing
         from neuroglot.metrics.losses import LossCurve
         from neuroglot.reports import Report
-        from neuroglot.tokens.canvases import canvas_pairs
+        from neuroglot.tokens.canvases import canvas_pairs, taught_directions
         from neuroglot.training.tuning import save_model
 
         config, directions, kept = self.config, directions_of(self.languages, self.pivot), run.kept("training")
         encoder, tokenizer, losses = self._encoder(inputs, run)
         frozen = copy.deepcopy(encoder) if self.baselines else encoder
-        model = writing.over_encoder(config, encoder, tokenizer, self.seed)
+        model = writing.over_encoder(config, encoder, tokenizer, self.seed, taught=taught_directions(directions))
         pairs = canvas_pairs(model, tokenizer, inputs.train, directions)
         own = writing.trained_sga(config, model, pairs, self.seed, kept=kept, checkpoint_every=self.checkpoint_every)
         save_model(model, tokenizer, run.files)

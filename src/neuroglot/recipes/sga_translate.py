@@ -59,6 +59,7 @@ class SgaTranslate(OnTexts, Into, OnWriter, Revised, Placed):
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot import corpora
+        from neuroglot.corpora.directions import Direction
         from neuroglot.generation.translation import original_of, targets_of
         from neuroglot.models.provenance import model_signature, tokenizer_signature
         from neuroglot.models.writers import load_writer
@@ -67,9 +68,10 @@ class SgaTranslate(OnTexts, Into, OnWriter, Revised, Placed):
         languages = None if self.source is None else [self.source]
         read = corpora.load(corpus_source(self.corpus), languages=languages, column=self.column)
         texts = first_sound(original_of(read, self.source), self.limit, self.suspicious)
-        targets_of(texts, self.into)
+        directions = [Direction(texts.languages[0], target) for target in targets_of(texts, self.into)]
         note_data(identity, texts)
         model, tokenizer = load_writer(self.model, revision=self.revision, device=self.device)
+        self.require_taught(identity, model, directions)
         identity.note("model", model_signature(model) | tokenizer_signature(tokenizer))
         return _Inputs(texts, model, tokenizer)
 

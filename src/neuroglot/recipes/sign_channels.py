@@ -61,10 +61,11 @@ class SignChannels(OnRecogniser, OnClips, Seeded):
     """Random sets beside each selected one."""
 
     def read(self, identity: Identity) -> _Inputs:
-        from neuroglot.errors import ConfigError, CorpusError
+        from neuroglot.errors import ConfigError, CorpusError, listed
         from neuroglot.experiments.signs import known_clips
         from neuroglot.generation.glosses import reader_for
         from neuroglot.models.channels import channels
+        from neuroglot.recipes.sign_options import trained_among
         from neuroglot.tokens.clips import require_all_fit
 
         if self.select_part == self.prove_part:
@@ -86,7 +87,19 @@ class SignChannels(OnRecogniser, OnClips, Seeded):
                 f"{len(clips.of(self.prove_part)) - len(proved)} clips with glosses that were never trained on are "
                 "left out."
             )
-        return _Inputs(view, reader, clips.of(self.select_part), proved)
+        chosen = clips.of(self.select_part)
+        for what, part in ((f"part {self.select_part!r}", chosen), (f"known clips of {self.prove_part!r}", proved)):
+            if lacking := [language for language in clips.languages if language not in part.languages]:
+                raise CorpusError(
+                    f"The {what} have none in {listed(lacking)}.",
+                    f"Expected clips of every sign language: {', '.join(clips.languages)}.",
+                    "Name another part, a recogniser that was trained on all of them, or corpora that have it.",
+                )
+        if seen := trained_among(proved, self.model):
+            identity.remarks.append(
+                f"{len(seen)} of the {len(proved)} clips on which channels are switched off trained the recogniser."
+            )
+        return _Inputs(view, reader, chosen, proved)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.activity.activity import Activity

@@ -110,7 +110,7 @@ class SignDistil(SignTrained):
             feature_weight=self.feature_weight, logit_weight=self.logit_weight, temperature=self.temperature,
         )  # fmt: skip
         unit = "nats per clip, and what the teacher adds"
-        results = self.fitted(run, student, clips, reader, made, unit, teacher)
+        results = self.fitted(run, student, clips, reader, made, unit, teacher, (self.teacher,))
         return Report(results, title=f"Sign language: {clips.name}, a student of {self.teacher.name}")
 
     def following(self, out: Path) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from neuroglot.recipes.options import USE
+from neuroglot.recipes.options import USE, Proving
 from neuroglot.recipes.sign_options import OnClips, OnRecogniser, Recognising
 
 if TYPE_CHECKING:
@@ -26,10 +26,12 @@ class _Inputs(NamedTuple):
     model: TSCMForCTC
     baseline: TSCMForCTC | None
     clips: Clips
+    seen: int  # clips that one of them was trained on
+    unread: tuple[str, ...]  # clips whose glosses are nothing to sclite
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignEvaluate(OnRecogniser, OnClips, Recognising):
+class SignEvaluate(OnRecogniser, OnClips, Recognising, Proving):
     """Read the clips of a part, and count errors; beside a baseline, paired by clip."""
 
     command = "sign evaluate"
@@ -51,18 +53,35 @@ class SignEvaluate(OnRecogniser, OnClips, Recognising):
     baseline: Path | None = None
     """Another recogniser, read beside it."""
 
+    same_rows: Literal["refuse", "allow"] = "refuse"
+    """Evaluate on clips that a recogniser was trained on: `refuse`, or `allow` it, which the report says first."""
+
     def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.errors import CorpusError, listed
         from neuroglot.metrics.texts import TextOptions, choose_metrics
+        from neuroglot.metrics.texts.words import only_marks
+        from neuroglot.recipes.sign_options import trained_among
 
         choose_metrics(self.metrics, TextOptions())  # refuses, before anything is read
         clips = self.load_clips(identity).of(self.read_part)
         model = self.load_recogniser(identity, self.model)
         other = None if self.baseline is None else self.load_recogniser(identity, self.baseline, "baseline")
-        return _Inputs(model, other, clips)
+        seen = trained_among(clips, self.model, *(() if self.baseline is None else (self.baseline,)))
+        if seen and self.same_rows == "refuse":
+            raise CorpusError(
+                f"{len(seen)} of the {len(clips)} clips are among those that a recogniser was trained on: "
+                f"{listed([clip.id for clip in seen])}.",
+                "Expected other clips, because it reads better what it learned from.",
+                "Name another part (--read-part), or say that they may be the same (--same-rows allow).",
+            )
+        marks = only_marks([" ".join(clip.glosses) for clip in clips.clips]) if "wer-sclite" in self.metrics else []
+        return _Inputs(model, other, clips, len(seen), tuple(clips.clips[row].id for row in marks))
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from dataclasses import replace
 
+        from neuroglot.corpora.seen import told_rows
+        from neuroglot.errors import listed
         from neuroglot.experiments.signs import score_recognised
         from neuroglot.generation.glosses import vocabulary_of
         from neuroglot.models.provenance import made_with
@@ -71,12 +90,12 @@ class SignEvaluate(OnRecogniser, OnClips, Recognising):
         from neuroglot.reports.sections.signs import cost_table
         from neuroglot.signature import Signature
 
-        model, other, clips = inputs
+        model, other, clips, seen, unread = inputs
         found = self._recognised(model, clips)
         beside = None if other is None else self._recognised(other, clips)
         _save(found, run.files / RECOGNISED)
         scores = score_recognised(found, self.metrics, beside)
-        made = made_with(model, None, clips) | Signature.of(part=self.read_part, beam=self.beam)
+        made = made_with(model, None, clips) | Signature.of(part=self.read_part, beam=self.beam) | told_rows(seen)
         section = scores_section(dict(scores), made, "sign language", "of the baseline")
         unknown = vocabulary_of(model).unknown(clips.clips)
         if unknown:
@@ -84,6 +103,15 @@ class SignEvaluate(OnRecogniser, OnClips, Recognising):
             remark = (
                 f"{unknown.total()} glosses of {len(unknown)} kinds were never trained on, and are errors: {named}."
             )
+            section = replace(section, remarks=(remark, *section.remarks))
+        if unread:
+            remark = (
+                f"Of {len(unread)} clips sclite is handed no gloss, because they have only marks: {listed(unread, 5)}. "
+                "What is read of them are insertions."
+            )
+            section = replace(section, remarks=(remark, *section.remarks))
+        if seen:
+            remark = f"{seen} of the {len(clips)} clips are among those that a recogniser was trained on."
             section = replace(section, remarks=(remark, *section.remarks))
         costs = {"model": _cost(model)} | ({} if other is None else {"baseline": _cost(other)})
         section = replace(section, tables=(*section.tables, cost_table(costs)))
@@ -93,7 +121,7 @@ class SignEvaluate(OnRecogniser, OnClips, Recognising):
         from neuroglot.recipes.sign_options import sign_price
         from neuroglot.recipes.steps import REPORT_BYTES
 
-        model, other, clips = inputs
+        model, other, clips, *_ = inputs
         few = clips.take(range(min(2, len(clips))))
 
         def run() -> int:

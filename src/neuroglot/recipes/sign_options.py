@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -15,7 +15,7 @@ from neuroglot.recipes.training_options import Computed, Trained
 from neuroglot.runs.recipe import Recipe
 
 if TYPE_CHECKING:
-    from neuroglot.corpora.clips import Clips
+    from neuroglot.corpora.clips import Clip, Clips
     from neuroglot.models.architectures.tscm import TSCMForCTC
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price
@@ -195,16 +195,18 @@ class SignTrained(OnClips, Shifting, Computed, Trained, Placed, Seeded):
 
     def fitted(
         self, run: Run, model: TSCMForCTC, clips: Clips, reader: ClipReader, made: Signature, what: str,
-        teacher: TSCMForCTC | None = None,
+        teacher: TSCMForCTC | None = None, before: Sequence[Path] = (),
     ) -> list[Any]:  # fmt: skip
-        """Train, write the model into the run, and return what there is to report."""
+        """Train, write the model into the run with what it was trained on, and return what there is to report; `before`
+        are the folders of recognisers that it learned from.
+        """
         from dataclasses import replace
 
         from neuroglot import progress
         from neuroglot.metrics.losses import LossCurve
         from neuroglot.metrics.signs import ErrorsByStep
         from neuroglot.signature import Signature
-        from neuroglot.training.recognition import train_recogniser
+        from neuroglot.training.recognition import save_trained_on, train_recogniser
 
         config = model.config
         made |= Signature.of(
@@ -220,6 +222,7 @@ class SignTrained(OnClips, Shifting, Computed, Trained, Placed, Seeded):
                 on_step=watched or on_step,
             )  # fmt: skip
         save_recogniser(model, run.files)
+        save_trained_on(run.files, clips.of("train"), before)
         curves: list[Any] = [LossCurve(losses, made, what)]
         return curves + ([ErrorsByStep(watched.values, made)] if watched else [])
 
@@ -295,6 +298,14 @@ def load_recogniser(identity: Identity, path: Path, device: str | None, what: st
     move(recogniser, device)
     identity.note(what, model_signature(recogniser))
     return recogniser
+
+
+def trained_among(clips: Clips, *folders: Path) -> tuple[Clip, ...]:
+    """The clips that a recogniser in one of the folders was trained on, as far as they say."""
+    from neuroglot.training.recognition import trained_on
+
+    known = {hash for folder in folders for hash in trained_on(folder).tolist()}
+    return tuple(clip for clip in clips.clips if clip.hash in known)
 
 
 def save_recogniser(model: TSCMForCTC, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,13 +14,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from neuroglot.corpora.clips import Clip
+    from neuroglot.corpora.clips.clip import Frames
     from neuroglot.models.architectures.tscm import TSCMForCTC
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.price import Price
     from neuroglot.runs.run import Run
 
-STRIP = "frames.png"
+STRIP = "frames.svg"
+SIDE = 96  # of a frame in the picture
+NO_XML = r"[^\t\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # what XML 1.0 holds in no form
 
 
 class _Inputs(NamedTuple):
@@ -31,7 +35,7 @@ class _Inputs(NamedTuple):
 class SignRecognise(OnRecogniser, Recognising):
     """Read one clip: its glosses, where in time each stands, and how far ahead the network looks.
 
-    With a run folder the frames and their glosses are kept as one picture.
+    With a run folder the frames and their glosses are kept as one picture, which browsers show.
     """
 
     command = "sign recognise"
@@ -131,22 +135,36 @@ def clip_named(name: str) -> Clip:
     return known[wanted]
 
 
-def _draw(frames, rows: list[tuple[str, int, int, float]], each: int, path: Path) -> None:  # type: ignore[no-untyped-def]
-    """Every few frames side by side, and below each the gloss that stands there."""
+def _draw(frames: Frames, rows: list[tuple[str, int, int, float]], each: int, path: Path) -> None:
+    """Every few frames side by side, and below them each gloss from its first to its last one.
+
+    Glosses are text, so that whoever shows the picture finds letters of any script; images have fonts of few.
+    """
+    import base64
     import io
+    from xml.sax.saxutils import escape
 
     from neuroglot import extras
     from neuroglot.storage import write_whole
 
-    image, draw = extras.require("PIL.Image", extra="sign"), extras.require("PIL.ImageDraw", extra="sign")
-    side, shown = 96, range(0, len(frames), each)
-    strip = image.new("RGB", (side * len(shown), side + 28), "white")
-    pen = draw.Draw(strip)
+    image = extras.require("PIL.Image", extra="sign")
+    shown = range(0, len(frames), each)
+    parts = []
     for place, frame in enumerate(shown):
-        strip.paste(image.fromarray(frames[frame]).resize((side, side)), (place * side, 0))
-        said = [gloss for gloss, first, last, _ in rows if first <= frame <= last]
-        pen.text((place * side + 3, side + 2), f"{frame}", fill="gray")
-        pen.text((place * side + 3, side + 14), " ".join(said), fill="black")
-    written = io.BytesIO()
-    strip.save(written, "PNG")
-    write_whole(path, written.getvalue())
+        written = io.BytesIO()
+        image.fromarray(frames[frame]).resize((SIDE, SIDE)).save(written, "PNG")
+        pixels = base64.b64encode(written.getvalue()).decode()
+        left = SIDE * place
+        parts.append(f'<image x="{left}" width="{SIDE}" height="{SIDE}" href="data:image/png;base64,{pixels}"/>')
+        parts.append(f'<text x="{left + 3}" y="{SIDE + 13}" fill="#595959">{frame}</text>')
+    for gloss, first, last, _ in rows:
+        left, wide = SIDE * (first // each), SIDE * (last // each - first // each + 1)
+        said = escape(re.sub(NO_XML, "", gloss))
+        parts.append(
+            f'<svg x="{left}" y="{SIDE + 18}" width="{wide}" height="20"><title>{said}</title>'
+            f'<rect width="{wide - 2}" height="20" fill="#dce9f5"/><text x="3" y="14">{said}</text></svg>'
+        )
+    width, height = SIDE * len(shown), SIDE + 40
+    begin = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    lines = [f'{begin} font-family="sans-serif" font-size="12">', '<rect width="100%" height="100%" fill="white"/>']
+    write_whole(path, "\n".join([*lines, *parts, "</svg>"]) + "\n")

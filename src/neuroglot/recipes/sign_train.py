@@ -45,7 +45,8 @@ class SignTrain(SignTrained):
     """What is trained: `tiny` is for made clips of 16 pixels, the others are over ResNets and read 224."""
 
     start: Path | None = None
-    """Folder of a ResNet of transformers, or of a recogniser, whose trunk is begun from."""
+    """Folder of a ResNet of transformers, or of a recogniser, whose trunk is begun from; heads are taken where the
+    glosses are the same."""
 
     one_loss: bool = False
     """Learn from CTC at the last level alone."""
@@ -54,7 +55,7 @@ class SignTrain(SignTrained):
         from neuroglot.models.loading import move
         from neuroglot.models.provenance import model_signature
         from neuroglot.recipes.sign_options import require_watching
-        from neuroglot.training.recognition import new_recogniser
+        from neuroglot.training.recognition import new_recogniser, says
 
         clips = self.load_clips(identity)
         if self.watch_every:
@@ -62,6 +63,10 @@ class SignTrain(SignTrained):
         config = self._config()
         reader = self.reader(clips, config.image_size)
         model = new_recogniser(config, reader.vocabulary, self.seed, self.start)
+        if self.start is not None and not says(self.start, reader.vocabulary):
+            identity.remarks.append(
+                f"Of {self.start} the trunk was taken; the heads are new, because it does not say the same glosses."
+            )
         move(model, self.device)
         identity.note("model", model_signature(model))
         return _Inputs(model, clips, reader)
@@ -74,7 +79,8 @@ class SignTrain(SignTrained):
         model, clips, reader = inputs
         made = made_with(None, None, clips.of("train"))
         made |= Signature.of(network=self.network, one_loss=self.one_loss, started=self.start is not None)
-        results = self.fitted(run, model, clips, reader, made, "nats per clip")
+        before = () if self.start is None else (self.start,)
+        results = self.fitted(run, model, clips, reader, made, "nats per clip", before=before)
         return Report(results, title=f"Sign language: {clips.name}, {self.network}")
 
     def following(self, out: Path) -> tuple[str, ...]:

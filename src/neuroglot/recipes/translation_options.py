@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Gt
 
 from neuroglot.recipes.options import Natural, Positive, Searching
 from neuroglot.runs.recipe import Recipe
+
+if TYPE_CHECKING:
+    from neuroglot.corpora.directions import Direction
+    from neuroglot.models.architectures.sga import SGAForConditionalGeneration
+    from neuroglot.runs.identity import Identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,3 +92,16 @@ class OnWriter(Denoising):
 
     model: str
     """The run folder of `neuroglot sga train`, or a hub id of such a model."""
+
+    def require_taught(
+        self, identity: Identity, model: SGAForConditionalGeneration, directions: Sequence[Direction]
+    ) -> None:
+        """Raise for a language that it was not taught to write; directions that are new to it become a remark."""
+        from neuroglot.errors import listed
+        from neuroglot.tokens.canvases import taught_directions, untaught
+
+        if new := untaught(model, directions):
+            taught = listed(model.config.taught or (), 9)
+            identity.remarks.append(
+                f"The writer was not taught {listed(taught_directions(new))}: it was taught {taught}."
+            )

@@ -14,7 +14,7 @@ from neuroglot.corpora.directed import Directed
 from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.languages import language_name
 from neuroglot.corpora.written import ToWrite
-from neuroglot.errors import CorpusError
+from neuroglot.errors import ConfigError, CorpusError, listed
 from neuroglot.models.architectures.sga import SGAForConditionalGeneration
 from neuroglot.models.ctc import frames_needed
 from neuroglot.tokens.examples import IGNORED
@@ -24,6 +24,7 @@ from neuroglot.tokens.tokenizing import token_ids_of
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+INTO = " into "
 LONG_SOURCE, LONG_TARGET, NO_TOKENS = "source longer than the context", "target longer than its canvas", "no tokens"
 
 
@@ -96,6 +97,36 @@ def with_target_mark(tokenizer: PreTrainedTokenizerBase, target: str, text: str)
     """
     token = f"__{target}__"
     return f"{token} {text}" if token in tokenizer.get_vocab() else f"{language_name(target)}: {text}"
+
+
+def taught_directions(directions: Sequence[Direction]) -> list[str]:
+    """What an SGA's config says that it was taught; codes have hyphens of their own, so that none joins them."""
+    return [f"{direction.source}{INTO}{direction.target}" for direction in directions]
+
+
+def untaught(model: SGAForConditionalGeneration, directions: Sequence[Direction]) -> tuple[Direction, ...]:
+    """The directions that a writer was not taught, all of whose languages to write in it was; none if it does not say.
+
+    Raises `ConfigError` for one that was taught another task than translation, and for a language that it was never
+    taught to write, because what it writes then is no text.
+    """
+    taught = model.config.taught
+    if taught is None:
+        return ()
+    if not all(INTO in text for text in taught):
+        raise ConfigError(
+            f"The writer was taught {listed(taught)}, and no translation.", "Expected one that was taught directions.",
+            "Teach one with `neuroglot sga train`.",
+        )  # fmt: skip
+    known = [Direction(*text.split(INTO)) for text in taught]
+    written = tuple(dict.fromkeys(direction.target for direction in known))
+    if odd := [direction.target for direction in directions if direction.target not in written]:
+        raise ConfigError(
+            f"Texts in {odd[0]!r} were asked for.",
+            f"Expected some of {', '.join(written)}, which the writer was taught.",
+            "Teach one that writes it: `neuroglot sga train --languages`.",
+        )  # fmt: skip
+    return tuple(direction for direction in directions if direction not in known)
 
 
 def _column(

@@ -9,30 +9,36 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from neuroglot.corpora.clips import Clips, GlossVocabulary
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.generation.glosses import vocabulary_of
+from neuroglot.headers import NOTHING_READ, hashes_of
 from neuroglot.models.architectures.tscm import TSCMConfig, TSCMForCTC
 from neuroglot.models.architectures.tscm.config import BLANK_GLOSS
-from neuroglot.storage import NOTHING_KEPT, Kept, parse_json, write_whole
+from neuroglot.storage import NOTHING_KEPT, Kept, load_tensors, parse_json, save_tensors, write_whole
 from neuroglot.tokens.clips import ClipReader, ClipRow, ClipRows
 from neuroglot.training.sharing import Collate
 from neuroglot.training.trainer import fit
 from neuroglot.training.types import OnStep, Training
 
+TRUNK = "resnet."  # of the names of weights: all others are heads
+TRAINED_ON, TRAINED_KIND = "trained-on.safetensors", "clips"
+
 
 def new_recogniser(config: TSCMConfig, vocabulary: GlossVocabulary, seed: int, start: Path | None = None) -> TSCMForCTC:
     """A network for these glosses, drawn with the seed, or begun from the trunk of a checkpoint: of a ResNet of
-    transformers, or of another recogniser. Raises `ArtifactError` where there is none, `ConfigError` where it does not
-    fit.
+    transformers, or of another recogniser, whose heads are taken too where they say the very same glosses, and drawn
+    otherwise. Raises `ArtifactError` where there is none, `ConfigError` where it does not fit.
     """
     labels = {0: BLANK_GLOSS, **dict(enumerate(vocabulary.glosses, 1))}
     config.id2label, config.label2id = labels, {gloss: number for number, gloss in labels.items()}
     torch.manual_seed(seed)
+    drawn = TSCMForCTC(config)
     if start is None:
-        return TSCMForCTC(config)
+        return drawn
     load: Any = TSCMForCTC.from_pretrained
     options: dict[str, Any] = {"use_safetensors": True, "local_files_only": True, "ignore_mismatched_sizes": True}
     try:
@@ -41,15 +47,47 @@ def new_recogniser(config: TSCMConfig, vocabulary: GlossVocabulary, seed: int, s
         raise ArtifactError(
             f"{start} holds no network to begin from ({error}).", "Expected a folder with config.json and safetensors."
         ) from error
-    missing = [name for name in found["missing_keys"] if name.startswith("resnet.")]
-    wrong = [name for name, *_ in found["mismatched_keys"] if str(name).startswith("resnet.")]
+    missing = [name for name in found["missing_keys"] if name.startswith(TRUNK)]
+    wrong = [name for name, *_ in found["mismatched_keys"] if str(name).startswith(TRUNK)]
     if missing or wrong:
         raise ConfigError(
             f"{start} lacks {len(missing)} of the trunk's weights, and {len(wrong)} are of another shape.",
             "Expected a ResNet, or a recogniser, of the same depth and widths.",
         )
     trained: TSCMForCTC = model
+    if not says(start, vocabulary):
+        heads = {name: part for name, part in drawn.state_dict().items() if not name.startswith(TRUNK)}
+        trained.load_state_dict(heads, strict=False)
     return trained
+
+
+def says(start: Path, vocabulary: GlossVocabulary) -> bool:
+    """Whether a folder is of a recogniser whose heads say these glosses, in this order: equally many are not enough."""
+    try:
+        config = parse_json((start / "config.json").read_bytes())
+        labels = {int(number): gloss for number, gloss in (config.get("id2label") or {}).items()}
+        is_recogniser = config.get("model_type") == TSCMConfig.model_type
+        with safe_open(start / "model.safetensors", "pt") as weights:
+            has_heads = "classifier.weight" in weights.keys()  # noqa: SIM118 (no mapping); a trunk alone has none
+    except (OSError, ValueError, AttributeError, SafetensorError):
+        return False
+    return is_recogniser and has_heads and labels == dict(enumerate((BLANK_GLOSS, *vocabulary.glosses)))
+
+
+def save_trained_on(folder: Path, clips: Clips, before: Sequence[Path] = ()) -> None:
+    """Write beside a recogniser which clips it was trained on, as hashes, with those of what it was begun from."""
+    read = torch.tensor([clip.hash for clip in clips.clips], dtype=torch.int64)
+    hashes = torch.cat([read, *map(trained_on, before)]).unique()
+    save_tensors(folder / TRAINED_ON, TRAINED_KIND, {"read": hashes}, {})
+
+
+def trained_on(folder: Path) -> Tensor:
+    """The hashes of the clips that the recogniser in a folder was trained on, ascending; none where it does not say.
+
+    Raises `ArtifactError` for a file that is damaged, or another one.
+    """
+    path = folder / TRAINED_ON
+    return hashes_of(load_tensors(path, TRAINED_KIND)[0], path) if path.is_file() else NOTHING_READ
 
 
 def train_recogniser(

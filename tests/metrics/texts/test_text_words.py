@@ -7,6 +7,7 @@ import torch
 
 from neuroglot.errors import CorpusError
 from neuroglot.metrics.texts import TextOptions, Texts, choose_metrics, score_texts
+from neuroglot.metrics.texts.words import only_marks
 
 pytest.importorskip("jiwer", reason="word error rates are jiwer's, of the extra 'sign'")
 
@@ -61,9 +62,24 @@ def test_sclites_glosses_have_no_prefixes_marks_and_spellings() -> None:
 def test_a_rate_over_nothing_is_refused() -> None:
     with pytest.raises(CorpusError, match="reference of row 2 has no words"):
         score_texts(Texts(("A", "B"), (("A", " "),)), ["wer"])
-    with pytest.raises(CorpusError, match="row 1 has no words"):
-        score_texts(Texts(("A", "B"), (("__PU__", "B"),)), ["wer-sclite"])
+    with pytest.raises(CorpusError, match="None of the 2 references has words"):
+        score_texts(Texts(("A", "B"), (("__PU__", "__EMOTION__"),)), ["wer-sclite"])
+    with pytest.raises(CorpusError, match="reference of row 2 has no words"):
+        score_texts(Texts(("A", "B"), (("__PU__ A", " "),)), ["wer-sclite"])
     with pytest.raises(CorpusError, match="all 1 rows are blank"):
         score_texts(Texts(("A",), (("",),)), ["wer"])
     with pytest.raises(CorpusError, match="with 2 references"):
         score_texts(Texts(("A",), (("A",), ("B",))), ["wer"])
+
+
+def test_a_reference_of_marks_alone_has_no_words_and_what_is_read_of_it_is_inserted() -> None:
+    texts = Texts(("A B", "", "A", "A B"), (("__PU__", "__EMOTION__", "A", "B B"),))
+    metric = choose_metrics(["wer-sclite"], TextOptions())["wer-sclite"]
+    assert metric.counts(texts).tolist() == [[0, 0, 2, 0], [0, 0, 0, 0], [0, 0, 0, 1], [1, 0, 0, 2]]
+    (found,) = score_texts(texts, ["wer-sclite"])
+    assert found.score.value == pytest.approx(100 * 3 / 3)
+    assert found.verbose == "S=1 D=0 I=2 N=3"
+    assert "rows_without_words:2" in str(found.signature)
+    assert "rows_without_words" not in str(score_texts(Texts(("A",), (("A",),)), ["wer-sclite"])[0].signature)
+    assert only_marks(["__PU__", "A", " ", "loc-", "__PU__ A"]) == [0, 3]
+    assert score_texts(texts, ["wer"])[0].verbose == "S=2 D=1 I=1 N=5"  # of other rates a mark is a word

@@ -2,17 +2,19 @@
 
 import copy
 import math
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModel, XLMRobertaConfig
+from transformers import AutoModel, BertConfig, XLMRobertaConfig
 
 from neuroglot.errors import ConfigError, UnsupportedModelError
 from neuroglot.models import view
 from neuroglot.models.architectures.sga import SGAConfig, SGAForConditionalGeneration
 from neuroglot.models.architectures.sga.canvas import FrameReading, noised, real_positions
+from neuroglot.models.architectures.sga.outputs import WrittenCanvas
 from neuroglot.models.ctc import ctc_losses
 from tests.families import tiny_model
 from tests.models.sga.making import BACKBONES, MASK, batch, own_logits, sources, tiny_sga
@@ -309,6 +311,22 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda: tiny_sga(mask_token_id=None)(torch.tensor([[5]])), "names no mask_token_id"),
     (lambda: tiny_sga().encode(torch.tensor([[5]]), torch.tensor([[0]])), "has no token"),
     (lambda: tiny_sga().encode(torch.full((1, 80), 5)), "more than 63"),
+    (lambda: tiny_sga().encode(torch.tensor([[5, 6]]), torch.tensor([[1]])), r"sources \[1, 2\] and a mask \[1, 1"),
+    (lambda: tiny_sga().encode(torch.tensor([5, 6])), r"sources \[2\] and a mask None"),
+    (lambda: tiny_sga().write(torch.tensor([[5]]), denoising_passes=-1), "-1 denoising passes were asked for"),
+    (lambda: tiny_sga(denoise=False).generate(torch.tensor([[5]]), denoising_passes=-2), "-2 denoising passes"),
+    (lambda: tiny_sga()(torch.tensor([[5, 6]]), labels=torch.tensor([[64]])), "Got the label 64.*0 to 63"),
+    (lambda: tiny_sga()(torch.tensor([[5, 6]]), labels=torch.tensor([[-1]])), "Got the label -1"),
+    (lambda: tiny_sga()(torch.tensor([[5, 6]]), labels=torch.tensor([[-100, 7]])), "In row 0 padding"),
+    (lambda: tiny_sga()(torch.tensor([[5, 6]]), labels=torch.tensor([[-100]])), r"have labels of \[0\] tokens"),
+    (lambda: tiny_sga()(torch.tensor([[5]]), labels=torch.tensor([[7], [8]])), r"1 sources have labels of \[1, 1\]"),
+    (lambda: tiny_sga()(torch.tensor([[5], [6]]), labels=torch.tensor([[7], [-100]])), r"labels of \[1, 0\] tokens"),
+    (
+        lambda: tiny_sga(writing="mask-predict")(torch.tensor([[5]]), labels=torch.tensor([[7, -100, 8]])),
+        "In row 0 padding",
+    ),
+    (lambda: tiny_sga(writing="mask-predict")(torch.tensor([[5]]), labels=torch.tensor([[70]])), "Got the label 70"),
+    (lambda: SGAConfig(backbone_config=BertConfig(num_hidden_layers=0)), "layers=0"),
 ]
 
 
@@ -337,7 +355,42 @@ def test_a_canvas_is_as_long_as_was_promised_when_its_target_was_kept(factor: fl
 def test_mask_predict_keeps_words_that_are_repeated() -> None:
     config = SGAConfig(backbone_config=tiny_model("bert").config, mask_token_id=3, writing="mask-predict")
     reading = FrameReading(torch.tensor([[9, 9, 12, 12]]), torch.ones(1, 4), torch.ones(1, 4, dtype=torch.long))
-    assert reading.texts(config, torch.tensor([3])) == [[9, 9, 12]]
+    written = WrittenCanvas(reading, torch.tensor([3]), torch.tensor([3]), torch.tensor([False]), places=True)
+    assert written.texts(config) == [[9, 9, 12]]
+
+
+def test_a_denoiser_that_makes_no_pass_leaves_mask_predicts_text_as_it_is() -> None:
+    """By the same weights without a denoiser: no token is merged with its like, because no path was written."""
+    denoised = tiny_sga(writing="mask-predict, denoised", max_target=12)
+    plain = tiny_sga(writing="mask-predict", max_target=12)
+    with torch.no_grad():
+        plain.prompts.copy_(denoised.prompts[:2]), plain.gains.copy_(denoised.gains[:2])
+        for name in ("memory_key", "memory_value", "length_head", "blank_row"):
+            plain.get_submodule(name).load_state_dict(denoised.get_submodule(name).state_dict())
+    rows = sources((9, 5, 7, 3))
+    texts = denoised.write(**batch(rows), denoising_passes=0).texts(denoised.config)
+    assert texts == plain.write(**batch(rows)).texts(plain.config)
+    assert any(first == second for text in texts for first, second in pairwise(text))
+    read = denoised.write(**batch(rows), denoising_passes=1)
+    assert read.frames.tolist() == [2 * len(text) for text in texts]
+    assert read.passes.tolist() == [4] * 4
+    paths = zip(read.reading.path(denoised.config).tolist(), read.frames.tolist(), strict=True)
+    merged = [[token for token, _ in groupby(path[:count]) if token != 64] for path, count in paths]
+    assert read.texts(denoised.config) == merged  # behind a pass it is a path
+    assert any(len(text) < count for text, count in zip(merged, read.frames.tolist(), strict=True))
+
+
+def test_a_sketch_says_what_fits_and_touches_nothing() -> None:
+    encoder = tiny_model("xlm-roberta")
+    before, attention = encoder.config.to_dict(), encoder.config._attn_implementation
+    sketch = SGAForConditionalGeneration.sketch(encoder, canvas_factor=1.5, mask_token_id=MASK)
+    assert {part.device.type for part in sketch.parameters()} == {"meta"}
+    assert (encoder.config.to_dict(), encoder.config._attn_implementation) == (before, attention)
+    assert all(part.requires_grad for part in encoder.parameters())
+    model = SGAForConditionalGeneration.over(encoder, canvas_factor=1.5, mask_token_id=MASK)
+    for tokens in (1, 3, 40, 63):
+        assert sketch.frames_for(tokens) == model.frames_for(tokens)
+    assert (sketch.longest_canvas, sketch.new_parameters()) == (model.longest_canvas, model.new_parameters())
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -421,10 +474,10 @@ def test_mask_predict_hides_what_is_stated_and_its_denoiser_reads_what_was_predi
     written = model.write(**batch(sources()), denoising_passes=0)
     (_, logits), (again, _) = reads
     for row, frames in enumerate(written.frames.tolist()):
-        best = logits[row, : frames // 2, :64].float().log_softmax(-1).max(-1)
-        least = best.values.argsort()[: frames // 4].tolist()
+        best = logits[row, :frames, :64].float().log_softmax(-1).max(-1)
+        least = best.values.argsort()[: frames // 2].tolist()
         expected = [MASK if place in least else token for place, token in enumerate(best.indices.tolist())]
-        assert again[row, : frames // 2].tolist() == expected
+        assert again[row, :frames].tolist() == expected
 
 
 def test_the_loss_of_lengths_is_summed_over_rows() -> None:

@@ -48,6 +48,11 @@ class Clip:
     part: ClipPart
     source: FrameSource
 
+    @property
+    def hash(self) -> int:
+        """A number of 48 bits that tells the clip from others, whatever part it is put into."""
+        return int(short_hash(self.language, self.id, self.source.described), 16)
+
 
 @dataclass(frozen=True, repr=False)
 class Clips(Described):

@@ -15,6 +15,7 @@ from neuroglot.metrics.paired import exchanged, mcnemar
 from neuroglot.metrics.texts.answers import accuracy, containment, exact_match, f1
 from neuroglot.metrics.texts.comet import comet
 from neuroglot.metrics.texts.forms import form, form_f1
+from neuroglot.metrics.texts.meteor import meteor
 from neuroglot.metrics.texts.metric import TextMetric, TextOptions, Texts
 from neuroglot.metrics.texts.numbers import numeric, numeric_published
 from neuroglot.metrics.texts.overlap import bleu, chrf, chrf_plus_plus, rouge_1, rouge_2, rouge_l, sari, spbleu, ter
@@ -60,6 +61,7 @@ TEXT_METRICS: Mapping[str, Definition] = {
     "rouge-1": Definition("ROUGE-1", "rouge-score", POINTS, rouge_1),
     "rouge-2": Definition("ROUGE-2", "rouge-score", POINTS, rouge_2),
     "rouge-l": Definition("ROUGE-L", "rouge-score", POINTS, rouge_l),
+    "meteor": Definition("METEOR", "nltk", POINTS, meteor),
     "sari": Definition("SARI", "neuroglot", POINTS, sari, needs_source=True, reads=("tokenize",)),
     "accuracy": Definition("accuracy", "neuroglot", PERCENT, accuracy),
     "exact-match": Definition("exact match", "neuroglot", PERCENT, exact_match, reads=("normalization",)),

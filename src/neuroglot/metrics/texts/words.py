@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -30,7 +30,7 @@ def wer(options: TextOptions) -> TextMetric:
 
 def wer_sclite(options: TextOptions) -> TextMetric:
     """The same on glosses as RWTH-PHOENIX-2014's script hands them to sclite: without prefixes and marks."""
-    return _rate(as_for_sclite, "phoenix-2014")
+    return _rate(as_for_sclite, "phoenix-2014", only_marks)
 
 
 def wer_of_sentences(options: TextOptions) -> TextMetric:
@@ -55,16 +55,27 @@ def as_for_sclite(text: str) -> str:
     return " ".join(words) or EMPTY_OUTPUT
 
 
-def _rate(normalised: Callable[[str], str], name: str) -> TextMetric:
+def only_marks(references: Sequence[str]) -> list[int]:
+    """The rows, from 0, whose reference has glosses, of which sclite is handed none: all that is read is inserted."""
+    return [row for row, text in enumerate(references) if not is_blank(text) and as_for_sclite(text) == EMPTY_OUTPUT]
+
+
+def _rate(
+    normalised: Callable[[str], str], name: str, nothing: Callable[[Sequence[str]], list[int]] = lambda _: []
+) -> TextMetric:
     def value(counts: Tensor) -> Tensor:
         return 100 * counts[..., :3].sum(-1) / counts[..., 3]
 
     def verbose(summed: Tensor) -> str:
         return "S={:g} D={:g} I={:g} N={:g}".format(*summed.tolist())
 
-    return TextMetric(
-        partial(_counts, _require(), normalised), value, partial(_signature, name, "corpus"), verbose
-    )  # fmt: skip
+    def signature(texts: Texts) -> Signature:
+        count = len(nothing(texts.references[0]))
+        told = Signature.of(rows_without_words=count) if count else Signature()
+        return _signature(name, "corpus", texts) | told
+
+    counts = partial(_counts, _require(), normalised, nothing=nothing)
+    return TextMetric(counts, value, signature, verbose)
 
 
 def _require() -> Any:
@@ -77,13 +88,29 @@ def _signature(normalised: str, average: str, texts: Texts) -> Signature:
     )
 
 
-def _counts(library: Any, normalised: Callable[[str], str], texts: Texts) -> Tensor:
-    """S, D, I and N of each row: `[R, 4]`; raises `CorpusError` for a row without a reference, or with several."""
+def _counts(
+    library: Any,
+    normalised: Callable[[str], str],
+    texts: Texts,
+    nothing: Callable[[Sequence[str]], list[int]] = lambda _: [],
+) -> Tensor:
+    """S, D, I and N of each row: `[R, 4]`; raises `CorpusError` for a row without a reference, or with several.
+
+    Of rows in which `nothing` is left of a reference, as of marks alone, N is 0 and all words are insertions, as where
+    sclite reads an empty reference; raises `CorpusError` if that is all of them.
+    """
     if len(texts.references) > 1:
         raise CorpusError(f"A word error rate was asked for with {len(texts.references)} references.", "Expected one.")
-    rows = []
+    rows: list[list[int]] = []
+    empty = set(nothing(texts.references[0]))
+    if len(empty) == len(texts.hypotheses):
+        raise CorpusError(f"None of the {len(empty)} references has words.", "Expected one or more in one of them.")
     for row, (reference, hypothesis) in enumerate(zip(texts.references[0], texts.hypotheses, strict=True), 1):
         wanted = normalised(reference)
+        if row - 1 in empty:
+            said = normalised(hypothesis)
+            rows.append([0, 0, 0 if said == EMPTY_OUTPUT else len(said.split()), 0])
+            continue
         if is_blank(wanted) or wanted == EMPTY_OUTPUT:
             raise CorpusError(f"The reference of row {row} has no words ({reference!r}).", "Expected one or more.")
         found = library.process_words(wanted, normalised(hypothesis))

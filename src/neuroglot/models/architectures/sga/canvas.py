@@ -42,11 +42,12 @@ class FrameReading:
         return torch.where(unsure, self.second, self.first)
 
     def texts(self, config: SGAConfig, frames: Tensor) -> list[list[int]]:
-        """The token ids of each row; of mask-predict, whose canvas is the text, those of its places."""
-        if config.writing == "mask-predict":
-            rows = zip(self.first.tolist(), frames.tolist(), strict=True)
-            return [row[:count] for row, count in rows]
+        """The token ids that the path of each row says."""
         return collapsed(self.path(config), frames, config.blank)
+
+    def places(self, frames: Tensor) -> list[list[int]]:
+        """The token ids at the places of each row, as of mask-predict, whose canvas is the text."""
+        return [row[:count] for row, count in zip(self.first.tolist(), frames.tolist(), strict=True)]
 
 
 def noised(tokens: Tensor, real: Tensor, config: SGAConfig, rate: Tensor) -> Tensor:

@@ -26,7 +26,8 @@ class SGAConfig(PreTrainedConfig):
     `writing` is `ctc`, or one of the variants of the released code: `mask-predict` (Ghazvininejad et al. 2019) with a
     length head, at most `max_target` tokens, or that one with a denoiser behind it. `memory` is for ablations: each
     row's `own`, that of the row before it (`shuffled`), or none (`off`); with `encoder's` it is read through the
-    encoder's own keys and values, so that prompts alone are new (prefix tuning).
+    encoder's own keys and values, so that prompts alone are new (prefix tuning). `taught` says what it was taught to
+    write: directions such as `en into de`, or one task such as `headlines`; None is not known.
     Raises `ConfigError` for a value that is not offered.
     """
 
@@ -50,6 +51,7 @@ class SGAConfig(PreTrainedConfig):
     unrolls: int = 1
     blank_confidence: float = 0.6
     label_smoothing: float = 0.1
+    taught: list[str] | tuple[str, ...] | None = None
     initializer_range: float = 0.02
     tie_word_embeddings: bool = True
 
@@ -62,6 +64,7 @@ class SGAConfig(PreTrainedConfig):
         if self.pad_token_id is None:
             self.pad_token_id = self.backbone_config.pad_token_id or 0
         self.noise_kinds = list(self.noise_kinds)
+        self.taught = None if self.taught is None else list(self.taught)
         self._check()
         super().__post_init__(**kwargs)
 
@@ -115,6 +118,7 @@ class SGAConfig(PreTrainedConfig):
                 )
         kinds = self.noise_kinds
         counts = {"prompt_length": self.prompt_length, "unrolls": self.unrolls, "max_target": self.max_target}
+        counts["layers"] = self.num_layers
         counts["canvas_length"] = 1 if self.canvas_length is None else self.canvas_length
         shares = {"noise_rate": self.noise_rate, "blank_confidence": self.blank_confidence}
         shares["label_smoothing"] = self.label_smoothing

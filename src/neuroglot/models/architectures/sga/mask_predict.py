@@ -12,11 +12,11 @@ from torch.nn.functional import cross_entropy
 
 from neuroglot.errors import ConfigError
 from neuroglot.models.architectures.sga.canvas import FrameReading, noised, real_positions
-from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, UNASKED, Looks, Memory, SGAOutput, WrittenCanvas
+from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, DOUBLED, Looks, Memory, SGAOutput, WrittenCanvas
+from neuroglot.models.ctc import padded_targets
 
 LEAST_HIDDEN = 0.2  # of a target in training
 PREDICT_STEPS = 2  # passes of the canvas in writing
-DOUBLED = 2  # frames of a denoiser's canvas for each token
 
 
 def mask_predict_losses(
@@ -26,8 +26,9 @@ def mask_predict_losses(
 
     A share max(0.2, U(0, 1)) of each target is hidden. Raises `ConfigError` for a target longer than the canvas.
     """
-    config, shown = model.config, labels != UNASKED
-    lengths = shown.sum(1)
+    config = model.config
+    targets, lengths = padded_targets(labels)
+    shown = real_positions(lengths, labels.shape[1])
     if int(lengths.max()) > config.max_target:
         raise ConfigError(
             f"A target has {int(lengths.max())} tokens.", f"Expected at most {config.max_target}, the longest canvas."
@@ -35,7 +36,6 @@ def mask_predict_losses(
     share = torch.rand(len(labels), 1, device=labels.device).clamp(min=LEAST_HIDDEN)
     order = torch.rand(labels.shape, device=labels.device).masked_fill(~shown, 2.0).argsort(1).argsort(1)
     hidden = order < (share * lengths[:, None]).ceil()
-    targets = labels.clamp(min=0)
     logits = model.look(ALIGN, targets.masked_fill(hidden, model.mask_id), shown, memory)[..., : config.vocab_size]
     smoothed = cross_entropy(
         logits[hidden].float(), targets[hidden], reduction="sum", label_smoothing=config.label_smoothing
@@ -55,8 +55,8 @@ def mask_predict_losses(
     return SGAOutput(align + denoise, denoised, frames, align, denoise)
 
 
-def predicted_canvas(model: Looks, memory: Memory, keep_log_probs: bool) -> WrittenCanvas:
-    """What mask-predict writes in its passes; for a denoiser each token twice.
+def predicted_canvas(model: Looks, memory: Memory) -> WrittenCanvas:
+    """What mask-predict writes in its passes: a token at each place, as many as the length head says.
 
     After pass i of n the share 1 − i/n of the least sure tokens is hidden and predicted again.
     """
@@ -76,7 +76,6 @@ def predicted_canvas(model: Looks, memory: Memory, keep_log_probs: bool) -> Writ
         again = (lengths * (1 - step / PREDICT_STEPS)).floor()[:, None]
         hidden = real & (confidence.masked_fill(~real, 2.0).argsort(1).argsort(1) < again)
     second = log_probs.topk(2, dim=-1).indices[..., 1]
-    times = DOUBLED if config.has_denoiser else 1
-    parts = [part.repeat_interleave(times, 1) for part in (tokens, confidence, second)]
     passes = torch.full_like(lengths, 1 + PREDICT_STEPS)
-    return WrittenCanvas(FrameReading(*parts), lengths * times, passes, torch.zeros_like(real[:, 0]), None)
+    reading = FrameReading(tokens, confidence, second)
+    return WrittenCanvas(reading, lengths, passes, torch.zeros_like(real[:, 0]), places=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from typing import Any
@@ -18,7 +19,7 @@ from neuroglot.models.architectures.sga.config import SGAConfig
 from neuroglot.models.architectures.sga.mask_predict import mask_predict_losses
 from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, ENCODE, UNASKED, Memory, SGAOutput, WrittenCanvas
 from neuroglot.models.architectures.sga.writing import padded, write
-from neuroglot.models.ctc import ctc_losses
+from neuroglot.models.ctc import ctc_losses, padded_targets
 
 
 class SGAPreTrainedModel(PreTrainedModel):
@@ -74,6 +75,15 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         return made.to(device=encoder.device, dtype=encoder.dtype)
 
     @classmethod
+    def sketch(cls, encoder: PreTrainedModel, **options: Any) -> SGAForConditionalGeneration:
+        """The same without numbers (on the meta device), for what can be known before a training: which texts fit.
+
+        Nothing of the encoder is touched.
+        """
+        with torch.device("meta"):
+            return cls(SGAConfig(backbone_config=copy.deepcopy(encoder.config), **options))
+
+    @classmethod
     def from_pretrained(cls, *args: Any, **options: Any) -> Any:
         """As any model of transformers; the encoder is frozen."""
         loaded = super().from_pretrained(*args, **options)
@@ -100,6 +110,11 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
 
     def encode(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Memory:
         """The semantic memory of sources `[B, S]`, padded on either side; raises `ConfigError` for an empty row."""
+        if input_ids.dim() != 2 or (attention_mask is not None and attention_mask.shape != input_ids.shape):
+            shape = None if attention_mask is None else list(attention_mask.shape)
+            raise ConfigError(
+                f"Got sources {list(input_ids.shape)} and a mask {shape}.", "Expected [rows, tokens] of both."
+            )
         real = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
         if not bool(real.any(1).all()) or input_ids.shape[1] > self.longest_canvas:
             raise ConfigError(
@@ -156,6 +171,7 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         **_: Any,
     ) -> SGAOutput:
         """Losses of `labels` `[B, U]`, target tokens without special ones, `UNASKED` behind them; or logits alone.
+        Raises `ConfigError` for labels that are none, and for a target that does not fit.
 
         The loss is the sum of both passes' CTC over the target tokens of the step (`num_items_in_batch`; of the batch
         by default); in the released code it is the mean over rows of the mean over a row's tokens.
@@ -164,12 +180,14 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
         if self.config.writing != "ctc":
             if labels is None:
                 raise ConfigError("No labels were given.", "Expected some: this variant reads them on its canvas.")
+            self._require_labels(labels, input_ids)
             return mask_predict_losses(self, memory, labels, num_items_in_batch)
         frames = self.frames_of(memory)
         real = real_positions(frames)
         logits = self.look(ALIGN, torch.full_like(real, self.mask_id, dtype=torch.long), real, memory)
         if labels is None:
             return SGAOutput(logits=logits, frames=frames)
+        self._require_labels(labels, input_ids)
         count = (labels != UNASKED).sum() if num_items_in_batch is None else num_items_in_batch
         align = self.ctc(logits, frames, labels) / count
         denoise = None
@@ -188,9 +206,21 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
 
     def ctc(self, logits: Tensor, frames: Tensor, labels: Tensor) -> Tensor:
         """CTC of all rows in sum, in nats; raises `ConfigError` for a target that does not fit."""
-        lengths = (labels != UNASKED).sum(1)
         log_probs = logits.float().log_softmax(-1)
-        return ctc_losses(log_probs, frames, labels.clamp(min=0), lengths, self.config.blank).sum()
+        return ctc_losses(log_probs, frames, *padded_targets(labels), self.config.blank).sum()
+
+    def _require_labels(self, labels: Tensor, input_ids: Tensor) -> None:
+        """Raise `ConfigError` for labels of other rows, for a row without a token, and for what is no token."""
+        targets, lengths = padded_targets(labels)
+        if len(labels) != len(input_ids) or not bool(lengths.all()):
+            raise ConfigError(
+                f"{len(input_ids)} sources have labels of {lengths.tolist()} tokens.",
+                "Expected as many rows, of one token or more each.",
+            )
+        if int(targets.max()) >= self.config.vocab_size:
+            raise ConfigError(
+                f"Got the label {int(targets.max())}.", f"Expected tokens from 0 to {self.config.vocab_size - 1}."
+            )
 
     @torch.no_grad()
     def write(
@@ -210,7 +240,9 @@ class SGAForConditionalGeneration(SGAPreTrainedModel):
 
     @torch.no_grad()
     def write_from(self, memory: Memory, *, denoising_passes: int = 4, keep_log_probs: bool = False) -> WrittenCanvas:
-        """The same, of what was read before."""
+        """The same, of what was read before; raises `ConfigError` for a number of passes below 0."""
+        if denoising_passes < 0:
+            raise ConfigError(f"{denoising_passes} denoising passes were asked for.", "Expected 0 or more.")
         return write(self, memory, denoising_passes if self.config.has_denoiser else 0, keep_log_probs)
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -12,9 +12,11 @@ from transformers.utils import ModelOutput
 from neuroglot.errors import ConfigError
 from neuroglot.models.architectures.sga.canvas import FrameReading
 from neuroglot.models.architectures.sga.config import SGAConfig
+from neuroglot.models.ctc import PADDED
 
 ENCODE, ALIGN, DENOISE = range(3)  # the passes, as the banks of prompts count them
-UNASKED = -100  # a label that is not asked for
+UNASKED = PADDED  # a label that is not asked for
+DOUBLED = 2  # frames of a denoiser's canvas for each token of mask-predict
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Memory:
 class WrittenCanvas:
     """What was written: the `reading` of each frame in the last pass of its row, the `frames` and `passes` of each row
     `[B]`, which rows are `settled`, at a fixed point that more passes would not change, and, where they were asked for,
-    the log-probabilities `[B, T, V]`.
+    the log-probabilities `[B, T, V]`. A canvas with `places` is a text as it stands; of others CTC reads the text.
     """
 
     reading: FrameReading
@@ -77,10 +79,16 @@ class WrittenCanvas:
     passes: Tensor
     settled: Tensor
     log_probs: Tensor | None = None
+    places: bool = False
 
     def texts(self, config: SGAConfig) -> list[list[int]]:
         """The token ids of each row."""
-        return self.reading.texts(config, self.frames)
+        return self.reading.places(self.frames) if self.places else self.reading.texts(config, self.frames)
+
+    def doubled(self) -> WrittenCanvas:
+        """What a denoiser behind mask-predict reads: each token twice, of which CTC reads one."""
+        reading = FrameReading(*(part.repeat_interleave(DOUBLED, 1) for part in vars(self.reading).values()))
+        return replace(self, reading=reading, frames=self.frames * DOUBLED, places=False)
 
 
 class Looks(Protocol):

@@ -13,10 +13,14 @@ from neuroglot.models.architectures.sga.outputs import ALIGN, DENOISE, Looks, Me
 
 
 def write(model: Looks, memory: Memory, denoising: int, keep_log_probs: bool) -> WrittenCanvas:
-    """What the model writes of a memory in at most `denoising` passes behind the alignment."""
+    """What the model writes of a memory in at most `denoising` passes behind the alignment.
+
+    Mask-predict's canvas is a text as it stands until a denoiser reads it, so that without a pass of one repeated words
+    are kept.
+    """
     if model.config.writing != "ctc":
-        written = predicted_canvas(model, memory, keep_log_probs)
-        return _denoised(model, memory, written, denoising, keep_log_probs) if denoising else written
+        predicted = predicted_canvas(model, memory)
+        return _denoised(model, memory, predicted.doubled(), denoising, keep_log_probs) if denoising else predicted
     frames = model.frames_of(memory)
     real = real_positions(frames)
     logits = model.look(ALIGN, torch.full_like(real, model.mask_id, dtype=torch.long), real, memory)

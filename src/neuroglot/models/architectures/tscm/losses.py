@@ -9,19 +9,20 @@ from torch.nn import functional
 from neuroglot.errors import ConfigError
 from neuroglot.models.architectures.tscm.config import TSCMConfig
 from neuroglot.models.architectures.tscm.timeline import Timeline
-from neuroglot.models.ctc import ctc_losses
+from neuroglot.models.ctc import ctc_losses, padded_targets
 
 
 def clip_losses(logits: Tensor, timeline: Timeline, labels: Tensor) -> Tensor:
     """Negative log probability of each clip's labels, in nats: `[F, K + 1]` and `[B, S]` → `[B]`, in float32.
 
-    Labels below 0 are padding on the right; 0 is the blank. Raises `ConfigError` for a clip whose labels do not fit,
-    because its loss would be infinite, or a silent 0 under `zero_infinity`.
+    Labels of −100 are padding on the right; 0 is the blank. Raises `ConfigError` for labels that are no glosses, and
+    for a clip whose labels do not fit, because its loss would be infinite, or a silent 0 under `zero_infinity`.
     """
+    targets, lengths = padded_targets(labels)
     with torch.autocast(logits.device.type, enabled=False):
         log_probs = timeline.padded(logits.float().log_softmax(-1))
         frames = torch.tensor(timeline.lengths, device=logits.device)
-        return ctc_losses(log_probs, frames, labels.clamp(min=0), (labels >= 0).sum(1), blank=0)
+        return ctc_losses(log_probs, frames, targets, lengths, blank=0)
 
 
 def distillation_loss(
