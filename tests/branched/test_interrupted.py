@@ -89,11 +89,13 @@ def waited(condition: Any) -> bool:
 
 def test_the_error_of_a_process_is_told_in_its_words(tmp_path: Path) -> None:
     start = folder(tmp_path / "start")
-    (start.path / "encoder-train.safetensors").write_bytes(b"damaged")
-    with pytest.raises(ProcessError, match=r"The process p0, of 2, failed: .*encoder-train\.safetensors"):
+    log = tmp_path / "work" / "0-1" / "exchange" / "p0" / "exchanges.json"
+    log.parent.mkdir(parents=True)
+    log.write_text("{")
+    with pytest.raises(ProcessError, match=r"The process p0, of 2, failed: .*exchanges\.json is damaged"):
         train_shared(
             tmp_path / "work", start, start.config, directions(start), options(stages=("1",), steps=1),
-            Shared(2, "none"), device="cpu",
+            Shared(2, "average"), device="cpu",
         )  # fmt: skip
     left = Pieces.stored(tmp_path / "work" / "0-1" / "p1", start.config)
     assert left.done == 1  # the other one finished

@@ -212,6 +212,21 @@ def test_a_branch_of_another_model_is_not_written_as_one_of_this(tmp_path: Path)
         Pieces.of(tmp_path / "work", place, place.config)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"flows": {"de-en": "a"}}, {"flows": {"de-en": 0}}, {"flows": {"de-en": 16}}, {"flows": {"de-en": True}},
+        {"flows": [1]}, {"groups": [1]}, {"groups": {"a": ["de"], "b": ["de"]}}, {"encoders": ["main", "../x"]},
+        {"encoders": "main"}, {"model_type": "m2m_100"}, {"base": 5},
+    ],
+)  # fmt: skip
+def test_a_folder_with_a_wrong_config_is_refused(wrong: dict[str, object], tmp_path: Path) -> None:
+    path = folder(tmp_path).path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
+    with pytest.raises(ArtifactError):
+        BranchedFolder(tmp_path)
+
+
 def test_the_metadata_of_a_piece_says_what_it_is(tmp_path: Path) -> None:
     with (folder(tmp_path).path / "encoder-train.safetensors").open("rb") as file:
         length = int.from_bytes(file.read(8), "little")

@@ -37,7 +37,7 @@ class TrainedOn(OnCorpus, OnDirections, TestedRows, Seeded):
     """Languages between which is translated."""
 
     limit: Positive | None = None
-    """Read so many rows, the first ones, of text by pair of each pair; all by default. Of the lab so many are generated,
+    """Read so many rows, the first ones (of text by pair of each pair); all by default. Of the lab so many are made,
     by default 4000."""
 
     validation_rows: Positive = 60
