@@ -107,7 +107,7 @@ COMMANDS: dict[str, list[str]] = {
     "lego-train": [
         "lego", "train", "--model", "{tmp}/translator", "--corpus", "{tmp}/texts.tsv", "--languages", "en", "de", "sw",
         "--rounds", "1", "--steps", "1", "--batch-size", "4", "--validation-rows", "4", "--test-rows", "2",
-        "--max-new-tokens", "4", "--metric", "chrf++", "--ensembles", "3", "5",
+        "--max-new-tokens", "4", "--metric", "chrf++", "--ensembles", "5", "6",
     ],
     "lego-evaluate": [
         "lego", "evaluate", "{tmp}/lego-train", "--corpus", "{tmp}/prompts.tsv", "--cores", "en", "de", "--resources",

@@ -239,11 +239,12 @@ def spaces(
     *,
     coverage: int = 70,
     device: str | None = None,
+    name: str | None = None,
 ) -> tuple[BranchSpaces, Alignment]:
     """How near the branches' spaces are: retrieval and CKA of sentences, and the overlap of their neurons.
 
-    A sentence's state is the mean over its tokens of the encoder's last layer. Raises `ConfigError` for fewer than two
-    languages.
+    A sentence's state is the mean over its tokens of the encoder's last layer. `name`: the model's, else that of its
+    folder. Raises `ConfigError` for fewer than two languages.
     """
     config = folder.config
     others = [code for code in corpus.languages if code != pivot]
@@ -257,7 +258,7 @@ def spaces(
     own = _masks(folder, tokenizer, corpus, others, pivot, coverage, False, device)
     main = _masks(folder, tokenizer, corpus, others, pivot, coverage, True, device)
     signature = made_with(None, tokenizer, corpus) | Signature.of(
-        model=folder.path.name, embedding=config.embedding, pivot=pivot, coverage=coverage
+        model=name or folder.path.name, embedding=config.embedding, pivot=pivot, coverage=coverage
     )
     named = (pivot, *others)
     stacked = torch.stack([states[code] for code in named], dim=1)

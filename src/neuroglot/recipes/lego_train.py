@@ -256,7 +256,14 @@ class LegoTrain(TrainedOn, Localized, Shaped, Writing, Ensembled, Placed):
         scores = replace(scores, counts={**scores.counts, "main pair before": began.counts[BASE]})
         if not has_spaces(inputs.validation, self.pivot):
             return [scores]
-        return [scores, *spaces(folder, inputs.tokenizer, inputs.validation, self.pivot, device=self.device)]
+        name = "a new model" if self.model is None else Path(self.model).name
+        return [
+            scores,
+            *spaces(
+                folder, inputs.tokenizer, inputs.validation, self.pivot, device=self.device,
+                name=f"branches of {name}",
+            ),
+        ]  # fmt: skip
 
     def price(self, inputs: _Inputs) -> Price:
         from neuroglot.experiments.lego_training import by_direction, rows_of_all
