@@ -96,8 +96,10 @@ class FlowScores(Shown):
         found = {}
         for name, directions in self.sets.items():
             taken = {each: self.chosen[each] for each in directions}
-            both = [self._scored(self._mean(flows), len(flows)) for flows in (taken, dict.fromkeys(taken, self.base))]
-            found[name] = (*both, self._less_base(taken))
+            chosen, base = (
+                self._scored(self._mean(flows), len(flows)) for flows in (taken, dict.fromkeys(taken, self.base))
+            )
+            found[name] = (chosen, base, self._less_base(taken))
         return found
 
     def by_direction(self, flow: str) -> dict[str, Score]:
