@@ -226,7 +226,7 @@ def best_flows(
     return {str(direction): min(each, key=lambda flow: (each[flow], flow)) for direction, each in losses.items()}
 
 
-def has_spaces(corpus: Corpus, pivot: str) -> bool:
+def can_compare_spaces(corpus: Corpus, pivot: str) -> bool:
     """Whether `spaces` can be measured on these rows: of the pivot and one language more, and more than one row."""
     return pivot in corpus.languages and len(corpus) > 1 and len(corpus.languages) > 1
 

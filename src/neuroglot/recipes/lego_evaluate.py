@@ -90,7 +90,7 @@ class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled)
         return _Inputs(folder, tokenizer, corpus, flows, sets)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
-        from neuroglot.experiments.lego import has_spaces, off_target, score_flows, spaces
+        from neuroglot.experiments.lego import can_compare_spaces, off_target, score_flows, spaces
         from neuroglot.models.branched.flows import flow_label
         from neuroglot.models.provenance import made_with
         from neuroglot.recipes.branching import branches_signature
@@ -113,7 +113,7 @@ class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled)
         results: list[Any] = [score_flows(found, corpus, self.pivot, metric, signature, config, sets)]
         if self.candidates:
             results.append(off_target(found, self.candidates, self.pivot, signature, config, sets))
-        if has_spaces(corpus, self.pivot):
+        if can_compare_spaces(corpus, self.pivot):
             results += spaces(folder, tokenizer, corpus, self.pivot, device=self.device)
         return Report(results, title=f"Branches of {folder.path.name}")
 

@@ -236,7 +236,7 @@ class LegoTrain(TrainedOn, Localized, Shaped, Writing, Ensembled, Placed):
         from dataclasses import replace
 
         from neuroglot.corpora.directions import as_direction
-        from neuroglot.experiments.lego import BASE, flows_in, has_spaces, score_flows, spaces, translate_flows
+        from neuroglot.experiments.lego import BASE, flows_in, can_compare_spaces, score_flows, spaces, translate_flows
         from neuroglot.generation.decoding import Decoding
         from neuroglot.models.provenance import made_with
         from neuroglot.signature import Signature
@@ -254,7 +254,7 @@ class LegoTrain(TrainedOn, Localized, Shaped, Writing, Ensembled, Placed):
         scores = score_flows(found, inputs.test, self.pivot, self.chosen_metric, signature, folder.config)
         began = score_flows(before, inputs.test, self.pivot, self.chosen_metric, signature, folder.config)
         scores = replace(scores, counts={**scores.counts, "main pair before": began.counts[BASE]})
-        if not has_spaces(inputs.validation, self.pivot):
+        if not can_compare_spaces(inputs.validation, self.pivot):
             return [scores]
         name = "a new model" if self.model is None else Path(self.model).name
         return [
