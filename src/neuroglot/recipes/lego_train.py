@@ -236,7 +236,7 @@ class LegoTrain(TrainedOn, Localized, Shaped, Writing, Ensembled, Placed):
         from dataclasses import replace
 
         from neuroglot.corpora.directions import as_direction
-        from neuroglot.experiments.lego import BASE, flows_in, can_compare_spaces, score_flows, spaces, translate_flows
+        from neuroglot.experiments.lego import BASE, can_compare_spaces, flows_in, score_flows, spaces, translate_flows
         from neuroglot.generation.decoding import Decoding
         from neuroglot.models.provenance import made_with
         from neuroglot.signature import Signature
