@@ -10,6 +10,7 @@ import torch
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction, directions_of
 from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.experiments import lego
 from neuroglot.experiments.lego import BASE, core_directions, flows_in, off_target, score_flows, sets_of
 from neuroglot.experiments.lego_tables import core_means
 from neuroglot.metrics.branches import FlowScores
@@ -177,6 +178,20 @@ def test_metrics_of_right_answers_have_the_intervals_of_answers() -> None:
     score = scores.scores("x2en")[BASE]
     assert score.value == 100
     assert score.low < 100
+
+
+def test_a_metric_reads_the_language_of_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, choose = [], lego.choose_metrics
+
+    def noted(names: Any, options: Any) -> Any:
+        asked.append(options.language)
+        return choose(names, options)
+
+    monkeypatch.setattr(lego, "choose_metrics", noted)
+    corpus = Corpus("x", ("a", "b"), {"en": ("one", "two"), "de": ("eins", "zwei"), "fr": ("un", "deux")})
+    found = {(Direction(*pair), 4): ("x", "y") for pair in (("en", "de"), ("de", "fr"), ("en", "fr"))}
+    score_flows(found, corpus, "en", "f1", Signature(), config())
+    assert sorted(asked) == ["de", "fr"]
 
 
 def test_the_command_gives_all_of_it(desk: Path) -> None:

@@ -91,8 +91,9 @@ def test_every_direction_that_is_there_is_trained_and_translated(desk: Path) -> 
     report.run("out")
     config = json.loads(Path("out/config.json").read_text())
     assert config["groups"] == {"de": ["de"], "fr": ["fr"]}
-    table = json.loads(Path("out/report.json").read_text())["sections"][0]["tables"]
-    by_direction = next(each for each in table if each["key"] == "flows-by-direction")
+    sections = {each["key"]: each for each in json.loads(Path("out/report.json").read_text())["sections"]}
+    assert sections["branch-spaces"]["signature"]["model"] == "branches of model"
+    by_direction = next(each for each in sections["flows"]["tables"] if each["key"] == "flows-by-direction")
     assert {row[0] for row in by_direction["rows"]} == {"de-en", "en-de", "en-fr", "fr-en", "fr-de"}
 
 
