@@ -210,7 +210,8 @@ class Seed:
         """The new language as a branch of its own, beside the branches of `lego 1+2`, which are frozen."""
         name = "new"
         done = self.folder / "branches" / name
-        if (done / "config.json").is_file() and BranchedFolder(done).config.flows:
+        known = (BranchedFolder(done).config.flows or {}) if (done / "config.json").is_file() else {}
+        if set(map(str, self.directions)) < set(known):  # those of the new language alone are chosen first
             return BranchedFolder(done)
         self.kept("lego 1+2")
         start = BranchedFolder(self.folder / "branches" / "lego-1+2")

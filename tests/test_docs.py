@@ -136,7 +136,7 @@ EVERY_OPTION = set().union(*map(options_of, all_commands(cli.app))) | {"--instal
 def test_what_is_found() -> None:
     assert len(PAGES) == 36
     assert sum(len(python_blocks(page)) for page in PAGES) == 41
-    assert sum(len(commands(page)) for page in PAGES) == 131
+    assert sum(len(commands(page)) for page in PAGES) == 132
     assert sum(len(mentions(page)) for page in PAGES) == 152
 
 

@@ -1,8 +1,10 @@
 """Groups of languages: by language, family, size, likeness of tokens and of neurons, and at random."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroglot.corpora.directions import Direction
-from neuroglot.errors import ArtifactError, ConfigError
+from neuroglot.errors import ArtifactError, ConfigError, CorpusError
 from neuroglot.layout import Layout
 from neuroglot.neurons.grouping import (
     by_family,
@@ -24,6 +26,7 @@ from neuroglot.neurons.grouping import (
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.recipes import all_recipes
 from neuroglot.recipes.branching import groups_in
+from neuroglot.tokens import language_tokens
 from tests.branched.making import translator
 from tests.specialization.making import translation_tokenizer
 
@@ -158,3 +161,42 @@ def test_what_a_way_does_not_read_is_refused(tmp_path: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(ConfigError):
             make(options).run(tmp_path / "out")
+
+
+def test_languages_that_cannot_be_grouped_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = all_recipes()["lego group"].from_json
+    translator().save_pretrained(tmp_path / "model")
+    translation_tokenizer().save_pretrained(tmp_path / "model")
+    by_tokens = {"by": "tokens", "model": str(tmp_path / "model"), "device": "cpu", "count": 1}
+    for code in ("en", "de"):
+        for side in ("en", "de"):
+            (tmp_path / f"train.de-en.{side}").write_text(f"{code} {side}\n")
+    by_size = {"by": "size", "corpus": str(tmp_path), "count": 1}
+    refused: list[tuple[dict[str, object], type[Exception], str]] = [
+        ({**by_tokens, "languages": ["en"]}, ConfigError, "Only the pivot 'en'"),
+        ({**by_tokens, "languages": ["de", "qqq"]}, CorpusError, "'qqq' is no language"),
+        ({**by_tokens, "languages": ["de"], "stem": "train"}, ConfigError, "The stem 'train'"),
+        ({**by_size, "languages": ["de", "sw"]}, CorpusError, "no text of sw"),
+        ({**by_size, "stem": "valid"}, CorpusError, "no text by pair"),
+        ({"by": "family", "languages": ["de"], "control": True, "seed": -1}, ConfigError, "the seed -1"),
+        ({"by": "family", "languages": ["de", "deu_Latn"]}, ConfigError, "Expected each once"),
+    ]
+    for options, kind, said in refused:
+        with pytest.raises(kind, match=said):
+            make(options).run(tmp_path / "out")
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    make({**by_size, "stem": "train"}).run(tmp_path / "sized")
+    assert groups_in(tmp_path / "sized") == {"g1": ["de"]}
+    # MADLAD-400 is told the target alone: what all languages share would be their likeness
+    told = SimpleNamespace(sources=lambda direction, _: [[7 if direction.target == "en" else 9, 2]], languages={7, 9})
+    monkeypatch.setattr(language_tokens, "require_convention", lambda *_: told)
+    with pytest.raises(ConfigError, match="does not name the language of what it reads"):
+        make({**by_tokens, "languages": ["de", "fr"]}).run(tmp_path / "out")
+
+
+def test_codes_in_a_file_are_those_of_corpora(tmp_path: Path) -> None:
+    (tmp_path / "groups.json").write_text('{"a": ["deu_Latn", "FR"], "b": ["zh-hans"]}')
+    assert groups_in(tmp_path / "groups.json") == {"a": ["de", "fr"], "b": ["zh-Hans"]}
+    (tmp_path / "groups.json").write_text('{"a": ["deu"], "b": ["de"]}')
+    with pytest.raises(ConfigError, match="in two groups"):
+        groups_in(tmp_path / "groups.json")

@@ -30,6 +30,7 @@ from neuroglot.models.branched import (
     flow_of,
     require_groups,
 )
+from neuroglot.training.pieces import Pieces
 from tests.branched.making import GROUPS, count, folder, inputs, logits, moved, translator
 from tests.families import tiny_model
 
@@ -180,6 +181,49 @@ def test_a_branch_of_another_embedding_or_a_damaged_one_is_refused(tmp_path: Pat
     with pytest.raises(ArtifactError, match="no branched model"):
         BranchedFolder(here.path)
     with pytest.raises(ArtifactError, match="no branched model"):
+        BranchedFolder(tmp_path)
+
+
+def test_files_that_were_swapped_are_refused(tmp_path: Path) -> None:
+    """Of one embedding and one architecture: the name of the file alone would say whose branch it is."""
+    place = folder(tmp_path / "here")
+    first, second = (place.path / f"encoder-{name}.safetensors" for name in GROUPS)
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(ArtifactError, match="holds the encoder of 'embed_tokens'"):
+        place.select("train", "main")
+    with pytest.raises(ArtifactError, match="Expected that of 'train'"):
+        Pieces.of(tmp_path / "work", place, place.config)
+    assert place.stack("encoder", "train", place.embedding(), file=second) is not None  # taken on purpose
+
+
+def test_the_embedding_of_another_model_is_refused(tmp_path: Path) -> None:
+    place, other = folder(tmp_path / "here"), folder(tmp_path / "other", seed=1)
+    (place.path / "embedding.safetensors").write_bytes((other.path / "embedding.safetensors").read_bytes())
+    with pytest.raises(ArtifactError, match="is the embedding"):
+        place.select()
+    with pytest.raises(ArtifactError, match="is the embedding"):
+        Pieces.of(tmp_path / "work", place, place.config)
+
+
+def test_a_branch_of_another_model_is_not_written_as_one_of_this(tmp_path: Path) -> None:
+    place, other = folder(tmp_path / "here"), folder(tmp_path / "other", seed=1)
+    (place.path / "decoder-train.safetensors").write_bytes((other.path / "decoder-train.safetensors").read_bytes())
+    with pytest.raises(ArtifactError, match="was trained with the embedding"):
+        Pieces.of(tmp_path / "work", place, place.config)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"flows": {"de-en": "a"}}, {"flows": {"de-en": 0}}, {"flows": {"de-en": 16}}, {"flows": {"de-en": True}},
+        {"flows": [1]}, {"groups": [1]}, {"groups": {"a": ["de"], "b": ["de"]}}, {"encoders": ["main", "../x"]},
+        {"encoders": "main"}, {"model_type": "m2m_100"}, {"base": 5},
+    ],
+)  # fmt: skip
+def test_a_folder_with_a_wrong_config_is_refused(wrong: dict[str, object], tmp_path: Path) -> None:
+    path = folder(tmp_path).path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
+    with pytest.raises(ArtifactError):
         BranchedFolder(tmp_path)
 
 

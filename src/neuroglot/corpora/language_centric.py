@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directed import Directed
 from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.languages import known_code
+from neuroglot.corpora.seen import which_have
 from neuroglot.corpora.textfiles import COMPRESSED, read_lines
 from neuroglot.errors import CorpusError
+from neuroglot.signature import short_hash
 
 TAG = re.compile(r"__([A-Za-z][A-Za-z_-]*?)__ (.*)", re.DOTALL)
 PAIR_FILE = re.compile(
@@ -26,6 +30,73 @@ PAIR_FILE = re.compile(
 PSEUDO = re.compile(r"trg[0-9]*")  # stands for every language that has a tag
 
 TextsByDirection = dict[Direction, Corpus]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingText:
+    """What a translation model learns from: rows of each direction, and `texts` by language, of any number.
+
+    `largest` are the rows that say most of what a step costs: all of parallel text, or those of the largest direction.
+    """
+
+    name: str
+    hash: str
+    texts: Mapping[str, Sequence[str]]
+    pairs: Mapping[Direction, Corpus]
+    largest: Directed
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return tuple(self.texts)
+
+    @classmethod
+    def of_rows(cls, corpus: Corpus, directions: Sequence[Direction]) -> TrainingText:
+        """Parallel rows, read in every direction; raises `CorpusError` for a language that they lack."""
+        pairs = {each: corpus.select([each.source, each.target]) for each in directions}
+        return cls(corpus.name, corpus.hash, corpus.texts, pairs, Directed(corpus, tuple(directions)))
+
+    @classmethod
+    def of_pairs(
+        cls, name: str, pairs: Mapping[Direction, Corpus], languages: Sequence[str],
+        directions: Sequence[Direction] | None = None,
+    ) -> TrainingText:  # fmt: skip
+        """The rows of these directions, by default of all between the languages.
+
+        Raises `CorpusError` for a direction and a language without rows.
+        """
+        wanted = [each for each in pairs if {each.source, each.target} <= {*languages}]
+        chosen = wanted if directions is None else list(directions)
+        there = {code for each in chosen for code in (each.source, each.target)}
+        lacking = [
+            *(str(each) for each in chosen if each not in pairs),
+            *(code for code in languages if code not in there),
+        ]
+        if lacking:
+            raise CorpusError(
+                f"{name} has no text of {lacking[0]}.", f"It has {', '.join(map(str, pairs)) or 'none'}.",
+                "Name the languages that are there (--languages), or other directions.",
+            )  # fmt: skip
+        own = {each: pairs[each] for each in chosen}
+        texts = {
+            code: tuple(dict.fromkeys(text for rows in own.values() for text in rows.texts.get(code, ())))
+            for code in languages
+        }
+        hashed = short_hash(*(part for each, rows in own.items() for part in (str(each), rows.hash)))
+        longest = max(own, key=lambda each: len(own[each]))
+        return cls(name, hashed, texts, own, Directed(own[longest], (longest,)))
+
+
+def without_texts(pairs: Mapping[Direction, Corpus], hashes: Collection[int]) -> tuple[TextsByDirection, int]:
+    """The rows of every direction that have none of these texts, and how many were left out; hashes are those of
+    `text_hashes`. A direction of which nothing is left is left out.
+    """
+    kept, left_out = {}, 0
+    for direction, rows in pairs.items():
+        seen = which_have(rows, hashes)
+        left_out += int(seen.sum())
+        if not seen.all():
+            kept[direction] = rows if not seen.any() else rows.take((~seen).nonzero()[0])
+    return kept, left_out
 
 
 def pair_files(folder: Path, split: str | None = None) -> dict[tuple[Path, str, str], dict[str, Path]]:
@@ -46,6 +117,12 @@ def pair_files(folder: Path, split: str | None = None) -> dict[tuple[Path, str, 
 def is_by_pair(source: str | Path) -> bool:
     """Whether a folder holds text by pair of languages."""
     return any(len(sides) == 2 for sides in pair_files(Path(source)).values())
+
+
+def is_one_pair(source: str | Path) -> bool:
+    """Whether a folder's text is that of a single pair, so that its rows are parallel in all of its languages."""
+    pairs = pair_files(Path(source))
+    return len(pairs) == 1 and not any(PSEUDO.fullmatch(second) for _, _, second in pairs)
 
 
 def read_pairs(folder: Path | str, split: str | None = None) -> TextsByDirection:

@@ -49,11 +49,16 @@ def _moved_together(ordered: NDArray[np.int64]) -> int:
 
 def rows_with(data: Corpus | Task | Directed, hashes: Collection[int] | NDArray[np.int64]) -> int:
     """How many rows have a text, in any language, whose hash is among these."""
+    return int(which_have(data, hashes).sum())
+
+
+def which_have(data: Corpus | Task | Directed, hashes: Collection[int] | NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows have a text, in any language, whose hash is among these: `[R]`."""
     known = np.fromiter(hashes, np.int64, len(hashes))
     seen = np.zeros(len(data), dtype=bool)
     for column in _columns(data):
         seen |= np.isin(np.fromiter(map(_text_hash, column), np.int64, len(column)), known)
-    return int(seen.sum())
+    return seen
 
 
 def rows_selected_on(data: Corpus | Task | Directed, chosen: Iterable[Chosen], same_rows: SameRows = "refuse") -> int:

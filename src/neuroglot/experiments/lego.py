@@ -19,8 +19,10 @@ from neuroglot.generation.decoding import Decoding
 from neuroglot.layout import Layout
 from neuroglot.metrics.alignment import Alignment, alignment
 from neuroglot.metrics.branches import BranchSpaces, FlowScores, linear_cka
+from neuroglot.metrics.identification import language_forcing
 from neuroglot.metrics.metrics import NatsPerToken
 from neuroglot.metrics.texts import TEXT_METRICS, TextOptions, Texts, choose_metrics
+from neuroglot.metrics.texts.metric import mean_percent
 from neuroglot.models.branched import MAIN, BranchedConfig, BranchedFolder, Flow, branches_of, flow_of
 from neuroglot.models.branched.flows import Branches, flow_label, possible_flows
 from neuroglot.models.provenance import made_with
@@ -49,19 +51,55 @@ def located(model: Any) -> ModelView:
 
 
 def flows_in(config: BranchedConfig, directions: Sequence[Direction], more: Sequence[int] = ()) -> Flows:
-    """By direction the main pair, every flow for which there are branches, and `more`, where there are branches.
+    """By direction the main pair, every flow for which there are branches, the one that is taken if none is named, and
+    `more`, where there are branches.
 
-    Raises `ConfigError` where one of `more` is possible in no direction.
+    Raises `ConfigError` where the main pair is not there, where one of `more` is possible in no direction, and for a
+    direction that is named twice.
     """
     found = {}
     for direction in directions:
+        branches_of(config, direction, Flow.MIX)  # refuses a model without its main pair, with which all are compared
         single = possible_flows(config, direction)
         whole = sum(single)
-        found[direction] = tuple(dict.fromkeys([*single, *(flow for flow in more if flow & whole == flow)]))
+        found[direction] = tuple(
+            dict.fromkeys([*single, *(flow for flow in (flow_of(config, direction), *more) if flow & whole == flow)])
+        )
+    if len(found) < len(directions):
+        raise ConfigError(f"Got the directions {', '.join(map(str, directions))}.", "Expected each once.")
     for flow in more:
         if not any(flow in each for each in found.values()):
             raise ConfigError(f"No direction has the branches of flow {flow}.", "Expected one or more.")
     return found
+
+
+def core_directions(languages: Sequence[str], cores: Sequence[str]) -> tuple[Direction, ...]:
+    """Out of each core language into all others, and back, each once; raises `ConfigError` for one that is missing."""
+    if missing := [core for core in cores if core not in languages]:
+        raise ConfigError(
+            f"The core language {missing[0]!r} is not there.", f"Expected some of {', '.join(languages)}."
+        )
+    pairs = [(core, other) for core in cores for other in languages if other != core]
+    return tuple(dict.fromkeys(Direction(*pair) for side in (1, -1) for pair in (each[::side] for each in pairs)))
+
+
+def sets_of(
+    directions: Sequence[Direction], cores: Sequence[str], resources: Mapping[str, Sequence[str]], pivot: str
+) -> dict[str, tuple[str, ...]]:
+    """Directions out of each core language, into it, and of all cores, as in the release's tables; and out of the pivot
+    into languages of each group of `resources`, and back. A set without a direction is left out.
+    """
+    found: dict[str, list[Direction]] = {}
+    for side, word in (("source", "out of"), ("target", "into")):
+        for core in cores:
+            found[f"{word} {core}"] = [each for each in directions if getattr(each, side) == core]
+        if len(cores) > 1:
+            found[f"{word} all cores"] = [each for each in directions if getattr(each, side) in cores]
+    out_of, into = ([each for each in directions if each.type(pivot) == kind] for kind in ("en2x", "x2en"))
+    for name, codes in resources.items():
+        found[f"{name}: out of {pivot}"] = [each for each in out_of if each.target in codes]
+        found[f"{name}: into {pivot}"] = [each for each in into if each.source in codes]
+    return {name: tuple(map(str, several)) for name, several in found.items() if several}
 
 
 def translate_flows(
@@ -107,21 +145,65 @@ def score_flows(
     metric: str,
     signature: Signature,
     config: BranchedConfig,
+    sets: Mapping[str, Sequence[str]] | None = None,
 ) -> FlowScores:
     """The metric's counts of translations by flow and direction, against the corpus's own texts."""
-    (built,) = choose_metrics([metric], TextOptions(language=pivot)).values()
     definition = TEXT_METRICS[metric]
-    counts: dict[str, dict[str, Tensor]] = {}
-    for (direction, flow), column in translations.items():
-        texts = Texts(tuple(column), (tuple(corpus.texts[direction.target]),), tuple(corpus.texts[direction.source]))
-        counts.setdefault(flow_label(flow), {})[str(direction)] = built.counts(texts)
-    directions = dict.fromkeys(direction for direction, _ in translations)
-    ordered = {label: counts[label] for label in sorted(counts, key=lambda label: (label != BASE, label.count("+")))}
-    chosen = {str(each): flow_label(flow_of(config, each)) for each in directions}
+    targets = dict.fromkeys(direction.target for direction, _ in translations)
+    built = {code: choose_metrics([metric], TextOptions(language=code))[metric] for code in targets}
+    counted = {
+        (direction, flow): built[direction.target].counts(
+            Texts(tuple(column), (tuple(corpus.texts[direction.target]),), tuple(corpus.texts[direction.source]))
+        )
+        for (direction, flow), column in translations.items()
+    }
+    first = next(iter(built.values()))  # values are made of counts in one way
     return FlowScores(
-        definition.name, definition.unit, built.value, {str(each): each.type(pivot) for each in directions}, ordered,
-        BASE, signature, definition.ends, chosen,
+        definition.name, definition.unit, first.value, *_by_flow(counted, pivot), BASE, signature, definition.ends,
+        _chosen(translations, config), sets or {}, definition.higher_is_better, first.right_or_wrong,
     )  # fmt: skip
+
+
+def off_target(
+    translations: Mapping[tuple[Direction, int], Sequence[str]],
+    candidates: Sequence[str],
+    pivot: str,
+    signature: Signature,
+    config: BranchedConfig,
+    sets: Mapping[str, Sequence[str]] | None = None,
+) -> FlowScores:
+    """Which percentage of translations is not in the target language, by flow and direction, as `language_forcing`
+    identifies them among the `candidates`; what is undecided, such as an empty text, is not in it.
+
+    Raises as `language_forcing`.
+    """
+    counted, signed = {}, signature
+    for (direction, flow), column in translations.items():
+        forcing = language_forcing(
+            {direction.target: column}, [str(row) for row in range(len(column))], candidates=candidates,
+            signature=signature,
+        )  # fmt: skip
+        wrong = 1 - forcing.counts
+        counted[direction, flow], signed = torch.cat([wrong, torch.ones_like(wrong)], dim=1), forcing.signature
+    return FlowScores(
+        "off-target", "percent of translations", mean_percent, *_by_flow(counted, pivot), BASE, signed, (0.0, 100.0),
+        _chosen(translations, config), sets or {}, False, True, "off-target", "Translations in another language",
+    )  # fmt: skip
+
+
+def _by_flow(
+    counted: Mapping[tuple[Direction, int], Tensor], pivot: str
+) -> tuple[dict[str, str], dict[str, dict[str, Tensor]]]:
+    """The kind of each direction, and counts by flow and direction, the main pair's first, ensembles last."""
+    counts: dict[str, dict[str, Tensor]] = {}
+    for (direction, flow), rows in counted.items():
+        counts.setdefault(flow_label(flow), {})[str(direction)] = rows
+    ordered = {label: counts[label] for label in sorted(counts, key=lambda label: (label != BASE, label.count("+")))}
+    return {str(each): each.type(pivot) for each, _ in counted}, ordered
+
+
+def _chosen(translations: Mapping[tuple[Direction, int], Sequence[str]], config: BranchedConfig) -> dict[str, str]:
+    return {str(each): flow_label(flow_of(config, each)) for each, _ in translations}
 
 
 def best_flows(
@@ -144,6 +226,11 @@ def best_flows(
     return {str(direction): min(each, key=lambda flow: (each[flow], flow)) for direction, each in losses.items()}
 
 
+def can_compare_spaces(corpus: Corpus, pivot: str) -> bool:
+    """Whether `spaces` can be measured on these rows: of the pivot and one language more, and more than one row."""
+    return pivot in corpus.languages and len(corpus) > 1 and len(corpus.languages) > 1
+
+
 def spaces(
     folder: BranchedFolder,
     tokenizer: PreTrainedTokenizerBase,
@@ -152,11 +239,12 @@ def spaces(
     *,
     coverage: int = 70,
     device: str | None = None,
+    name: str | None = None,
 ) -> tuple[BranchSpaces, Alignment]:
     """How near the branches' spaces are: retrieval and CKA of sentences, and the overlap of their neurons.
 
-    A sentence's state is the mean over its tokens of the encoder's last layer. Raises `ConfigError` for fewer than two
-    languages.
+    A sentence's state is the mean over its tokens of the encoder's last layer. `name`: the model's, else that of its
+    folder. Raises `ConfigError` for fewer than two languages.
     """
     config = folder.config
     others = [code for code in corpus.languages if code != pivot]
@@ -170,7 +258,7 @@ def spaces(
     own = _masks(folder, tokenizer, corpus, others, pivot, coverage, False, device)
     main = _masks(folder, tokenizer, corpus, others, pivot, coverage, True, device)
     signature = made_with(None, tokenizer, corpus) | Signature.of(
-        model=folder.path.name, embedding=config.embedding, pivot=pivot, coverage=coverage
+        model=name or folder.path.name, embedding=config.embedding, pivot=pivot, coverage=coverage
     )
     named = (pivot, *others)
     stacked = torch.stack([states[code] for code in named], dim=1)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +15,7 @@ import torch
 
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction
-from neuroglot.errors import ProcessError
+from neuroglot.errors import NeuroglotError, ProcessError
 from neuroglot.models.branched import MAIN, SIDES, BranchedConfig, BranchedFolder, BranchedSeq2Seq, Flow
 from neuroglot.models.loading import move
 from neuroglot.storage import Kept
@@ -119,25 +122,46 @@ class _Job:
     device: str | None
 
 
-def _work(job: _Job) -> None:
-    pieces = Pieces.of(job.folder, job.start, BranchedConfig.from_dict(dict(job.config)))
-    if not pieces.done:
-        pieces.files = dict(job.files)
-    train_localized(pieces, job.directions, job.training, exchange=job.exchange, device=job.device)
+def _work(job: _Job, told: Any) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        pieces = Pieces.of(job.folder, job.start, BranchedConfig.from_dict(dict(job.config)))
+        if not pieces.done:
+            pieces.files = dict(job.files)
+        train_localized(pieces, job.directions, job.training, exchange=job.exchange, device=job.device)
+    except NeuroglotError as error:
+        told.put(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:  # its parent says so
+        sys.exit(1)
+
+
+def _end_with_parent() -> None:
+    """End where the parent was killed, so that the next one finds nobody in the folders."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(jobs: list[_Job]) -> None:
     context = multiprocessing.get_context("spawn")
-    running = [context.Process(target=_work, args=(job,)) for job in jobs]
-    for process in running:
-        process.start()
-    for process in running:
-        process.join()
+    told = context.SimpleQueue()
+    running = [context.Process(target=_work, args=(job, told)) for job in jobs]
+    try:
+        for process in running:
+            process.start()
+        for process in running:
+            process.join()
+    finally:
+        for process in running:
+            if process.is_alive():
+                process.terminate()
     failed = [job.folder.name for job, process in zip(jobs, running, strict=True) if process.exitcode]
     if failed:
         raise ProcessError(
-            f"The process {failed[0]}, of {len(jobs)}, failed.", "Expected all to finish.",
-            "Its error stands above; go on with resume (--resume), which keeps the turns that are done.",
+            f"The process {failed[0]}, of {len(jobs)}, failed{'.' if told.empty() else f': {told.get()}'}",
+            "Expected all to finish.", "Go on with resume (--resume), which keeps the turns that are done.",
         )  # fmt: skip
 
 

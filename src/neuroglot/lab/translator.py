@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from neuroglot.corpora.corpus import Corpus
 from neuroglot.lab.config import PAD, PIECES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
+
+
+class TextsByLanguage(Protocol):
+    """Texts of several languages, such as a corpus; columns need not be parallel."""
+
+    @property
+    def languages(self) -> tuple[str, ...]: ...
+    @property
+    def texts(self) -> Mapping[str, Sequence[str]]: ...
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,7 @@ class TranslatorConfig:
 
 
 def new_translator(
-    corpus: Corpus, config: TranslatorConfig, seed: int
+    corpus: TextsByLanguage, config: TranslatorConfig, seed: int
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """An untrained model of the recipe's size with weights drawn from the seed, and a tokenizer learnt from the corpus.
 
@@ -48,7 +57,7 @@ def new_translator(
     return M2M100ForConditionalGeneration(shape), tokenizer
 
 
-def _tokenizer(corpus: Corpus, vocabulary: int) -> PreTrainedTokenizerBase:
+def _tokenizer(corpus: TextsByLanguage, vocabulary: int) -> PreTrainedTokenizerBase:
     """A byte-level BPE whose special tokens are M2M-100's: `__de__`, and `</s>` behind a text."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast

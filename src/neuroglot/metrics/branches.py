@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from neuroglot.errors import ConfigError
-from neuroglot.metrics.intervals import Estimate, Score, by_rows
+from neuroglot.metrics.intervals import WHOLE, Estimate, Score, by_rows
 from neuroglot.showing import Shown, counted, scores_in_short
 from neuroglot.signature import Signature
 
@@ -21,8 +21,10 @@ DIRECTION_KINDS = {"en2x": "out of the pivot", "x2en": "into the pivot", "zero-s
 class FlowScores(Shown):
     """Counts of a text metric by flow and direction, `[R, C]` of the same R rows; not every flow has every direction.
 
-    `kinds` says of each direction which of `DIRECTION_KINDS` it is. Others are compared with the `base`. Raises
-    `ConfigError` for other numbers of rows, and a base that lacks a direction.
+    `kinds` says of each direction which of `DIRECTION_KINDS` it is. Others are compared with the `base`. `sets` are
+    directions whose mean is told by the flow `chosen` for each: those of a core language, or of languages with much
+    text. `right_or_wrong`: whether the metric is a percentage of translations, whose intervals are those of answers.
+    Raises `ConfigError` for other numbers of rows, a base that lacks a direction, and sets of others.
     """
 
     metric: str
@@ -34,6 +36,11 @@ class FlowScores(Shown):
     signature: Signature
     ends: tuple[float, float] = (-math.inf, math.inf)
     chosen: Mapping[str, str] = field(default_factory=dict)  # by direction the flow that is taken if none is named
+    sets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    higher_is_better: bool = True
+    right_or_wrong: bool = False
+    key: str = "flows"  # of its section
+    title: str = "Quality by flow"
 
     def __post_init__(self) -> None:
         rows = {len(counts) for columns in self.counts.values() for counts in columns.values()}
@@ -42,6 +49,12 @@ class FlowScores(Shown):
                 f"Flows have {sorted(rows)} rows, and {self.base!r} {len(self.counts.get(self.base, {}))} directions.",
                 f"Expected the same rows everywhere, and the {len(self.kinds)} directions of all.",
             )
+        for name, directions in self.sets.items():
+            if not directions or not all(each in self.counts.get(self.chosen.get(each, ""), {}) for each in directions):
+                raise ConfigError(
+                    f"The set {name!r} has the directions {', '.join(directions) or 'none'}.",
+                    "Expected some that were translated by the flow that is chosen for them.",
+                )
 
     @property
     def rows(self) -> int:
@@ -65,7 +78,7 @@ class FlowScores(Shown):
     def scores(self, kind: str) -> dict[str, Score]:
         """The mean over the directions of a kind, by flow, with intervals over rows."""
         return {
-            flow: self._mean(flow, names).scores()[0].within(*self.ends)
+            flow: self._scored(self._mean(dict.fromkeys(names, flow)), len(names))
             for flow in self.counts
             if (names := self.directions(flow, kind))
         }
@@ -73,21 +86,40 @@ class FlowScores(Shown):
     def differences(self, kind: str) -> dict[str, Score]:
         """Every other flow less the base in the same directions, paired by row."""
         return {
-            flow: (self._mean(flow, names) - self._mean(self.base, names)).scores()[0].between(*self.ends)
+            flow: self._less_base(dict.fromkeys(names, flow))
             for flow in self.counts
             if flow != self.base and (names := self.directions(flow, kind))
         }
 
+    def of_sets(self) -> dict[str, tuple[Score, Score, Score]]:
+        """Of each set the mean by the chosen flows, that by the base, and the first less the second, paired by row."""
+        found = {}
+        for name, directions in self.sets.items():
+            taken = {each: self.chosen[each] for each in directions}
+            chosen, base = (
+                self._scored(self._mean(flows), len(flows)) for flows in (taken, dict.fromkeys(taken, self.base))
+            )
+            found[name] = (chosen, base, self._less_base(taken))
+        return found
+
     def by_direction(self, flow: str) -> dict[str, Score]:
         """One flow's score in each of its directions."""
-        names = list(self.counts[flow])
-        return dict(zip(names, (score.within(*self.ends) for score in self._each(flow, names).scores()), strict=True))
+        names = dict.fromkeys(self.counts[flow], flow)
+        return {name: self._scored(self._mean({name: flow}), 1) for name in names}
 
-    def _each(self, flow: str, names: list[str]) -> Estimate:
-        return by_rows(torch.stack([self.counts[flow][name] for name in names], dim=1)).map(self.value)
+    def _mean(self, flows: Mapping[str, str]) -> Estimate:
+        """The mean over directions, each by its flow: `[1]`."""
+        columns = torch.stack([self.counts[flow][name] for name, flow in flows.items()], dim=1)
+        return by_rows(columns).map(self.value).map(lambda values: values.mean(-1, keepdim=True))
 
-    def _mean(self, flow: str, names: list[str]) -> Estimate:
-        return self._each(flow, names).map(lambda values: values.mean(-1, keepdim=True))
+    def _scored(self, mean: Estimate, cells: int) -> Score:
+        (score,) = mean.share_scores(cells, WHOLE) if self.right_or_wrong else mean.scores()
+        return score.within(*self.ends)
+
+    def _less_base(self, flows: Mapping[str, str]) -> Score:
+        change = self._mean(flows) - self._mean(dict.fromkeys(flows, self.base))
+        (score,) = change.share_differences(len(flows), WHOLE) if self.right_or_wrong else change.scores()
+        return score.between(*self.ends)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -92,7 +92,12 @@ def likeness_of_neurons(masks: DirectionMasks, languages: Sequence[str], pivot: 
 
 
 def groups_at_random(groups: Mapping[str, Sequence[str]], seed: int) -> Groups:
-    """Groups as many and as large, with the languages dealt to them at random: what chance would give."""
+    """Groups as many and as large, with the languages dealt to them at random: what chance would give.
+
+    Raises `ConfigError` for a negative seed.
+    """
+    if seed < 0:
+        raise ConfigError(f"Got the seed {seed}.", "Expected 0 or more.")
     codes = [code for members in groups.values() for code in members]
     dealt = iter([codes[place] for place in np.random.default_rng(seed).permutation(len(codes))])
     return {name: [next(dealt) for _ in members] for name, members in groups.items()}

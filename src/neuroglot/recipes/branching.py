@@ -167,11 +167,23 @@ def branches_signature(folder: BranchedFolder, pairs: Sequence[Branches] | None 
     return Signature.of(model=folder.path.name, embedding=config.embedding, branches=digest.hexdigest()[:HASH_DIGITS])
 
 
+def read_groups(identity: Identity, path: Path, what: str = "groups") -> Mapping[str, Sequence[str]]:
+    """The groups in a file, noted, so that a run goes on with the same only; raises as `groups_in`."""
+    from neuroglot.signature import Signature
+
+    groups = groups_in(path)
+    listed = "; ".join(f"{name}: {' '.join(codes)}" for name, codes in groups.items())
+    identity.note(what, Signature.of(languages=listed))
+    return groups
+
+
 def groups_in(path: Path) -> Mapping[str, Sequence[str]]:
     """The groups of languages in a JSON file, or in the run folder of `neuroglot lego group`; raises `ArtifactError`
-    where it is anything else, `ConfigError` for names and languages that cannot be.
+    where it is anything else, `ConfigError` for names and languages that cannot be. Codes become those of corpora,
+    `deu` is `de`.
     """
-    from neuroglot.errors import ArtifactError
+    from neuroglot.corpora.languages import known_code
+    from neuroglot.errors import ArtifactError, ConfigError
     from neuroglot.models.branched import require_groups
     from neuroglot.recipes.artefacts import artefact
     from neuroglot.storage import parse_json
@@ -188,5 +200,9 @@ def groups_in(path: Path) -> Mapping[str, Sequence[str]]:
     )
     if not whole or not found:
         raise ArtifactError(f"{file} holds {str(found)[:80]}.", 'Expected groups, such as {"west": ["de", "fr"]}.')
-    require_groups(found)
-    return dict(found)
+    unknown = [code for codes in found.values() for code in codes if known_code(code) is None]
+    if unknown:
+        raise ConfigError(f"{file} has {unknown[0]!r}, which is no language.", "Expected codes such as 'de'.")
+    groups = {name: [known_code(code) or code for code in codes] for name, codes in found.items()}
+    require_groups(groups)
+    return groups

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroglot.recipes.artefacts import TRANSLATIONS
@@ -30,6 +31,7 @@ class _Inputs(NamedTuple):
     tokenizer: PreTrainedTokenizerBase
     corpus: Corpus
     flows: Mapping[Direction, Sequence[int]]
+    sets: Mapping[str, Sequence[str]]  # of directions, by core language and by resources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,24 +42,55 @@ class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled)
     group = USE
     examples = """
     neuroglot lego evaluate run --corpus flores.tsv --out scored
-    neuroglot lego evaluate run --corpus flores.tsv --directions de-fr fr-de --ensembles 3 --out scored"""
+    neuroglot lego evaluate run --corpus flores.tsv --directions de-fr fr-de --ensembles 3 --out scored
+    neuroglot lego evaluate run --corpus flores.tsv --cores en de --resources groups --candidates en de fr"""
     positional = ("model",)
     keeping = "optional"
+
+    cores: tuple[str, ...] = ()
+    """Core languages, out of each of which into all others and back is translated unless --directions says otherwise;
+    their means are those of the release's tables."""
+
+    resources: Path | None = None
+    """JSON file with the languages of each group by resources, or run folder of `neuroglot lego group` (`--by size`
+    groups them by training text): adds the mean of each group."""
+
+    candidates: tuple[str, ...] = ()
+    """Languages that translations may be in, all targets among them: adds the share that is in another (off-target).
+    Needs the extra: pip install 'neuroglot[identification]'."""
 
     beams: Positive = 5
     max_new_tokens: Positive = 256
 
     def read(self, identity: Identity) -> _Inputs:
-        from neuroglot.experiments.lego import flows_in
+        from neuroglot.errors import ConfigError
+        from neuroglot.experiments.lego import core_directions, flows_in, off_target, sets_of
+        from neuroglot.models.branched import Flow
+        from neuroglot.recipes.branching import read_groups
+        from neuroglot.signature import Signature
 
         _ = self.chosen_metric  # refuses an unknown one
         corpus = self.load_corpus(identity)
         directions = self.directions_in(corpus)
+        if self.cores:
+            between = core_directions(corpus.languages, self.cores)  # refuses a core that is not there
+            directions = between if self.directions is None else directions
+        resources = {} if self.resources is None else read_groups(identity, self.resources, "resources")
+        sets = sets_of(directions, self.cores, resources, self.pivot)
+        if self.resources is not None and not sets_of(directions, (), resources, self.pivot):
+            raise ConfigError(
+                f"No direction is out of {self.pivot} or into it from a language of {self.resources}.",
+                f"Got {', '.join(map(str, directions))}.", "Name other groups, or another pivot.",
+            )  # fmt: skip
         folder, tokenizer = self.load_branches(identity)
-        return _Inputs(folder, tokenizer, corpus, flows_in(folder.config, directions, self.ensembles))
+        flows = flows_in(folder.config, directions, self.ensembles)
+        if self.candidates:  # refused now, and not when everything is translated
+            empty = {(direction, int(Flow.MIX)): ("",) for direction in directions}
+            off_target(empty, self.candidates, self.pivot, Signature(), folder.config)
+        return _Inputs(folder, tokenizer, corpus, flows, sets)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
-        from neuroglot.experiments.lego import score_flows, spaces
+        from neuroglot.experiments.lego import can_compare_spaces, off_target, score_flows, spaces
         from neuroglot.models.branched.flows import flow_label
         from neuroglot.models.provenance import made_with
         from neuroglot.recipes.branching import branches_signature
@@ -65,7 +98,7 @@ class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled)
         from neuroglot.signature import Signature
         from neuroglot.storage import write_whole
 
-        folder, tokenizer, corpus, _ = inputs
+        folder, tokenizer, corpus, _, sets = inputs
         found = self._translated(inputs, corpus, run.kept("translated"))
         lines = [
             {"direction": str(direction), "flow": flow_label(flow), "id": row_id, "translation": text}
@@ -76,8 +109,11 @@ class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled)
         write_whole(run.files / TRANSLATIONS, text)
         signature = made_with(None, tokenizer, corpus) | branches_signature(folder)
         signature |= Signature.of(beams=self.beams, max_new_tokens=self.max_new_tokens)
-        results: list[Any] = [score_flows(found, corpus, self.pivot, self.chosen_metric, signature, folder.config)]
-        if self.pivot in corpus.languages and len(corpus) > 1 and len(corpus.languages) > 1:
+        metric, config = self.chosen_metric, folder.config
+        results: list[Any] = [score_flows(found, corpus, self.pivot, metric, signature, config, sets)]
+        if self.candidates:
+            results.append(off_target(found, self.candidates, self.pivot, signature, config, sets))
+        if can_compare_spaces(corpus, self.pivot):
             results += spaces(folder, tokenizer, corpus, self.pivot, device=self.device)
         return Report(results, title=f"Branches of {folder.path.name}")
 

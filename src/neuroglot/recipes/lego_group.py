@@ -67,6 +67,9 @@ class LegoGroup(OnPivot, OnDevice, Seeded):
     corpus: Path | None = None
     """For size: a folder of text by pair of languages, such as train.de-en.de and train.de-en.en."""
 
+    stem: str | None = None
+    """For size: only the files whose names begin so, such as `train` of train.de-en.de."""
+
     control: bool = False
     """Deal the languages at random to groups as large, as a control."""
 
@@ -81,8 +84,10 @@ class LegoGroup(OnPivot, OnDevice, Seeded):
                 f"Groups by {self.by} were given {', '.join(given) or 'nothing to read'}.",
                 f"Expected --{needed}, and no other." if needed else "Expected languages only.",
             )
+        if self.stem is not None and self.by != "size":
+            raise ConfigError(f"The stem {self.stem!r} was named for groups by {self.by}.", "It is of files by pair.")
         likeness, sizes, made = None, {}, Signature.of(by=self.by, count=self.count, pivot=self.pivot)
-        languages = self.languages
+        languages = self.asked
         if self.by == "neurons":
             languages, likeness, found = self._of_neurons(identity)
             made |= found
@@ -98,6 +103,13 @@ class LegoGroup(OnPivot, OnDevice, Seeded):
             raise ConfigError(f"Got the languages {', '.join(languages)}.", "Expected each once.")
         return _Inputs(languages, likeness, sizes, made)
 
+    @property
+    def asked(self) -> tuple[str, ...] | None:
+        """The languages by their codes in a corpus; raises `CorpusError` for what is none."""
+        from neuroglot.corpora.languages import language_code
+
+        return None if self.languages is None else tuple(map(language_code, self.languages))
+
     def _of_neurons(self, identity: Identity) -> tuple[tuple[str, ...], Tensor, Signature]:
         from neuroglot.neurons.grouping import likeness_of_neurons
         from neuroglot.neurons.masks import DirectionMasks
@@ -105,13 +117,14 @@ class LegoGroup(OnPivot, OnDevice, Seeded):
         assert self.masks is not None
         masks = identity.file("masks", artefact(self.masks, MASKS), DirectionMasks.load)
         there = dict.fromkeys(code for each in masks.directions for code in (each.source, each.target))
-        languages = self.languages or tuple(code for code in there if code != self.pivot)
+        languages = self.asked or tuple(code for code in there if code != self.pivot)
         return languages, likeness_of_neurons(masks, languages, self.pivot), masks.described
 
     def _of_tokens(self, identity: Identity, languages: tuple[str, ...]) -> tuple[Tensor, Signature]:
         import torch
 
         from neuroglot.corpora.directions import Direction
+        from neuroglot.errors import ConfigError
         from neuroglot.models.provenance import model_signature
         from neuroglot.neurons.grouping import likeness_of_tokens
         from neuroglot.tokens.language_tokens import require_convention
@@ -121,23 +134,33 @@ class LegoGroup(OnPivot, OnDevice, Seeded):
         convention = require_convention(view, tokenizer)
         rows = []
         for code in languages:
-            other = self.pivot if code != self.pivot else next(each for each in languages if each != code)
+            other = next((each for each in (self.pivot, *languages) if each != code), None)
+            if other is None:
+                raise ConfigError(f"Only the pivot {code!r} was to be grouped.", "Expected another language.")
             (ids,) = convention.sources(Direction(code, other), [""])
-            rows.append(next(token for token in ids if token in convention.languages))
+            rows += [token for token in ids if token in convention.languages]
+        if len({*rows}) < len({*languages}):
+            raise ConfigError(
+                f"{self.model} does not name the language of what it reads by a token of its own.",
+                "Expected a model such as M2M-100 or NLLB, and each language once.",
+            )
         weights: Any = view.model.get_input_embeddings()
         return likeness_of_tokens(weights.weight.detach()[torch.tensor(rows)].cpu()), model_signature(view)
 
     def _sizes(self, identity: Identity) -> dict[str, int]:
         from neuroglot.corpora.language_centric import read_pairs
+        from neuroglot.errors import CorpusError
         from neuroglot.signature import Signature
 
         assert self.corpus is not None
-        pairs = read_pairs(self.corpus)
+        pairs = read_pairs(self.corpus, self.stem)
         found: dict[str, int] = {}
         for direction, rows in pairs.items():
             found[direction.source] = found.get(direction.source, 0) + len(rows)
-        wanted = self.languages or tuple(code for code in found if code != self.pivot)
-        sizes = {code: found.get(code, 0) for code in wanted}
+        wanted = self.asked or tuple(code for code in found if code != self.pivot)
+        if missing := [code for code in wanted if code not in found]:
+            raise CorpusError(f"{self.corpus} has no text of {missing[0]}.", f"It has {', '.join(found)}.")
+        sizes = {code: found[code] for code in wanted}
         identity.note("sizes", Signature.of(**sizes))
         return sizes
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from annotated_types import Ge, Gt, Lt
 
-from neuroglot.recipes.branching import Ensembled, Localized, groups_in
-from neuroglot.recipes.options import USE, OnCorpus, OnDirections, Placed, Positive, Writing
-from neuroglot.recipes.specialize_compare import LAB_ROWS
+from neuroglot.recipes.branching import Ensembled, Localized, read_groups
+from neuroglot.recipes.lego_rows import TrainedOn
+from neuroglot.recipes.options import USE, Placed, Positive, Writing
 from neuroglot.recipes.training_options import Shaped
-from neuroglot.recipes.translation_options import TestedRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from neuroglot.corpora import Corpus
     from neuroglot.corpora.directions import Direction
+    from neuroglot.corpora.language_centric import TrainingText
     from neuroglot.models.branched import BranchedConfig, BranchedFolder
     from neuroglot.reports import Report
     from neuroglot.runs.identity import Identity
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class _Inputs(NamedTuple):
-    train: Corpus
+    train: TrainingText
     validation: Corpus
     test: Corpus
     directions: tuple[Direction, ...]
@@ -42,7 +42,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, Ensembled, Placed):
+class LegoTrain(TrainedOn, Localized, Shaped, Writing, Ensembled, Placed):
     """Train an encoder and a decoder for each group of languages, one group in memory at a time (Lego-MT).
 
     Stage 1 trains the groups' encoders beside the main pair, stage 2 their decoders with main encoder and embedding
@@ -58,15 +58,6 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, 
         --steps 500 --out run
     neuroglot lego train --model run --corpus more/ --train-groups sw --stages branches --out added"""
 
-    corpus: str = "lab"
-    """Parallel text, or `lab`, whose documents are generated from the seed."""
-
-    languages: tuple[str, ...] = ("en", "de", "es", "fr", "sw")
-    """Languages between which is translated."""
-
-    limit: Positive | None = None
-    """Read so many rows, the first ones; all by default. Of the lab so many are generated, by default 4000."""
-
     model: str | None = None
     """M2M-100 or NLLB, a folder or a hub id, or a branched model to go on with; by default a small one from nothing."""
 
@@ -79,9 +70,6 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, 
 
     first_rate: Annotated[float, Gt(0)] = 3e-3
     """And its highest learning rate."""
-
-    validation_rows: Positive = 60
-    """Rows on which the flow of each direction is chosen; they are not trained on."""
 
     zero_shot: tuple[str, ...] = ()
     """Directions that are translated and not trained, such as `de-fr`."""
@@ -97,47 +85,37 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, 
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.corpora.directions import as_direction
+        from neuroglot.errors import ConfigError
+        from neuroglot.experiments.lego import flows_in
         from neuroglot.experiments.translations import require_translatable
         from neuroglot.generation.decoding import Decoding
         from neuroglot.models import view
 
         _ = self.localized  # refuses first
         _ = self.chosen_metric
-        train, validation, test = self._rows(identity)
-        directions = self.directions_in(train)
-        for direction in map(as_direction, self.zero_shot):
-            train.select([direction.source, direction.target])  # refuses a language that it lacks
+        train, validation, test = self.rows(identity)
+        directions = tuple(train.pairs)
+        untrained = tuple(map(as_direction, self.zero_shot))
+        if known := [each for each in untrained if each in directions]:
+            raise ConfigError(f"{known[0]} is among the directions that are trained.", "Expected others (--zero-shot).")
+        for direction in (*directions, *untrained):
+            test.select([direction.source, direction.target])  # refuses a language that it lacks
         model, folder, tokenizer = self._model(identity, train)
-        config = self._config(model, folder, self._groups(train, folder))
+        config = self._config(model, folder, self._groups(identity, train, folder))
         self.localized.turns(config)  # refuses groups that are not there
+        flows_in(config, (*directions, *untrained), self.ensembles)  # and ensembles that no direction has
         if model is not None:  # refuses, before anything is trained, test rows that it cannot read
-            asked = (*directions, *map(as_direction, self.zero_shot))
-            require_translatable(view(model), tokenizer, test, asked, Decoding(self.max_new_tokens))
-        encoded = self._encoded(model, folder, tokenizer, train, directions)
+            require_translatable(view(model), tokenizer, test, (*directions, *untrained), Decoding(self.max_new_tokens))
+        encoded = self._encoded(model, folder, tokenizer, train)
         for group in self.train_groups or config.members:
             self._require_text(encoded, config, group)
         return _Inputs(train, validation, test, directions, config.members, model, folder, tokenizer, encoded)
 
-    def _rows(self, identity: Identity) -> tuple[Corpus, Corpus, Corpus]:
-        """Rows to train on, to choose flows on, and to translate, disjoint; as for `specialize compare`."""
-        from neuroglot.experiments.specialization import ComparisonConfig, parts_of
-        from neuroglot.recipes.reading import note_data
-
-        config = ComparisonConfig(
-            self.corpus, self.languages, self.pivot, self.limit or LAB_ROWS, self.validation_rows, self.test_rows
-        )
-        parts = parts_of(config, self.seed, None if self.corpus == "lab" else self.load_corpus(identity))
-        for name, part in zip(("train", "validation", "test"), parts, strict=True):
-            note_data(identity, part, name)
-        return parts
-
-    def _model(self, identity: Identity, train: Corpus) -> tuple[Any, Any, Any]:
+    def _model(self, identity: Identity, train: TrainingText) -> tuple[Any, Any, Any]:
         from neuroglot import models
         from neuroglot.lab.translator import TranslatorConfig, new_translator
-        from neuroglot.models.branched import BranchedConfig
         from neuroglot.models.provenance import model_signature, tokenizer_signature
         from neuroglot.recipes.branching import load_branches
-        from neuroglot.storage import parse_json
 
         if self.model is None:
             shape = TranslatorConfig(self.hidden, self.layers, self.heads, self.ffn, self.vocabulary, self.dropout)
@@ -145,16 +123,15 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, 
             return model, None, tokenizer
         file = Path(self.model) / "config.json"
         if file.is_file() and b'"branched_m2m_100"' in file.read_bytes():
-            parse_json(file.read_bytes())
-            folder, tokenizer = load_branches(identity, Path(self.model))
-            assert BranchedConfig.model_type == folder.config.model_type
-            return None, folder, tokenizer
+            return None, *load_branches(identity, Path(self.model))
         view, tokenizer = models.load(self.model, device="cpu")
         identity.note("model", model_signature(view) | tokenizer_signature(tokenizer))
         return view.model, None, tokenizer
 
-    def _groups(self, train: Corpus, folder: BranchedFolder | None) -> Mapping[str, Sequence[str]]:
-        named = {} if self.groups is None else groups_in(self.groups)
+    def _groups(
+        self, identity: Identity, train: TrainingText, folder: BranchedFolder | None
+    ) -> Mapping[str, Sequence[str]]:
+        named = {} if self.groups is None else read_groups(identity, self.groups)
         if folder is not None:
             return {**folder.config.members, **named}
         return named or {code: [code] for code in train.languages if code != self.pivot}
@@ -178,15 +155,13 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, 
         return config
 
     def _encoded(
-        self, model: Any, folder: BranchedFolder | None, tokenizer: Any, train: Corpus,
-        directions: tuple[Direction, ...],
+        self, model: Any, folder: BranchedFolder | None, tokenizer: Any, train: TrainingText
     ) -> Directions:  # fmt: skip
-        from neuroglot.experiments.lego_training import by_direction
         from neuroglot.models.view import view
         from neuroglot.training.language_centric import Directions
 
         located = view(folder.select() if model is None and folder is not None else model)
-        return Directions.encode(located, tokenizer, by_direction(train, directions))
+        return Directions.encode(located, tokenizer, train.pairs)
 
     def _require_text(self, encoded: Directions, config: BranchedConfig, group: str) -> None:
         from neuroglot.training.language_centric import rows_of_turn
@@ -266,7 +241,7 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, 
         from dataclasses import replace
 
         from neuroglot.corpora.directions import as_direction
-        from neuroglot.experiments.lego import BASE, flows_in, score_flows, spaces, translate_flows
+        from neuroglot.experiments.lego import BASE, can_compare_spaces, flows_in, score_flows, spaces, translate_flows
         from neuroglot.generation.decoding import Decoding
         from neuroglot.models.provenance import made_with
         from neuroglot.signature import Signature
@@ -284,10 +259,18 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, 
         scores = score_flows(found, inputs.test, self.pivot, self.chosen_metric, signature, folder.config)
         began = score_flows(before, inputs.test, self.pivot, self.chosen_metric, signature, folder.config)
         scores = replace(scores, counts={**scores.counts, "main pair before": began.counts[BASE]})
-        return [scores, *spaces(folder, inputs.tokenizer, inputs.validation, self.pivot, device=self.device)]
+        if not can_compare_spaces(inputs.validation, self.pivot):
+            return [scores]
+        name = "a new model" if self.model is None else Path(self.model).name
+        return [
+            scores,
+            *spaces(
+                folder, inputs.tokenizer, inputs.validation, self.pivot, device=self.device,
+                name=f"branches of {name}",
+            ),
+        ]  # fmt: skip
 
     def price(self, inputs: _Inputs) -> Price:
-        from neuroglot.corpora import Directed
         from neuroglot.experiments.lego_training import by_direction, rows_of_all
         from neuroglot.models.branched import BranchedSeq2Seq
         from neuroglot.models.branched.flows import single_flows
@@ -302,11 +285,11 @@ class LegoTrain(OnCorpus, OnDirections, Localized, Shaped, Writing, TestedRows, 
         located = view(pair)
         main = BranchedSeq2Seq.from_model(pair, {})
 
-        def run(part: Directed) -> None:
-            encoded = Directions.encode(located, inputs.tokenizer, by_direction(part.corpus, inputs.directions))
+        def run(part: Any) -> None:
+            encoded = Directions.encode(located, inputs.tokenizer, by_direction(part.corpus, part.directions))
             read_once(main, rows_of_all(encoded), flow_collator(main.config, encoded.pad_id), self.batch_size)
 
-        data, several = Directed(inputs.train, inputs.directions), len(inputs.directions)
+        data, several = inputs.train.largest, len(inputs.train.largest.directions)
         turns = self.localized.turns(self._config(inputs.model, inputs.folder, inputs.groups))
         flows = sum(len(single_flows(STAGES[turn.stage].flows)) for turn in turns)
         counted = {"the main pair": self.first_steps if self.model is None else 0, "the groups": flows * self.steps}

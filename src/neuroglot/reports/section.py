@@ -17,7 +17,7 @@ MADE_BEFORE = ""  # in place of a key: sections that were given as results, in t
 # The order of the page by the sections' keys: the claim first, then what it rests on.
 ORDER = (
     "ablation", "task", "quality", "roles", "scoreboard", "prompting", "specialization", "writing", "flows",
-    "branch-spaces", "training", "errors-by-step", "rates", "held-out", "task-moments", "rule-probe",
+    "off-target", "branch-spaces", "training", "errors-by-step", "rates", "held-out", "task-moments", "rule-probe",
     "likelihood-probe", "calibration",
     "deactivation", "attribution", "identified", "generated", MADE_BEFORE, "sharing-change",
     "reading-and-writing", "alignment", "uniformity", "quadrants", "fertility", "sharing", "sharing-thresholds",

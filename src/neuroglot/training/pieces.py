@@ -67,13 +67,18 @@ class Pieces:
 
     @classmethod
     def of(cls, path: Path, start: BranchedFolder, config: BranchedConfig) -> Pieces:
-        """What is in the folder, or a beginning: each branch where it is in `start`, or, of a new group, as main is."""
+        """What is in the folder, or a beginning: each branch where it is in `start`, or, of a new group, as main is.
+
+        Raises `ArtifactError` for pieces that are not there, damaged, or do not belong together.
+        """
         if (path / PIECES_STATE).is_file():
             return cls.stored(path, config)
+        start.embedding()
         there, files = start.config, {EMBEDDING_PART: str((start.path / EMBEDDING_FILE).absolute())}
         for side in SIDES:
             for name in config.branches(side):
                 known = name if name in there.branches(side) else MAIN
+                start.weights(side, known)  # refused now: what is written in the end is said to belong together
                 files[piece_name(side, name)] = str((start.path / piece_file(side, known)).absolute())
         return cls(path, config, files=files)
 
@@ -82,8 +87,15 @@ class Pieces:
         """What is in the folder; raises `ArtifactError` if that is nothing, or damaged."""
         try:
             stored = parse_json((path / PIECES_STATE).read_bytes())
-            return cls(path, config, stored["done"], stored["files"], stored["moments"], stored["losses"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            files, moments = (_moved(stored[key], Path(stored["at"]), path.absolute()) for key in ("files", "moments"))
+            parts = {EMBEDDING_PART, *(piece_name(side, name) for side in SIDES for name in config.branches(side))}
+            done, losses = stored["done"], stored["losses"]
+            if not isinstance(losses, list) or type(done) is not int or done < 0:
+                raise TypeError("the turns are none")
+            if set(files) != parts or not set(moments) <= parts:
+                raise ValueError("its parts are those of another model")
+            return cls(path, config, done, files, moments, losses)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(
                 f"{path / PIECES_STATE} is damaged ({error}).", "Expected what a training wrote."
             ) from error
@@ -129,6 +141,7 @@ class Pieces:
     def commit(self) -> None:
         """Say what is done, then drop the files that nothing names any more."""
         state = {"done": self.done, "files": self.files, "moments": self.moments, "losses": self.losses}
+        state["at"] = str(self.path.absolute())
         write_whole(self.path / PIECES_STATE, json.dumps(state) + "\n")
         used = {*self.files.values(), *self.moments.values()}
         for path in self.path.glob("t*-*/*.safetensors"):  # of turns, and what was taken for them
@@ -173,3 +186,16 @@ class Pieces:
                 save_branch(folder / piece_file(side, name), config, side, name, weights, signature)
         save_config(config, folder, start.generation_config)
         return BranchedFolder(folder)
+
+
+def _moved(files: Mapping[str, str], before: Path, now: Path) -> dict[str, str]:
+    """The files where they are now, if the folder that names them was moved or copied with what is around it."""
+    same = 0
+    while same < len(before.parts) and before.parts[-1 - same :] == now.parts[-1 - same :]:
+        same += 1
+    old, new = (Path(*path.parts[: len(path.parts) - same]) for path in (before, now))
+    found = {}
+    for name, file in files.items():
+        path = new / Path(file).relative_to(old) if before != now and Path(file).is_relative_to(old) else Path(file)
+        found[name] = str(path) if path.is_file() else file
+    return found

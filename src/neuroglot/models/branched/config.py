@@ -13,6 +13,7 @@ from neuroglot.errors import ConfigError
 MAIN = "main"  # the multilingual pair, which belongs to no group
 Side = Literal["encoder", "decoder"]
 SIDES: tuple[Side, ...] = ("encoder", "decoder")
+ALL_FLOWS = 15  # all bits of `flows.Flow`
 GROUP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)  # what no file of Windows may be called
 
@@ -24,7 +25,7 @@ class BranchedConfig(PreTrainedConfig):
     among them; by default all. `flows` says by direction, such as `en-de`, which flow (`flows.Flow`) is taken if none
     is named. `embedding` is a hash of the shared embedding, in which every branch is at home, `source` the name of the
     model that it began as. Raises `ConfigError` for
-    groups that `require_groups` refuses, and branches of no group.
+    groups that `require_groups` refuses, branches of no group, and flows that are none.
     """
 
     model_type = "branched_m2m_100"
@@ -56,6 +57,11 @@ class BranchedConfig(PreTrainedConfig):
                 raise ConfigError(
                     f"The config says {side}s={self.branches(side)}.",
                     f"Expected some of {', '.join(whole)}, each once.",
+                )
+        for direction, flow in self.flows.items():
+            if type(flow) is not int or not 1 <= flow <= ALL_FLOWS:
+                raise ConfigError(
+                    f"The config says that {direction} has the flow {flow!r}.", f"Expected 1 to {ALL_FLOWS}."
                 )
         for name in ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"):
             kwargs[name] = getattr(self.base, name)

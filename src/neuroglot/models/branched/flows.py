@@ -6,7 +6,7 @@ from enum import IntFlag
 from typing import Protocol
 
 from neuroglot.errors import ConfigError
-from neuroglot.models.branched.config import MAIN, SIDES, BranchedConfig
+from neuroglot.models.branched.config import ALL_FLOWS, MAIN, SIDES, BranchedConfig
 
 
 class InDirection(Protocol):
@@ -33,7 +33,6 @@ class Flow(IntFlag):
 
 
 FLOW_LABELS = {Flow.DEC: "Dec-Flow", Flow.ENC: "Enc-Flow", Flow.MIX: "Mix-Flow", Flow.UNSEEN: "unseen combination"}
-ALL_FLOWS = 15
 
 
 def flow_label(flow: int) -> str:

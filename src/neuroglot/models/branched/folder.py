@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import GenerationConfig, M2M100ForConditionalGeneration
 
 from neuroglot.errors import ArtifactError, ConfigError
@@ -82,21 +83,30 @@ class BranchedFolder:
         return GenerationConfig.from_model_config(self.config.base)
 
     def embedding(self, device: str | None = None) -> Any:
-        """The shared embedding."""
-        return load_embedding(self.path / EMBEDDING_FILE, self.config, device)
+        """The shared embedding; raises `ArtifactError` for another file, and for that of another model."""
+        return load_embedding(self.path / EMBEDDING_FILE, self.config, device, at_home=True)
 
-    def stack(self, side: Side, name: str, shared: Any, *, file: Path | None = None) -> Any:
-        """One branch around an embedding, from its file in the folder or another one.
+    def weights(self, side: Side, name: str, *, file: Path | None = None) -> dict[str, Tensor]:
+        """The weights of one branch, from its file in the folder or another one.
 
-        Raises `ArtifactError` for a branch that is not there, damaged, or of another embedding.
+        Raises `ArtifactError` for a branch that is not there, damaged, of another embedding, or of another group where
+        it is in the folder.
         """
         config, path = self.config, file or self.path / piece_file(side, name)
-        tensors, _, embedding = load_branch(path, side)
+        tensors, group, embedding = load_branch(path, side)
         if embedding != config.embedding:
             raise ArtifactError(
                 f"{path} was trained with the embedding {embedding}, and {self.path} has {config.embedding}.",
                 "Expected branches of one embedding, outside which they read noise.",
             )
+        if file is None and group != name:
+            raise ArtifactError(f"{path} holds the {side} of {group!r}.", f"Expected that of {name!r}.")
+        return tensors
+
+    def stack(self, side: Side, name: str, shared: Any, *, file: Path | None = None) -> Any:
+        """One branch around an embedding; raises as `weights`, and for weights of another architecture."""
+        config, path = self.config, file or self.path / piece_file(side, name)
+        tensors = self.weights(side, name, file=file)
         device = shared.weight.device
         try:
             return stack_of(config.base, side, {key: each.to(device) for key, each in tensors.items()}, shared)

@@ -59,9 +59,14 @@ def save_embedding(path: Path, config: BranchedConfig, weight: Tensor) -> Path:
     return save_artefact(path, PIECE_KIND, {EMBEDDING: weight}, header)
 
 
-def load_embedding(path: Path, config: BranchedConfig, device: str | None = None) -> Any:
-    """The embedding in a file, as the module that all stacks share; raises `ArtifactError` for another file."""
-    tensors, _ = load_artefact(path, PIECE_KIND, _Piece, needed=(EMBEDDING,))
+def load_embedding(path: Path, config: BranchedConfig, device: str | None = None, *, at_home: bool = False) -> Any:
+    """The embedding in a file, as the module that all stacks share; raises `ArtifactError` for another file.
+
+    One `at_home` is that which the config names.
+    """
+    tensors, header = load_artefact(path, PIECE_KIND, _Piece, needed=(EMBEDDING,))
+    if at_home and header.embedding != config.embedding:
+        raise ArtifactError(f"{path} is the embedding {header.embedding}.", f"Expected {config.embedding}.")
     with torch.device("meta"):
         shared: Any = new_embedding(config.base)
     if tensors[EMBEDDING].shape != shared.weight.shape:

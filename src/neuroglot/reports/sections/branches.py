@@ -12,16 +12,18 @@ from neuroglot.reports.section import section_of
 from neuroglot.reports.tables import Cell, Column, Table, score_cells, score_columns
 from neuroglot.reports.wording import Labels, bracketed, number, plural
 
+CHOSEN = "chosen flow"
 SHORT_KINDS = {"en2x": "out", "x2en": "in", "zero-shot": "past"}  # phones have no room for more
 
 
 @section_of.register
 def _(flows: FlowScores) -> Section:
     """Scores by kind of direction and flow, each beside the main pair's."""
+    sets = (_of_sets(flows),) if flows.sets else ()
     return Section(
-        "flows", "Quality by flow", _sentence(flows), flows.signature,
+        flows.key, flows.title, _sentence(flows), flows.signature,
         (INTERVALS, "Flows are compared in the directions that both have, row by row."),
-        (_figure(flows),), (_by_direction(flows),), summary=_summary(flows),
+        (_figure(flows),), (*sets, _by_direction(flows)), summary=_summary(flows),
     )  # fmt: skip
 
 
@@ -49,6 +51,9 @@ def _summary(flows: FlowScores) -> Table:
         for flow, score in flows.scores(kind).items():
             change = f"{number(changes[flow].value)} {bracketed(changes[flow])}" if flow in changes else ""
             rows.append((name, flow, f"{number(score.value)} {bracketed(score)}", change))
+    for name, scores in flows.of_sets().items():
+        taken, _, change = (f"{number(score.value)} {bracketed(score)}" for score in scores)
+        rows.append((name, CHOSEN, taken, change))
     return Table.of("summary", f"{flows.metric}, mean over directions", columns, rows)
 
 
@@ -62,7 +67,18 @@ def _by_kind(flows: FlowScores) -> Table:
         )
         for kind in DIRECTION_KINDS for flow, score in flows.scores(kind).items()
     ]  # fmt: skip
-    return Table.of("flows", f"{flows.metric} by flow", columns, rows)
+    return Table.of(flows.key, f"{flows.metric} by flow", columns, rows)
+
+
+def _of_sets(flows: FlowScores) -> Table:
+    """The mean of every set of directions by the chosen flows, beside the main pair's."""
+    columns = [Column("directions"), Column("how many"), *score_columns(f"{flows.metric}, {CHOSEN}", flows.unit)]
+    columns += [*score_columns(flows.base, flows.unit), *score_columns(f"less {flows.base}", flows.unit)]
+    rows: list[tuple[Cell, ...]] = [
+        (name, len(flows.sets[name]), *(cell for score in scores for cell in score_cells(score)))
+        for name, scores in flows.of_sets().items()
+    ]
+    return Table.of(f"{flows.key}-by-set", f"{flows.metric} by core language and resources", columns, rows)
 
 
 def _figure(flows: FlowScores) -> Figure:
@@ -71,11 +87,13 @@ def _figure(flows: FlowScores) -> Figure:
     unit = f"{flows.metric}, {flows.unit}"
     short = tuple(f"{SHORT_KINDS[kind]}: {flow.replace('-Flow', '')}" for kind, flow in found)
     spec = figures.dots([Series(unit, "observed", list(found.values()))], Labels(names, short), unit=unit, zero=False)
+    better = "right" if flows.higher_is_better else "left"
     caption = (
-        "How to read it: a row is a flow in directions out of the pivot, into it, or past it; further right is better."
+        "How to read it: a row is a flow in directions out of the pivot, into it, or past it; "
+        f"further {better} is better."
     )
     alternative = f"Dot plot. {_sentence(flows)}"
-    return Figure("flows", "Quality by flow", caption, alternative, (Plot(spec, _by_kind(flows)),))
+    return Figure(flows.key, flows.title, caption, alternative, (Plot(spec, _by_kind(flows)),))
 
 
 def _by_direction(flows: FlowScores) -> Table:
@@ -85,7 +103,7 @@ def _by_direction(flows: FlowScores) -> Table:
         for flow in flows.counts
         for direction, score in flows.by_direction(flow).items()
     ]
-    return Table.of("flows-by-direction", f"{flows.metric} by direction and flow", columns, rows)
+    return Table.of(f"{flows.key}-by-direction", f"{flows.metric} by direction and flow", columns, rows)
 
 
 @section_of.register
