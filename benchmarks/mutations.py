@@ -2227,6 +2227,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("max(price.kept_bytes for price in prices)", "min(price.kept_bytes for price in prices)"),
         ("layer.width // layer.experts for", "layer.width for"),
         ("2 * self.layer_weights * tokens", "self.layer_weights * tokens"),
+    ),
     *_of(
         "models/branched/flows.py", "tests/branched/test_model.py",
         ("source = config.group_of(direction.source) if flow in (Flow.ENC, Flow.UNSEEN) else MAIN",

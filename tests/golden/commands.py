@@ -152,7 +152,11 @@ COMMANDS: dict[str, list[str]] = {
     ],
     "identify": ["identify", "{tmp}/generated.jsonl", "--candidates", "en", "de", "--json"],
 }  # fmt: skip
-TRAINED_HERE = ("sga-", "sign-")  # and what they name are hashes of weights, of which no processor has another's bits
+TRAINED_HERE = (
+    "sga-",
+    "sign-",
+    "lego-",
+)  # and what they name are hashes of weights, of which no processor has another's bits
 WITHOUT_OUT = {
     "lego-evaluate",
     "align",
