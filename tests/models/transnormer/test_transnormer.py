@@ -96,7 +96,7 @@ def test_a_padded_token_alone_is_no_step() -> None:
         model(ids[:, :1], attention_mask=torch.zeros(2, 1), past_key_values=past)
     assert all(torch.equal(layer.state, state) for layer, state in zip(past.layers, before, strict=True))
     assert past.get_seq_length() == ids.shape[1] + 1
-    assert past.counted.tolist() == [[ids.shape[1]]] * 2
+    assert past.next_position.tolist() == [[ids.shape[1]]] * 2
 
 
 @each_kind
@@ -244,7 +244,7 @@ def test_inputs_that_are_none_are_refused() -> None:
     model, ids = tiny(), token_ids()
     with pytest.raises(ConfigError, match="input_ids and inputs_embeds"):
         model()
-    with pytest.raises(ConfigError, match=r"Expected one number a token: \(rows, 11\)"):
+    with pytest.raises(ConfigError, match=r"Expected one number a token: \(2, 11\)"):
         model(ids, attention_mask=torch.ones(2, 1, 11, 11))
 
 

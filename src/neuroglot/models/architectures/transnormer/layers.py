@@ -12,7 +12,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from neuroglot.errors import ConfigError
-from neuroglot.models.architectures.transnormer.cache import StateLayer, TransNormerCache
+from neuroglot.models.architectures.transnormer.cache import StateLayer, TransNormerCache, refuse_others
 from neuroglot.models.architectures.transnormer.config import TransNormerConfig
 from neuroglot.models.architectures.transnormer.lightning import Clock, lightning_attention
 from neuroglot.models.architectures.transnormer.parallel import OwnHeads, summed_over
@@ -141,6 +141,9 @@ class GatedAttention(nn.Module):
     ) -> Tensor:
         queries, keys = (part.to(values.dtype) for part in self._placed(queries, keys, inputs, own))
         if past is not None:
+            remembered = past.layers[self.layer].keys
+            seen = 0 if remembered is None else remembered.shape[2]
+            refuse_others(remembered, (*keys.shape[:2], seen, keys.shape[3]))
             keys, values = past.update(keys, values, self.layer)
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, _eager)
         scale = self.config.head_dim**-0.5
