@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +63,14 @@ class LRPE(nn.Module):
     def __init__(self, heads: int, width: int) -> None:
         super().__init__()
         self.theta = nn.Parameter(lrpe_frequencies(heads, width))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> LRPE:
+        """Also where a model is cast to half precision, phases stay in float32."""
+        theta = self.theta.detach()
+        super()._apply(fn, recurse)
+        if self.theta.dtype.itemsize < torch.float32.itemsize:
+            self.theta.data = theta.to(self.theta.device)
+        return self
 
     def forward(self, features: Tensor, position: Tensor, heads: slice) -> Tensor:
         return with_phase(features, self.theta[heads], position)
@@ -145,6 +154,8 @@ class GatedAttention(nn.Module):
             seen = 0 if remembered is None else remembered.shape[2]
             refuse_others(remembered, (*keys.shape[:2], seen, keys.shape[3]))
             keys, values = past.update(keys, values, self.layer)
+        if not queries.numel():  # of no rows or tokens, which sdpa cannot bring back into shape
+            return values[:, :, : queries.shape[2]]
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, _eager)
         scale = self.config.head_dim**-0.5
         outputs, _ = attend(self, queries, keys, values, inputs.causal_mask, dropout=0.0, scaling=scale)

@@ -77,9 +77,9 @@ class TransNormerModel(TransNormerPreTrainedModel):
     ) -> BaseModelOutputWithPast:
         """States of all tokens. `attention_mask` `[B, T]` or `[B, past + T]` is 0 for padding, wherever it stands.
 
-        Without a mask, positions that do not go on by one, from those in the cache too, begin a new document, as
-        `DataCollatorWithFlattening` packs them. With layers of softmax attention, a mask is of the past too, and packed
-        documents are read without a cache.
+        Without a mask, positions that do not go on by one begin a new document, as `DataCollatorWithFlattening` packs
+        them; so does position 0 behind what a cache has read. With layers of softmax attention, a mask is of the past
+        too, and packed documents are read without a cache.
         Raises `ConfigError` for a mask, positions or a cache that do not fit, and where attentions are asked for.
         """
         if (input_ids is None) == (inputs_embeds is None):
@@ -151,8 +151,11 @@ class TransNormerModel(TransNormerPreTrainedModel):
         self, past: TransNormerCache | None, use_cache: bool | None, begins: Tensor | None
     ) -> TransNormerCache | None:
         """The cache that is given, or a new one where one is wanted; by default none in training."""
-        if begins is not None and self._has_softmax and not torch.compiler.is_compiling():
-            if past is not None or use_cache:
+        if begins is not None and self._has_softmax:
+            asked = past is not None or use_cache
+            if asked and torch.compiler.is_compiling():  # which cannot look at positions; generation goes on by one
+                return TransNormerCache(self.config) if past is None else past
+            if asked:
                 raise ConfigError(
                     "Documents that follow one another in a row were to be remembered by layers of softmax attention.",
                     "Expected use_cache=False, or one document a row: such layers look back at all that they remember.",
@@ -261,21 +264,19 @@ class TransNormerForCausalLM(TransNormerPreTrainedModel, GenerationMixin):
         given = model_kwargs.get("past_key_values")
         if given is not None:
             self.model._check_cache(given)
-            _refuse_unread(given, generation_config.use_cache, model_kwargs.get("attention_mask"))
+            _refuse_unread(given, generation_config.use_cache, model_kwargs.get("position_ids"))
             given._is_user_defined = True  # generation then hands it back
         elif generation_config.use_cache is not False:
             model_kwargs["past_key_values"] = TransNormerCache(self.config)
 
 
 def _begins(position_ids: Tensor | None, past: TransNormerCache | None) -> Tensor | None:
-    """Where positions do not go on by one, from those of the past too; None where they all do."""
+    """Where positions do not go on by one, or are 0 behind those of the past; None where they all go on."""
     if position_ids is None or not position_ids.shape[1]:
         return None
-    before = position_ids[:, :1] - 1
-    if past is not None and isinstance(past.next_position, Tensor):
-        before, position_ids = torch.broadcast_tensors(past.next_position - 1, position_ids)
-        before = before[:, :1]
-    jumps = position_ids.diff(dim=1, prepend=before) != 1
+    jumps = position_ids.diff(dim=1, prepend=position_ids[:, :1] - 1) != 1
+    if past is not None and past.get_seq_length():
+        jumps = torch.cat([position_ids[:, :1] == 0, jumps[:, 1:]], dim=1)
     if not torch.compiler.is_compiling() and not bool(jumps.any()):
         return None
     return jumps
@@ -285,14 +286,15 @@ def _shapes(states: Tensor) -> set[tuple[int, ...]]:
     return {(states.shape[0], states.shape[1]), (1, states.shape[1])}
 
 
-def _refuse_unread(past: TransNormerCache, use_cache: bool | None, mask: Tensor | None) -> None:
+def _refuse_unread(past: TransNormerCache, use_cache: bool | None, position_ids: Tensor | None) -> None:
     """Raise `ConfigError` unless generation goes on behind what a cache has read."""
     if use_cache is False:
         raise ConfigError(
             "Generation was given a cache and use_cache=False.", "Expected one of them.", "Leave one of the two out."
         )
-    if mask is not None and past.get_seq_length() >= mask.shape[1]:
+    if position_ids is not None and past.get_seq_length() >= position_ids.shape[-1]:
         raise ConfigError(
-            f"The cache has read {past.get_seq_length()} tokens, and the text to go on from has {mask.shape[1]}.",
+            f"The cache has read {past.get_seq_length()} tokens, and the text has {position_ids.shape[-1]}.",
             "Expected a text that begins with what the cache has read, and goes on.",
+            "Where only what is new is given, give an attention mask of all.",
         )
