@@ -127,7 +127,8 @@ REMEMBERED = " ".join(
     f"{TRANSNORMER}/test_transnormer_generation.py::test_{name}"
     for name in (
         "the_cache_changes_no_token[beams-hybrid]", "texts_of_unequal_length_are_written_on_as_if_alone[beams-hybrid]",
-        "rows_of_a_cache_are_chosen_and_repeated", "a_cache_is_used_again_after_a_reset", "no_cache_is_made_in_training",
+        "rows_of_a_cache_are_chosen_and_repeated", "a_cache_is_used_again_after_a_reset",
+        "no_cache_is_made_in_training",
     )
 ) + f" {MISUSE} {TRANSNORMER}/test_transnormer.py::test_hidden_states_and_kept_logits"  # fmt: skip
 MUTATIONS: tuple[Mutation, ...] = (
