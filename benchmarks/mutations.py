@@ -130,7 +130,11 @@ REMEMBERED = " ".join(
         "rows_of_a_cache_are_chosen_and_repeated", "a_cache_is_used_again_after_a_reset",
         "no_cache_is_made_in_training",
     )
-) + f" {MISUSE} {TRANSNORMER}/test_transnormer.py::test_hidden_states_and_kept_logits"  # fmt: skip
+)  # fmt: skip
+REMEMBERED += f" {MISUSE} {TRANSNORMER}/test_transnormer.py::test_hidden_states_and_kept_logits"
+REMEMBERED += (
+    f" {TRANSNORMER}/test_transnormer.py::test_phases_stay_in_float32_where_a_model_is_loaded_in_half_precision"
+)
 MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "training/packing.py", "tests/training/test_packing.py",
