@@ -94,6 +94,20 @@ def test_a_cache_goes_on_behind_the_last_real_token_of_each_row(kind: str) -> No
     assert past.next_position.tolist() == [[8], [7], [4]]
 
 
+@torch.no_grad()
+def test_padding_with_positions_of_its_own_moves_no_row() -> None:
+    """As `generate` gives them: padding stands at position 0, whatever was read before it."""
+    model, ids, later = tiny("lrpe and decay in all layers"), token_ids(), token_ids(length=3, seed=1)
+    past = model(ids).past_key_values
+    positions = torch.tensor([[0, 0], [11, 0]])
+    model(ids[:, :2], attention_mask=torch.tensor([[0, 0], [1, 0]]), position_ids=positions, past_key_values=past)
+    assert past.next_position.tolist() == [[11], [12]]
+    got = model(later, past_key_values=past).logits
+    longer = torch.cat([ids[1:], ids[1:, :1], later[1:]], dim=1)
+    expected = [plain_logits(model, text)[:, -3:] for text in (torch.cat([ids, later], dim=1)[:1], longer)]
+    assert relative(got, torch.cat(expected)) < 1e-12
+
+
 @each_way
 @torch.no_grad()
 def test_a_row_of_padding_alone_changes_no_other_and_no_gradient_is_lost(kind: str) -> None:
@@ -158,6 +172,8 @@ def test_layers_of_softmax_need_a_mask_of_the_past_too(kind: str) -> None:
     with pytest.raises(ConfigError, match=r"Expected one of the past too, \(2, 14\)"):
         model(ids[:, :3], past_key_values=past)
     past.reset()
+    assert isinstance(past.next_position, int)
+    assert past.next_position == 0
     assert relative(model(ids, past_key_values=past).logits, plain_logits(model, ids)) < 1e-12
 
 
