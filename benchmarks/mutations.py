@@ -1867,8 +1867,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("self.lrpe(keys, inputs.position, own)", "keys.repeat(1, 1, 1, 2)"),
         ("self.attention_norm(states).to", "states.to"),
         ("self.mlp(self.mlp_norm(states)", "self.mlp(self.attention_norm(states)"),
-        ("            refuse_others(remembered, (*keys.shape[:2], seen, keys.shape[3]))\n", ""),
-        ("block=self.config.block_size", "block=1"),
+        ("            refuse_others(memory.keys, (*keys.shape[:2], memory.get_seq_length(), keys.shape[3]))\n", ""),
     ),
     *_of(
         "models/architectures/transnormer/layers.py", f"{TRANSNORMER}/test_transnormer_parallel.py",

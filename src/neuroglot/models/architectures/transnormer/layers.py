@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu, silu
+from transformers.cache_utils import DynamicLayer
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
@@ -150,9 +151,9 @@ class GatedAttention(nn.Module):
     ) -> Tensor:
         queries, keys = (part.to(values.dtype) for part in self._placed(queries, keys, inputs, own))
         if past is not None:
-            remembered = past.layers[self.layer].keys
-            seen = 0 if remembered is None else remembered.shape[2]
-            refuse_others(remembered, (*keys.shape[:2], seen, keys.shape[3]))
+            memory = past.layers[self.layer]
+            assert isinstance(memory, DynamicLayer)
+            refuse_others(memory.keys, (*keys.shape[:2], memory.get_seq_length(), keys.shape[3]))
             keys, values = past.update(keys, values, self.layer)
         if not queries.numel():  # of no rows or tokens, which sdpa cannot bring back into shape
             return values[:, :, : queries.shape[2]]
