@@ -18,12 +18,12 @@ NORMS = ("srms", "rms", "layer")
 LAYER_TYPES = ("linear_attention", "full_attention")
 STATE_DTYPES = ("float64", "float32")
 NORMS_OVER = ("all heads", "own heads")
-SIZES = (
+_SIZES = (
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "attention_size",
     "block_size",
 )  # fmt: skip
-FLAGS = ("use_gate", "scale_embedding", "use_cache", "tie_word_embeddings")
-LAYERS = ("lrpe_layers", "decay_layers")
+_FLAGS = ("use_gate", "scale_embedding", "use_cache", "tie_word_embeddings")
+_LAYERS = ("lrpe_layers", "decay_layers")
 
 # Names in the configs of the released checkpoints, and here.
 RELEASED_NAMES = {
@@ -126,7 +126,7 @@ class TransNormerConfig(PreTrainedConfig):
         return options
 
     def _check_sizes(self) -> None:
-        for name in SIZES:
+        for name in _SIZES:
             if not _is_whole(value := getattr(self, name), least=1):
                 raise ConfigError(f"The config says {name}={value!r}.", "Expected a whole number of at least 1.")
         assert self.attention_size is not None
@@ -147,7 +147,7 @@ class TransNormerConfig(PreTrainedConfig):
                 f"The config says layer_types={kinds!r} of {self.num_hidden_layers} layers.",
                 f"Expected {_either(LAYER_TYPES)} for each.",
             )
-        for name in LAYERS:
+        for name in _LAYERS:
             layers = getattr(self, name)
             known = range(self.num_hidden_layers)
             if not isinstance(layers, list | tuple) or not all(_is_whole(at, 0) and at in known for at in layers):
@@ -165,7 +165,7 @@ class TransNormerConfig(PreTrainedConfig):
         for name, values in offered.items():
             if getattr(self, name) not in values:
                 raise ConfigError(f"The config says {name}={getattr(self, name)!r}.", f"Expected {_either(values)}.")
-        for name in FLAGS:
+        for name in _FLAGS:
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"The config says {name}={getattr(self, name)!r}.", "Expected true or false.")
         if not _is_number(self.norm_eps) or self.norm_eps <= 0:
