@@ -148,9 +148,11 @@ def test_weights_that_are_new_are_drawn_by_the_config() -> None:
 
 
 def test_phases_stay_in_float32_where_a_model_is_loaded_in_half_precision(tmp_path: Path) -> None:
-    tiny(dtype=torch.float32).save_pretrained(tmp_path)
+    model = tiny(dtype=torch.float32)
+    model.save_pretrained(tmp_path)
     half = TransNormerForCausalLM.from_pretrained(tmp_path, dtype=torch.bfloat16)
     assert half.model.layers[0].attention.lrpe.theta.dtype == torch.float32
+    assert torch.equal(half.model.layers[0].attention.lrpe.theta, model.model.layers[0].attention.lrpe.theta)
     assert half.model.layers[0].attention.qkvu_proj.weight.dtype == torch.bfloat16
     assert bool(half(token_ids()).logits.isfinite().all())
 
