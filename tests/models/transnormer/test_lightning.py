@@ -300,6 +300,8 @@ def test_kernels_are_chosen_on_a_gpu_that_has_them_only() -> None:
     plain = Clock.of(3, torch.device("cpu"), None)
     assert plain.is_plain
     assert not Clock.of(3, torch.device("cpu"), torch.ones(1, 3, dtype=torch.bool)).is_plain
+    begins = torch.tensor([[False, True, False]])
+    assert not Clock.of(3, torch.device("cpu"), None, begins).is_plain  # kernels know no documents
 
 
 def test_the_forms_are_those_of_fla() -> None:
