@@ -104,6 +104,37 @@ TRAINING_PRICE = " ".join(
     f"tests/recipes/test_training_price.py::test_{name}"
     for name in ("a_stage_is_priced_by_what_it_trains", "shared_embeddings_cost_what_the_unembedding_costs")
 )
+TRANSNORMER = "tests/models/transnormer"
+FORMS = " ".join(
+    f"{TRANSNORMER}/test_lightning.py::test_{name}"
+    for name in (
+        "every_form_is_the_formula[True-8-masked]", "every_form_is_the_formula[True-8-blocks]",
+        "every_form_is_the_formula[True-8-recurrence]", "padding_and_documents_are_the_formula",
+        "padding_leaves_real_tokens_and_the_state_as_without_it",
+        "the_form_that_is_chosen_is_equal_to_the_masked_product",
+        "a_million_tokens_in_half_precision_with_a_state_that_forgets_nothing",
+        "the_work_of_blocks_grows_with_the_length_and_that_of_the_masked_product_with_its_square",
+        "decays_are_those_of_the_three_sources", "decays_of_any_number_of_heads_and_of_one_layer",
+        "slopes_of_heads_that_are_no_power_of_two", "lrpe_depends_on_the_distance_alone",
+        "the_phase_is_right_a_million_tokens_on", "kernels_are_given_what_they_document",
+        "kernels_are_chosen_on_a_gpu_that_has_them_only",
+    )
+)  # fmt: skip
+MISUSE = f"{TRANSNORMER}/test_transnormer_misuse.py"
+MISUSE += f" --deselect {MISUSE}::test_packed_documents_are_apart_in_a_compiled_forward_too"
+LAYERS = f"{TRANSNORMER}/test_transnormer.py::test_every_kind_is_its_formulas {MISUSE}"
+REMEMBERED = " ".join(
+    f"{TRANSNORMER}/test_transnormer_generation.py::test_{name}"
+    for name in (
+        "the_cache_changes_no_token[beams-hybrid]", "texts_of_unequal_length_are_written_on_as_if_alone[beams-hybrid]",
+        "rows_of_a_cache_are_chosen_and_repeated", "a_cache_is_used_again_after_a_reset",
+        "no_cache_is_made_in_training",
+    )
+)  # fmt: skip
+REMEMBERED += f" {MISUSE} {TRANSNORMER}/test_transnormer.py::test_hidden_states_and_kept_logits"
+REMEMBERED += (
+    f" {TRANSNORMER}/test_transnormer.py::test_phases_stay_in_float32_where_a_model_is_loaded_in_half_precision"
+)
 MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "training/packing.py", "tests/training/test_packing.py",
@@ -1784,6 +1815,117 @@ MUTATIONS: tuple[Mutation, ...] = (
         "training/trainer.py", "tests/training/test_trajectory.py",
         ("trajectory.restore(checkpoint / TRAJECTORY_FILE)", "pass"),
         ("            trajectory.begin(model)\n", ""),
+    ),
+    *_of(
+        "models/architectures/transnormer/positions.py", FORMS,
+        ("8 * head / heads * (1 - layer / layers)", "8 * (head + 1) / heads * (1 - layer / layers)"),
+        ("(1 - layer / layers) for head", "(1 - layer / max(1, layers - 1)) for head"),
+        ("layer / max(1, layers - 1) + 1e-5", "layer / layers + 1e-5"),
+        ("+ 1e-5 if", "if"),
+        ("(-8 * (head + 1) / lower)", "(-8 * head / lower)"),
+        ("alibi_slopes(2 * lower)[::2]", "alibi_slopes(2 * lower)[1::2]"),
+        ("(-2 * channels / (heads * width))", "(-2 * channels / width)"),
+        ("theta.to(finest) * position.to(finest)", "theta * position"),
+        ("features * phase.sin()", "features * -phase.sin()"),
+    ),
+    *_of(
+        "models/architectures/transnormer/lightning.py", FORMS,
+        ("real.long().cumsum(1)", "real.long().cumsum(1) - 1"),
+        ("self.real is None and self.document is None", "self.real is None"),
+        ("keys = keys * clock.real[:, None, :, None]", "pass"),
+        ("torch.ones_like(clock.count) if clock.real is None else clock.real.long()", "torch.ones_like(clock.count)"),
+        ("kept.masked_fill(began[:, None, :, None], 0)", "kept"),
+        ("size = block if form", "size = length if form"),
+        (".triu(1)", ".triu(0)"),
+        ("passed[..., -1:] - passed, None", "passed[..., -1:] - passed - 1, None"),
+        ("first = passed[:, :1] if clock.is_plain else passed", "first = passed[:, :1]"),
+        ("unseen | ~real[..., None, :]", "unseen"),
+        ("foreign = ~real if foreign is None else foreign | ~real", "foreign = foreign"),
+        ("document > 0, document != document[..., -1:]", "document > 1, document != document[..., -1:]"),
+        ("document != document[..., -1:], document[..., -1:] > 0", "document != document[..., -1:], None"),
+        ("_powers(log_decay.to(state), passed", "_powers(rate, passed"),
+        ("pad(blocks[:, :-1, -1:], (0, 0, 1, 0))", "blocks[:, :, :1]"),
+        ("        if not length:\n            return values.to(precise), state\n", ""),
+        ("return kernel_attention(queries, keys,", "return kernel_attention(keys, queries,"),
+    ),
+    *_of(
+        "models/architectures/transnormer/kernels.py", FORMS,
+        ("g_gamma=-log_decay", "g_gamma=log_decay"),
+        ("scale=1.0", "scale=None"),
+        ("initial_state=state.float()", "initial_state=None"),
+        ("last.to(state.dtype)", "last"),
+    ),
+    *_of(
+        "models/architectures/transnormer/layers.py", LAYERS,
+        ("precise = precise - precise.mean(-1, keepdim=True)", "pass"),
+        ("(queries, keys, values)]", "(queries, values, keys)]"),
+        ("mixed * gate[0] if gate else mixed", "mixed"),
+        ("1 + elu(features)", "elu(features)"),
+        ("config.head_dim**-0.5", "config.attention_size**-0.5"),
+        ("if layer not in config.decay_layers", "if layer in config.decay_layers"),
+        ("layer, config.num_hidden_layers)", "0, config.num_hidden_layers)"),
+        ("self.lrpe(keys, inputs.position, own)", "keys.repeat(1, 1, 1, 2)"),
+        ("self.attention_norm(states).to", "states.to"),
+        ("self.mlp(self.mlp_norm(states)", "self.mlp(self.attention_norm(states)"),
+        ("            refuse_others(memory.keys, (*keys.shape[:2], memory.get_seq_length(), keys.shape[3]))\n", ""),
+    ),
+    *_of(
+        "models/architectures/transnormer/layers.py", f"{TRANSNORMER}/test_transnormer_parallel.py",
+        ("own.group if exact else None", "None"),
+        ("self.log_decays[own]", "self.log_decays[: own.stop - own.start]"),
+        ("self.theta[heads]", "self.theta[: heads.stop - heads.start]"),
+    ),
+    *_of(
+        "models/architectures/transnormer/parallel.py", f"{TRANSNORMER}/test_transnormer_parallel.py",
+        ("split_factor=fused", "split_factor=2"),
+        ("mesh.get_local_rank() * count", "0"),
+        ("dist.all_reduce(gradient, group=context.group)", "pass"),
+        ("if total % mesh.size():", "if False:"),
+    ),
+    *_of(
+        "models/architectures/transnormer/cache.py", REMEMBERED,
+        ("self.seen += positions", "self.seen = positions"),
+        ("self.state = self.state.index_select(0, beam_idx.to(self.state.device))", "pass"),
+        ("self.state.repeat_interleave(repeats, dim=0)", "self.state.repeat(repeats, 1, 1, 1)"),
+        ("self.state = self.state[indices]", "pass"),
+        ("        refuse_others(self.state, (rows, *shape))\n", ""),
+        ("self.seen, self.is_initialized = 0, False", "self.is_initialized = False"),
+        ("self.next_position = position[:, -1:] + 1", "self.next_position = position[:, -1:]"),
+        ("position.expand(len(real), -1).gather(1, (last - 1).clamp(min=0)) + 1", "last"),
+        ("torch.where(last > 0, reached, self.next_position)", "reached"),
+        ("self.next_position, self.padded = 0, False", "self.padded = False"),
+        ("self.padded = self.padded or real.shape[1] > 1", "pass"),
+        ("self.next_position.repeat_interleave(repeats, dim=0)", "self.next_position.repeat(repeats, 1)"),
+        ("self.next_position[rows.to(self.next_position.device)]", "self.next_position"),
+    ),
+    *_of(
+        "models/architectures/transnormer/model.py", REMEMBERED,
+        ("math.sqrt(config.hidden_size) if", "config.hidden_size if"),
+        ("None if attention_mask is not None else _begins(", "_begins("),
+        ("lengths = {seen + length} if self._has_softmax else {length,", "lengths = {length,"),
+        ("mask[:, mask.shape[1] - length :].bool()", "mask[:, :length].bool()"),
+        ("(0 if past is None else past.next_position)", "(0 if past is None else past.get_seq_length())"),
+        ("clock.count - 1 + (0", "clock.count + (0"),
+        ("past.read(position_ids, real)", "past.read(position_ids, None)"),
+        ("asked = past is not None or use_cache", "asked = past is not None"),
+        ("                )\n            return None\n        wanted", "                )\n        wanted"),
+        ("[position_ids[:, :1] == 0, jumps[:, 1:]]", "[position_ids[:, :1] < 0, jumps[:, 1:]]"),
+        ("jumps = position_ids.diff(dim=1, prepend=position_ids[:, :1] - 1) != 1", "jumps = position_ids == 0"),
+        ("past.get_seq_length() >= position_ids.shape[-1]", "past.get_seq_length() > position_ids.shape[-1]"),
+        ('_keep_in_fp32_modules_strict = ["theta"]', "_keep_in_fp32_modules_strict = []"),
+        ("(*all_states[:-1], states)", "tuple(all_states)"),
+        ("not self.training if use_cache is None", "True if use_cache is None"),
+    ),
+    *_of(
+        "models/architectures/transnormer/config.py", MISUSE,
+        ("self.scale_embedding = not unscaled", "self.scale_embedding = unscaled"),
+        ("list(layers[:1]) if self.lrpe_layers", "list(layers) if self.lrpe_layers"),
+        ("enumerate(by_layer) if used", "enumerate(by_layer) if not used"),
+        ("len(by_layer) != self.num_hidden_layers", "not by_layer"),
+        ("self.norm_eps <= 0", "self.norm_eps < 0"),
+        ("not isinstance(value, bool) and value >= least", "value >= least"),
+        ("pad < self.vocab_size", "pad <= self.vocab_size"),
+        ('"hidden_dim": "attention_size"', '"hidden_dim": "hidden_size"'),
     ),
     *_of(
         "models/architectures/tscm/shift.py", "tests/models/tscm/test_shift.py",

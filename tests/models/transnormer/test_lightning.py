@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from neuroglot.models.architectures.transnormer.kernels import has_kernel
 from neuroglot.models.architectures.transnormer.lightning import AttentionForm, Clock, _fastest, lightning_attention
@@ -171,6 +172,36 @@ def test_a_long_text_in_every_dtype_with_a_state_that_forgets_nothing(dtype: tor
     assert abs(float(drifted[0, 0, 0, 0]) / float(last[0, 0, 0, 0]) - 1) > 1e-5
 
 
+@torch.no_grad()
+def test_a_million_tokens_in_half_precision_with_a_state_that_forgets_nothing() -> None:
+    """Chunk by chunk, as a cache hands the state on; the sums are those of numbers that are all alike."""
+    length, chunk = 2**20, 2**15
+    tokens = torch.full((1, 2, chunk, 1), 0.1, dtype=torch.bfloat16)
+    rates = [0.0, 4e-8]  # λ = 1, and the slowest of a model of 8 heads
+    state = torch.zeros(1, 2, 1, 1, dtype=torch.float64)
+    for _ in range(length // chunk):
+        outputs, state = lightning_attention(
+            tokens, tokens, tokens, torch.tensor(rates, dtype=torch.float64), None, state
+        )
+    value = float(tokens[0, 0, 0, 0])
+    for head, slow in enumerate(rates):
+        total = value**2 * (length if slow == 0 else math.expm1(-slow * length) / math.expm1(-slow))
+        assert abs(float(state[0, head, 0, 0]) / total - 1) < 1e-6
+        assert abs(float(outputs[0, head, -1, 0]) / (value * total) - 1) < 1e-6
+
+
+def test_the_work_of_blocks_grows_with_the_length_and_that_of_the_masked_product_with_its_square() -> None:
+    work = {}
+    for form in ("blocks", "masked"):
+        for length in (128, 256):
+            q, k, v, state = drawn(length=length)
+            with FlopCounterMode(display=False) as counted:
+                lightning_attention(q, k, v, LOG_DECAY, None, state, form=form, block=16)
+            work[form, length] = counted.get_total_flops()
+    assert work["blocks", 256] == 2 * work["blocks", 128]
+    assert work["masked", 256] > 3.5 * work["masked", 128]
+
+
 def test_half_precision_outputs_are_float32_under_autocast_too() -> None:
     q, k, v, state = drawn(dtype=torch.bfloat16)
     plain = lightning_attention(q, k, v, LOG_DECAY, None, state)[0]
@@ -269,6 +300,8 @@ def test_kernels_are_chosen_on_a_gpu_that_has_them_only() -> None:
     plain = Clock.of(3, torch.device("cpu"), None)
     assert plain.is_plain
     assert not Clock.of(3, torch.device("cpu"), torch.ones(1, 3, dtype=torch.bool)).is_plain
+    begins = torch.tensor([[False, True, False]])
+    assert not Clock.of(3, torch.device("cpu"), None, begins).is_plain  # kernels know no documents
 
 
 def test_the_forms_are_those_of_fla() -> None:

@@ -96,7 +96,7 @@ def test_a_padded_token_alone_is_no_step() -> None:
         model(ids[:, :1], attention_mask=torch.zeros(2, 1), past_key_values=past)
     assert all(torch.equal(layer.state, state) for layer, state in zip(past.layers, before, strict=True))
     assert past.get_seq_length() == ids.shape[1] + 1
-    assert past.counted.tolist() == [[ids.shape[1]]] * 2
+    assert past.next_position.tolist() == [[ids.shape[1]]] * 2
 
 
 @each_kind
@@ -148,9 +148,11 @@ def test_weights_that_are_new_are_drawn_by_the_config() -> None:
 
 
 def test_phases_stay_in_float32_where_a_model_is_loaded_in_half_precision(tmp_path: Path) -> None:
-    tiny(dtype=torch.float32).save_pretrained(tmp_path)
+    model = tiny(dtype=torch.float32)
+    model.save_pretrained(tmp_path)
     half = TransNormerForCausalLM.from_pretrained(tmp_path, dtype=torch.bfloat16)
     assert half.model.layers[0].attention.lrpe.theta.dtype == torch.float32
+    assert torch.equal(half.model.layers[0].attention.lrpe.theta, model.model.layers[0].attention.lrpe.theta)
     assert half.model.layers[0].attention.qkvu_proj.weight.dtype == torch.bfloat16
     assert bool(half(token_ids()).logits.isfinite().all())
 
@@ -244,7 +246,7 @@ def test_inputs_that_are_none_are_refused() -> None:
     model, ids = tiny(), token_ids()
     with pytest.raises(ConfigError, match="input_ids and inputs_embeds"):
         model()
-    with pytest.raises(ConfigError, match=r"Expected one number a token: \(rows, 11\)"):
+    with pytest.raises(ConfigError, match=r"Expected one number a token: \(2, 11\)"):
         model(ids, attention_mask=torch.ones(2, 1, 11, 11))
 
 

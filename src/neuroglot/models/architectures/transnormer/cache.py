@@ -28,7 +28,8 @@ class StateLayer(LinearAttentionLayer, CacheLayerMixin):
         self.seen = 0
 
     def begin(self, rows: int, shape: tuple[int, int, int], device: torch.device) -> Tensor:
-        """The state so far; zeros before the first token."""
+        """The state so far; zeros before the first token. Raises `ConfigError` for a state of other rows or heads."""
+        refuse_others(self.state, (rows, *shape))
         if self.state is None:
             dtype = min(self.state_dtype, finest_dtype(device), key=lambda kind: kind.itemsize)
             self.device, self.dtype = device, dtype  # type: ignore[assignment]
@@ -90,7 +91,8 @@ class StateLayer(LinearAttentionLayer, CacheLayerMixin):
 class TransNormerCache(Cache):
     """A state for each layer of linear attention, keys and values for each of softmax attention.
 
-    `counted` are the real tokens that were read, by row, `[B, 1]`, or 0 before the first.
+    `next_position` is where each row goes on behind its last real token, `[B, 1]`, or 0 before the first; `padded` says
+    whether any text that was read had padding, so that softmax layers need a mask of all of it.
     """
 
     is_croppable = False
@@ -99,15 +101,34 @@ class TransNormerCache(Cache):
         dtype = getattr(torch, config.state_dtype)
         linear = [kind == "linear_attention" for kind in config.layer_types or ()]
         super().__init__(layers=[StateLayer(dtype) if is_linear else DynamicLayer() for is_linear in linear])
-        self.counted: Tensor | int = 0
+        self.next_position: Tensor | int = 0
+        self.padded = False
 
-    def count(self, running: Tensor) -> None:
-        """Add the real tokens of one forward, whose running count is `[B, T]`."""
-        self.counted = self.counted + running[:, -1:]
+    def check(self, config: TransNormerConfig) -> None:
+        """Raise `ConfigError` unless the layers are those of a model of this config."""
+        linear = [kind == "linear_attention" for kind in config.layer_types or ()]
+        if [isinstance(layer, StateLayer) for layer in self.layers] != linear:
+            raise ConfigError(
+                f"The cache has {_described([isinstance(layer, StateLayer) for layer in self.layers])}.",
+                f"Expected those of the model, {_described(linear)}.",
+                "Give each model a cache of its own: TransNormerCache(model.config).",
+            )
+
+    def read(self, position: Tensor, real: Tensor | None) -> None:
+        """Take the positions `[B, T]` or `[1, T]` of one forward, in which only `real` `[B, T]` are no padding."""
+        if not position.shape[1]:
+            return
+        if real is None:
+            self.next_position = position[:, -1:] + 1
+            return
+        last = (real * torch.arange(1, real.shape[1] + 1, device=real.device)).amax(1, keepdim=True)
+        reached = position.expand(len(real), -1).gather(1, (last - 1).clamp(min=0)) + 1
+        self.next_position = torch.where(last > 0, reached, self.next_position)
+        self.padded = self.padded or real.shape[1] > 1
 
     def reset(self) -> None:
         super().reset()
-        self.counted = 0
+        self.next_position, self.padded = 0, False
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
         super().reorder_cache(beam_idx)  # type: ignore[arg-type]
@@ -115,13 +136,27 @@ class TransNormerCache(Cache):
 
     def batch_repeat_interleave(self, repeats: int) -> None:
         super().batch_repeat_interleave(repeats)
-        if isinstance(self.counted, Tensor) and len(self.counted) > 1:
-            self.counted = self.counted.repeat_interleave(repeats, dim=0)
+        if isinstance(self.next_position, Tensor) and len(self.next_position) > 1:
+            self.next_position = self.next_position.repeat_interleave(repeats, dim=0)
 
     def batch_select_indices(self, indices: Tensor) -> None:
         super().batch_select_indices(indices)
         self._choose(indices)
 
     def _choose(self, rows: Tensor) -> None:
-        if isinstance(self.counted, Tensor) and len(self.counted) > 1:  # one row is all rows: nothing was padded
-            self.counted = self.counted[rows.to(self.counted.device)]
+        if isinstance(self.next_position, Tensor) and len(self.next_position) > 1:  # one row is all rows
+            self.next_position = self.next_position[rows.to(self.next_position.device)]
+
+
+def refuse_others(remembered: Tensor | None, expected: tuple[int, ...]) -> None:
+    """Raise `ConfigError` where what a layer remembers has other rows, heads or channels than the text at hand."""
+    if remembered is not None and tuple(remembered.shape) != expected:
+        raise ConfigError(
+            f"A layer of the cache remembers {tuple(remembered.shape)} (rows, heads, and channels of these).",
+            f"Expected {expected}.",
+            "Give each model and batch a cache of its own; batch_repeat_interleave repeats rows for beams.",
+        )
+
+
+def _described(linear: list[bool]) -> str:
+    return f"{linear.count(True)} layers of linear and {linear.count(False)} of softmax attention in their order"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig
@@ -17,6 +18,12 @@ NORMS = ("srms", "rms", "layer")
 LAYER_TYPES = ("linear_attention", "full_attention")
 STATE_DTYPES = ("float64", "float32")
 NORMS_OVER = ("all heads", "own heads")
+_SIZES = (
+    "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "attention_size",
+    "block_size",
+)  # fmt: skip
+_FLAGS = ("use_gate", "scale_embedding", "use_cache", "tie_word_embeddings")
+_LAYERS = ("lrpe_layers", "decay_layers")
 
 # Names in the configs of the released checkpoints, and here.
 RELEASED_NAMES = {
@@ -29,6 +36,7 @@ RELEASED_NAMES = {
     "init_std": "initializer_range",
 }
 RELEASED_NORMS = {"simplermsnorm": "srms", "rmsnorm": "rms", "layernorm": "layer"}
+RELEASED_ACTIVATIONS = {"swish": "silu"}
 
 
 class TransNormerConfig(PreTrainedConfig):
@@ -74,12 +82,14 @@ class TransNormerConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         kwargs = self._read_released(kwargs)
+        self.attention_size = self.hidden_size if self.attention_size is None else self.attention_size
+        self._check_sizes()
         layers = range(self.num_hidden_layers)
-        self.attention_size = self.attention_size or self.hidden_size
-        self.layer_types = self.layer_types or [LAYER_TYPES[0] for _ in layers]
-        self.lrpe_layers = list(layers[:1]) if self.lrpe_layers is None else list(self.lrpe_layers)
-        self.decay_layers = list(layers) if self.decay_layers is None else list(self.decay_layers)
-        self._check()
+        self.layer_types = [LAYER_TYPES[0] for _ in layers] if self.layer_types is None else self.layer_types
+        self.lrpe_layers = list(layers[:1]) if self.lrpe_layers is None else self.lrpe_layers
+        self.decay_layers = list(layers) if self.decay_layers is None else self.decay_layers
+        self._check_layers()
+        self._check_values()
         self.base_model_tp_plan = parallel_plan(4 if self.use_gate else 3)  # type: ignore[misc]
         super().__post_init__(**kwargs)
 
@@ -94,18 +104,60 @@ class TransNormerConfig(PreTrainedConfig):
         for name, own in RELEASED_NAMES.items():
             if name in options:
                 setattr(self, own, options.pop(name))
-        if by_layer := options.pop("linear_use_lrpe_list", None):
+        if (by_layer := options.pop("linear_use_lrpe_list", None)) is not None:
+            if not isinstance(by_layer, list | tuple) or len(by_layer) != self.num_hidden_layers:
+                raise ConfigError(
+                    f"The config says linear_use_lrpe_list={by_layer!r} of {self.num_hidden_layers} layers.",
+                    "Expected 1 or 0 for each.",
+                )
             self.lrpe_layers = [layer for layer, used in enumerate(by_layer) if used]
         if "no_scale_embedding" in options:
-            self.scale_embedding = not options.pop("no_scale_embedding")
+            unscaled = options.pop("no_scale_embedding")
+            if not isinstance(unscaled, bool):
+                raise ConfigError(f"The config says no_scale_embedding={unscaled!r}.", "Expected true or false.")
+            self.scale_embedding = not unscaled
         if "norm_type" in options:
             norm = options.pop("norm_type")
-            self.norm = RELEASED_NORMS.get(norm, norm)
+            self.norm = RELEASED_NORMS.get(str(norm), norm)
+        if isinstance(self.attention_activation, str):
+            self.attention_activation = RELEASED_ACTIVATIONS.get(self.attention_activation, self.attention_activation)
         if options.pop("bias", False):
             raise ConfigError("The config says bias=True.", "Expected a TransNormerLLM without biases.")
         return options
 
-    def _check(self) -> None:
+    def _check_sizes(self) -> None:
+        for name in _SIZES:
+            if not _is_whole(value := getattr(self, name), least=1):
+                raise ConfigError(f"The config says {name}={value!r}.", "Expected a whole number of at least 1.")
+        assert self.attention_size is not None
+        if self.attention_size % self.num_attention_heads:
+            raise ConfigError(
+                f"The heads share {self.attention_size} channels among {self.num_attention_heads}.",
+                "Expected a number of channels that the number of heads divides.",
+            )
+
+    def _check_layers(self) -> None:
+        kinds = self.layer_types
+        if (
+            not isinstance(kinds, list | tuple)
+            or len(kinds) != self.num_hidden_layers
+            or any(kind not in LAYER_TYPES for kind in kinds)
+        ):
+            raise ConfigError(
+                f"The config says layer_types={kinds!r} of {self.num_hidden_layers} layers.",
+                f"Expected {_either(LAYER_TYPES)} for each.",
+            )
+        for name in _LAYERS:
+            layers = getattr(self, name)
+            known = range(self.num_hidden_layers)
+            if not isinstance(layers, list | tuple) or not all(_is_whole(at, 0) and at in known for at in layers):
+                raise ConfigError(
+                    f"The config says {name}={layers!r}.",
+                    f"Expected a list of numbers of layers, from 0 to {self.num_hidden_layers - 1}.",
+                )
+            setattr(self, name, sorted(set(layers)))
+
+    def _check_values(self) -> None:
         offered = {
             "attention_activation": ATTENTION_ACTIVATIONS, "glu_activation": GLU_ACTIVATIONS, "norm": NORMS,
             "decay": DECAYS, "state_dtype": STATE_DTYPES, "norm_over": NORMS_OVER,
@@ -113,26 +165,31 @@ class TransNormerConfig(PreTrainedConfig):
         for name, values in offered.items():
             if getattr(self, name) not in values:
                 raise ConfigError(f"The config says {name}={getattr(self, name)!r}.", f"Expected {_either(values)}.")
-        assert self.attention_size is not None
-        assert self.layer_types is not None
-        if min(self.num_hidden_layers, self.num_attention_heads, self.block_size) < 1:
-            raise ConfigError("The config has no layers, no heads or empty blocks.", "Expected at least 1 of each.")
-        if self.attention_size % self.num_attention_heads:
+        for name in _FLAGS:
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"The config says {name}={getattr(self, name)!r}.", "Expected true or false.")
+        if not _is_number(self.norm_eps) or self.norm_eps <= 0:
             raise ConfigError(
-                f"The heads share {self.attention_size} channels among {self.num_attention_heads}.",
-                "Expected a number of channels that the number of heads divides.",
+                f"The config says norm_eps={self.norm_eps!r}.",
+                "Expected a number above 0: padding alone is normed too.",
             )
-        if len(self.layer_types) != self.num_hidden_layers or set(self.layer_types) - set(LAYER_TYPES):
+        if not _is_number(self.initializer_range) or self.initializer_range < 0:
             raise ConfigError(
-                f"The config says layer_types={self.layer_types} of {self.num_hidden_layers} layers.",
-                f"Expected {_either(LAYER_TYPES)} for each.",
+                f"The config says initializer_range={self.initializer_range!r}.", "Expected a number of at least 0."
             )
-        for name in ("lrpe_layers", "decay_layers"):
-            if set(getattr(self, name)) - set(range(self.num_hidden_layers)):
-                raise ConfigError(
-                    f"The config says {name}={getattr(self, name)}.",
-                    f"Expected numbers of layers, from 0 to {self.num_hidden_layers - 1}.",
-                )
+        pad = self.pad_token_id
+        if pad is not None and not (_is_whole(pad, least=0) and pad < self.vocab_size):
+            raise ConfigError(
+                f"The config says pad_token_id={pad!r} of {self.vocab_size} tokens.", "Expected one of these, or none."
+            )
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _either(values: tuple[str, ...]) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import elu, silu
+from transformers.cache_utils import DynamicLayer
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from neuroglot.errors import ConfigError
-from neuroglot.models.architectures.transnormer.cache import StateLayer, TransNormerCache
+from neuroglot.models.architectures.transnormer.cache import StateLayer, TransNormerCache, refuse_others
 from neuroglot.models.architectures.transnormer.config import TransNormerConfig
 from neuroglot.models.architectures.transnormer.lightning import Clock, lightning_attention
 from neuroglot.models.architectures.transnormer.parallel import OwnHeads, summed_over
@@ -62,6 +64,14 @@ class LRPE(nn.Module):
     def __init__(self, heads: int, width: int) -> None:
         super().__init__()
         self.theta = nn.Parameter(lrpe_frequencies(heads, width))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> LRPE:
+        """Also where a model is cast to half precision, phases stay in float32."""
+        theta = self.theta.detach()
+        super()._apply(fn, recurse)
+        if self.theta.dtype.itemsize < torch.float32.itemsize:
+            self.theta.data = theta.to(self.theta.device)
+        return self
 
     def forward(self, features: Tensor, position: Tensor, heads: slice) -> Tensor:
         return with_phase(features, self.theta[heads], position)
@@ -141,7 +151,12 @@ class GatedAttention(nn.Module):
     ) -> Tensor:
         queries, keys = (part.to(values.dtype) for part in self._placed(queries, keys, inputs, own))
         if past is not None:
+            memory = past.layers[self.layer]
+            assert isinstance(memory, DynamicLayer)
+            refuse_others(memory.keys, (*keys.shape[:2], memory.get_seq_length(), keys.shape[3]))
             keys, values = past.update(keys, values, self.layer)
+        if not queries.numel():  # of no rows or tokens, which sdpa cannot bring back into shape
+            return values[:, :, : queries.shape[2]]
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, _eager)
         scale = self.config.head_dim**-0.5
         outputs, _ = attend(self, queries, keys, values, inputs.causal_mask, dropout=0.0, scaling=scale)

@@ -86,6 +86,8 @@ def lightning_attention(
             state = torch.zeros(
                 *queries.shape[:2], queries.shape[3], values.shape[3], dtype=precise, device=queries.device
             )
+        if not length:
+            return values.to(precise), state
         form = form or _fastest(length, block, clock.is_plain and has_kernel(queries))
         if form == "kernel":
             return kernel_attention(queries, keys, values, log_decay, state)

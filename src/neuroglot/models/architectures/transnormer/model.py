@@ -72,18 +72,28 @@ class TransNormerModel(TransNormerPreTrainedModel):
         inputs_embeds: Tensor | None = None,
         use_cache: bool | None = None,
         output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
         **_: Any,
     ) -> BaseModelOutputWithPast:
         """States of all tokens. `attention_mask` `[B, T]` or `[B, past + T]` is 0 for padding, wherever it stands.
 
         Without a mask, positions that do not go on by one begin a new document, as `DataCollatorWithFlattening` packs
-        them. Raises `ConfigError` for a mask or a cache of another kind.
+        them; so does position 0 behind what a cache has read. With layers of softmax attention, a mask is of the past
+        too, and packed documents are read without a cache.
+        Raises `ConfigError` for a mask, positions or a cache that do not fit, and where attentions are asked for.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ConfigError("The model was given both or neither of input_ids and inputs_embeds.", "Expected one.")
         states = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
-        past = self._cache(past_key_values, use_cache)
-        inputs = self._layer_inputs(states, attention_mask, position_ids, past)
+        if self.config.output_attentions if output_attentions is None else output_attentions:
+            raise ConfigError(
+                "The weights of attention were asked for.", "Expected output_attentions=False: states have none."
+            )
+        self._check_cache(past_key_values)
+        self._check_shapes(states, attention_mask, position_ids, past_key_values)
+        begins = None if attention_mask is not None else _begins(position_ids, past_key_values)
+        past = self._cache(past_key_values, use_cache, begins)
+        inputs = self._layer_inputs(states, attention_mask, position_ids, past, begins)
         states = states * self.scale
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         all_states = [states]
@@ -97,43 +107,89 @@ class TransNormerModel(TransNormerPreTrainedModel):
             hidden_states=(*all_states[:-1], states) if wanted else None,
         )
 
-    def _cache(self, past: TransNormerCache | None, use_cache: bool | None) -> TransNormerCache | None:
-        """The cache that is given, or a new one where one is wanted; by default none in training."""
-        if past is not None and not isinstance(past, TransNormerCache):
+    @property
+    def _has_softmax(self) -> bool:
+        return "full_attention" in (self.config.layer_types or ())
+
+    def _check_cache(self, past: TransNormerCache | None) -> None:
+        if past is None:
+            return
+        if not isinstance(past, TransNormerCache):
             raise ConfigError(
                 f"The model was given a cache of the class {type(past).__name__}.",
                 "Expected a TransNormerCache, because states are no keys and values.",
             )
+        past.check(self.config)
+        if self.gradient_checkpointing and self.training:
+            raise ConfigError(
+                "The model was given a cache while it trains with gradient checkpointing.",
+                "Expected none: a layer that is computed twice would read its tokens twice.",
+            )
+
+    def _check_shapes(
+        self, states: Tensor, mask: Tensor | None, position_ids: Tensor | None, past: TransNormerCache | None
+    ) -> None:
+        rows, length, seen = states.shape[0], states.shape[1], 0 if past is None else past.get_seq_length()
+        lengths = {seen + length} if self._has_softmax else {length, seen + length}
+        if mask is not None and (mask.dim() != 2 or len(mask) != rows or mask.shape[1] not in lengths):
+            raise ConfigError(
+                f"The attention mask has the shape {tuple(mask.shape)}.",
+                f"Expected one number a token: {' or '.join(str((rows, each)) for each in sorted(lengths))}.",
+            )
+        if mask is None and self._has_softmax and past is not None and past.padded:
+            raise ConfigError(
+                "The cache has read padding, and no attention mask was given.",
+                f"Expected one of the past too, {(rows, seen + length)}, since softmax layers look back at all tokens.",
+            )
+        if position_ids is not None and (position_ids.dim() != 2 or tuple(position_ids.shape) not in _shapes(states)):
+            raise ConfigError(
+                f"The positions have the shape {tuple(position_ids.shape)}.",
+                f"Expected one number a token: {(rows, length)} or {(1, length)}.",
+            )
+
+    def _cache(
+        self, past: TransNormerCache | None, use_cache: bool | None, begins: Tensor | None
+    ) -> TransNormerCache | None:
+        """The cache that is given, or a new one where one is wanted; by default none in training."""
+        if begins is not None and self._has_softmax:
+            asked = past is not None or use_cache
+            if asked and torch.compiler.is_compiling():  # which cannot look at positions; generation goes on by one
+                return TransNormerCache(self.config) if past is None else past
+            if asked:
+                raise ConfigError(
+                    "Documents that follow one another in a row were to be remembered by layers of softmax attention.",
+                    "Expected use_cache=False, or one document a row: such layers look back at all that they remember.",
+                )
+            return None
         wanted = self.config.use_cache and not self.training if use_cache is None else use_cache
         if self.gradient_checkpointing and self.training:
             return None
         return TransNormerCache(self.config) if past is None and wanted else past
 
     def _layer_inputs(
-        self, states: Tensor, mask: Tensor | None, position_ids: Tensor | None, past: TransNormerCache | None
+        self,
+        states: Tensor,
+        mask: Tensor | None,
+        position_ids: Tensor | None,
+        past: TransNormerCache | None,
+        begins: Tensor | None,
     ) -> LayerInputs:
-        length, seen = states.shape[1], 0 if past is None else past.get_seq_length()
-        if mask is not None and (mask.dim() != 2 or mask.shape[1] not in (length, seen + length)):
-            raise ConfigError(
-                f"The attention mask has the shape {tuple(mask.shape)}.",
-                f"Expected one number a token: (rows, {length}) or (rows, {seen + length}).",
-            )
-        real = None if mask is None else mask[:, -length:].bool()
+        length = states.shape[1]
+        real = None if mask is None else mask[:, mask.shape[1] - length :].bool()
         if real is not None and length > 1 and not torch.compiler.is_compiling() and bool(real.all()):
             real = None
-        begins = _begins(position_ids) if mask is None else None
         clock = Clock.of(length, states.device, real, begins)
         if position_ids is None:
-            position_ids = clock.count - 1 + (0 if past is None else past.counted)
+            position_ids = clock.count - 1 + (0 if past is None else past.next_position)
         causal_mask = self._causal_mask(states, mask, position_ids, past)
         if past is not None:
-            past.count(clock.count)
+            past.read(position_ids, real)
         return LayerInputs(clock, position_ids, causal_mask)
 
     def _causal_mask(
         self, states: Tensor, mask: Tensor | None, position_ids: Tensor, past: TransNormerCache | None
     ) -> Tensor | None:
-        if "full_attention" not in (self.config.layer_types or ()):
+        if not self._has_softmax:
             return None
         causal: Any = create_causal_mask(
             config=self.config,
@@ -169,6 +225,7 @@ class TransNormerForCausalLM(TransNormerPreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         use_cache: bool | None = None,
         output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
         logits_to_keep: int | Tensor = 0,
         **options: Any,
     ) -> CausalLMOutputWithPast:
@@ -181,6 +238,7 @@ class TransNormerForCausalLM(TransNormerPreTrainedModel, GenerationMixin):
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             output_hidden_states=output_hidden_states,
+            output_attentions=output_attentions,
         )
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(outputs.last_hidden_state[:, kept])
@@ -205,16 +263,38 @@ class TransNormerForCausalLM(TransNormerPreTrainedModel, GenerationMixin):
             )
         given = model_kwargs.get("past_key_values")
         if given is not None:
+            self.model._check_cache(given)
+            _refuse_unread(given, generation_config.use_cache, model_kwargs.get("position_ids"))
             given._is_user_defined = True  # generation then hands it back
         elif generation_config.use_cache is not False:
             model_kwargs["past_key_values"] = TransNormerCache(self.config)
 
 
-def _begins(position_ids: Tensor | None) -> Tensor | None:
-    """Where positions do not go on by one; None where they all do, or there is one."""
-    if position_ids is None or position_ids.shape[1] == 1:
+def _begins(position_ids: Tensor | None, past: TransNormerCache | None) -> Tensor | None:
+    """Where positions do not go on by one, or are 0 behind those of the past; None where they all go on."""
+    if position_ids is None or not position_ids.shape[1]:
         return None
     jumps = position_ids.diff(dim=1, prepend=position_ids[:, :1] - 1) != 1
+    if past is not None and past.get_seq_length():
+        jumps = torch.cat([position_ids[:, :1] == 0, jumps[:, 1:]], dim=1)
     if not torch.compiler.is_compiling() and not bool(jumps.any()):
         return None
     return jumps
+
+
+def _shapes(states: Tensor) -> set[tuple[int, ...]]:
+    return {(states.shape[0], states.shape[1]), (1, states.shape[1])}
+
+
+def _refuse_unread(past: TransNormerCache, use_cache: bool | None, position_ids: Tensor | None) -> None:
+    """Raise `ConfigError` unless generation goes on behind what a cache has read."""
+    if use_cache is False:
+        raise ConfigError(
+            "Generation was given a cache and use_cache=False.", "Expected one of them.", "Leave one of the two out."
+        )
+    if position_ids is not None and past.get_seq_length() >= position_ids.shape[-1]:
+        raise ConfigError(
+            f"The cache has read {past.get_seq_length()} tokens, and the text has {position_ids.shape[-1]}.",
+            "Expected a text that begins with what the cache has read, and goes on.",
+            "Where only what is new is given, give an attention mask of all.",
+        )
