@@ -166,10 +166,12 @@ def test_the_page_says_what_nothing_says_of_adapters(tmp_path: Path, monkeypatch
         assert unknown not in notes
         assert ("on whole ones they compute what they did not learn" in notes) == four_bits
         back = "".join(Export(model="merged", deltas=Path("adapters"), subtract=True).run().notes)
+        assert "that it was in them is taken for granted" in back
         assert ("without them the weights are those that the 4 bits stand for" in back) == four_bits
     Path("adapters/learned-on.json").write_text(json.dumps(here.to_json() | {"tokenizer": MODEL_OF["tokenizer"]}))
-    with pytest.raises(ConfigError, match="learned on a model with the tokenizer bbbbbbbbbbbb"):
-        Export(model="model", deltas=Path("adapters")).run()
+    for model, subtract in (("model", False), ("merged", True)):
+        with pytest.raises(ConfigError, match="learned on a model with the tokenizer bbbbbbbbbbbb"):
+            Export(model=model, deltas=Path("adapters"), subtract=subtract).run()
 
 
 def test_other_weights_beside_the_same_config_are_another_job(tmp_path: Path, monkeypatch) -> None:

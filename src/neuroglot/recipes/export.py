@@ -138,7 +138,11 @@ class Export(OnModel):
         view, tokenizer, neurons, deltas, learned_on = inputs
         assert deltas is not None
         scaled, made = deltas.scaled(-1) if self.subtract else deltas, made_with(view, tokenizer)
-        said = f"are {'as they were before' if self.subtract else 'tuned'} in the checkpoint in this folder."
+        said = "are tuned in the checkpoint in this folder."
+        if self.subtract:  # a later stage may have tuned them on, so that no hash tells
+            said = (
+                "are without what was tuned in the checkpoint in this folder; that it was in them is taken for granted."
+            )
         if isinstance(scaled, NeuronDeltas) and neurons is not None:
             merge(view, scaled)
             title = f"{named} {len(neurons):,} tuned neurons"
