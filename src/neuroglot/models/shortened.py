@@ -59,9 +59,7 @@ class _Shortened:
             for name, column in columns.items()
         }
 
-    def _decode(self, token_ids: int | list[int] | None, **options: Any) -> str:
-        if token_ids is None:  # lm-eval asks so for a first token that there is none of
-            return super()._decode(token_ids, **options)  # type: ignore[misc]
+    def _decode(self, token_ids: int | list[int], **options: Any) -> str:
         ids = [token_ids] if isinstance(token_ids, int) else list(token_ids)
         return super()._decode(self.shortening.expand(ids), **options)  # type: ignore[misc]
 
