@@ -1437,7 +1437,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "experiments/asked_tasks.py", "tests/test_asked_tasks.py",
         ("questions(asked.task, written.ids,", "questions(asked.task, asked.task.ids,"),
         ("stop=asked.stop, chats", "stop=(), chats"),
-        ("of_answers(asked.options, task, language)", 'in_language(asked.options, "en")'),
+        ("of_answers(asked.options, task, language)", 'of_answers(asked.options, task, "en")'),
         ('kept.below(f"task-{number}")', "kept"),
     ),
     *_of(

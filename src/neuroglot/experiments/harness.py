@@ -73,8 +73,9 @@ class NeuroglotLM(_HFLM):
         ablated = None if ablate is None else NeuronSet.load(ablate)
         shipped = str(files("neuroglot") / "lab" / "shipped")
         super().__init__(shipped if pretrained == "lab" else pretrained, **options)
-        if left_out_token(self.tokenizer) is None:  # lm-eval reads tokenizers by itself, without what one leaves out
-            self.tokenizer = as_saved(self.tokenizer)
+        lm: Any = self
+        if left_out_token(lm.tokenizer) is None:  # lm-eval reads tokenizers by itself, without what one leaves out
+            lm.tokenizer = as_saved(lm.tokenizer)
         self.view, self.steered, self.ablated = view(self.model), steered, ablated
         self.same_rows, self.seen = same_rows, 0
         if isinstance(pretrained, str) and (folded := folded_out(Path(pretrained))):
