@@ -100,6 +100,17 @@ SEARCH = " ".join(
         "rates_that_all_diverge_are_named", "a_stage_behind_adapters_trains_all_weights",
     )
 )  # fmt: skip
+LEARNED_ALONE = " ".join(
+    f"tests/recipes/test_curriculum.py::test_what_{name}"
+    for name in (
+        "a_stage_learned_is_added_to_and_taken_from_the_model_before_it",
+        "stages_learned_is_the_same_after_the_job_was_stopped",
+    )
+)
+LEARNED_ON = " ".join(
+    f"tests/training/test_low_rank.py::test_{name}"
+    for name in ("what_adapters_were_learned_on_is_not_passed_over", "the_page_says_what_nothing_says_of_adapters")
+)
 TRAINING_PRICE = " ".join(
     f"tests/recipes/test_training_price.py::test_{name}"
     for name in ("a_stage_is_priced_by_what_it_trains", "shared_embeddings_cost_what_the_unembedding_costs")
@@ -166,6 +177,39 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("    _set_weights(model, after)\n    sums", "    sums"),
         ("nats / tokens for nats, tokens in sums", "nats for nats, tokens in sums"),
         ("    except DivergedError:", "    except ZeroDivisionError:"),
+    ),
+    *_of(
+        "experiments/curriculum.py", LEARNED_ALONE,
+        ("key=tried.__getitem__", "key=lambda rate: -tried[rate]"),
+        ("and learned.is_dir() else None", "and not learned.is_dir() else None"),
+        ('return f"rate-{rate:g}"', 'return "rate"'),
+        ("return place if tried is None else place.below", "return place if tried is not None else place.below"),
+    ),
+    *_of(
+        "recipes/curriculum.py", LEARNED_ALONE,
+        ("run.files / stage / LEARNED, dirs_exist_ok=True", "run.files / LEARNED, dirs_exist_ok=True"),
+        ("LEARNED, dirs_exist_ok=True", "LEARNED"),
+        ("keep_learned=self.keep_stages", "keep_learned=False"),
+    ),
+    *_of(
+        "training/tuning.py", LEARNED_ALONE,
+        ("learned is not None and distribution.rank() == 0:", "learned is not None and distribution.rank() == 1:"),
+        ("            deltas.save(learned / DELTAS_FILE)", "            deltas.scaled(2).save(learned / DELTAS_FILE)"),
+        ("json.dumps(learned_on.to_json(), indent=1)", "json.dumps({}, indent=1)"),
+    ),
+    *_of(
+        "recipes/artefacts.py", LEARNED_ON,
+        ("path = beside if beside.exists() else marker", "path = marker if marker.exists() else beside"),
+        ("if not all(isinstance(value, str)", "if all(isinstance(value, str)"),
+        ('stated.get("four_bits") is True', 'stated.get("four_bits") is not True'),
+    ),
+    *_of(
+        "recipes/export.py", LEARNED_ON,
+        ('not (subtract and name == "weights")', "not subtract"),
+    ),
+    *_of(
+        "metrics/texts/answered.py", "tests/recipes/test_answers.py",
+        ("task.answers_in or language", "language"),
     ),
     *_of(
         "recipes/mixing.py", SEARCH,
@@ -1424,7 +1468,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "experiments/asked_tasks.py", "tests/test_asked_tasks.py",
         ("questions(asked.task, written.ids,", "questions(asked.task, asked.task.ids,"),
         ("stop=asked.stop, chats", "stop=(), chats"),
-        ("in_language(asked.options, language)", 'in_language(asked.options, "en")'),
+        ("of_answers(asked.options, task, language)", 'of_answers(asked.options, task, "en")'),
         ('kept.below(f"task-{number}")', "kept"),
     ),
     *_of(

@@ -69,6 +69,9 @@ def test_every_choice_arrives(loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     found = task_counts(*loaded, [mlqa])
     assert seen == [(("1", "2", "3"), SHORT, ("a", "b"), True)]
     assert {group.language: part[:, 0].tolist() for group, part in found.items()} == {"de": [1, 0], "en": [1, 0]}
+    english = replace(own, answers_in="en")  # where German questions are answered in English, `der` is no article
+    found = task_counts(*loaded, [replace(mlqa, task=english)])
+    assert {group.language: part[:, 0].tolist() for group, part in found.items()} == {"de": [0, 0], "en": [1, 0]}
     squad = task_counts(*loaded, [AskedTask(own, ("exact-match",), SHORT)])
     assert {group.language: part[:, 0].tolist() for group, part in squad.items()} == {"de": [0, 0], "en": [1, 0]}
     stand["ids"] = ("2", "3")  # what was too long is left out of the references too

@@ -28,9 +28,12 @@ from neuroglot.experiments.harness import NeuroglotLM
 from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.interventions.operators import add, set_to
 from neuroglot.interventions.steering import Steering
-from neuroglot.models import ModelView, view
+from neuroglot.models import ModelView, load, view
+from neuroglot.models.shortened import shortened
+from neuroglot.models.shortening import Shortening
 from neuroglot.neurons import NeuronSet
 from neuroglot.signature import Signature
+from neuroglot.training.tuning import save_model
 from tests.families import tiny_model
 from tests.interventions.steering_oracle import Change, greedy, plainly
 from tests.interventions.test_steering import indices, numbers, some
@@ -116,6 +119,34 @@ def test_without_an_intervention_and_with_an_empty_one_it_is_hf(
     empty.save(tmp_path / "empty.safetensors")
     Steering((set_to(empty, 5.0),)).save(tmp_path / "nothing.safetensors")
     assert answers(bridge(ablate=tmp_path / "empty.safetensors", steer=tmp_path / "nothing.safetensors")) == expected
+
+
+def test_shortened_texts_are_read_as_in_every_command(tmp_path: Path) -> None:
+    """The oracle leaves tokens out of what the plain tokenizer writes, and puts them into what the model writes."""
+    located, plain = load("lab", device="cpu")
+    plain.eos_token = plain.pad_token or plain.unk_token  # lm-eval generates with no model that has none
+    codec = Shortening.of(plain, ["నమస్కారం"])
+    assert codec is not None
+    save_model(located.model, shortened(plain, codec.lead), tmp_path)
+    lm = NeuroglotLM(str(tmp_path), device="cpu", batch_size=2)
+    pairs = (("నమస్కారం", " అందరికీ"), ("the sum", " is నాలుగు"))
+    for (found, _), (context, continuation) in zip(
+        lm.loglikelihood(asked("loglikelihood", *pairs), disable_tqdm=True), pairs, strict=True
+    ):
+        whole = plain(context + continuation)["input_ids"]
+        before, token_ids = codec.shorten(plain(context)["input_ids"]), codec.shorten(whole)
+        assert len(before) < len(token_ids) < len(whole)
+        with torch.no_grad():
+            logits = located.model(torch.tensor([token_ids])).logits[0].log_softmax(-1)
+        expected = sum(float(logits[place - 1, token_ids[place]]) for place in range(len(before), len(token_ids)))
+        assert found == pytest.approx(expected, abs=1e-4)
+    options = {"until": [], "max_gen_toks": NEW, "do_sample": False}
+    (text,) = lm.generate_until(asked("generate_until", (pairs[0][0], options)), disable_tqdm=True)
+    written = greedy(located, [], codec.shorten(plain(pairs[0][0])["input_ids"]), NEW, "all")
+    assert text == plain.decode(codec.expand(written), skip_special_tokens=True)
+    given = shortened(plain, codec.lead)  # handed over as an object
+    read = NeuroglotLM(located.model, tokenizer=given, device="cpu").tokenizer
+    assert read("నమ")["input_ids"] == given("నమ")["input_ids"]
 
 
 def test_all_three_requests_equal_plain_hooks(bridge, located: ModelView, tmp_path: Path) -> None:

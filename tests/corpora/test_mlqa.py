@@ -48,6 +48,7 @@ def test_english_passages_are_asked_about_in_each_language(folder: Path) -> None
     assert task.prompts.ids == ("b", "a")  # as in the first language's file
     assert task.prompts.texts["de"][1] == "Kontext: They are five.\nFrage: Wie viele?\nAntwort:"
     assert task.answers.texts == {"zh": (" Jan", " five"), "de": (" Jan", " five")}  # spaces as in English
+    assert task.select(["de"]).take([1]).answers_in == "en"
 
 
 def test_passages_in_each_language_are_asked_about_in_english(folder: Path) -> None:
@@ -63,6 +64,7 @@ def test_one_file_is_one_pair(folder: Path) -> None:
     assert (crossed.name, crossed.languages, crossed.prompts.ids) == ("mlqa zh-to-x", ("de",), ("b", "a"))
     assert crossed.prompts.texts["de"][1] == "Kontext: 有五个。\nFrage: Wie viele?\nAntwort:"
     assert crossed.answers.texts["de"] == ("简", "五个")
+    assert (crossed.answers_in, load_task(folder).answers_in) == ("zh", None)
     assert load_task(folder / name("de", "de")).name == "mlqa x-to-x"
     assert is_task(folder)
     assert is_task(folder / name("zh", "de"))

@@ -173,13 +173,37 @@ def test_systems_must_have_answered_the_same() -> None:
     other = GeneratedTexts(IDS, OURS, {"en": ("other",) * 6}, Signature())
     fewer = GeneratedTexts(IDS[:5], {"en": OURS["en"][:5]}, {"en": ASKED["en"][:5]}, Signature())
     unknown = GeneratedTexts(IDS, OURS, {}, Signature())
+    blank = GeneratedTexts(IDS, OURS, {"en": (*ASKED["en"][:5], " ")}, Signature())
+    elsewhere = GeneratedTexts(IDS, {"de": OURS["en"]}, {"de": ASKED["en"]}, Signature())
     endpoint = Endpoint("http://127.0.0.1:1/v1", "judge")
-    for left, right in ((texts(OURS), other), (texts(OURS), fewer), (unknown, unknown)):
-        with pytest.raises(ConfigError, match="the same prompts"):
+    for left, right, told in (
+        (texts(OURS), other, "The prompts differ: look at 'a' in en"), (texts(OURS), fewer, "one side alone has 'f'"),
+        (unknown, unknown, "The prompts are empty: look at 'a' in en"), (blank, blank, "empty: look at 'f' in en"),
+        (texts(OURS), elsewhere, "6 answers in en and 6 in de"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match="the same prompts") as refused:
             judge(endpoint, left, right)
+        assert told in str(refused.value)
 
 
 # ---- the command
+
+
+def test_rows_are_matched_by_their_ids(tmp_path: Path) -> None:
+    """Another order changes nothing, nor do first rows that stand elsewhere in the other file."""
+    new, old = saved(tmp_path)
+    lines = old.read_text().splitlines(keepends=True)
+    (tmp_path / "turned.jsonl").write_text("".join(lines[::-1]))
+    found = []
+    for baseline in (old, tmp_path / "turned.jsonl"):
+        with serving(fair) as server:
+            job = Judge(generated=new, baseline=baseline, endpoint=server.url, endpoint_model="j", limit=3)
+            found.append(job.run().to_json()["sections"][0]["tables"])
+            pairs = list(zip(OURS["en"][:3], THEIRS["en"][:3]))
+            assert sorted(map(sorted, (shown(body) for *_, body in server.requests))) == sorted(
+                sorted(pair) for pair in [*pairs, *pairs]
+            )
+    assert found[0] == found[1]
 
 
 def saved(folder: Path) -> tuple[Path, Path]:

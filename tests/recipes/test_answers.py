@@ -137,3 +137,21 @@ def test_right_answers_of_mgsm_and_msvamp_are_right(real_data, tmp_path: Path) -
         rows = tables(Answers(generated=tmp_path / name, task=str(real_data(name))).run())
         assert {row[3] for row in rows["scores-of-texts"]} == {100.0}
         assert {row[2] for row in rows["consistency"] if row[1] != "right in no language"} == {100.0}
+
+
+def test_answers_are_compared_by_the_rule_of_the_language_of_the_passage(here: Path) -> None:
+    """As MLQA's script, which is given the language of the passages: German questions on English ones."""
+    passage = squad([("a", "Was?"), ("b", "Wo?")], context="the tower die Anna")
+    data = json.loads(passage)
+    for paragraph in data["data"][0]["paragraphs"]:
+        for question, right in zip(paragraph["qas"], ("the tower", "die Anna")):
+            question["answers"] = [{"text": right, "answer_start": 0}]
+    Path("test-context-en-question-de.json").write_text(json.dumps(data))
+    GeneratedTexts(("a", "b"), {"de": ("tower", "Anna")}, {}, Signature()).save(Path("qa/generated.jsonl"))
+    job = Answers(
+        generated=Path("qa"), task="test-context-en-question-de.json", metrics=("exact-match", "f1"),
+        normalization="mlqa", baseline=Path("qa"),
+    )  # fmt: skip
+    found = {row[1]: row[3] for row in tables(job.run())["scores-of-texts"]}
+    # `the` is an article and `die` a word: one of both is equal, and 2 · 1/1 · 1/2 / (1 + 1/2) = 2/3 of the other
+    assert found == {"exact match": 50.0, "F1": pytest.approx(100 * (1 + 2 / 3) / 2, abs=1e-3)}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -334,6 +335,49 @@ def test_what_a_stage_learned_is_added_to_and_taken_from_the_model_before_it(
             Export(model=after, deltas=deltas, device="cpu").run("of-another")
 
 
+@pytest.mark.parametrize(("stopped", "when"), [("copytree", 1), ("copytree", 2), ("rmtree", 2), ("tune_on", 3)])
+def test_what_stages_learned_is_the_same_after_the_job_was_stopped(
+    here: Path, monkeypatch, stopped: str, when: int
+) -> None:
+    """Stopped while what a stage learned is handed on or cleared away, and behind the training of it."""
+    from neuroglot.experiments import curriculum as experiment
+
+    stored = json.loads(json.dumps(TWO_STAGES))
+    stored["data"]["answers"] |= {"selection": 2}
+    shared = {"counts": {"answers": 4}, "batch_size": 2, "train": "adapters"}
+    stored["stages"] = [
+        {"name": "learned", "learning_rates": [1e-4, 1e-2], **shared},
+        {"name": "second", "learning_rate": 1e-2, **shared},
+    ]
+    path = written(stored)
+    job(path, keep_stages=True).run("whole")
+    place: Any = experiment if stopped == "tune_on" else experiment.shutil  # type: ignore[attr-defined]
+    done, calls = getattr(place, stopped), []
+
+    def stopping(*given: Any, **options: Any) -> Any:
+        calls.append(given)
+        if len(calls) < when or stopped != "copytree":
+            result = done(*given, **options)
+            if len(calls) < when:
+                return result
+        else:  # one file of several
+            given[1].mkdir(parents=True, exist_ok=True)
+            shutil.copy(next(given[0].iterdir()), given[1])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, stopped, stopping)
+    with pytest.raises(KeyboardInterrupt):
+        job(path, keep_stages=True).run("run")
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    job(path, keep_stages=True).run("run", resume=True)
+    whole, run = ({file.relative_to(folder): file.read_bytes() for file in Path(folder).rglob("*") if file.is_file()}
+                  for folder in ("whole", "run"))  # fmt: skip
+    assert whole == run
+    kept = {str(file.parent) for file in run if file.name == "learned-on.json"}
+    assert kept == {"learned/learned", "second/learned"}
+
+
 # ---- a search of learning rates
 
 
@@ -493,6 +537,10 @@ REFUSED = {
         put("stages", 0, value={"name": "align", "counts": {"questions": 3}, "learning_rates": [1e-3]}),
         "two or more",
     ),
+    "rates that are called alike": (
+        put("stages", 0, value={"name": "align", "counts": {"answers": 3}, "learning_rates": [1e-2, 1.00000001e-2]}),
+        "differ within six digits",
+    ),
     "too large a selection": (put("data", "answers", "selection", value=9), "of 'answers'. Expected at most 8"),
     "too many held out": (put("data", "answers", "held_out", value=99), "at most 10"),
 }  # fmt: skip
@@ -626,6 +674,12 @@ def test_held_out_rows_are_asked_before_between_and_behind_the_stages(here: Path
                         )
                         assert float(alone) == pytest.approx(score, abs=1e-6), (moment, prompt)
     assert len({said for _, said in seen}) > 3  # moments and questions are told apart
+
+
+def test_answers_are_read_in_the_language_that_a_data_set_states(here: Path) -> None:
+    asked = {name: {"metrics": ["numeric"], "max_new_tokens": 3} for name in ("questions", "answers")}
+    tasks = job(written(TWO_STAGES | {"asked": asked})).read(Identity()).asked
+    assert {each.task.name: each.task.answers_in for each in tasks} == {"questions": "en", "answers": None}
 
 
 def test_what_is_asked_must_be_held_out(here: Path) -> None:

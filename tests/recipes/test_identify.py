@@ -68,6 +68,9 @@ def test_candidates_that_do_not_fit_are_refused(run, generated: Path) -> None:
         '{"id":"0","language":"de","generated":"x"}\n[]',
         '{"id":"0","language":"de","generated":"x"}\n{"id":"0","language":"de","generated":"y"}',
         '{"id":"0","language":"de","generated":"x","signature":{"a":[]}}',
+        '{"id":"0","language":"de","generated":null}', '{"id":"0","language":"de","generated":["x"]}',
+        '{"id":"0","language":null,"generated":"x"}', '{"id":null,"language":"de","generated":"x"}',
+        '{"id":true,"language":"de","generated":"x"}', '{"id":"0","language":"de","generated":"x","prompt":null}',
     ],
 )  # fmt: skip
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:

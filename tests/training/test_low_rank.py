@@ -14,7 +14,10 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from neuroglot.cli import app
 from neuroglot.errors import ArtifactError, ConfigError, NeuroglotError
+from neuroglot.models import load
+from neuroglot.models.provenance import made_with
 from neuroglot.recipes.export import Export
+from neuroglot.signature import Signature
 from neuroglot.training.low_rank import LowRankDeltas, merge_low_rank
 from tests.families import tiny_model
 from tests.tiny import tiny_tokenizer
@@ -122,6 +125,53 @@ def test_what_tune_saves_alone_is_merged_and_stays_with_its_model(tmp_path: Path
     Path("alone/recipe.json").write_text(json.dumps(recipe | {"qlora": True}))
     Export(model="lab", deltas=Path("alone")).run("noted")
     assert note in Path("noted/report.json").read_text()
+
+
+MODEL_OF = {"weights": "aaaaaaaaaaaa", "tokenizer": "bbbbbbbbbbbb"}
+UNREADABLE = {
+    "half a file": '{"weights": "aaaa', "nothing": "", "a list": "[]",
+    "no hashes": '{"weights": null, "tokenizer": null}',
+    "no tokenizer": '{"weights": "aaaaaaaaaaaa"}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+@pytest.mark.parametrize("file", ["learned-on.json", "neuroglot-run.json"])
+def test_what_adapters_were_learned_on_is_not_passed_over(tmp_path: Path, monkeypatch, file: str, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    put_model(tmp_path / "model")
+    put_adapters(tmp_path / "adapters")
+    text = UNREADABLE[name]
+    if file == "neuroglot-run.json" and text.startswith("{") and text.endswith("}"):
+        text = json.dumps({"identity": {"model": json.loads(text)}})
+    Path("adapters", file).write_text(text)
+    with pytest.raises(ArtifactError, match=rf"{file} does not say on which model"):
+        Export(model="model", deltas=Path("adapters")).run("no")
+    assert not Path("no").exists()
+
+
+def test_the_page_says_what_nothing_says_of_adapters(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    put_model(tmp_path / "model")
+    put_adapters(tmp_path / "adapters")
+    unknown = "Nothing beside the adapters says on which model they were learned"
+    assert unknown in "".join(Export(model="model", deltas=Path("adapters")).run("merged").notes)
+    Path("adapters/neuroglot-run.json").write_text(json.dumps({"identity": {}}))  # of a job that reads no model
+    assert unknown in "".join(Export(model="model", deltas=Path("adapters")).run().notes)
+    here = Signature.of(**{name: made_with(*load("model"))[name] for name in MODEL_OF})
+    for four_bits in (False, True):
+        stated = here.to_json() | ({"four_bits": True} if four_bits else {})
+        Path("adapters/learned-on.json").write_text(json.dumps(stated))
+        notes = "".join(Export(model="model", deltas=Path("adapters")).run().notes)
+        assert unknown not in notes
+        assert ("on whole ones they compute what they did not learn" in notes) == four_bits
+        back = "".join(Export(model="merged", deltas=Path("adapters"), subtract=True).run().notes)
+        assert "that it was in them is taken for granted" in back
+        assert ("without them the weights are those that the 4 bits stand for" in back) == four_bits
+    Path("adapters/learned-on.json").write_text(json.dumps(here.to_json() | {"tokenizer": MODEL_OF["tokenizer"]}))
+    for model, subtract in (("model", False), ("merged", True)):
+        with pytest.raises(ConfigError, match="learned on a model with the tokenizer bbbbbbbbbbbb"):
+            Export(model=model, deltas=Path("adapters"), subtract=subtract).run()
 
 
 def test_other_weights_beside_the_same_config_are_another_job(tmp_path: Path, monkeypatch) -> None:

@@ -206,7 +206,8 @@ class Task(Described):
     The model reads `prompts.texts[g][r] + answers.texts[g][r]`; the answer is right when the model ranks each of its
     tokens first. Where there are `options`, option j of row r is `options[j].texts[g][r]`: the options of a row differ,
     the answer is one of them, and it is the same one in every language. `dropped` says by reason how many rows the
-    reader left out. Raises `CorpusError` where the corpora are not aligned or the options not as said.
+    reader left out, `answers_in` the language of all answers where it is not that of the row. Raises `CorpusError`
+    where the corpora are not aligned or the options not as said.
     """
 
     name: str
@@ -214,6 +215,7 @@ class Task(Described):
     answers: Corpus
     options: tuple[Corpus, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
+    answers_in: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", tuple(self.options))

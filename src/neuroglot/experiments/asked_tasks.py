@@ -14,7 +14,7 @@ from neuroglot.corpora.corpus import Task
 from neuroglot.errors import ConfigError
 from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.metrics.task_moments import Group, TaskMoments
-from neuroglot.metrics.texts.answered import answered_texts, in_language, questions
+from neuroglot.metrics.texts.answered import answered_texts, of_answers, questions
 from neuroglot.metrics.texts.metric import TextOptions
 from neuroglot.metrics.texts.scoring import choose_metrics
 from neuroglot.models.view import ModelView
@@ -42,7 +42,7 @@ class AskedTask:
 
     def __post_init__(self) -> None:
         for language in self.task.languages:
-            choose_metrics(self.metrics, in_language(self.options, language))
+            choose_metrics(self.metrics, of_answers(self.options, self.task, language))
 
     @property
     def signature(self) -> Signature:
@@ -83,7 +83,7 @@ def _answered(
     return {
         f"{language} {name}": metric.counts(answered_texts(task, language, written.texts[language], asked.metrics))
         for language in asked.task.languages
-        for name, metric in choose_metrics(asked.metrics, in_language(asked.options, language)).items()
+        for name, metric in choose_metrics(asked.metrics, of_answers(asked.options, task, language)).items()
     }
 
 

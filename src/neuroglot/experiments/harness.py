@@ -23,6 +23,7 @@ from neuroglot.interventions.switching import switch_off
 from neuroglot.models.folded import folded_out
 from neuroglot.models.open_interventions import chosen_in, remember_folded
 from neuroglot.models.provenance import generation_signature, made_with
+from neuroglot.models.shortened import as_saved, left_out_token
 from neuroglot.models.view import view
 from neuroglot.neurons.neuronset import NeuronSet
 from neuroglot.signature import Signature
@@ -48,7 +49,8 @@ class NeuroglotLM(_HFLM):
     * `same_rows`: `refuse` (the default) documents of a task with a field, as its question, that is a text on which the
       neurons or values were chosen; or `allow` them, which the model info says.
 
-    `pretrained` may be `lab`. Without any of these it is `hf`. Raises `ArtifactError` for other files,
+    `pretrained` may be `lab`. Without any of these it is `hf`, but for a model of `neuroglot shorten`, whose texts are
+    read without the token that is left out. Raises `ArtifactError` for other files,
     `UnsupportedModelError` for a model whose neurons are not known, `LayoutMismatchError` for neurons of another one,
     `InterventionError` where a scope of prompt or generated tokens meets a task of likelihoods, and `ConfigError` for a
     cache of responses (`--use_cache`) that another model or intervention filled, and where a task samples under a rule.
@@ -71,6 +73,9 @@ class NeuroglotLM(_HFLM):
         ablated = None if ablate is None else NeuronSet.load(ablate)
         shipped = str(files("neuroglot") / "lab" / "shipped")
         super().__init__(shipped if pretrained == "lab" else pretrained, **options)
+        lm: Any = self
+        if left_out_token(lm.tokenizer) is None:  # lm-eval reads tokenizers by itself, without what one leaves out
+            lm.tokenizer = as_saved(lm.tokenizer)
         self.view, self.steered, self.ablated = view(self.model), steered, ablated
         self.same_rows, self.seen = same_rows, 0
         if isinstance(pretrained, str) and (folded := folded_out(Path(pretrained))):

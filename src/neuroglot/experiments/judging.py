@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.languages import known_code, language_name
 from neuroglot.errors import ConfigError, EndpointError
 from neuroglot.generation.backend import Backend, Completion, Request
@@ -37,7 +38,7 @@ def judge(
     own: an answer that is clearly in another one loses, and two are a tie; neither is asked about. All others are
     shown in both orders. Raises `ConfigError` where the systems answered other prompts, and as the backend does.
     """
-    _require_same(answers, baseline)
+    baseline = _of_the_same(answers, baseline)
     known = _known(answers, baseline, candidates)
     asked = [
         (language, row)
@@ -56,16 +57,31 @@ def judge(
     return _judgements(answers, known, dict(zip(asked, zip(replies[::2], replies[1::2]), strict=True)), signature)
 
 
-def _require_same(answers: GeneratedTexts, baseline: GeneratedTexts) -> None:
-    same = (answers.ids, set(answers.languages)) == (baseline.ids, set(baseline.languages))
-    prompts = {language: baseline.prompts.get(language) for language in answers.prompts}
-    if not same or not set(answers.languages) <= set(answers.prompts) or prompts != dict(answers.prompts):
-        raise ConfigError(
+def _of_the_same(answers: GeneratedTexts, baseline: GeneratedTexts) -> GeneratedTexts:
+    """The baseline in the order of the answers; raises `ConfigError` where it answers other prompts or none."""
+    got = ""
+    if (set(answers.ids), set(answers.languages)) != (set(baseline.ids), set(baseline.languages)):
+        odd = sorted(set(answers.ids) ^ set(baseline.ids))
+        got = (
             f"Got {len(answers.ids)} answers in {', '.join(answers.languages)} and {len(baseline.ids)} in "
-            f"{', '.join(baseline.languages)}.",
-            "Expected answers of both systems to the same prompts, with the same ids.",
-            "Generate both from the same corpus.",
+            f"{', '.join(baseline.languages)}{f'; one side alone has {odd[0]!r}' if odd else ''}."
         )
+    else:
+        baseline = baseline.in_order_of(answers.ids)
+        for language in answers.languages:
+            pairs = zip(
+                *(side.prompts.get(language, ("",) * len(side.ids)) for side in (answers, baseline)), strict=True
+            )
+            for row_id, (prompt, other) in zip(answers.ids, pairs, strict=True):
+                if prompt != other or is_blank(prompt):
+                    told = "differ" if prompt != other else "are empty"
+                    got = got or f"The prompts {told}: look at {row_id!r} in {language}."
+    if got:
+        raise ConfigError(
+            got, "Expected answers of both systems to the same prompts, with the same ids.",
+            "Generate both from the same corpus.",
+        )  # fmt: skip
+    return baseline
 
 
 def _known(answers: GeneratedTexts, baseline: GeneratedTexts, candidates: Sequence[str]) -> _Known:

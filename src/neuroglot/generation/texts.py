@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from neuroglot.showing import Shown
 from neuroglot.signature import Signature
 from neuroglot.storage import parse_json, write_whole
 
+_KINDS: dict[str, tuple[type, ...]] = {"language": (str,), "id": (str, int), "prompt": (str,), "generated": (str,)}
 EXPECTED = "Expected JSONL of `neuroglot generate --out`."
 
 
@@ -53,6 +54,19 @@ class GeneratedTexts(Shown):
         )  # fmt: skip
         return GeneratedTexts(self.ids[:rows], texts, prompts, self.signature)
 
+    def in_order_of(self, ids: Sequence[str]) -> GeneratedTexts:
+        """The same rows in the order of these ids, which are the rows' own; raises `ConfigError` for others."""
+        if sorted(ids) != sorted(self.ids):
+            raise ConfigError(
+                f"Got {len(ids)} ids for {len(self.ids)} rows.", "Expected the ids of the rows, each once."
+            )
+        row_of = {row_id: row for row, row_id in enumerate(self.ids)}
+        texts, prompts = (
+            {language: tuple(column[row_of[row_id]] for row_id in ids) for language, column in columns.items()}
+            for columns in (self.texts, self.prompts)
+        )  # fmt: skip
+        return GeneratedTexts(tuple(ids), texts, prompts, self.signature)
+
     def rows(self) -> Iterator[tuple[str, str, str, str]]:
         """Language, id, prompt and text, language by language."""
         for language, column in self.texts.items():
@@ -73,11 +87,11 @@ class GeneratedTexts(Shown):
         prompts: dict[str, dict[str, str]] = {}
         signatures: list[Signature] = []
         for row in _rows(Path(path)):
-            language, row_id = str(row["language"]), str(row["id"])
+            language, row_id = row["language"], str(row["id"])
             if row_id in texts.setdefault(language, {}):
                 raise ArtifactError(f"{path} has the id {row_id!r} twice in {language}.", "Expected each once.")
-            texts[language][row_id] = str(row["generated"])
-            prompts.setdefault(language, {})[row_id] = str(row.get("prompt", ""))
+            texts[language][row_id] = row["generated"]
+            prompts.setdefault(language, {})[row_id] = row.get("prompt", "")
             stored = row.get("signature")
             signatures.append(Signature.from_json(stored) if isinstance(stored, dict) else Signature())
         ids = _shared_ids(Path(path), texts)
@@ -110,6 +124,9 @@ def _row(line: str, where: str) -> dict[str, Any]:
         raise ArtifactError(f"{where} cannot be read: {error}.", EXPECTED) from error
     if missing or not isinstance(row, dict):
         raise ArtifactError(f"{where} lacks {', '.join(missing) or 'names'}.", EXPECTED)
+    for name, kinds in _KINDS.items():  # of anything else, such as null, the text would be its name
+        if not isinstance(row.get(name, ""), kinds) or isinstance(row.get(name), bool):
+            raise ArtifactError(f"{where} has {str(row[name])[:40]!r} as its {name}.", f"Expected a text. {EXPECTED}")
     return row
 
 

@@ -44,22 +44,34 @@ def job_of(path: Path) -> Recipe | None:
 
 
 def model_of_run(folder: Path) -> dict[str, object] | None:
-    """What the run folder's job, or a file beside adapters, says of the model, by hashes of weights and tokenizer; None
-    if neither is there, or no model was read.
+    """What the run folder's job, or a file beside adapters, says of the model, by hashes of weights and tokenizer, and
+    whether its layers were held in 4 bits (`four_bits`); None if neither is there, or no model was read.
+
+    Raises `ArtifactError` for a file that cannot be read: what it says may not be passed over.
     """
     from neuroglot.runs.folder import MARKER
     from neuroglot.storage import parse_json
     from neuroglot.training.tuning import LEARNED_ON_FILE
 
-    beside = folder / LEARNED_ON_FILE
-    try:
-        if beside.is_file():
-            stated = parse_json(beside.read_bytes())
-        else:
-            stated = parse_json((folder / MARKER).read_bytes())["identity"]["model"]
-        return {name: stated[name] for name in ("weights", "tokenizer")}
-    except (OSError, ValueError, KeyError, TypeError):
+    beside, marker = folder / LEARNED_ON_FILE, folder / MARKER
+    path = beside if beside.exists() else marker
+    if not path.exists():
         return None
+    try:
+        stated = parse_json(path.read_bytes())
+        if path == marker and "model" not in stated["identity"]:
+            return None
+        stated = stated if path == beside else stated["identity"]["model"]
+        found = {name: stated[name] for name in ("weights", "tokenizer")}
+        if not all(isinstance(value, str) for value in found.values()):
+            raise ValueError("no hashes")
+        return found | {"four_bits": stated.get("four_bits") is True}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{path} does not say on which model the adapters were learned ({type(error).__name__}: {error}).",
+            "Expected the file as the job wrote it, with the hashes of weights and tokenizer.",
+            "Without it nothing tells whether the adapters belong to the model.",
+        ) from error
 
 
 def neuron_files(folder: Path) -> dict[str, Path]:

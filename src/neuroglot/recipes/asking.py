@@ -28,15 +28,18 @@ def asked_tasks(file: CurriculumFile, data: Mapping[str, MixedData], encoder: En
     stop = ("\n",) if last.end == "newline" else ()
     return tuple(
         AskedTask(
-            _task(name, data[name].held_out, encoder, last), stated.metrics, Decoding(stated.max_new_tokens),
-            stop if stated.stop is None else stated.stop, last.chat,
+            _task(name, data[name].held_out, encoder, last, file.data[name].target_language), stated.metrics,
+            Decoding(stated.max_new_tokens), stop if stated.stop is None else stated.stop, last.chat,
         )
         for name, stated in file.asked.items()
     )  # fmt: skip
 
 
-def _task(name: str, held_out: Mapping[str, Sequence[Example]], encoder: Encoder, stage: StatedStage) -> Task:
+def _task(
+    name: str, held_out: Mapping[str, Sequence[Example]], encoder: Encoder, stage: StatedStage, target: str
+) -> Task:
     from neuroglot.corpora import Corpus, Task
+    from neuroglot.corpora.languages import known_code
 
     by_number = {
         language: {example.id.rpartition("/")[2]: example for example in encoder.worded(stage, examples)}
@@ -50,4 +53,5 @@ def _task(name: str, held_out: Mapping[str, Sequence[Example]], encoder: Encoder
     answers = {
         language: tuple(rows[number].completion.strip() for number in ids) for language, rows in by_number.items()
     }
-    return Task(name, Corpus(name, ids, prompts), Corpus(f"answers of {name}", ids, answers))
+    right = Corpus(f"answers of {name}", ids, answers)
+    return Task(name, Corpus(name, ids, prompts), right, answers_in=known_code(target))

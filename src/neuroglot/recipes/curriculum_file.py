@@ -153,8 +153,9 @@ class CurriculumFile:
         named, rates = f"The stage {stage.name!r}", stage.learning_rates
         _require(not rates or stage.learning_rate is None, f"{named} has a learning rate, and several.",
                  "Expected learning_rate or learning_rates.")  # fmt: skip
-        _require(len({*rates}) == len(rates) != 1, f"{named} has the learning rates {', '.join(map(str, rates))}.",
-                 "Expected two or more to choose from, each once.")  # fmt: skip
+        told = {f"{rate:g}" for rate in rates}  # as pages and folders call them
+        _require(len(told) == len(rates) != 1, f"{named} has the learning rates {', '.join(map(str, rates))}.",
+                 "Expected two or more to choose from, each once, that differ within six digits.")  # fmt: skip
         chosen_on = sum(self.data[name].selection for name in stage.counts | stage.weights)
         _require(not rates or chosen_on > 0, f"{named} chooses its learning rate on no rows.",
                  "Expected selection rows of its data (selection: 50), which nothing else uses.")  # fmt: skip

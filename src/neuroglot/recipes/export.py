@@ -28,6 +28,7 @@ class _Inputs(NamedTuple):
     tokenizer: PreTrainedTokenizerBase
     neurons: NeuronSet | None
     deltas: NeuronDeltas | LowRankDeltas | None
+    learned_on: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ class Export(OnModel):
         from neuroglot.reports import Report
         from neuroglot.training.tuning import save_model
 
-        view, tokenizer, neurons, deltas = inputs
+        view, tokenizer, neurons, deltas, _ = inputs
         name = Path(self.model).name
         if deltas is None and neurons is not None:
             write_folded(view, neurons, run.files, tokenizer)
@@ -124,7 +125,7 @@ class Export(OnModel):
             view.layout.require_same(neurons.layout, "The neuron set")
         if made_for is not None:
             require_made_for(view, tokenizer, made_for, subtract=self.subtract)
-        return _Inputs(view, tokenizer, neurons, deltas)
+        return _Inputs(view, tokenizer, neurons, deltas, made_for)
 
     def _merged(self, inputs: _Inputs, named: str) -> Report:
         """What is said of the deltas, after they were added or taken away."""
@@ -134,25 +135,37 @@ class Export(OnModel):
         from neuroglot.training.deltas import NeuronDeltas, merge
         from neuroglot.training.low_rank import merge_low_rank
 
-        view, tokenizer, neurons, deltas = inputs
+        view, tokenizer, neurons, deltas, learned_on = inputs
         assert deltas is not None
         scaled, made = deltas.scaled(-1) if self.subtract else deltas, made_with(view, tokenizer)
-        said = f"are {'as they were before' if self.subtract else 'tuned'} in the checkpoint in this folder."
+        said = "are tuned in the checkpoint in this folder."
+        if self.subtract:  # a later stage may have tuned them on, so that no hash tells
+            said = (
+                "are without what was tuned in the checkpoint in this folder; that it was in them is taken for granted."
+            )
         if isinstance(scaled, NeuronDeltas) and neurons is not None:
             merge(view, scaled)
             title = f"{named} {len(neurons):,} tuned neurons"
             return Report([neurons], title=title, notes=[f"{_counted(neurons)} {said}"])
         norms = merge_low_rank(view.model, scaled)  # type: ignore[arg-type]
-        notes = [f"The weights of {len(norms):,} modules {said}", *self._on_four_bits()]
+        notes = [f"The weights of {len(norms):,} modules {said}", *self._on_model(learned_on)]
         return Report([low_rank_section(norms, made)], title=f"{named} adapters", notes=notes)
 
-    def _on_four_bits(self) -> list[str]:
-        """What is to be known of adapters that were trained on weights of 4 bits."""
+    def _on_model(self, learned_on: Mapping[str, object] | None) -> list[str]:
+        """What is to be known of adapters that name no model, or were trained on weights of 4 bits."""
         from neuroglot.recipes.artefacts import job_of
         from neuroglot.recipes.tune import Tune
 
         job = None if self.deltas is None else job_of(self.deltas)
-        is_qlora = isinstance(job, Tune) and job.qlora
+        is_qlora = (isinstance(job, Tune) and job.qlora) or bool((learned_on or {}).get("four_bits"))
+        if learned_on is None:
+            return [
+                "Nothing beside the adapters says on which model they were learned: this one was taken at its word."
+            ]
+        if is_qlora and self.subtract:
+            return [
+                "The adapters were trained in 4 bits: without them the weights are those that the 4 bits stand for."
+            ]
         return [
             "The adapters were trained on these weights in 4 bits; on whole ones they compute what they did not learn."
         ] * is_qlora

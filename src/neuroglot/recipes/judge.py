@@ -64,6 +64,9 @@ class Judge(Limited, OnBackend, Decoded):
             self._texts(identity, what, path)
             for what, path in (("generated", self.generated), ("baseline", self.baseline))
         )
+        if sorted(answers.ids) == sorted(baseline.ids):  # `judge` says what is wrong with others
+            baseline = baseline.in_order_of(answers.ids)
+        answers, baseline = answers.first(self.limit), baseline.first(self.limit)
         return _Inputs(answers, baseline, self.backend(identity, keep_truncated=False, thinking=False))
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
@@ -88,4 +91,4 @@ class Judge(Limited, OnBackend, Decoded):
     def _texts(self, identity: Identity, what: str, path: Path) -> GeneratedTexts:
         from neuroglot.generation.texts import GeneratedTexts
 
-        return identity.file(what, artefact(path, GENERATED), GeneratedTexts.load).first(self.limit)
+        return identity.file(what, artefact(path, GENERATED), GeneratedTexts.load)

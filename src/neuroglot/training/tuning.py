@@ -110,6 +110,7 @@ def tune_on(
         deltas = part.deltas()
     if learned is not None and distribution.rank() == 0:
         if learned_on is not None:
+            learned_on |= Signature.of(four_bits=True) if config.four_bits else Signature()
             save_adapters(part.model, learned_on, learned)
         elif deltas is not None:
             deltas.save(learned / DELTAS_FILE)

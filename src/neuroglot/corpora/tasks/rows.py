@@ -59,4 +59,4 @@ def build(
     for part, texts in (("answers", answers), *((f"options {n}", texts) for n, texts in enumerate(options, 1))):
         begins = {g: tuple(spaced(text, answers_in or g) for text in column) for g, column in texts.items()}
         parts.append(Corpus(f"{name}/{part}", tuple(ids), begins, licence))
-    return Task(name, parts[0], parts[1], tuple(parts[2:]), reasons)
+    return Task(name, parts[0], parts[1], tuple(parts[2:]), reasons, answers_in)

@@ -67,7 +67,7 @@ def score_answers(
     chosen = options or TextOptions()
     scores = {
         language: score_texts(
-            answered_texts(task, language, texts[language], metrics), metrics, in_language(chosen, language),
+            answered_texts(task, language, texts[language], metrics), metrics, of_answers(chosen, task, language),
             None if baseline is None else baseline[language],
         )
         for language in task.languages
@@ -84,6 +84,11 @@ def answered_texts(task: Task, language: str, texts: Sequence[str], metrics: Seq
     reads_prompts = any(name in TEXT_METRICS and TEXT_METRICS[name].reads_prompt for name in metrics)
     references = (references_of(task)[language],)
     return Texts(tuple(texts), references, tuple(task.prompts.texts[language]) if reads_prompts else None)
+
+
+def of_answers(options: TextOptions, task: Task, language: str) -> TextOptions:
+    """The same options for a task's answers in a row of a language, which may all be in another one."""
+    return in_language(options, task.answers_in or language)
 
 
 def in_language(options: TextOptions, language: str) -> TextOptions:
@@ -106,7 +111,7 @@ def _consistency(
     """By one metric; None if it is not right or wrong."""
     right, read = [], {}
     for language in task.languages:
-        metric = choose_metrics([name], _read_by(name, in_language(options, language)))[name]
+        metric = choose_metrics([name], _read_by(name, of_answers(options, task, language)))[name]
         if not metric.right_or_wrong:
             return None
         right.append(metric.counts(answered_texts(task, language, texts[language], [name]))[:, 0])
