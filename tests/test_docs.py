@@ -55,7 +55,7 @@ FRAGMENTS = {  # blocks of Python that are compiled only
 }
 FOREIGN = {  # options of other programs
     "--model_args", "--tasks", "--batch_size", "--output_path", "--include_path", "--use_cache", "--model",
-    "--nproc-per-node",
+    "--nproc-per-node", "--texts", "--only", "--list",
 }  # fmt: skip
 SMALLER = {"steps=500": "steps=1", "limit: 200": "limit: 3", "parallel: [0, 1, 3]": "parallel: [0, 1]"}
 PLACEHOLDERS = {"MODEL": "./my-model", "CORPUS": "texts.tsv", "DIR": "run", "FOLDER": "moses"}

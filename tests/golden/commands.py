@@ -238,7 +238,7 @@ def _described(place: Path, printed: str, folder: str) -> dict[str, Any]:
 
 def _without_hashes(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_hashes(part) for key, part in value.items() if key != "weights"}
+        return {key: _without_hashes(part) for key, part in value.items() if key not in ("weights", "branches")}
     return value
 
 
