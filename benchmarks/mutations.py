@@ -174,7 +174,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "experiments/curriculum.py", SEARCH,
         ("best = int(losses.argmin())", "best = int(losses.argmax())"),
         ("learning_rate=rate))", "learning_rate=stage.rates[0]))"),
-        ("    _set_weights(model, after)\n    sums", "    sums"),
+        ("    _set_weights(job.model, after)\n    sums", "    sums"),
         ("nats / tokens for nats, tokens in sums", "nats for nats, tokens in sums"),
         ("    except DivergedError:", "    except ZeroDivisionError:"),
     ),

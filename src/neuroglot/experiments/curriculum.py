@@ -67,6 +67,15 @@ class Taught(NamedTuple):
     trajectories: Mapping[str, Trajectory]
 
 
+class _Job(NamedTuple):
+    """What all stages have in common."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    on_step: OnStep | None
+    keep_learned: bool
+
+
 def run_curriculum(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -88,13 +97,14 @@ def run_curriculum(
     Raises as `tune`.
     """
     require_weights(model)
+    job = _Job(model, tokenizer, on_step, keep_learned)
     signature = made_with(model, tokenizer)
     moments = [kept.below(BEFORE).once("held-out", partial(_held_out, model, held_out))]
     losses, tried, trajectories = {}, {}, {}
     for stage in stages:
         place = kept.below(stage.name)
         make = _searched if stage.rates else _done
-        after = place.once("finished", partial(make, model, tokenizer, stage, place, on_step, keep_learned))
+        after = place.once("finished", partial(make, job, stage, place))
         losses[stage.name] = tuple(after.pop(_LOSSES).tolist())
         if stage.rates:
             tried[stage.name] = dict(zip(stage.rates, after.pop(_TRIED).tolist(), strict=True))
@@ -117,51 +127,33 @@ _LOSSES, _TRIED = "losses of the steps", "losses by rate"
 _SUMS, _STEPS = "sums of choices", "rates and steps"
 
 
-def _searched(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    stage: Stage,
-    place: Kept,
-    on_step: OnStep | None,
-    keep_learned: bool,
-) -> dict[str, Tensor]:
+def _searched(job: _Job, stage: Stage, place: Kept) -> dict[str, Tensor]:
     """The weights behind a stage at the best of its learning rates, with what each of them left of the loss."""
-    before = {name: weight.cpu().clone() for name, weight in _weights(model).items()}
+    before = {name: weight.cpu().clone() for name, weight in _weights(job.model).items()}
     tried, places = [], [place.below(_named(rate)) for rate in stage.rates]
     for rate, below in zip(stage.rates, places, strict=True):
-        _set_weights(model, before)
+        _set_weights(job.model, before)
         at_rate = replace(stage, config=replace(stage.config, learning_rate=rate))
-        tried.append(
-            below.once("selection", partial(_selected, model, tokenizer, at_rate, below, on_step, keep_learned))
-        )
+        tried.append(below.once("selection", partial(_selected, job, at_rate, below)))
     losses = torch.cat([part[_TRIED] for part in tried])
     if not bool(losses.isfinite().any()):
         listed = ", ".join(f"{rate:g}" for rate in stage.rates)
         raise ConfigError(f"The stage {stage.name!r} diverges at {listed}.", "Expected a rate at which it does not.")
     best = int(losses.argmin())
-    _set_weights(model, before)
+    _set_weights(job.model, before)
     at_best = replace(stage, config=replace(stage.config, learning_rate=stage.rates[best]))
-    after = places[best].once(
-        "finished", partial(_done, model, tokenizer, at_best, places[best], on_step, keep_learned)
-    )
+    after = places[best].once("finished", partial(_done, job, at_best, places[best]))
     return after | {_TRIED: losses}
 
 
-def _selected(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    stage: Stage,
-    place: Kept,
-    on_step: OnStep | None,
-    keep_learned: bool,
-) -> dict[str, Tensor]:
+def _selected(job: _Job, stage: Stage, place: Kept) -> dict[str, Tensor]:
     """The mean over groups of the loss of the selection behind a stage; infinite if its own loss is no number."""
     try:
-        after = place.once("finished", partial(_done, model, tokenizer, stage, place, on_step, keep_learned))
+        after = place.once("finished", partial(_done, job, stage, place))
     except DivergedError:
         return {_TRIED: torch.tensor([torch.inf], dtype=torch.float64)}
-    _set_weights(model, after)
-    sums = [counts.sum(0) for counts in _held_out(model, stage.selection).values()]
+    _set_weights(job.model, after)
+    sums = [counts.sum(0) for counts in _held_out(job.model, stage.selection).values()]
     return {_TRIED: torch.stack([nats / tokens for nats, tokens in sums]).mean().nan_to_num(torch.inf)[None]}
 
 
@@ -174,20 +166,15 @@ def _named(rate: float) -> str:
     return f"rate-{rate:g}"
 
 
-def _done(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    stage: Stage,
-    place: Kept,
-    on_step: OnStep | None,
-    keep_learned: bool,
-) -> dict[str, Tensor]:
+def _done(job: _Job, stage: Stage, place: Kept) -> dict[str, Tensor]:
     """The weights behind a stage, and its losses."""
-    learned = place.file(LEARNED) if keep_learned else None
+    learned = place.file(LEARNED) if job.keep_learned else None
     training = place.below("training")
-    tuned = tune_on(model, tokenizer, stage.texts, stage.config, kept=training, on_step=on_step, learned=learned)
+    tuned = tune_on(
+        job.model, job.tokenizer, stage.texts, stage.config, kept=training, on_step=job.on_step, learned=learned
+    )
     sums = {} if tuned.trajectory is None else dict(zip((_SUMS, _STEPS), tuned.trajectory.tensors, strict=True))
-    return _weights(model) | {_LOSSES: torch.tensor(tuned.losses, dtype=torch.float64)} | sums
+    return _weights(job.model) | {_LOSSES: torch.tensor(tuned.losses, dtype=torch.float64)} | sums
 
 
 def _weights(model: PreTrainedModel) -> dict[str, Tensor]:
