@@ -59,12 +59,21 @@ class HeldOutLosses(Shown):
 
     @property
     def risen(self) -> tuple[str, ...]:
-        """The groups whose loss is clearly higher at the end than at the beginning; all of them are one family of
-        claims (Bonferroni).
+        """The groups whose loss is clearly higher at the end than at the beginning; with `fallen` all of them are one
+        family of claims (Bonferroni).
         """
+        return tuple(group for group, change in self._told_changes().items() if change.low > 0)
+
+    @property
+    def fallen(self) -> tuple[str, ...]:
+        """The groups whose loss is clearly lower at the end than at the beginning."""
+        return tuple(group for group, change in self._told_changes().items() if change.high < 0)
+
+    def _told_changes(self) -> dict[str, Score]:
+        """How much each group's loss changed in all, at the level at which all groups are told at once."""
         confidence = confidence_of_each(len(self.counts))
         last = len(self.moments) - 1
-        return tuple(group for group in self.counts if self.change(group, last, confidence).low > 0)
+        return {group: self.change(group, last, confidence) for group in self.counts}
 
 
 @dataclass(frozen=True, repr=False)

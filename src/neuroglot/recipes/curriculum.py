@@ -94,6 +94,7 @@ class Curriculum(OnModel, Computed, Seeded):
         from neuroglot.metrics.losses import LossCurve, TriedRates
         from neuroglot.models.provenance import made_with
         from neuroglot.reports import Report
+        from neuroglot.reports.wording import plural
         from neuroglot.training.trajectory import TRAJECTORY_FILE
         from neuroglot.training.tuning import save_model
 
@@ -142,7 +143,7 @@ class Curriculum(OnModel, Computed, Seeded):
                 times = f"{len(stage.examples) / different:.1f} times on average"
                 said = f"Stage {stage.name} learns its {different:,} different examples {times}"
                 mixed.append(f"{said}, because more were asked for than there are.")
-        return Report(parts, title=f"{made['model']}, tuned in {len(stages)} stages", notes=mixed)
+        return Report(parts, title=f"{made['model']}, tuned in {plural(len(stages), 'stage')}", notes=mixed)
 
     def following(self, out: Path) -> tuple[str, ...]:
         """Compare with the model that was tuned."""

@@ -59,13 +59,13 @@ def _table(curve: LossCurve, most: int = WINDOWS) -> Table:
 def _(losses: HeldOutLosses) -> Section:
     """The loss of held-out answers before and behind each stage, and how much it rose since the beginning."""
     last = len(losses.moments) - 1
-    rose = [f"{group} {bracketed(losses.change(group, last))}" for group in losses.risen]
-    sentence = (
-        f"Behind the last stage the loss of held-out answers is clearly higher than before for {'; '.join(rose)}."
-        if rose
-        else f"Behind the last stage the loss of held-out answers is clearly higher than before in none of "
-        f"{plural(len(losses.counts), 'group')}."
-    )
+    said = [
+        f"{word} than before for {'; '.join(f'{group} {bracketed(losses.change(group, last))}' for group in groups)}"
+        for word, groups in (("higher", losses.risen), ("lower", losses.fallen)) if groups
+    ]  # fmt: skip
+    if not losses.risen:
+        said.append(f"higher in none of {plural(len(losses.counts), 'group')}")
+    sentence = f"Behind the last stage the loss of held-out answers is clearly {', and '.join(said)}."
     columns = [
         Column("group"), Column("rows"), Column("moment"), *score_columns("loss", losses.unit),
         *score_columns("change", losses.unit),
