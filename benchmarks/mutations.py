@@ -98,6 +98,7 @@ SEARCH = " ".join(
     for name in (
         "a_selection_is_neither_learned_nor_reported", "the_rate_is_the_one_with_the_lowest_loss_of_the_selection",
         "rates_that_all_diverge_are_named", "a_stage_behind_adapters_trains_all_weights",
+        "a_selection_that_goes_on_is_of_the_weights_that_were_kept",
     )
 )  # fmt: skip
 LEARNED_ALONE = " ".join(

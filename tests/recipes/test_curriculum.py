@@ -14,7 +14,7 @@ import torch
 from sacrebleu.metrics import CHRF
 
 from neuroglot.errors import ConfigError, CorpusError, NeuroglotError
-from neuroglot.experiments.curriculum import answer_losses
+from neuroglot.experiments.curriculum import _Job, _selected, answer_losses
 from neuroglot.layout import Layout
 from neuroglot.metrics.task_moments import TaskMoments
 from neuroglot.metrics.texts import TextOptions, choose_metrics
@@ -26,6 +26,7 @@ from neuroglot.recipes.curriculum_file import CurriculumFile, StatedStage
 from neuroglot.recipes.export import Export
 from neuroglot.recipes.mixing import replayed, tuning_of
 from neuroglot.runs.identity import Identity
+from neuroglot.storage import Kept
 from neuroglot.tokens.examples import examples as encoded
 from neuroglot.tokens.mixtures import apportioned, drawn_exactly
 from neuroglot.training import Lora, TuningConfig, tuning
@@ -710,3 +711,16 @@ def test_what_is_asked_is_worded_and_ends_as_in_the_last_stage(here: Path) -> No
     asked = dict(zip(answers.task.prompts.texts["en"], answers.task.answers.texts["en"], strict=True))
     assert len(asked) == 2
     assert asked.items() <= rows.items()  # without the space that an answer begins with
+
+
+def test_a_selection_that_goes_on_is_of_the_weights_that_were_kept(here: Path) -> None:
+    model, tokenizer, stages, *_ = job(searching()).read(Identity())
+    stage = next(stage for stage in stages if stage.rates)
+    stage = replace(stage, config=replace(stage.config, learning_rate=1e-2))
+    untouched = {name: weight.clone() for name, weight in model.model.state_dict().items()}
+    common = _Job(model.model, tokenizer, None, False)
+    first = _selected(common, stage, Kept(here / "kept"))
+    model.model.load_state_dict(untouched)  # as a process that is started again
+    again = _selected(common, stage, Kept(here / "kept"))
+    assert first.keys() == again.keys()
+    assert all(torch.equal(first[name], again[name]) for name in first)
