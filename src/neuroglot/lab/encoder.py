@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.lab.config import PAD, PIECES
+from neuroglot.lab.config import PAD, train_bpe
 from neuroglot.lab.translator import END, START, UNKNOWN
 from neuroglot.tokens.tokenizing import Text, token_ids_of
 
@@ -78,20 +78,12 @@ def _texts(tokenizer: PreTrainedTokenizerBase, column: list[str], language: int)
 
 def _tokenizer(corpus: Corpus, config: EncoderConfig) -> PreTrainedTokenizerBase:
     """A byte-level BPE with XLM-R's special tokens, and `__de__` for each language."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import processors
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.BPE(unk_token=None))
-    split = pre_tokenizers.Split(Regex(PIECES), "isolated")
-    bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_])
-    tokenizer.decoder = decoders.ByteLevel()
     tags = [f"__{language}__" for language in corpus.languages]
-    trainer = trainers.BpeTrainer(
-        vocab_size=config.vocabulary, special_tokens=[START, PAD, END, UNKNOWN, MASK, *tags], show_progress=False,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    )  # fmt: skip
-    tokenizer.train_from_iterator((text for column in corpus.texts.values() for text in column), trainer)
+    texts = (text for column in corpus.texts.values() for text in column)
+    tokenizer = train_bpe(texts, config.vocabulary, [START, PAD, END, UNKNOWN, MASK, *tags])
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{START} $A {END}", pair=f"{START} $A {END} $B {END}",
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in (START, END)],

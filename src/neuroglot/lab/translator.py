@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from neuroglot.lab.config import PAD, PIECES
+from neuroglot.lab.config import PAD, train_bpe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -59,20 +59,11 @@ def new_translator(
 
 def _tokenizer(corpus: TextsByLanguage, vocabulary: int) -> PreTrainedTokenizerBase:
     """A byte-level BPE whose special tokens are M2M-100's: `__de__`, and `</s>` behind a text."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.BPE(unk_token=None))
-    split = pre_tokenizers.Split(Regex(PIECES), "isolated")
-    bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_])
-    tokenizer.decoder = decoders.ByteLevel()
     tags = [f"__{language}__" for language in corpus.languages]
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary, special_tokens=[START, PAD, END, UNKNOWN, *tags], show_progress=False,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    )  # fmt: skip
-    tokenizer.train_from_iterator((text for column in corpus.texts.values() for text in column), trainer)
+    texts = (text for column in corpus.texts.values() for text in column)
+    tokenizer = train_bpe(texts, vocabulary, [START, PAD, END, UNKNOWN, *tags])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=START, pad_token=PAD, eos_token=END, unk_token=UNKNOWN,
         additional_special_tokens=tags, model_max_length=512,
