@@ -1,7 +1,5 @@
 """LabConfig: the whole recipe of the lab, from the amount of text to the learning rates."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
@@ -70,7 +68,7 @@ BOS, PAD = "<s>", "<pad>"
 PIECES = r" ?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+|\s"
 
 
-def train_bpe(texts: Iterable[str], vocabulary: int, special_tokens: Sequence[str]) -> Tokenizer:
+def train_bpe(texts: Iterable[str], vocabulary: int, special_tokens: Sequence[str]) -> "Tokenizer":
     """A byte-level BPE over `PIECES` of at most `vocabulary` tokens, learnt from `texts`; special tokens come first."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
