@@ -2,12 +2,14 @@
 
     python -m benchmarks.architectures lab --seeds 0 1 2 3 4 --variants llama transnormer hybrid
     python -m benchmarks.architectures lab --seeds 0 1 2 --variants transnormer "no gate" "no decay" "no lrpe" rms
-    python -m benchmarks.architectures recall --pairs 4 16 64 --seeds 0 1 2 --variants llama transnormer hybrid
+    python -m benchmarks.architectures recall --seeds 0 1 2 3 4 --steps 2500 --variants llama transnormer hybrid
 
 `lab`: every variant is trained on the lab's corpus of each seed by the lab's own recipe and scored on held-out rows:
 nats a token, bits a byte, exact answers, and the effect of a language's own neurons (LAPE, selected on half of the
-rows) over that of another language's and of random ones. `recall`: sequences of pairs of tokens, and then the first of
-one, whose second is to be said; linear attention is known to fail where there are more pairs than its state holds.
+rows) over that of another language's and of random ones. `recall`: sequences of pairs of tokens, and then all of their
+first tokens in another order, each of whose second is to be said; the number of pairs in training grows to the last of
+`--pairs`. Linear attention is known to fail where there are more pairs than its state holds. A model that says any of
+the values that were told and not yet asked for is right in a share (1 + 1/2 + … + 1/P) / P.
 Each line is one seed; with `--out` a second call goes on. The last lines are means with 95 % t intervals over seeds,
 differences to the first variant on the same seeds, and Holm's p over all of these.
 """
@@ -25,7 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, get_linear_schedule_with_warmup
 
 import neuroglot as ng
 from benchmarks.seeds import interval, told
@@ -51,7 +53,7 @@ VARIANTS: dict[str, dict[str, Any] | None] = {  # None: a Llama; else what diffe
     "no activation": {"attention_activation": "none"},
     "silu glu": {"glu_activation": "silu"},
 }
-RECALL_WIDTH, RECALL_LAYERS, RECALL_TOKENS = 64, 2, 256
+RECALL_WIDTH, RECALL_LAYERS, RECALL_TOKENS, RECALL_BATCH = 64, 2, 256, 2048
 
 
 def main() -> None:
@@ -62,7 +64,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--documents", type=int, default=4000)
-    parser.add_argument("--pairs", nargs="+", type=int, default=[4, 16])
+    parser.add_argument("--pairs", nargs="+", type=int, default=[4, 8, 16, 32, 64])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -140,26 +142,38 @@ def _scores(located: ng.ModelView, tokenizer: Any, corpus: Any) -> dict[str, flo
 
 def recalled(options: argparse.Namespace, done: Set[tuple[str, int]]) -> Iterator[dict[str, Any]]:
     """The share of right answers on sequences that were never seen, by number of pairs."""
-    for pairs in options.pairs:
-        for seed in options.seeds:
-            for name in options.variants:
-                if (f"{name}, {pairs} pairs", seed) in done:
-                    continue
-                torch.manual_seed(seed)
-                model = _recall_model(VARIANTS[name])
-                optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-                generator = torch.Generator().manual_seed(seed)
-                for _ in range(options.steps):
-                    ids, answers = _pairs(pairs, 32, generator)
-                    loss = cross_entropy(model(ids, use_cache=False, logits_to_keep=1).logits[:, 0], answers)
-                    loss.backward()
-                    optimizer.step()
-                    optimizer.zero_grad()
-                ids, answers = _pairs(pairs, 512, generator)
+    for seed in options.seeds:
+        for name in options.variants:
+            if (name, seed) in done:
+                continue
+            torch.manual_seed(seed)
+            model = _recall_model(VARIANTS[name])
+            optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.1)
+            schedule = get_linear_schedule_with_warmup(optimizer, options.steps // 25, options.steps)
+            generator = torch.Generator().manual_seed(seed)
+            for step in range(options.steps):
+                known = options.pairs[: 1 + step * len(options.pairs) // options.steps]
+                pairs = known[int(torch.randint(len(known), (), generator=generator))]
+                ids = _pairs(pairs, max(1, RECALL_BATCH // (4 * pairs)), generator)
+                cross_entropy(*_asked(model, ids)).backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                optimizer.zero_grad()
+                schedule.step()
+            model.eval()
+            row = {"variant": name, "seed": seed}
+            for pairs in options.pairs:
                 with torch.no_grad():
-                    said = model.eval()(ids, use_cache=False, logits_to_keep=1).logits[:, 0].argmax(-1)
-                right = float((said == answers).float().mean())
-                yield {"variant": f"{name}, {pairs} pairs", "seed": seed, "right": right}
+                    logits, values = _asked(model, _pairs(pairs, 128, generator))
+                row[f"right of {pairs} pairs"] = float((logits.argmax(-1) == values).float().mean())
+            yield row
+
+
+def _asked(model: PreTrainedModel, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits `[N, V]` at the keys that are asked for, in the second half of each row, and the values `[N]` told."""
+    half = ids.shape[1] // 2
+    logits: Tensor = model(ids, use_cache=False).logits
+    return logits[:, half::2].flatten(0, 1), ids[:, half + 1 :: 2].flatten()
 
 
 def _recall_model(changes: dict[str, Any] | None) -> PreTrainedModel:
@@ -173,25 +187,24 @@ def _recall_model(changes: dict[str, Any] | None) -> PreTrainedModel:
     return TransNormerForCausalLM(_changed(linear, changes))
 
 
-def _pairs(pairs: int, rows: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Ids `[B, 2P + 1]`: keys, each followed by its value, and one of the keys again; its values `[B]`."""
+def _pairs(pairs: int, rows: int, generator: torch.Generator) -> Tensor:
+    """Ids `[B, 4P]`: keys, each followed by its value, and then all of them again in another order."""
     half = RECALL_TOKENS // 2
-    keys = torch.stack([torch.randperm(half, generator=generator)[:pairs] for _ in range(rows)])
-    values = torch.randint(half, RECALL_TOKENS, (rows, pairs), generator=generator)
-    asked = torch.randint(pairs, (rows, 1), generator=generator)
-    told = torch.stack([keys, values], dim=2).flatten(1)
-    return torch.cat([told, keys.gather(1, asked)], dim=1), values.gather(1, asked)[:, 0]
+    keys = torch.rand(rows, half, generator=generator).argsort(dim=1)[:, :pairs]
+    told = torch.stack([keys, torch.randint(half, RECALL_TOKENS, (rows, pairs), generator=generator)], dim=2)
+    order = torch.rand(rows, pairs, generator=generator).argsort(dim=1)
+    again = told.gather(1, order[:, :, None].expand(-1, -1, 2))
+    return torch.cat([told, again], dim=1).flatten(1)
 
 
 def summed_up(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Means over seeds by variant, and differences to the first variant of the same number of pairs, if any."""
+    """Means over seeds by variant, and differences to the first variant."""
     by_variant: dict[str, dict[int, dict[str, Any]]] = {}
     for row in rows:
         by_variant.setdefault(row["variant"], {})[row["seed"]] = row
     compared = {}
+    first, base = next(iter(by_variant.items()))
     for name, own in by_variant.items():
-        first = next(other for other in by_variant if other.partition(",")[2] == name.partition(",")[2])
-        base = by_variant[first]
         for key in [key for key in next(iter(own.values())) if key not in ("variant", "seed", "parameters")]:
             yield f"{name}, {key}: {interval([row[key] for row in own.values()])}"
             if name != first:
