@@ -50,13 +50,20 @@ def advancing(description: str, total: int) -> Iterator[Advance]:
 
 @contextmanager
 def steps(description: str) -> Iterator[Callable[..., None]]:
-    """A function to be told `(step, steps in all, loss)`, and what else to say."""
+    """A function to be told `(step, steps in all, loss)`, and what else to say.
+
+    A step before the last one begins another training, whose time left is its own.
+    """
     if is_watched():
         with _progress() as progress:
             task = progress.add_task(description, total=None)
-            yield lambda step, total, loss, said="": progress.update(
-                task, completed=step, total=total, description=f"{description}, loss {loss:.2f}{said}"
-            )
+
+            def show(step: int, total: int, loss: float, said: str = "") -> None:
+                if step < progress.tasks[0].completed:
+                    progress.reset(task)
+                progress.update(task, completed=step, total=total, description=f"{description}, loss {loss:.2f}{said}")
+
+            yield show
         return
     log = _Log(description)
     yield lambda step, total, loss, said="": log.say(step, total, f", loss {loss:.2f}{said}")
@@ -87,15 +94,21 @@ class _Log:
     def __init__(self, description: str) -> None:
         self.description, self.started = description, time.monotonic()
         self.said = self.started
+        self.first = self.done = 0
 
     def say(self, done: int, total: int, detail: str = "") -> None:
         now = time.monotonic()
+        if done < self.done:
+            self.started, self.first = now, done
+        self.done = done
         if now - self.said < LINE_SECONDS:
             return
         self.said = now
-        left = timedelta(seconds=round((now - self.started) * (total - done) / max(done, 1)))
         share = done / total if total else 1.0
-        line = f"{self.description}: {done:,} of {total:,} ({share:.0%}){detail}, about {left} left"
+        line = f"{self.description}: {done:,} of {total:,} ({share:.0%}){detail}"
+        if done > self.first:
+            left = timedelta(seconds=round((now - self.started) * (total - done) / (done - self.first)))
+            line += f", about {left} left"
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
