@@ -1719,7 +1719,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("if isinstance(lead, bool) or not isinstance(lead, int):", "if False:"),
         ("other.left_out = lead", "other.left_out = 0"),
         ("[len(ids) for ids in shortened[\"input_ids\"]]", "[0 for ids in shortened[\"input_ids\"]]"),
-        ("if name != SHORTENED}", "}"),
         ("padding=asked[\"padding_strategy\"] if is_padded else False", "padding=False"),
     ),
     *_of(

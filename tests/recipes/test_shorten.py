@@ -101,3 +101,12 @@ def test_a_model_is_shortened_once() -> None:
         Shorten(model="short", corpus="texts", split=0.25).run("again")
     stored = json.loads(Path("short/tokenizer_config.json").read_text())
     assert stored["neuroglot_left_out"] == codec().lead
+
+
+def test_rows_that_cannot_be_counted_are_refused_before_weights_are_read() -> None:
+    for path in Path("texts").iterdir():
+        path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines()[:2]))
+    Path("model/model.safetensors").unlink()
+    with pytest.raises(CorpusError, match="a split at 0.5 leaves nothing"):
+        Shorten(model="model", corpus="texts", split=0.5).run("out")
+    assert not Path("out").exists()
