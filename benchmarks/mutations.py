@@ -116,6 +116,19 @@ TRAINING_PRICE = " ".join(
     f"tests/recipes/test_training_price.py::test_{name}"
     for name in ("a_stage_is_priced_by_what_it_trains", "shared_embeddings_cost_what_the_unembedding_costs")
 )
+LOCALIZED = " ".join(  # what is quick and tells most first
+    f"tests/branched/test_localized.py::{test}"
+    for test in (
+        "test_every_group_has_its_turn_in_each_round_in_drawn_order", "test_what_each_stage_declares",
+        "test_rows_are_of_the_groups_directions_and_carry_the_tags", "test_directions_are_drawn_by_temperature",
+        "test_what_cannot_be_trained_is_refused",
+        "test_turns_are_a_plain_loop_with_moments_and_rates_of_their_own",
+        "test_exactly_what_a_stage_declares_changes", "test_exactly_what_a_flow_reads_and_writes_changes",
+        "test_a_training_that_was_stopped_ends_with_the_same_bytes",
+        "test_what_is_exported_is_a_folder_of_one_embedding",
+        "test_a_new_group_begins_as_the_main_pair_and_nothing_else_moves",
+    )
+)  # fmt: skip
 TRANSNORMER = "tests/models/transnormer"
 FORMS = " ".join(
     f"{TRANSNORMER}/test_lightning.py::test_{name}"
@@ -2443,7 +2456,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          "for place, side in enumerate(SIDES) for name in config.branches(side)"),
     ),
     *_of(
-        "training/language_centric.py", "tests/branched/test_localized.py",
+        "training/language_centric.py", LOCALIZED,
         ("IN_ORDER = (Flow.MIX, Flow.DEC, Flow.ENC)", "IN_ORDER = (Flow.ENC, Flow.DEC, Flow.MIX)"),
         ("Flow.DEC: lambda direction: direction.target in members,",
          "Flow.DEC: lambda direction: direction.source in members,"),
@@ -2455,7 +2468,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          "(group if flow == Flow.ENC else MAIN, group)"),
     ),
     *_of(
-        "training/localized.py", "tests/branched/test_localized.py",
+        "training/localized.py", LOCALIZED,
         ("return ({EMBEDDING_PART} | there) - self.frozen", "return {EMBEDDING_PART} | there"),
         ("LocalStage(1, frozenset({EMBEDDING_PART, MAIN_ENCODER}))", "LocalStage(1, frozenset({MAIN_ENCODER}))"),
         ("\"branches\": LocalStage(3, SHARED_PIECES)",
@@ -2489,7 +2502,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("            if str(path.absolute()) not in used:", "            if False:"),
     ),
     *_of(
-        "training/continued.py", "tests/branched/test_localized.py",
+        "training/continued.py", LOCALIZED,
         ("return float(rate(first + step))", "return float(rate(step))"),
         ("            group[\"lr\"] = rate\n", "            pass\n"),
         ("if known and parameter.requires_grad:", "if False:"),

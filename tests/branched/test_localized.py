@@ -146,9 +146,12 @@ def plain_loop(start: BranchedFolder, config: LocalizedConfig, stages: dict[str,
     return {name: weight for name, weight in model.state_dict().items() if not name.endswith(".embed_tokens.weight")}
 
 
-def test_turns_are_a_plain_loop_with_moments_and_rates_of_their_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stages", "steps"), [(("1", "2"), 3), (("2",), 10)])  # of the second the rate rises twice
+def test_turns_are_a_plain_loop_with_moments_and_rates_of_their_own(
+    stages: tuple[str, ...], steps: int, tmp_path: Path
+) -> None:
     start = without_chance(folder(tmp_path / "start"))
-    config = options(stages=("1", "2"), rounds=1, steps=3, learning_rate=3e-3)
+    config = options(stages=stages, rounds=1, steps=steps, learning_rate=3e-3)
     pieces = trained(tmp_path / "work", start, config)
     expected = plain_loop(start, config, dict(STAGES))
     got = weights(pieces)
