@@ -121,12 +121,27 @@ LOCALIZED = " ".join(  # what is quick and tells most first
     for test in (
         "test_every_group_has_its_turn_in_each_round_in_drawn_order", "test_what_each_stage_declares",
         "test_rows_are_of_the_groups_directions_and_carry_the_tags", "test_directions_are_drawn_by_temperature",
+        "test_flows_and_groups_draw_rows_of_their_own",
         "test_what_cannot_be_trained_is_refused",
         "test_turns_are_a_plain_loop_with_moments_and_rates_of_their_own",
         "test_exactly_what_a_stage_declares_changes", "test_exactly_what_a_flow_reads_and_writes_changes",
         "test_a_training_that_was_stopped_ends_with_the_same_bytes",
         "test_what_is_exported_is_a_folder_of_one_embedding",
         "test_a_new_group_begins_as_the_main_pair_and_nothing_else_moves",
+    )
+)  # fmt: skip
+PIECES = " ".join(
+    f"tests/branched/test_{test}"
+    for test in (
+        "exchange.py::test_a_main_pair_that_was_taken_is_the_one_that_is_gone_on_from",
+        "interrupted.py::test_a_state_that_is_none_is_refused", "interrupted.py::test_a_damaged_state_is_refused",
+        "localized.py::test_a_new_group_begins_as_the_main_pair_and_nothing_else_moves",
+        "localized.py::test_what_is_exported_is_a_folder_of_one_embedding",
+        "commands.py::test_a_new_group_is_trained_and_everything_else_stays_to_the_last_bit",
+        "localized.py::test_turns_are_a_plain_loop_with_moments_and_rates_of_their_own",
+        "localized.py::test_a_training_that_was_stopped_ends_with_the_same_bytes",
+        "interrupted.py::test_a_training_goes_on_where_its_folder_was_moved_to",
+        "model.py::test_the_embedding_of_another_model_is_refused",
     )
 )  # fmt: skip
 TRANSNORMER = "tests/models/transnormer"
@@ -2462,6 +2477,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          "Flow.DEC: lambda direction: direction.source in members,"),
         ("Flow.ENC: lambda direction: direction.source in members,", "Flow.ENC: lambda direction: True,"),
         ("temperature, seed_of(seed, group, int(flow)))", "temperature, seed)"),
+        ("seed_of(seed, group, int(flow))", "seed_of(seed, group)"),
         ("column[step * batch_size :][:batch_size]]", "column[:batch_size]]"),
         ("temperature=temperature, mixed=True", "temperature=1.0, mixed=True"),
         ("(group if flow == Flow.ENC else MAIN, group if flow == Flow.DEC else MAIN)",
@@ -2493,9 +2509,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("found.append(files[-1])", "found.append(files[0])"),
     ),
     *_of(
-        "training/pieces.py",
-        "tests/branched/test_localized.py tests/branched/test_exchange.py "
-        "--deselect tests/branched/test_exchange.py::test_fifty_kills_lose_nothing",
+        "training/pieces.py", PIECES,
         ("known = name if name in there.branches(side) else MAIN", "known = MAIN"),
         ("        self.done += 1\n", "        self.done += 2\n"),
         ("if name.startswith(prefix)}", "if name.startswith(prefix[:-1])}"),
@@ -2601,7 +2615,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("config.embedding = short_hash(weight)", "config.embedding = config.embedding or short_hash(weight)"),
     ),
     *_of(
-        "training/pieces.py", "tests/branched/test_localized.py tests/branched/test_interrupted.py",
+        "training/pieces.py", PIECES,
         ("            if part in parts:\n                self.files",
          "            if True:\n                self.files"),
         ("for part in sorted(parts) if part in self.moments]", "for part in sorted(self.moments)]"),
@@ -2611,8 +2625,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "experiments/lego_training.py",
-        "tests/branched/test_exchange.py tests/branched/test_interrupted.py --deselect "
-        "tests/branched/test_exchange.py::test_fifty_kills_lose_nothing",
+        "tests/branched/test_exchange.py::test_several_processes_share_the_groups_and_are_gathered "
+        "tests/branched/test_interrupted.py",
         ("tuple(groups[place :: shared.processes])", "tuple(groups)"),
         ("mean(0).to(weight.dtype)", "sum(0).to(weight.dtype)"),
         ("pieces.moments |= {name: part.moments[name] for name in names if name in part.moments}", "pass"),

@@ -226,6 +226,22 @@ def test_rows_are_of_the_groups_directions_and_carry_the_tags(tmp_path: Path) ->
     assert {pair.target_ids[0] for pair, flow, _ in rows if flow == Flow.MIX} == set(tag.values())
 
 
+def test_flows_and_groups_draw_rows_of_their_own(tmp_path: Path) -> None:
+    start = folder(tmp_path / "start")
+    data = directions(start)
+    rows = rows_of_turn(data, start.config, "train", 7, 8, 3, 5.0, 1)
+    german = [
+        [ids(pair) for pair, flow, _ in rows if flow == of]
+        for of, ids in ((Flow.ENC, lambda pair: pair.token_ids), (Flow.DEC, lambda pair: pair.target_ids))
+    ]
+    assert {*map(tuple, german[0])} == {*map(tuple, german[1])}  # the same sentences, read and written
+    assert german[0] != german[1]
+    mixed = [rows_of_turn(data, start.config, group, 4, 8, 3, 5.0, 1) for group in ("train", "embed_tokens", "train")]
+    pairs = [[pair for pair, _, _ in of_group] for of_group in mixed]
+    assert pairs[0] != pairs[1]
+    assert pairs[0] == pairs[2]
+
+
 def test_directions_are_drawn_by_temperature(tmp_path: Path) -> None:
     start = folder(tmp_path / "start")
     corpus = texts(60)
