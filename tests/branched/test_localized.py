@@ -16,7 +16,7 @@ from neuroglot.models.branched import MAIN, BranchedFolder, BranchedSeq2Seq, Flo
 from neuroglot.models.branched.flows import single_flows
 from neuroglot.models.view import view
 from neuroglot.signature import Signature, seed_of
-from neuroglot.training.language_centric import IN_ORDER, Directions, branches_of_flow, rows_of_turn
+from neuroglot.training.language_centric import Directions, branches_of_flow, rows_of_turn
 from neuroglot.training.localized import STAGES, LocalizedConfig, LocalStage, train_localized
 from neuroglot.training.pieces import Pieces
 from tests.branched.making import GROUPS, folder, without_chance
@@ -146,9 +146,12 @@ def plain_loop(start: BranchedFolder, config: LocalizedConfig, stages: dict[str,
     return {name: weight for name, weight in model.state_dict().items() if not name.endswith(".embed_tokens.weight")}
 
 
-def test_turns_are_a_plain_loop_with_moments_and_rates_of_their_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stages", "steps"), [(("1", "2"), 3), (("2",), 10)])  # of the second the rate rises twice
+def test_turns_are_a_plain_loop_with_moments_and_rates_of_their_own(
+    stages: tuple[str, ...], steps: int, tmp_path: Path
+) -> None:
     start = without_chance(folder(tmp_path / "start"))
-    config = options(stages=("1", "2"), rounds=1, steps=3, learning_rate=3e-3)
+    config = options(stages=stages, rounds=1, steps=steps, learning_rate=3e-3)
     pieces = trained(tmp_path / "work", start, config)
     expected = plain_loop(start, config, dict(STAGES))
     got = weights(pieces)
@@ -212,7 +215,8 @@ def test_rows_are_of_the_groups_directions_and_carry_the_tags(tmp_path: Path) ->
     start = folder(tmp_path / "start")
     data, tokenizer = directions(start), translation_tokenizer()
     rows = rows_of_turn(data, start.config, "train", 7, 4, 3, 5.0, 1)
-    assert [flow for _, flow, _ in rows] == [flow for _ in range(4) for flow in IN_ORDER for _ in range(3)]
+    in_order = (Flow.MIX, Flow.DEC, Flow.ENC)  # as the released code accumulates them
+    assert [flow for _, flow, _ in rows] == [flow for _ in range(4) for flow in in_order for _ in range(3)]
     tag = {language: tokenizer.convert_tokens_to_ids(f"__{language}__") for language in ("en", "de", "fr")}
     for pair, flow, _ in rows:
         assert flow != Flow.ENC or pair.token_ids[0] == tag["de"]
@@ -220,6 +224,22 @@ def test_rows_are_of_the_groups_directions_and_carry_the_tags(tmp_path: Path) ->
         assert {pair.token_ids[0], pair.target_ids[0]} <= set(tag.values())
         assert pair.token_ids[-1] == pair.target_ids[-1] == tokenizer.eos_token_id
     assert {pair.target_ids[0] for pair, flow, _ in rows if flow == Flow.MIX} == set(tag.values())
+
+
+def test_flows_and_groups_draw_rows_of_their_own(tmp_path: Path) -> None:
+    start = folder(tmp_path / "start")
+    data = directions(start)
+    rows = rows_of_turn(data, start.config, "train", 7, 8, 3, 5.0, 1)
+    german = [
+        [ids(pair) for pair, flow, _ in rows if flow == of]
+        for of, ids in ((Flow.ENC, lambda pair: pair.token_ids), (Flow.DEC, lambda pair: pair.target_ids))
+    ]
+    assert {*map(tuple, german[0])} == {*map(tuple, german[1])}  # the same sentences, read and written
+    assert german[0] != german[1]
+    mixed = [rows_of_turn(data, start.config, group, 4, 8, 3, 5.0, 1) for group in ("train", "embed_tokens", "train")]
+    pairs = [[pair for pair, _, _ in of_group] for of_group in mixed]
+    assert pairs[0] != pairs[1]
+    assert pairs[0] == pairs[2]
 
 
 def test_directions_are_drawn_by_temperature(tmp_path: Path) -> None:

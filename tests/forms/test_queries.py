@@ -279,6 +279,13 @@ CREATE TABLE u (a INTEGER, `d (m)` TEXT)"""
         ("SELECT a FROM t", "SELECT a FROM t /* it's */ ORDER BY a", "unequal"),
         ("SELECT `d (m)` FROM u", "SELECT u.`d (m)` FROM u", "equal"),
         ("SELECT b FROM t WHERE b = ';'", "SELECT b FROM t WHERE ';' = b", "equal"),
+        ("SELECT julianday('now') FROM t", "SELECT julianday('now') FROM t", "undecided"),
+        ("SELECT a FROM t", "SELECT a FROM t WHERE b < strftime('%Y', 'NOW')", "undecided"),
+        ("SELECT a FROM t WHERE b < current_timestamp", "SELECT a FROM t", "undecided"),
+        ("SELECT date ( ) FROM t", "SELECT a FROM t", "undecided"),
+        ("SELECT strftime('%s') FROM t", "SELECT a FROM t", "undecided"),
+        ("SELECT b FROM t WHERE b = 'now'", "SELECT b FROM t WHERE 'now' = b -- current_date", "equal"),
+        ("SELECT date(b) FROM t WHERE a > 1", "SELECT date(b) FROM t WHERE 1 < a", "equal"),
     ],
 )
 def test_values_between_beside_and_below_those_that_are_named_tell_queries_apart(

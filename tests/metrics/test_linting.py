@@ -164,7 +164,7 @@ def test_a_row_repeats_an_earlier_one_but_for_case_and_spaces() -> None:
 
 
 def test_options_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(ConfigError, match="held against 'fr'"):
+    with pytest.raises(ConfigError, match="with those of 'fr'"):
         lint(BOTH, relative_to="fr")
     with pytest.raises(ConfigError, match=r"factor of 1\.0"):
         lint(BOTH, length_factor=1.0)

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from neuroglot.corpora import load
-from neuroglot.errors import UnsupportedModelError
+from neuroglot.errors import CorpusError, UnsupportedModelError
 from neuroglot.experiments.fertility import fertility
 from neuroglot.recipes.extend import Extend
 from neuroglot.tokens.vocabulary import extend_vocabulary
@@ -61,3 +61,12 @@ def test_a_tokenizer_without_merges_is_refused_before_weights_are_read() -> None
     with pytest.raises(UnsupportedModelError, match="Expected one of byte-pair merges"):
         Extend(model="model", corpus="texts", device="cpu").run("extended")
     assert not Path("extended").exists()
+
+
+def test_rows_that_cannot_be_counted_are_refused_before_weights_are_read() -> None:
+    for path in Path("texts").iterdir():
+        path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines()[:2]))
+    Path("model/model.safetensors").unlink()
+    with pytest.raises(CorpusError, match="a split at 0.5 leaves nothing"):
+        Extend(model="model", corpus="texts", split=0.5, device="cpu").run("out")
+    assert not Path("out").exists()

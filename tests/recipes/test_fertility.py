@@ -82,5 +82,8 @@ def test_the_report_has_what_the_function_gives(run, capsys: pytest.CaptureFixtu
     assert [row[0] for row in rows] == ["de", "sw", "zh"]
     assert rows[1][2:5] == [1, 1, 1]
     assert section["signature"]["relative_to"] == "sw"
-    with pytest.raises(ConfigError, match="relative to 'fr'"):
+    run("fertility", "model", "--corpus", "texts", "--relative-to", "swa_Latn", "--json")  # as languages are named
+    (again,) = json.loads(capsys.readouterr().out)["report"]["sections"]
+    assert again["tables"] == section["tables"]
+    with pytest.raises(ConfigError, match="with those of 'fr'"):
         run("fertility", "model", "--corpus", "texts", "--relative-to", "fr")

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM
 from neuroglot.activity.record import record
 from neuroglot.corpora import Corpus, load
 from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.experiments.fertility import fertility
 from neuroglot.generation.decoding import Decoding, generate
 from neuroglot.models import load as load_model
 from neuroglot.models.loading import load_tokenizer
@@ -55,9 +56,25 @@ def test_the_token_is_of_one_part_and_is_counted_on_the_other() -> None:
     ids = [tokenizer("bpe")(text)["input_ids"] for text in counted_on.texts["te"]]
     saved = 1 - sum(len(codec().shorten(row)) for row in ids) / sum(len(row) for row in ids)
     assert f"{saved:.1%} [" in report.notes[0]
+    for found, counted in zip(report.results, (tokenizer("bpe"), short), strict=True):
+        assert torch.equal(found.tokens, fertility(counted, counted_on).tokens)
     assert "saves 0.0% (no interval) in en" in report.notes[0]
     old, new = (AutoModelForCausalLM.from_pretrained(name).state_dict() for name in ("model", "short"))
     assert all(torch.equal(old[name], new[name]) for name in old | new)
+
+
+def test_the_rows_that_choose_the_token_are_not_those_that_count() -> None:
+    """Of most rows another token is the commonest: those that are counted on must not be asked."""
+    telugu = load("texts").split(0.25)[0].texts["te"]
+    lines = [
+        f"{row} 🙂🙃🙂🙃🙂🙃🙂🙃" if line not in telugu else line for row, line in enumerate(load("texts").texts["te"])
+    ]
+    Path("texts/te.txt").write_text("".join(f"{line}\n" for line in lines))
+    of_all = Shortening.of(tokenizer("bpe"), lines)
+    Shorten(model="model", corpus="texts", split=0.25).run("short")
+    assert left_out_token(load_tokenizer("short")) == codec().lead
+    assert of_all is not None
+    assert of_all.lead != codec().lead
 
 
 def test_every_part_of_the_house_reads_the_short_texts() -> None:
@@ -101,3 +118,12 @@ def test_a_model_is_shortened_once() -> None:
         Shorten(model="short", corpus="texts", split=0.25).run("again")
     stored = json.loads(Path("short/tokenizer_config.json").read_text())
     assert stored["neuroglot_left_out"] == codec().lead
+
+
+def test_rows_that_cannot_be_counted_are_refused_before_weights_are_read() -> None:
+    for path in Path("texts").iterdir():
+        path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines()[:2]))
+    Path("model/model.safetensors").unlink()
+    with pytest.raises(CorpusError, match="a split at 0.5 leaves nothing"):
+        Shorten(model="model", corpus="texts", split=0.5).run("out")
+    assert not Path("out").exists()

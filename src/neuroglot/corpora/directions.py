@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from neuroglot.corpora.languages import known_code
+from neuroglot.corpora.languages import known_code, language_code
 from neuroglot.errors import ConfigError
 from neuroglot.showing import noun_of
 
@@ -61,6 +61,19 @@ def directions_of(languages: Sequence[str], pivot: str = PIVOT) -> tuple[Directi
             "Name another pivot (--pivot), or the directions (--directions).",
         )
     return tuple(Direction(pivot, other) for other in others) + tuple(Direction(other, pivot) for other in others)
+
+
+def language_compared_with(languages: Sequence[str], asked: str | None, pivot: str = PIVOT) -> str:
+    """The language that is asked for, however its code is written; else the pivot if it is there, or the first.
+
+    Raises `CorpusError` for what is no language, and `ConfigError` for one that is not among them.
+    """
+    found = (pivot if pivot in languages else languages[0]) if asked is None else language_code(asked)
+    if found not in languages:
+        raise ConfigError(
+            f"Texts were to be compared with those of {asked!r}.", f"Expected one of {', '.join(languages)}."
+        )
+    return found
 
 
 def is_direction(text: str) -> bool:

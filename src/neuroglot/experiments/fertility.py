@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from neuroglot.corpora.corpus import Corpus
-from neuroglot.corpora.directions import PIVOT
-from neuroglot.errors import ConfigError
+from neuroglot.corpora.directions import language_compared_with
 from neuroglot.experiments.evaluation import independent_rows
 from neuroglot.metrics.fertility import Fertility
 from neuroglot.models.provenance import made_with
@@ -27,17 +26,13 @@ def fertility(tokenizer: PreTrainedTokenizerBase, corpus: Corpus, relative_to: s
 
     Each half of the rows is shortened by the token that the other half has most, so that no row proves what it chose;
     of a tokenizer that is shortened already, nothing is left out.
-    Languages are compared with `relative_to`: English if it is there, else the first. Raises `ConfigError` for a
-    language that the corpus lacks, and `CorpusError` for rows that cannot be halved because they share texts.
+    Languages are compared with `relative_to`: English if it is there, else the first. Raises as
+    `language_compared_with`, and `CorpusError` for rows that cannot be halved because they are one or share texts.
     """
-    compared = relative_to or (PIVOT if PIVOT in corpus.languages else corpus.languages[0])
-    if compared not in corpus.languages:
-        raise ConfigError(
-            f"Tokens were to be counted relative to {compared!r}.", f"Expected one of {', '.join(corpus.languages)}."
-        )
+    compared = language_compared_with(corpus.languages, relative_to)
     pieces = piece_bytes(tokenizer)
     ids = {language: _ids(tokenizer, corpus.texts[language]) for language in corpus.languages}
-    halves = _halves(corpus)
+    halves = halves_of(corpus)
     is_short = left_out_token(tokenizer) is not None
     saved, leads = zip(*(_shortened(pieces, ids[language], halves, is_short) for language in corpus.languages))
     counts = torch.stack([_counts(pieces, ids[language], corpus.texts[language]) for language in corpus.languages], 1)
@@ -57,8 +52,8 @@ def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[
     return [list(ids) for ids in encoding["input_ids"]]
 
 
-def _halves(corpus: Corpus) -> tuple[list[int], list[int]]:
-    """The rows of two halves that share no text."""
+def halves_of(corpus: Corpus) -> tuple[list[int], list[int]]:
+    """The rows of two halves that share no text; raises `CorpusError` where there are none."""
     row_of = {row_id: row for row, row_id in enumerate(corpus.ids)}
     first, second = ([row_of[row_id] for row_id in part.ids] for part in corpus.split(0.5))
     return first, second

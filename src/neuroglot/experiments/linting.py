@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from neuroglot.corpora.corpus import Corpus
+from neuroglot.corpora.directions import language_compared_with
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.identification import UNDECIDED, identifiable, identify
 from neuroglot.metrics.leakage import leaked
@@ -36,15 +37,12 @@ def lint(
 
     Texts are held against those of `relative_to`, by default English, or the first language without it. With
     `candidates` lingua tells the language of each text among these and the corpus's own. `against` are test sets that
-    must not be in the corpus, in no language of theirs. Raises `ConfigError` on another language, on a factor that is
-    not above 1, and as `identify` does.
+    must not be in the corpus, in no language of theirs. Raises `ConfigError` on a factor that is not above 1, and as
+    `language_compared_with` and `identify` do.
     """
-    base = relative_to or ("en" if "en" in corpus.texts else corpus.languages[0])
-    if base not in corpus.texts or not length_factor > 1:
-        raise ConfigError(
-            f"Texts were to be held against {base!r}, with a factor of {length_factor} between lengths.",
-            f"Expected one of {', '.join(corpus.languages)}, and a factor above 1.",
-        )
+    base = language_compared_with(corpus.languages, relative_to)
+    if not length_factor > 1:
+        raise ConfigError(f"Got a factor of {length_factor} between lengths.", "Expected one above 1.")
     repeated = {REPEATED: {language: rows_repeated(column) for language, column in corpus.texts.items()}}
     parts: list[Mapping[str, Mapping[str, Sequence[int]]]] = [
         text_findings(corpus, base), length_findings(corpus, base, length_factor), repeated,

@@ -31,6 +31,13 @@ _LIMITS = {
 }  # fmt: skip
 CREATE = re.compile(r"\bCREATE\s+TABLE\b[^();]*\(", re.IGNORECASE)
 _APART = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)  # texts, names and comments
+# What asks for the time: a function of it told 'now', or told no time, which means the same.
+_NOW = re.compile(
+    r"\b(?:date|time|datetime|julianday|unixepoch|strftime|timediff)\s*\((?:[^()]*'now'|\s*\))"
+    r"|\bstrftime\s*\(\s*'[^']*'\s*\)",
+    re.IGNORECASE,
+)
+_CURRENT = re.compile(r"\bcurrent_(?:date|time|timestamp)\b", re.IGNORECASE)
 
 _Rows = list[tuple[Any, ...]]
 
@@ -92,6 +99,8 @@ def _require_one_query(query: str) -> None:
         raise UndecidedError(f"a query of {len(query)} characters, where at most {_LONGEST} are read")
     if "\0" in query:
         raise InvalidFormError("a query with a zero byte")
+    if _NOW.search(query) or _CURRENT.search(_APART.sub("x", query)):
+        raise UndecidedError("its rows depend on when it is asked")
 
 
 def _stored(path: Path) -> list[_Table]:

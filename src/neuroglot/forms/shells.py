@@ -111,9 +111,11 @@ _TOKEN = re.compile(
     r"|[()\[\]{},;]|\d[\w.]*|\w+|(?:(?!//|/\*)[^\w\s()\[\]{},;\"'`])+|[\"'`/]"
 )
 
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+
 
 def compare_java(answer: str, reference: str, context: FormContext) -> Verdict:
-    """Equal where the words are, white space and comments aside, else undecided."""
+    """Equal where the words are, white space and comments aside, else undecided; what is not closed is invalid."""
     return _compared(answer, reference, lines_count=False)
 
 
@@ -125,7 +127,25 @@ def compare_go(answer: str, reference: str, context: FormContext) -> Verdict:
 def _compared(answer: str, reference: str, lines_count: bool) -> Verdict:
     if _tokens(answer, lines_count) == _tokens(reference, lines_count):
         return told_equal(True)
+    _require_closed(answer)
     raise UndecidedError("other programs, which may do the same")
+
+
+def _require_closed(text: str) -> None:
+    """Raise `InvalidFormError` for a bracket, quotation mark or comment that is not closed, or never opened."""
+    open_ones: list[str] = []
+    for match in _TOKEN.finditer(text):
+        token, following = match[0], text[match.end() : match.end() + 1]
+        if token in ('"', "'", "`"):
+            raise InvalidFormError("no closing quotation mark")
+        if token == "/" and following == "*":
+            raise InvalidFormError("a comment is not closed")
+        if token in _CLOSING:
+            open_ones.append(_CLOSING[token])
+        elif token in _CLOSING.values() and (not open_ones or open_ones.pop() != token):
+            raise InvalidFormError("a bracket is closed that was not opened")
+    if open_ones:
+        raise InvalidFormError("a bracket is not closed")
 
 
 def _tokens(text: str, lines_count: bool) -> list[str]:

@@ -72,9 +72,7 @@ class _Shortened:
         """As the plain tokenizer and what it leaves out, for other processes: the class is made where it is needed."""
         kind: Any = type(self).__mro__[2]
         plain = kind.__new__(kind)
-        state = {name: value for name, value in vars(self).items() if name not in ("shortening", "left_out")}
-        options = {name: value for name, value in state["init_kwargs"].items() if name != SHORTENED}
-        plain.__dict__ |= state | {"init_kwargs": options}
+        plain.__dict__ |= {name: value for name, value in vars(self).items() if name not in ("shortening", "left_out")}
         return shortened, (plain, self.shortening.lead)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:

@@ -46,10 +46,12 @@ class Extend(OnModel, OnCorpus):
     """Where the model is held meanwhile; the processor's memory is the larger one."""
 
     def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.experiments.fertility import halves_of
         from neuroglot.models.loading import load_tokenizer
         from neuroglot.tokens.vocabulary import require_mergeable
 
         corpus = self.load_corpus(identity)
+        halves_of(corpus.split(self.split)[1])  # refuses, before weights are read, rows that cannot be counted
         require_mergeable(load_tokenizer(self.model, self.revision))
         return _Inputs(*self.load_model(identity, self.model), corpus)
 

@@ -46,12 +46,14 @@ class Shorten(OnModel, OnCorpus):
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.errors import CorpusError
+        from neuroglot.experiments.fertility import halves_of
         from neuroglot.models.loading import load_tokenizer
         from neuroglot.models.shortened import require_unshortened, shortened
         from neuroglot.models.shortening import Shortening
 
         corpus = self.load_corpus(identity)
-        chosen_on, _ = corpus.split(self.split)
+        chosen_on, counted_on = corpus.split(self.split)
+        halves_of(counted_on)  # refuses, before weights are read, rows that cannot be counted
         tokenizer = load_tokenizer(self.model, self.revision)
         require_unshortened(tokenizer)
         found = Shortening.of(tokenizer, (text for column in chosen_on.texts.values() for text in column))
