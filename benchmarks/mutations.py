@@ -1892,6 +1892,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("pad(blocks[:, :-1, -1:], (0, 0, 1, 0))", "blocks[:, :, :1]"),
         ("        if not length:\n            return values.to(precise), state\n", ""),
         ("return kernel_attention(queries, keys,", "return kernel_attention(keys, queries,"),
+        ("unseen | (document[..., :, None] != document[..., None, :])", "unseen"),
+        ("exponents = -log_decay.reshape", "exponents = log_decay.reshape"),
+        ("torch.exp(-log_decay.to(state)", "torch.exp(log_decay.to(state)"),
+        ("counts[:, -1:].expand(-1, missing)", "counts[:, :1].expand(-1, missing)"),
+        ("flatten(2, 3)[:, :, :length], state", "flatten(2, 3)[:, :, -length:], state"),
+        ("within + decay.from_state * (queries", "within + (queries"),
+        ("state = kept * state + new", "state = (kept * state + new).to(queries.dtype)"),
+        ("prepend=torch.zeros_like(clock.document[:, :1])", "prepend=clock.document[:, :1]"),
+        ("first[..., :, None] - first[..., None, :]", "first[..., None, :] - first[..., :, None]"),
+        ("(keys * decay.to_end).mT @ values", "keys.mT @ values"),
     ),
     *_of(
         "models/architectures/transnormer/kernels.py", FORMS,
@@ -1919,6 +1929,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("own.group if exact else None", "None"),
         ("self.log_decays[own]", "self.log_decays[: own.stop - own.start]"),
         ("self.theta[heads]", "self.theta[: heads.stop - heads.start]"),
+        ("torch.rsqrt(squares / width + self.eps)", "torch.rsqrt(squares / states.shape[-1] + self.eps)"),
+        ("own.group if exact else None", "own.group"),
     ),
     *_of(
         "models/architectures/transnormer/parallel.py", f"{TRANSNORMER}/test_transnormer_parallel.py",
@@ -1926,6 +1938,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("mesh.get_local_rank() * count", "0"),
         ("dist.all_reduce(gradient, group=context.group)", "pass"),
         ("if total % mesh.size():", "if False:"),
+        ("slice(self.first, self.first + self.count)", "slice(0, self.count)"),
+        ("        dist.all_reduce(values, group=group)\n", ""),
+        ('"replicated_with_grad_allreduce"', '"replicated"'),
     ),
     *_of(
         "models/architectures/transnormer/cache.py", REMEMBERED,
@@ -1942,6 +1957,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("self.padded = self.padded or real.shape[1] > 1", "pass"),
         ("self.next_position.repeat_interleave(repeats, dim=0)", "self.next_position.repeat(repeats, 1)"),
         ("self.next_position[rows.to(self.next_position.device)]", "self.next_position"),
+        ("dtype = min(self.state_dtype, finest_dtype(device), key=lambda kind: kind.itemsize)", "dtype = torch.float32"),
+        ("torch.arange(1, real.shape[1] + 1, device=real.device)", "real.long()"),
     ),
     *_of(
         "models/architectures/transnormer/model.py", REMEMBERED,
@@ -1960,6 +1977,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         ('_keep_in_fp32_modules_strict = ["theta"]', "_keep_in_fp32_modules_strict = []"),
         ("(*all_states[:-1], states)", "tuple(all_states)"),
         ("not self.training if use_cache is None", "True if use_cache is None"),
+        ("None if mask is None else mask[:, mask.shape[1] - length :].bool()", "None"),
+        ("bool(real.all()):", "bool(real.any()):"),
     ),
     *_of(
         "models/architectures/transnormer/config.py", MISUSE,
@@ -1971,6 +1990,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("not isinstance(value, bool) and value >= least", "value >= least"),
         ("pad < self.vocab_size", "pad <= self.vocab_size"),
         ('"hidden_dim": "attention_size"', '"hidden_dim": "hidden_size"'),
+        ("parallel_plan(4 if self.use_gate else 3)", "parallel_plan(4)"),
     ),
     *_of(
         "models/architectures/tscm/shift.py", "tests/models/tscm/test_shift.py",
