@@ -24,6 +24,7 @@ from neuroglot.models.architectures.transnormer.layers import (
 )
 from neuroglot.models.architectures.transnormer.lightning import Clock
 from neuroglot.models.architectures.transnormer.positions import lrpe_frequencies
+from neuroglot.models.complete import names_in, require_each_once, require_tied
 
 
 class TransNormerPreTrainedModel(PreTrainedModel):
@@ -38,6 +39,24 @@ class TransNormerPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _keep_in_fp32_modules_strict = ["theta"]  # noqa: RUF012
     _is_stateful = True  # a state cannot be taken back: assisted generation is refused
+
+    @staticmethod
+    def _load_pretrained_model(
+        model: Any, state_dict: Any, checkpoint_files: Any, load_config: Any, *args: Any, **options: Any
+    ) -> Any:
+        """As any model of transformers; raises `UnsupportedModelError` for a weight that stands in it twice."""
+        files = [path for path in checkpoint_files or () if str(path).endswith(".safetensors")]
+        names = names_in(files) if state_dict is None else list(state_dict)
+        require_each_once(model, names, model.config.name_or_path, load_config.weight_mapping)
+        return PreTrainedModel._load_pretrained_model(
+            model, state_dict, checkpoint_files, load_config, *args, **options
+        )
+
+    def tie_weights(self, missing_keys: set[str] | None = None, recompute_mapping: bool = True) -> None:
+        """As any model of transformers; raises `UnsupportedModelError` where a checkpoint has two values for one."""
+        super().tie_weights(missing_keys, recompute_mapping)
+        if missing_keys is not None:
+            require_tied(self, self.config.name_or_path)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
