@@ -7,9 +7,10 @@
 
 `lab`: every variant is trained on the lab's corpus of each seed by the lab's own recipe and scored on held-out rows:
 nats a token, bits a byte, exact answers, and the effect of a language's own neurons (LAPE, selected on half of the
-rows) over that of another language's and of random ones. With `--selectors`, these are asked instead: each picks `--count`
-neurons a language of the same model, read at each of the `--sites`, and is scored on `--rows` rows. `recall`: sequences of pairs of tokens, and then the first of
-one, whose second is to be said; linear attention is known to fail where there are more pairs than its state holds.
+rows) over that of another language's and of random ones. With `--selectors`, these are asked instead: each picks
+`--count` neurons a language of the same model, read at each of the `--sites`, and is scored on `--rows` rows.
+`recall`: sequences of pairs of tokens, and then the first of one, whose second is to be said; linear attention is known
+to fail where there are more pairs than its state holds.
 Each line is one seed; with `--out` a second call goes on. The last lines are means with 95 % t intervals over seeds,
 differences to the first variant on the same seeds, and Holm's p over all of these.
 """

@@ -1890,7 +1890,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("document != document[..., -1:], document[..., -1:] > 0", "document != document[..., -1:], None"),
         ("_powers(log_decay.to(state), passed", "_powers(rate, passed"),
         ("pad(blocks[:, :-1, -1:], (0, 0, 1, 0))", "blocks[:, :, :1]"),
-        ("        if not length:\n            return values.to(precise), state\n", ""),
         ("return kernel_attention(queries, keys,", "return kernel_attention(keys, queries,"),
         ("unseen | (document[..., :, None] != document[..., None, :])", "unseen"),
         ("exponents = -log_decay.reshape", "exponents = log_decay.reshape"),
@@ -1902,6 +1901,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("prepend=torch.zeros_like(clock.document[:, :1])", "prepend=clock.document[:, :1]"),
         ("first[..., :, None] - first[..., None, :]", "first[..., None, :] - first[..., :, None]"),
         ("(keys * decay.to_end).mT @ values", "keys.mT @ values"),
+    ),
+    *_of(
+        "models/architectures/transnormer/lightning.py", f"{MISUSE} -k no_tokens_are_no_step",
+        ("        if not length:\n            return values.to(precise), state\n", ""),
     ),
     *_of(
         "models/architectures/transnormer/kernels.py", FORMS,
@@ -1957,7 +1960,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("self.padded = self.padded or real.shape[1] > 1", "pass"),
         ("self.next_position.repeat_interleave(repeats, dim=0)", "self.next_position.repeat(repeats, 1)"),
         ("self.next_position[rows.to(self.next_position.device)]", "self.next_position"),
-        ("dtype = min(self.state_dtype, finest_dtype(device), key=lambda kind: kind.itemsize)", "dtype = torch.float32"),
+        ("min(self.state_dtype, finest_dtype(device), key=lambda kind: kind.itemsize)", "torch.float32"),
         ("torch.arange(1, real.shape[1] + 1, device=real.device)", "real.long()"),
     ),
     *_of(
