@@ -1946,6 +1946,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         ('"replicated_with_grad_allreduce"', '"replicated"'),
     ),
     *_of(
+        "models/architectures/transnormer/config.py", f"{TRANSNORMER}/test_transnormer_parallel.py",
+        ("parallel_plan(4 if self.use_gate else 3)", "parallel_plan(4)"),
+    ),
+    *_of(
         "models/architectures/transnormer/cache.py", REMEMBERED,
         ("self.seen += positions", "self.seen = positions"),
         ("self.state = self.state.index_select(0, beam_idx.to(self.state.device))", "pass"),
@@ -1975,6 +1979,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("asked = past is not None or use_cache", "asked = past is not None"),
         ("                )\n            return None\n        wanted", "                )\n        wanted"),
         ("[position_ids[:, :1] == 0, jumps[:, 1:]]", "[position_ids[:, :1] < 0, jumps[:, 1:]]"),
+        ("not bool((mask * mask == mask).all()):", "False:"),
+        ("if states.dim() != 3:", "if False:"),
         ("jumps = position_ids.diff(dim=1, prepend=position_ids[:, :1] - 1) != 1", "jumps = position_ids == 0"),
         ("past.get_seq_length() >= position_ids.shape[-1]", "past.get_seq_length() > position_ids.shape[-1]"),
         ('_keep_in_fp32_modules_strict = ["theta"]', "_keep_in_fp32_modules_strict = []"),
@@ -1993,7 +1999,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("not isinstance(value, bool) and value >= least", "value >= least"),
         ("pad < self.vocab_size", "pad <= self.vocab_size"),
         ('"hidden_dim": "attention_size"', '"hidden_dim": "hidden_size"'),
-        ("parallel_plan(4 if self.use_gate else 3)", "parallel_plan(4)"),
     ),
     *_of(
         "models/architectures/tscm/shift.py", "tests/models/tscm/test_shift.py",
