@@ -10,6 +10,15 @@ rows) over that of another language's and of random ones. `recall`: sequences of
 first tokens in another order, each of whose second is to be said; the number of pairs in training grows to the last of
 `--pairs`. Linear attention is known to fail where there are more pairs than its state holds. A model that says any of
 the values that were told and not yet asked for is right in a share (1 + 1/2 + … + 1/P) / P.
+    python -m benchmarks.architectures lab --selectors entropy mean-difference magnitude gradient --sites post_act write
+    python -m benchmarks.architectures recall --pairs 4 16 64 --seeds 0 1 2 --variants llama transnormer hybrid
+
+`lab`: every variant is trained on the lab's corpus of each seed by the lab's own recipe and scored on held-out rows:
+nats a token, bits a byte, exact answers, and the effect of a language's own neurons (LAPE, selected on half of the
+rows) over that of another language's and of random ones. With `--selectors`, these are asked instead: each picks
+`--count` neurons a language of the same model, read at each of the `--sites`, and is scored on `--rows` rows.
+`recall`: sequences of pairs of tokens, and then the first of one, whose second is to be said; linear attention is known
+to fail where there are more pairs than its state holds.
 Each line is one seed; with `--out` a second call goes on. The last lines are means with 95 % t intervals over seeds,
 differences to the first variant on the same seeds, and Holm's p over all of these.
 """
@@ -22,7 +31,7 @@ from collections.abc import Iterator, Set
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -31,9 +40,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, get_lin
 
 import neuroglot as ng
 from benchmarks.seeds import interval, told
+from neuroglot.experiments.scoreboard import RANKABLE, compare_selectors, selection_and_held_out
 from neuroglot.lab import LabConfig
 from neuroglot.lab.training import batches, begin, fit_lab, training_texts
 from neuroglot.lab.untrained import new_model
+from neuroglot.layout import Site
 from neuroglot.models.architectures.transnormer import TransNormerConfig, TransNormerForCausalLM
 from neuroglot.storage import write_whole
 
@@ -65,6 +76,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--documents", type=int, default=4000)
     parser.add_argument("--pairs", nargs="+", type=int, default=[4, 8, 16, 32, 64])
+    parser.add_argument("--selectors", nargs="+", default=[], choices=RANKABLE)
+    parser.add_argument("--sites", nargs="+", default=["post_act"], choices=get_args(Site))
+    parser.add_argument("--count", type=int, default=16)
+    parser.add_argument("--rows", type=int, default=24)
+    parser.add_argument("--pairs", nargs="+", type=int, default=[4, 16])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -95,7 +111,9 @@ def on_lab(options: argparse.Namespace, done: Set[tuple[str, int]]) -> Iterator[
         for name in left:
             model = _lab_model(config, tokenizer, VARIANTS[name])
             losses = fit_lab(model, batches(texts, config, tokenizer), config)
-            scores = _scores(ng.view(model), tokenizer, corpus)
+            located = ng.view(model)
+            by_selector = _by_selector(located, tokenizer, corpus, options) if options.selectors else None
+            scores = by_selector or _scores(located, tokenizer, corpus)
             size = sum(weight.numel() for weight in model.parameters())
             yield {"variant": name, "seed": seed, "parameters": size, "training loss": mean(losses[-100:])} | scores
 
@@ -138,6 +156,26 @@ def _scores(located: ng.ModelView, tokenizer: Any, corpus: Any) -> dict[str, flo
         "own over others": found.diagonal_over_off_diagonal.value,
         "own over random": found.diagonal_over_random.value,
     }
+
+
+def _by_selector(located: ng.ModelView, tokenizer: Any, corpus: Any, options: argparse.Namespace) -> dict[str, float]:
+    """Nats a token, and by selector and site the effect of a language's own neurons, over others' and random ones."""
+    choosing, judging = selection_and_held_out(corpus.held_out, options.rows, 0)
+    nats = ng.evaluate(located, tokenizer, judging, ng.metrics.NatsPerToken()).scores.values()
+    scores = {"nats a token": mean(score.value for score in nats)}
+    for site in options.sites:
+        board = compare_selectors(
+            located, tokenizer, choosing, judging, count=options.count, selectors=options.selectors,
+            recording=ng.Recording(site=site), draws=2,
+        )  # fmt: skip
+        for name, (matrix,) in board.matrices.items():
+            found = matrix.headline()
+            scores |= {
+                f"{name} at {site}, own neurons off": found.diagonal.value,
+                f"{name} at {site}, own over others": found.diagonal_over_off_diagonal.value,
+                f"{name} at {site}, own over random": found.diagonal_over_random.value,
+            }
+    return scores
 
 
 def recalled(options: argparse.Namespace, done: Set[tuple[str, int]]) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sacrebleu
 import torch
+from safetensors.torch import load_file, save_file
 
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError, CorpusError, UnsupportedModelError
@@ -157,6 +158,16 @@ def test_a_writer_is_loaded_and_other_models_are_not(tmp_path: Path) -> None:
         load(str(tmp_path / "writer"))
     with pytest.raises(ConfigError, match="Only the hub has revisions"):
         load_writer(str(tmp_path / "writer"), revision="main")
+
+
+def test_a_writer_with_a_weight_under_two_names_is_refused(tmp_path: Path) -> None:
+    model, tokenizer = tiny_writer(tiny_corpus(3, LANGUAGES))
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    held = load_file(tmp_path / "model.safetensors")
+    save_file(held | {"sga.prompts": held["prompts"] + 1}, tmp_path / "model.safetensors")
+    with pytest.raises(UnsupportedModelError, match="holds 1 of its weights twice"):
+        load_writer(str(tmp_path), device="cpu")
 
 
 def test_an_unknown_baseline_is_refused() -> None:

@@ -6,14 +6,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from neuroglot.errors import ConfigError
-from neuroglot.lab import LabConfig, load, train
-from neuroglot.lab.training import train_lab
+from neuroglot import evaluate
+from neuroglot.corpora import load as load_corpus
+from neuroglot.errors import ConfigError, CorpusError
+from neuroglot.lab import LabConfig, load, tasks, train
+from neuroglot.lab.training import begin, train_lab
+from neuroglot.metrics import BitsPerByte
 from neuroglot.models import load as load_model
 from neuroglot.models.architectures.transnormer import TransNormerForCausalLM
 from neuroglot.recipes import all_recipes
+from neuroglot.runs.identity import Identity
 from neuroglot.storage import Kept
 from tests.recipes.every import EXAMPLES
+from tests.tiny import tiny_corpus
 
 TINY = LabConfig(
     documents=30, questions=6, held_out_documents=8, held_out_questions=4, vocabulary=600, architecture="transnormer",
@@ -63,9 +68,46 @@ def test_its_neurons_are_asked_and_switched_off(
     assert (tmp_path / command / "report.html").is_file()
 
 
-def test_with_a_third_of_its_width_less_in_neurons_it_has_the_parameters_of_a_llama() -> None:
-    from neuroglot.lab.training import begin
+@pytest.mark.parametrize("architecture", ["llama", "transnormer"])
+def test_it_is_trained_on_other_texts(architecture: str, tmp_path: Path) -> None:
+    """And goes on where it was stopped, and has neither read what it keeps nor learned tokens of it."""
+    rows = tiny_corpus(20, ("de", "en", "fr"))
+    rows = replace(rows, texts={name: tuple(f"{text} {name}{row} zq{row}" for row, text in enumerate(column))
+                                for name, column in rows.texts.items()})  # fmt: skip
+    (tmp_path / "texts").mkdir()
+    for language, column in rows.texts.items():
+        (tmp_path / "texts" / f"{language}.txt").write_text("".join(f"{text}\n" for text in column))
+    options = EXAMPLES["lab train"] | {
+        "corpus": str(tmp_path / "texts"), "languages": ["de", "en"], "held_out_documents": 5, "documents": 12,
+        "architecture": architecture,
+    }  # fmt: skip
+    recipe = all_recipes()["lab train"].from_json(options)
+    read = recipe.read(Identity())
+    corpus, _, _ = begin(read.config, read.rows)
+    assert (len(corpus.train), len(corpus.held_out), corpus.held_out_tasks) == (12, 5, ())
+    assert not set(corpus.train.ids) & set(corpus.held_out.ids)
+    recipe.run(tmp_path / "run")
+    kept = load_corpus(tmp_path / "run" / "held_out.jsonl")
+    assert dict(kept.texts) == dict(corpus.held_out.texts)
+    assert set(kept.texts["de"]) < set(rows.texts["de"])
+    view, tokenizer = load_model(str(tmp_path / "run"), device="cpu")
+    assert view.family.model_type == architecture
+    assert len(evaluate(view, tokenizer, kept, BitsPerByte()).scores) == 2
+    assert list(tasks(tmp_path / "run")) == []
 
+
+def test_what_cannot_be_held_out_or_asked_of_the_lab_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "texts.tsv").write_text("de\ten\n" + "".join(f"satz {row}\ttext {row}\n" for row in range(8)))
+    options = EXAMPLES["lab train"] | {"corpus": str(tmp_path / "texts.tsv")}
+    make = all_recipes()["lab train"].from_json
+    with pytest.raises(CorpusError, match="leaves nothing"):
+        make(options | {"held_out_documents": 8}).read(Identity())
+    assert len(make(options | {"held_out_documents": 3}).read(Identity()).rows) == 8
+    with pytest.raises(ConfigError, match=r"generated in all of its languages.* Say --documents"):
+        make(EXAMPLES["lab train"] | {"languages": ["de"]}).read(Identity())
+
+
+def test_with_a_third_of_its_width_less_in_neurons_it_has_the_parameters_of_a_llama() -> None:
     sizes = {}
     for architecture, ffn in (("llama", 48), ("transnormer", 48 - 24 // 3)):
         _, _, model = begin(replace(TINY, architecture=architecture, hidden=24, ffn=ffn))

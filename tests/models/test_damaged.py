@@ -80,6 +80,19 @@ def linked(folder: Path) -> None:
 
 
 UP = "model.layers.0.mlp.up_proj.weight"
+
+
+def in_two_files(folder: Path) -> None:
+    held = load_file(folder / "model.safetensors")
+    index(dict.fromkeys(held, "elsewhere.safetensors") | {"classifier.weight": "second.safetensors"})(folder)
+    save_file({"classifier.weight": torch.ones(1), UP: held[UP] + 1}, folder / "second.safetensors", {"format": "pt"})
+
+
+def tied_apart(folder: Path) -> None:
+    config(tie_word_embeddings=True)(folder)
+    weights(lambda held: held | {"lm_head.weight": held["model.embed_tokens.weight"] + 1})(folder)
+
+
 DAMAGES: dict[str, Damage] = {
     "no config": without("config.json"),
     "empty config": file("config.json", ""),
@@ -119,6 +132,9 @@ DAMAGES: dict[str, Damage] = {
     "another prefix": weights(lambda held: {f"backbone.{name}": held[name] for name in held}),
     "another shape": weights(lambda held: held | {UP: torch.ones(3, 3)}),
     "a layer more": weights(lambda held: held | {UP.replace(".0.", ".7."): held[UP].clone()}),
+    "a weight under two names": weights(lambda held: held | {UP.removeprefix("model."): held[UP] + 1}),
+    "a weight in two files": in_two_files,
+    "a tied weight of two values": tied_apart,
     "a weight that is no number": weights(lambda held: held | {UP: held[UP].fill_diagonal_(torch.nan)}),
     "no tokenizer": without("tokenizer.json"),
     "half a tokenizer": cut("tokenizer.json", 0.5),
@@ -148,6 +164,23 @@ def test_weights_that_would_be_random_are_named(folder: Path, damage: str) -> No
     DAMAGES[damage](folder)
     with pytest.raises(UnsupportedModelError, match=r"model\.layers\.[07]\.mlp\.up_proj\.weight"):
         load(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (
+            "a weight under two names",
+            f"holds 1 of its weights twice, such as {UP}: layers.0.mlp.up_proj.weight and {UP}.",
+        ),
+        ("a weight in two files", f"holds 1 of its weights twice, such as {UP}: in several files."),
+        ("a tied weight of two values", "other values for lm_head.weight than for model.embed_tokens.weight"),
+    ],
+)
+def test_weights_of_which_one_would_be_taken_unseen_are_named(folder: Path, damage: str, said: str) -> None:
+    DAMAGES[damage](folder)
+    with pytest.raises(UnsupportedModelError, match=said):
+        load(str(folder), device="cpu")
 
 
 def test_a_head_of_another_task_may_be_left_over(folder: Path) -> None:

@@ -42,6 +42,13 @@ def without_weight(folder: Path) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def with_two_of_one(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in weights if name.startswith("resnet."))
+    weights[name.removeprefix("resnet.")] = weights[name] + 1
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
 def with_a_gap(folder: Path) -> None:
     path = folder / "config.json"
     config = json.loads(path.read_text())
@@ -53,6 +60,7 @@ def with_a_gap(folder: Path) -> None:
     ("spoil", "error", "said"),
     [
         (without_weight, ArtifactError, "lacks the weights classifier.weight"),
+        (with_two_of_one, UnsupportedModelError, "holds 1 of its weights twice"),
         (with_a_gap, UnsupportedModelError, "labels are not numbered in a row"),
     ],
 )
@@ -74,6 +82,10 @@ def test_a_start_is_a_folder_of_safetensors(here: Path) -> None:
     for start in ("nowhere", "pickled"):  # and no name of a hub, on which nothing is looked for
         with pytest.raises(ArtifactError, match=f"{start} holds no network to begin from"):
             new_recogniser(config, known, 0, Path(start))
+    model.save_pretrained("doubled")
+    with_two_of_one(Path("doubled"))
+    with pytest.raises(UnsupportedModelError, match="holds 1 of its weights twice"):
+        new_recogniser(config, known, 0, Path("doubled"))
 
 
 @pytest.mark.parametrize("option", ["feature_weight", "logit_weight", "temperature", "crop", "gradient_share"])

@@ -14,7 +14,7 @@ Document = tuple[tuple[str, Slots], ...]
 
 @dataclass(frozen=True)
 class LabCorpus:
-    """What a lab model is trained on, and what it has not seen: row r says the same in all ten languages."""
+    """What a lab model is trained on, and what it has not seen: row r says the same in all languages."""
 
     train: Corpus
     held_out: Corpus
@@ -40,6 +40,14 @@ def make_corpus(config: LabConfig) -> LabCorpus:
         tasks["train"],
         tasks["held-out"],
     )
+
+
+def corpus_of_rows(rows: Corpus, config: LabConfig) -> LabCorpus:
+    """Other parallel text in the place of the lab's, without questions: `held_out_documents` rows are kept, drawn from
+    the seed, and of the others the first `documents` are read. Raises `CorpusError` where none would be left.
+    """
+    kept, read = rows.split(min(1.0, config.held_out_documents / len(rows)), config.seed)
+    return LabCorpus(read.head(config.documents), kept, (), ())
 
 
 def make_documents(rows: int, rng: Random, held_out: bool) -> list[Document]:

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.lab.artefacts import write_artefacts
 from neuroglot.lab.config import LabConfig, train_tokenizer
-from neuroglot.lab.generator import LabCorpus, make_corpus
+from neuroglot.lab.generator import LabCorpus, corpus_of_rows, make_corpus
 from neuroglot.lab.untrained import LabModel, new_model
 from neuroglot.storage import NOTHING_KEPT, Kept, check_free, load_tensors, save_tensors, whole_folder
 from neuroglot.tokens.examples import examples
@@ -121,15 +121,21 @@ def train(config: LabConfig, out: Path, on_step: OnStep | None = None) -> Path:
 
 
 def train_lab(
-    config: LabConfig, *, kept: Kept = NOTHING_KEPT, checkpoint_every: int = 500, on_step: OnStep | None = None
+    config: LabConfig,
+    *,
+    rows: Corpus | None = None,
+    kept: Kept = NOTHING_KEPT,
+    checkpoint_every: int = 500,
+    on_step: OnStep | None = None,
 ) -> Lab:
     """Train a lab model by this recipe; with a place in `kept` from the last whole checkpoint there.
 
+    Of other parallel text than the lab's, `rows`, as many as the recipe says are kept and the others read.
     Raises `MissingExtraError` without the extra `lab`, and `ArtifactError` if a checkpoint cannot be written.
     """
     started = time.monotonic()
     with _threads(config.threads):
-        corpus, tokenizer, model = begin(config)
+        corpus, tokenizer, model = begin(config, rows)
         texts = training_texts(corpus, tokenizer)
         steps = kept.once(
             "steps", lambda: {"steps": torch.tensor(affordable_steps(config, tokenizer, texts, started))}
@@ -140,9 +146,9 @@ def train_lab(
     return Lab(model, tokenizer, corpus, config, losses)
 
 
-def begin(config: LabConfig) -> tuple[LabCorpus, PreTrainedTokenizerFast, LabModel]:
-    """The corpus, the tokenizer learned from it, and the untrained model."""
-    corpus = make_corpus(config)
+def begin(config: LabConfig, rows: Corpus | None = None) -> tuple[LabCorpus, PreTrainedTokenizerFast, LabModel]:
+    """The corpus, of the lab or of other rows, the tokenizer learned from it, and the untrained model."""
+    corpus = make_corpus(config) if rows is None else corpus_of_rows(rows, config)
     tokenizer = train_tokenizer(tokenizer_texts(corpus), config.vocabulary)
     return corpus, tokenizer, new_model(config, tokenizer)
 

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTr
 
 from neuroglot import extras
 from neuroglot.errors import ConfigError, NeuroglotError, UnsupportedModelError
-from neuroglot.models.complete import require_complete
+from neuroglot.models.complete import require_complete, require_each_once, stored_names
 from neuroglot.models.families import Family
 from neuroglot.models.folded import folded_out
 from neuroglot.models.gguf import converted, is_gguf
@@ -116,6 +116,7 @@ def _whole_model(family: Family, source: str, name: str, **options: Any) -> PreT
             source, trust_remote_code=False, ignore_mismatched_sizes=True, output_loading_info=True, **options
         )
     require_complete(model, said, family, name)
+    require_each_once(model, stored_names(source, options.get("revision")), name)
     return make_plain(model) if "config" in options else cast(PreTrainedModel, model)
 
 

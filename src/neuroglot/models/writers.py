@@ -9,6 +9,7 @@ from transformers import AutoTokenizer, PreTrainedConfig
 
 from neuroglot.errors import ConfigError, UnsupportedModelError
 from neuroglot.models.architectures.sga import SGAForConditionalGeneration
+from neuroglot.models.complete import require_each_once, stored_names
 from neuroglot.models.loading import as_unsupported, move, quiet, require_there
 from neuroglot.models.shortened import as_saved
 
@@ -48,6 +49,7 @@ def load_writer(
                 f"The checkpoint of {name!r} lacks {missing[0]}.",
                 "Expected all weights, because others would be random.",
             )
+        require_each_once(model, stored_names(name, revision), name)
         tokenizer = as_saved(AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False))
     move(model, device)
     return model.eval(), tokenizer

@@ -274,6 +274,7 @@ def load_recogniser(identity: Identity, path: Path, device: str | None, what: st
     from neuroglot.errors import ArtifactError, UnsupportedModelError, listed
     from neuroglot.generation.glosses import vocabulary_of
     from neuroglot.models.architectures.tscm import TSCMConfig, TSCMForCTC
+    from neuroglot.models.complete import require_each_once, stored_names
     from neuroglot.models.loading import move
     from neuroglot.models.provenance import model_signature
     from neuroglot.storage import parse_json
@@ -293,6 +294,7 @@ def load_recogniser(identity: Identity, path: Path, device: str | None, what: st
         raise ArtifactError(f"The recogniser in {path} cannot be read: {error}.", "Expected whole files.") from error
     if lacking := sorted(said["missing_keys"]):
         raise ArtifactError(f"The recogniser in {path} lacks the weights {listed(lacking)}.", "Expected whole files.")
+    require_each_once(model, stored_names(str(path)), str(path))
     recogniser: TSCMForCTC = model.eval()
     vocabulary_of(recogniser)
     move(recogniser, device)

@@ -18,6 +18,7 @@ from neuroglot.generation.glosses import vocabulary_of
 from neuroglot.headers import NOTHING_READ, hashes_of
 from neuroglot.models.architectures.tscm import TSCMConfig, TSCMForCTC
 from neuroglot.models.architectures.tscm.config import BLANK_GLOSS
+from neuroglot.models.complete import require_each_once, stored_names
 from neuroglot.storage import NOTHING_KEPT, Kept, load_tensors, parse_json, save_tensors, write_whole
 from neuroglot.tokens.clips import ClipReader, ClipRow, ClipRows
 from neuroglot.training.sharing import Collate
@@ -54,6 +55,7 @@ def new_recogniser(config: TSCMConfig, vocabulary: GlossVocabulary, seed: int, s
             f"{start} lacks {len(missing)} of the trunk's weights, and {len(wrong)} are of another shape.",
             "Expected a ResNet, or a recogniser, of the same depth and widths.",
         )
+    require_each_once(model, stored_names(str(start)), str(start))
     trained: TSCMForCTC = model
     if not says(start, vocabulary):
         heads = {name: part for name, part in drawn.state_dict().items() if not name.startswith(TRUNK)}

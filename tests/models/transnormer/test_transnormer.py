@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, DataCollatorWithFlattening, MiniMaxConfig
 from transformers.models.minimax.modeling_minimax import MiniMaxLightningAttention
 
-from neuroglot.errors import ConfigError
+from neuroglot.errors import ConfigError, UnsupportedModelError
 from neuroglot.models.architectures.transnormer import TransNormerConfig, TransNormerForCausalLM, TransNormerModel
 from neuroglot.models.architectures.transnormer.lightning import lightning_attention
 from neuroglot.models.architectures.transnormer.positions import log_decays
@@ -350,3 +350,39 @@ def test_a_checkpoint_with_the_released_names_is_loaded_and_saved_again(tmp_path
 def names(folder: Path) -> list[str]:
     with safe_open(folder / "model.safetensors", "pt") as file:
         return list(file.keys())
+
+
+def rewritten(folder: Path, **added: torch.Tensor) -> None:
+    path = folder / "model.safetensors"
+    save_file(load_file(path) | added, path, metadata={"format": "pt"})
+
+
+def test_a_weight_under_two_names_is_refused(tmp_path: Path) -> None:
+    """Of which the one that stands last in the alphabet would be taken."""
+    model = tiny(dtype=torch.float32)
+    released_folder(model, tmp_path)
+    ours, theirs = "model.layers.1.mlp.up_proj.weight", "model.layers.1.channel_mixer.l2.weight"
+    weights = load_file(tmp_path / "model.safetensors") | {ours: torch.ones(24, 16)}
+    rewritten(tmp_path, **{ours: torch.ones(24, 16)})
+    said = rf"holds 1 of its weights twice, such as {ours}: {theirs} and {ours}. Expected each once"
+    with pytest.raises(UnsupportedModelError, match=said):
+        AutoModelForCausalLM.from_pretrained(tmp_path)
+    with pytest.raises(UnsupportedModelError, match="holds 1 of its weights twice"):
+        TransNormerForCausalLM.from_pretrained(None, config=model.config, state_dict=weights)
+
+
+def test_a_trunk_under_its_own_names_and_the_heads_is_refused(tmp_path: Path) -> None:
+    tiny(dtype=torch.float32).save_pretrained(tmp_path)
+    rewritten(tmp_path, **{"layers.0.mlp.up_proj.weight": torch.ones(24, 16)})
+    with pytest.raises(UnsupportedModelError, match="holds 1 of its weights twice"):
+        TransNormerForCausalLM.from_pretrained(tmp_path)
+
+
+def test_a_tied_weight_of_two_values_is_refused(tmp_path: Path) -> None:
+    model = tiny(dtype=torch.float32, tie_word_embeddings=True)
+    model.save_pretrained(tmp_path)
+    rewritten(tmp_path, **{"lm_head.weight": model.lm_head.weight.detach().clone()})
+    assert TransNormerForCausalLM.from_pretrained(tmp_path).config.tie_word_embeddings
+    rewritten(tmp_path, **{"lm_head.weight": model.lm_head.weight.detach() + 1})
+    with pytest.raises(UnsupportedModelError, match=r"other values for lm_head.weight than for model.embed_tokens"):
+        TransNormerForCausalLM.from_pretrained(tmp_path)

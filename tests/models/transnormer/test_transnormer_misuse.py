@@ -202,6 +202,12 @@ def test_keys_of_another_batch_are_refused() -> None:
 
 
 @torch.no_grad()
+def test_ids_without_rows_are_refused() -> None:
+    for wrong in (token_ids()[0], token_ids()[None]):
+        with pytest.raises(ConfigError, match="Expected ids of rows and tokens"):
+            tiny()(wrong)
+
+
 def test_masks_and_positions_of_other_shapes_are_refused() -> None:
     model, ids = tiny(), token_ids()
     for mask in (torch.ones(3, 11), torch.ones(1, 11), torch.ones(2, 12), torch.ones(11)):
@@ -210,6 +216,20 @@ def test_masks_and_positions_of_other_shapes_are_refused() -> None:
     for positions in (torch.arange(11), torch.arange(5)[None], torch.zeros(3, 11), torch.zeros(3, 1, 11)):
         with pytest.raises(ConfigError, match=r"The positions have the shape .*\(2, 11\) or \(1, 11\)"):
             model(ids, position_ids=positions)
+
+
+@pytest.mark.parametrize("kind", ["as released", "hybrid"])
+def test_a_mask_says_1_or_0_of_each_token(kind: str) -> None:
+    """One that is added to scores would be read the other way round, one that numbers documents would let them mix."""
+    model, ids = tiny(kind), token_ids()
+    mask = torch.ones_like(ids)
+    mask[0, :3] = 0
+    for given in (mask.bool(), mask.double(), mask.to(torch.int8)):
+        torch.testing.assert_close(model(ids, attention_mask=given).logits, model(ids, attention_mask=mask).logits)
+    documents = torch.tensor([[1] * 5 + [2] * 6] * 2)
+    for wrong in ((1 - mask) * -1e9, documents, mask * 0.5, -mask, torch.full(ids.shape, torch.nan)):
+        with pytest.raises(ConfigError, match="Expected 1 for each real token and 0 for padding"):
+            model(ids, attention_mask=wrong)
 
 
 def test_what_a_model_without_scores_cannot_give_is_refused() -> None:
@@ -284,8 +304,11 @@ def test_released_values_have_our_names() -> None:
     )
     assert (config.attention_activation, config.norm, config.lrpe_layers) == ("silu", "rms", [2])
     assert not config.scale_embedding
+    wider = TransNormerConfig(decoder_embed_dim=16, hidden_dim=24, decoder_attention_heads=2, pad_token_id=None)
+    assert (wider.hidden_size, wider.attention_size) == (16, 24)
     assert TransNormerConfig(**TINY, decay_layers=(2, 0, 2)).decay_layers == [0, 2]
     assert TransNormerConfig(**TINY, linear_use_lrpe_list=[0, 0, 0]).lrpe_layers == []
+    assert (TransNormerConfig(**TINY).lrpe_layers, TransNormerConfig(**TINY).decay_layers) == ([0], [0, 1, 2])
 
 
 @pytest.mark.parametrize("heads", [1, 2, 3, 16])

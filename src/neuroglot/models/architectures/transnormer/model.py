@@ -24,6 +24,7 @@ from neuroglot.models.architectures.transnormer.layers import (
 )
 from neuroglot.models.architectures.transnormer.lightning import Clock
 from neuroglot.models.architectures.transnormer.positions import lrpe_frequencies
+from neuroglot.models.complete import names_in, require_each_once, require_tied
 
 
 class TransNormerPreTrainedModel(PreTrainedModel):
@@ -38,6 +39,24 @@ class TransNormerPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _keep_in_fp32_modules_strict = ["theta"]  # noqa: RUF012
     _is_stateful = True  # a state cannot be taken back: assisted generation is refused
+
+    @staticmethod
+    def _load_pretrained_model(
+        model: Any, state_dict: Any, checkpoint_files: Any, load_config: Any, *args: Any, **options: Any
+    ) -> Any:
+        """As any model of transformers; raises `UnsupportedModelError` for a weight that stands in it twice."""
+        files = [path for path in checkpoint_files or () if str(path).endswith(".safetensors")]
+        names = names_in(files) if state_dict is None else list(state_dict)
+        require_each_once(model, names, str(model.config.name_or_path), load_config.weight_mapping)
+        return PreTrainedModel._load_pretrained_model(
+            model, state_dict, checkpoint_files, load_config, *args, **options
+        )
+
+    def tie_weights(self, missing_keys: set[str] | None = None, recompute_mapping: bool = True) -> None:
+        """As any model of transformers; raises `UnsupportedModelError` where a checkpoint has two values for one."""
+        super().tie_weights(missing_keys, recompute_mapping)
+        if missing_keys is not None:
+            require_tied(self, str(self.config.name_or_path))
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -129,12 +148,29 @@ class TransNormerModel(TransNormerPreTrainedModel):
     def _check_shapes(
         self, states: Tensor, mask: Tensor | None, position_ids: Tensor | None, past: TransNormerCache | None
     ) -> None:
+        if states.dim() != 3:
+            raise ConfigError(
+                f"The model was given states of {states.dim()} axes.",
+                "Expected ids of rows and tokens, (B, T), or states (B, T, D).",
+                "Put one text alone in a row: ids[None].",
+            )
         rows, length, seen = states.shape[0], states.shape[1], 0 if past is None else past.get_seq_length()
         lengths = {seen + length} if self._has_softmax else {length, seen + length}
         if mask is not None and (mask.dim() != 2 or len(mask) != rows or mask.shape[1] not in lengths):
             raise ConfigError(
                 f"The attention mask has the shape {tuple(mask.shape)}.",
                 f"Expected one number a token: {' or '.join(str((rows, each)) for each in sorted(lengths))}.",
+            )
+        if (
+            mask is not None
+            and length > 1
+            and not torch.compiler.is_compiling()
+            and not bool((mask * mask == mask).all())
+        ):
+            raise ConfigError(
+                f"The attention mask has values from {float(mask.min()):g} to {float(mask.max()):g}.",
+                "Expected 1 for each real token and 0 for padding, no numbers of documents, nothing added to scores.",
+                "Give packed documents by their position_ids, and no mask.",
             )
         if mask is None and self._has_softmax and past is not None and past.padded:
             raise ConfigError(
