@@ -49,6 +49,12 @@ class TrainingText:
     def languages(self) -> tuple[str, ...]:
         return tuple(self.texts)
 
+    @property
+    def read(self) -> list[Sequence[str]]:
+        """The texts of every language that a direction has."""
+        codes = dict.fromkeys(code for each in self.pairs for code in (each.source, each.target))
+        return [self.texts[code] for code in codes]
+
     @classmethod
     def of_rows(cls, corpus: Corpus, directions: Sequence[Direction]) -> TrainingText:
         """Parallel rows, read in every direction; raises `CorpusError` for a language that they lack."""

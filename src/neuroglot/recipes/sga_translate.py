@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import CORPUS, TRANSLATIONS, corpus_source, write_corpus
 from neuroglot.recipes.options import USE, OnTexts, Placed, Positive, Revised
-from neuroglot.recipes.reading import first_sound, note_data
+from neuroglot.recipes.reading import first_sound, note_data, note_trained
 from neuroglot.recipes.translation_options import Into, OnWriter
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class SgaTranslate(OnTexts, Into, OnWriter, Revised, Placed):
         texts = first_sound(original_of(read, self.source), self.limit, self.suspicious)
         directions = [Direction(texts.languages[0], target) for target in targets_of(texts, self.into)]
         note_data(identity, texts)
+        note_trained(identity, texts, self.model)
         model, tokenizer = load_writer(self.model, revision=self.revision, device=self.device)
         self.require_taught(identity, model, directions)
         identity.note("model", model_signature(model) | tokenizer_signature(tokenizer))

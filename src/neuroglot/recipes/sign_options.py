@@ -203,10 +203,11 @@ class SignTrained(OnClips, Shifting, Computed, Trained, Placed, Seeded):
         from dataclasses import replace
 
         from neuroglot import progress
+        from neuroglot.corpora.trained import save_trained_on
         from neuroglot.metrics.losses import LossCurve
         from neuroglot.metrics.signs import ErrorsByStep
         from neuroglot.signature import Signature
-        from neuroglot.training.recognition import save_trained_on, train_recogniser
+        from neuroglot.training.recognition import train_recogniser
 
         config = model.config
         made |= Signature.of(
@@ -222,7 +223,7 @@ class SignTrained(OnClips, Shifting, Computed, Trained, Placed, Seeded):
                 on_step=watched or on_step,
             )  # fmt: skip
         save_recogniser(model, run.files)
-        save_trained_on(run.files, clips.of("train"), before)
+        save_trained_on(run.files, "clips", (clip.hash for clip in clips.of("train").clips), before)
         curves: list[Any] = [LossCurve(losses, made, what)]
         return curves + ([ErrorsByStep(watched.values, made)] if watched else [])
 
@@ -302,9 +303,9 @@ def load_recogniser(identity: Identity, path: Path, device: str | None, what: st
 
 def trained_among(clips: Clips, *folders: Path) -> tuple[Clip, ...]:
     """The clips that a recogniser in one of the folders was trained on, as far as they say."""
-    from neuroglot.training.recognition import trained_on
+    from neuroglot.corpora.trained import trained_on
 
-    known = {hash for folder in folders for hash in trained_on(folder).tolist()}
+    known = {hash for folder in folders for hash in trained_on(folder, "clips").tolist()}
     return tuple(clip for clip in clips.clips if clip.hash in known)
 
 
