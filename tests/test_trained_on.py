@@ -148,6 +148,8 @@ def test_what_is_to_be_written_is_not_judged_on_sources_that_were_trained_on(her
         recipe("sga teach", **asked).read(Identity())
     assert recipe("sga teach", **asked | {"test": "others"}).read(Identity()).seen == 0
     report = recipe("sga teach", **asked | {"same_rows": "allow"}).run("writer").to_json()
-    assert report["sections"][0]["signature"]["trained_on"] == 10
+    curve, scores = report["sections"]
+    assert "trained_on" not in curve["signature"]
+    assert scores["signature"]["trained_on"] == 10
     assert torch.equal(trained_on(Path("writer"), "texts"), trained_on(Path("writer"), "texts").unique())
     assert len(trained_on(Path("writer"), "texts")) == 15  # titles are the same in both languages

@@ -158,12 +158,12 @@ class SgaTeach(Trained, Unlearned, WarmedUp, Denoising, OnDevice, Seeded):
                 for source, reference, text in zip(sources, references, texts, strict=True)
             ]
         write_whole(run.files / WRITTEN, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-        made = made_with(model, tokenizer) | told_trained(seen) | Signature.of(
+        made = made_with(model, tokenizer) | Signature.of(
             train_hash=train.hash, test_hash=test.hash, rows=len(asked.ids), rows_dropped=len(asked.dropped),
             layout=self.layout, steps=self.steps, learning_rate=self.learning_rate, batch_size=self.batch_size,
             temperature=self.temperature, seed=self.seed, denoising_passes=self.denoising_passes,
         )  # fmt: skip
-        section = scores_section(scores, made, "language", "without denoising")
+        section = scores_section(scores, made | told_trained(seen), "language", "without denoising")
         curve = LossCurve(losses, made, "nats per target token, both passes", dropped=pairs.reasons)
         return Report([section, curve], title=f"An encoder that writes {self.layout}")
 
