@@ -17,7 +17,7 @@ from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directed import Directed
 from neuroglot.corpora.directions import Direction
-from neuroglot.corpora.documents import among, documents_beside, document_names
+from neuroglot.corpora.documents import among, document_names, documents_beside
 from neuroglot.corpora.languages import known_code
 from neuroglot.corpora.seen import which_have
 from neuroglot.corpora.textfiles import COMPRESSED, read_lines
