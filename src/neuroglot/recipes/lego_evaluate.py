@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroglot.recipes.artefacts import TRANSLATIONS
 from neuroglot.recipes.branching import Ensembled, OnBranches
-from neuroglot.recipes.options import USE, OnCorpus, OnDirections, Positive
+from neuroglot.recipes.options import USE, Beams, OnCorpus, OnDirections, Positive
 from neuroglot.recipes.training_options import Unlearned
 from neuroglot.recipes.translation_options import BatchedSearch
 
@@ -61,7 +61,7 @@ class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled,
     """Languages that translations may be in, all targets among them: adds the share that is in another (off-target).
     Needs the extra: pip install 'neuroglot[identification]'."""
 
-    beams: Positive = 5
+    beams: Beams = 5
     max_new_tokens: Positive = 256
 
     def read(self, identity: Identity) -> _Inputs:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 
-from neuroglot.recipes.options import Natural, Placed, Positive, Seeded, Share
+from neuroglot.recipes.options import Beams, Natural, Placed, Positive, Seeded, Share
 from neuroglot.recipes.training_options import Computed, Trained
 from neuroglot.runs.recipe import Recipe
 
@@ -114,7 +114,7 @@ class Recognising(Recipe):
 
     heading: ClassVar[str] = "Reading"
 
-    beam: Positive = 10
+    beam: Beams = 10
     """Readings that are followed at once (CTC prefix beam)."""
 
 
