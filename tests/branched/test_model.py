@@ -317,6 +317,34 @@ def test_an_ensemble_takes_the_mean_distribution_at_every_step(beams: int, use_c
         assert torch.equal(got, ensemble.generate(**batch, generation_config=other))
 
 
+def test_the_caches_of_an_ensemble_follow_the_beams() -> None:
+    """Many beams over weights so large that the likeliest prefix changes from token to token."""
+    models = [translator(), translator(seed=1)]
+    with torch.no_grad():
+        for parameter in (each for model in models for each in model.parameters()):
+            parameter *= 3
+    ensemble = FlowEnsemble(models)
+    batch = {name: value for name, value in inputs().items() if name != "decoder_input_ids"}
+    options = {"max_new_tokens": 12, "num_beams": 6, "num_return_sequences": 6, "do_sample": False}
+    ends = {"decoder_start_token_id": 2, "eos_token_id": 2, "pad_token_id": 0}
+    cached, whole = (
+        ensemble.generate(**batch, generation_config=GenerationConfig(**options, **ends, use_cache=use_cache))
+        for use_cache in (True, False)
+    )
+    assert torch.equal(cached, whole)
+
+
+def test_a_branch_that_is_replaced_is_not_the_one_that_was_called() -> None:
+    branched = moved(BranchedSeq2Seq.from_model(translator(), GROUPS))
+    before = logits(branched, encoder="train")
+    branched.attach("encoder", "train", translator(seed=1).model.encoder)
+    assert torch.equal(logits(branched, encoder="train"), logits(branched.select("train")))
+    assert not torch.equal(logits(branched, encoder="train"), before)
+    branched.detach("encoder", "train")
+    with pytest.raises(ConfigError, match="'train' was asked for"):
+        logits(branched, encoder="train")
+
+
 def test_an_ensemble_of_one_model_twice_is_that_model() -> None:
     model = translator()
     twice = FlowEnsemble([model, model])

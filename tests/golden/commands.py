@@ -89,6 +89,7 @@ COMMANDS: dict[str, list[str]] = {
     "sga-teach": [
         "sga", "teach", "{tmp}/reader", "--layout", "headlines", "--train", "{tmp}/articles", "--test",
         "{tmp}/articles", "--steps", "3", "--batch-size", "4", "--prompt-length", "3", "--metrics", "rouge-l", "meteor",
+        "--same-rows", "allow",
     ],
     "sign-train": ["sign", "train", "made", "--clips", "2", "--steps", "3", "--batch-size", "2"],
     "sign-distil": [

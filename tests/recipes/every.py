@@ -105,7 +105,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "sga teach": {
         "encoder": "reader", "layout": "headlines", "train": "articles", "test": "articles", "limit": 5, "steps": 4,
         "batch_size": 4, "prompt_length": 3, "canvas_length": 40, "checkpoint_every": 2, "metrics": ["chrf"],
-        "learning_rate": 1e-2, "device": "cpu",
+        "learning_rate": 1e-2, "same_rows": "allow", "device": "cpu",
     },
     "sga train": {
         "corpus": "pairs", "languages": ["en", "de", "fr"], "test_rows": 1, "encoder_steps": 3, "steps": 4,

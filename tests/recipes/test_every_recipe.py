@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from neuroglot.cli import app, commands
+from neuroglot.errors import ConfigError
 from neuroglot.recipes import all_recipes
 from neuroglot.recipes.analyze import Analyze
 from neuroglot.recipes.demo import Demo
@@ -165,6 +166,21 @@ def test_options_of_a_wrong_type_are_refused_by_name(command: str) -> None:
 
 def _takes_no_mapping(kind: Any) -> bool:
     return get_origin(kind) is not dict and all(map(_takes_no_mapping, get_args(kind)))
+
+
+def test_beams_that_were_mistyped_are_refused() -> None:
+    """A million rows for each text would take all memory; every option by which beams are named refuses them."""
+    named = {name: {"beams", "beam", "beam_sizes"} & {*option_types(form)} for name, form in all_recipes().items()}
+    asked = [(command, option) for command, options in named.items() for option in options]
+    assert {"generate", "translate", "lego translate", "lego evaluate", "sga translate", "specialize evaluate", "probe",
+            "sign evaluate", "sign recognise", "ablate"} <= {command for command, _ in asked}  # fmt: skip
+    for command, option in asked:
+        form = all_recipes()[command]
+        for many in (1001, 1_000_000):
+            value = [2, many] if option == "beam_sizes" else many
+            with pytest.raises(ConfigError, match=rf"{option}.* is {many}\. Expected less than or equal to 1000"):
+                form.from_json({**EXAMPLES[command], option: value})
+        form.from_json({**EXAMPLES[command], option: [2, 1000] if option == "beam_sizes" else 1000})
 
 
 @pytest.mark.parametrize("written", ["1e-3", "1E-3", "+1e-03", "1.e-3", ".1e-2", "0.001", "1.0e-3"])

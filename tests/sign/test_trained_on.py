@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from neuroglot.corpora.clips import Clips, GlossVocabulary, MadeClips, make_clips
+from neuroglot.corpora.trained import TRAINED_ON, save_trained_on, trained_on
 from neuroglot.errors import ArtifactError, CorpusError
 from neuroglot.models.architectures.tscm import TSCMConfig, TSCMForCTC
 from neuroglot.recipes.sign_channels import SignChannels
@@ -17,7 +18,7 @@ from neuroglot.recipes.sign_evaluate import SignEvaluate
 from neuroglot.recipes.sign_options import trained_among
 from neuroglot.recipes.sign_train import SignTrain
 from neuroglot.runs.identity import Identity
-from neuroglot.training.recognition import TRAINED_ON, new_recogniser, save_trained_on, says, trained_on
+from neuroglot.training.recognition import new_recogniser, says
 from tests.corpora.clips.writing import write_csl, write_phoenix
 from tests.models.tscm.making import TINY
 from tests.sign.making import few_clips, recogniser
@@ -67,11 +68,11 @@ def test_new_heads_are_told(here: Path) -> None:
 def test_clips_that_trained_a_recogniser_are_known_to_it_and_to_all_that_learn_from_it(here: Path) -> None:
     clips = few_clips()
     recogniser().save_pretrained("m")
-    assert trained_on(Path("m")).tolist() == []
+    assert trained_on(Path("m"), "clips").tolist() == []
     first, second = clips.of("train").take([0, 1]), clips.of("train").take([1, 2])
     Path("n").mkdir()
-    save_trained_on(Path("m"), first)
-    save_trained_on(Path("n"), second, (Path("m"), Path("nowhere")))
+    save_trained_on(Path("m"), "clips", [clip.hash for clip in first.clips])
+    save_trained_on(Path("n"), "clips", [clip.hash for clip in second.clips], (Path("m"), Path("nowhere")))
     assert trained_among(clips, Path("m")) == first.clips
     assert trained_among(clips, Path("n")) == clips.of("train").clips[:3]
     again = Clips("again", tuple(replace(clip, part="test", signer="other") for clip in first.clips))
@@ -92,19 +93,20 @@ def test_a_recogniser_is_not_evaluated_on_what_it_learned_unless_that_is_allowed
     assert plain.read(Identity()).seen == 0
     on_train = replace(plain, read_part="train")
     with pytest.raises(
-        CorpusError, match=r"4 of the 4 clips are among those that a recogniser was trained on: .*--same-rows"
+        CorpusError, match=r"4 of the 4 clips are among those that the model was trained on: .*--same-rows"
     ):
         on_train.read(Identity())
     (section,) = replace(on_train, same_rows="allow").run().to_json()["sections"]
-    assert section["remarks"][0] == "4 of the 4 clips are among those that a recogniser was trained on."
-    assert section["signature"]["same_rows"] == 4
+    assert section["sentence"].startswith("Not a proof: the model was trained on 4 rows of these, where it does better")
+    assert section["signature"]["trained_on"] == 4
     signers = sorted({clip.signer for clip in plain.load_clips(Identity()).clips})
     with pytest.raises(CorpusError, match=r"\d of the \d clips are among those"):  # divided anew, they are the same
         replace(plain, test_signers=(signers[0],)).read(Identity())
     SignTrain(**few, start=Path("first"), dev_signers=(signers[0],)).run("second")
-    assert set(trained_on(Path("first")).tolist()) <= set(trained_on(Path("second")).tolist())
     SignDistil(teacher=Path("first"), **few).run("student")
-    assert torch.equal(trained_on(Path("student")), trained_on(Path("first")))
+    first, second, student = (trained_on(Path(name), "clips") for name in ("first", "second", "student"))
+    assert set(first.tolist()) < set(second.tolist())
+    assert torch.equal(student, first)
     recogniser().save_pretrained("silent")
     with pytest.raises(CorpusError, match="4 of the 4 clips"):  # the baseline's are asked after too
         replace(on_train, model=Path("silent"), baseline=Path("first")).read(Identity())

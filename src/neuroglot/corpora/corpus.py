@@ -24,6 +24,7 @@ from neuroglot.errors import ConfigError, CorpusError
 from neuroglot.showing import Described, known_facts
 
 HASHED_AT_ONCE = 4096  # texts
+Documents = tuple[Sequence[str], ...]  # columns of names, one for each side of a pair
 OPTIONS = "Correct the options, or leave the row out."
 
 
@@ -42,6 +43,7 @@ class Corpus(Described):
     licence: str = "unknown"
     dropped: int = 0  # rows that the reader left out because a language lacked them
     remarks: tuple[str, ...] = ()  # what else was left out, in sentences
+    documents: Documents = ()  # of which documents each row is; empty where nothing says so
 
     def __post_init__(self) -> None:
         texts = {language: _held(column) for language, column in self.texts.items()}
@@ -58,6 +60,10 @@ class Corpus(Described):
             raise CorpusError(
                 f"Corpus {self.name!r} has {len(self.ids)} rows and {len(self.texts)} languages.",
                 "At least one of each is needed.",
+            )
+        if any(len(column) != len(self.ids) for column in self.documents):
+            raise CorpusError(
+                f"Corpus {self.name!r} has {len(self.ids)} rows.", "Expected documents of as many (documents=)."
             )
         for language, column in self.texts.items():
             if len(column) != len(self.ids):
@@ -124,7 +130,9 @@ class Corpus(Described):
         texts = {language: taken(column, rows) for language, column in self.texts.items()}
         ids = taken(self.ids, rows)
         is_stretch = isinstance(rows, range) and rows.step == 1 and isinstance(ids, Stored)
-        return replace(self, ids=ids if is_stretch or first_repeated(ids) is None else _told_apart(ids), texts=texts)
+        ids = ids if is_stretch or first_repeated(ids) is None else _told_apart(ids)
+        documents = tuple(tuple(taken(column, rows)) for column in self.documents)
+        return replace(self, ids=ids, texts=texts, documents=documents)
 
     def head(self, limit: int | None = None) -> "Corpus":
         """The first rows, at most `limit` of them, or all; raises `ConfigError` for a limit below 1."""

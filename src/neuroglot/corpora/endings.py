@@ -45,6 +45,12 @@ def files_by_language(folder: Path, names: list[str], corpus: str | None = None)
     return next(iter(several.values()), {})
 
 
+def shared_name(name: str) -> str | None:
+    """What a file of a language shares with those of the others, `Europarl.de-en` of `Europarl.de-en.de`."""
+    match = _match(name)
+    return None if match is None else match["corpus"]
+
+
 def ends_in_language(name: str) -> bool:
     """Whether a file such as `train.fr` may hold a language that would be left out unseen."""
     ending = unpacked_name(name).rpartition(".")[2]

@@ -17,6 +17,7 @@ from neuroglot.corpora.blank import is_blank
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directed import Directed
 from neuroglot.corpora.directions import Direction
+from neuroglot.corpora.documents import among, document_names, documents_beside
 from neuroglot.corpora.languages import known_code
 from neuroglot.corpora.seen import which_have
 from neuroglot.corpora.textfiles import COMPRESSED, read_lines
@@ -30,6 +31,7 @@ PAIR_FILE = re.compile(
 PSEUDO = re.compile(r"trg[0-9]*")  # stands for every language that has a tag
 
 TextsByDirection = dict[Direction, Corpus]
+_Place = tuple[str, tuple[str, ...]]  # file and line, and the documents of both sides
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,12 @@ class TrainingText:
     @property
     def languages(self) -> tuple[str, ...]:
         return tuple(self.texts)
+
+    @property
+    def read(self) -> list[Sequence[str]]:
+        """The texts of every language that a direction has."""
+        codes = dict.fromkeys(code for each in self.pairs for code in (each.source, each.target))
+        return [self.texts[code] for code in codes]
 
     @classmethod
     def of_rows(cls, corpus: Corpus, directions: Sequence[Direction]) -> TrainingText:
@@ -87,12 +95,19 @@ class TrainingText:
 
 
 def without_texts(pairs: Mapping[Direction, Corpus], hashes: Collection[int]) -> tuple[TextsByDirection, int]:
-    """The rows of every direction that have none of these texts, and how many were left out; hashes are those of
-    `text_hashes`. A direction of which nothing is left is left out.
+    """The rows of every direction that have none of these texts and are of no document that has one, and how many were
+    left out; hashes are those of `text_hashes`. A direction of which nothing is left is left out.
     """
     kept, left_out = {}, 0
+    having = {direction: which_have(rows, hashes) for direction, rows in pairs.items()}
+    known = {
+        name
+        for each, seen in having.items()
+        if seen.any()
+        for name in document_names(pairs[each].take(seen.nonzero()[0]))
+    }
     for direction, rows in pairs.items():
-        seen = which_have(rows, hashes)
+        seen = having[direction] | among(rows, known)
         left_out += int(seen.sum())
         if not seen.all():
             kept[direction] = rows if not seen.any() else rows.take((~seen).nonzero()[0])
@@ -133,14 +148,15 @@ def read_pairs(folder: Path | str, split: str | None = None) -> TextsByDirection
     language is unknown, or nothing is there.
     """
     folder = Path(folder)
-    rows: dict[Direction, dict[tuple[str, str], str]] = {}
+    rows: dict[Direction, dict[tuple[str, str], _Place]] = {}
     left_out: Counter[Direction] = Counter()
     for (stem, first, second), sides in pair_files(folder, split).items():
         if len(sides) < 2:
             raise CorpusError(
                 f"{stem}.{first}-{second} has the side {', '.join(sides)} only.", "Expected a file of each language."
             )
-        for place, source, target, texts in _lines(sides[first], sides[second], first, second):
+        stem = stem.with_name(f"{stem.name}.{first}-{second}")
+        for place, source, target, texts in _lines(stem, sides[first], sides[second], first, second):
             for direction, pair in ((Direction(source, target), texts), (Direction(target, source), texts[::-1])):
                 if any(map(is_blank, pair)):
                     left_out[direction] += 1
@@ -154,29 +170,36 @@ def read_pairs(folder: Path | str, split: str | None = None) -> TextsByDirection
     return {direction: _corpus(folder, direction, pairs, left_out[direction]) for direction, pairs in rows.items()}
 
 
-def _corpus(folder: Path, direction: Direction, pairs: Mapping[tuple[str, str], str], dropped: int) -> Corpus:
+def _corpus(folder: Path, direction: Direction, pairs: Mapping[tuple[str, str], _Place], dropped: int) -> Corpus:
     sources, targets = zip(*pairs, strict=True)
     texts = {direction.source: sources, direction.target: targets}
-    return Corpus(f"{folder.name} {direction}", tuple(pairs.values()), texts, dropped=dropped)
+    ids, documents = zip(*pairs.values(), strict=True)
+    known = (named or (row_id, row_id) for row_id, named in pairs.values())  # a row of none is one by itself
+    columns = tuple(zip(*known, strict=True)) if any(documents) else ()
+    return Corpus(f"{folder.name} {direction}", ids, texts, dropped=dropped, documents=columns)
 
 
-def _lines(first: Path, second: Path, code: str, other: str) -> Iterator[tuple[str, str, str, tuple[str, str]]]:
+def _lines(
+    stem: Path, first: Path, second: Path, code: str, other: str
+) -> Iterator[tuple[_Place, str, str, tuple[str, str]]]:
     """Place, both languages, and both texts of every line."""
     columns = [read_lines(first), read_lines(second)]
     if len(columns[0]) != len(columns[1]):
         raise CorpusError(
             f"{first.name} has {len(columns[0])} lines and {second.name} {len(columns[1])}.", "Expected as many."
         )
+    documents = documents_beside(stem, len(columns[0]))
     tagged = bool(PSEUDO.fullmatch(other))
     known = None if tagged else (_known(code, first), _known(other, second))
     for number, pair in enumerate(zip(*columns, strict=True), 1):
-        place = f"{first.parent.name}/{first.name}:{number}"
+        line = f"{first.parent.name}/{first.name}:{number}"
+        place = line, tuple(column[number - 1] for column in documents)
         if known is not None:
             yield place, *known, pair
             continue
         (source, text), (target, answer) = (_untagged(line, path, number) for line, path in zip(pair, (first, second)))
         if source != _known(code, first):
-            raise CorpusError(f"{place} begins with the tag of {source!r}.", f"Expected {code!r} in every line.")
+            raise CorpusError(f"{line} begins with the tag of {source!r}.", f"Expected {code!r} in every line.")
         yield place, source, target, (text, answer)
 
 

@@ -13,8 +13,9 @@ from typing import get_args
 
 from neuroglot.corpora.archives import read_archive
 from neuroglot.corpora.columns import OnMissing, TextColumn, align
-from neuroglot.corpora.corpus import Corpus
-from neuroglot.corpora.endings import PAPERS, ends_in_language, files_by_language, folders_by_language
+from neuroglot.corpora.corpus import Corpus, Documents
+from neuroglot.corpora.documents import documents_beside
+from neuroglot.corpora.endings import PAPERS, ends_in_language, files_by_language, folders_by_language, shared_name
 from neuroglot.corpora.hub import HUB_ID, read_hub, read_hub_folder
 from neuroglot.corpora.hub_folders import parse_folder
 from neuroglot.corpora.languages import choose, code_or_name, wanted_codes
@@ -183,7 +184,16 @@ def load(
 
 def _corpus(name: str, licence: str, columns: Mapping[str, TextColumn], on_missing: OnMissing) -> Corpus:
     ids, texts, dropped = align(columns, on_missing)
-    return Corpus(name, ids, texts, licence, dropped)
+    lines = _documents(next(iter(columns.values())))
+    documents = tuple(tuple(column[int(row_id) - 1] for row_id in ids) for column in lines)
+    return Corpus(name, ids, texts, licence, dropped, documents=documents)
+
+
+def _documents(column: TextColumn) -> Documents:
+    """The documents of the lines of a file that has some beside it; its rows have no other ids than their numbers."""
+    path = Path(column.origin)
+    shared = shared_name(path.name) if column.ids is None and column.unit == "line" else None
+    return () if shared is None else documents_beside(path.with_name(shared), len(column.texts))
 
 
 def read_local(

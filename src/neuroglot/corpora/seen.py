@@ -29,7 +29,12 @@ def text_hashes(data: Corpus | Task | Directed) -> set[int]:
 
 def sorted_hashes(data: Corpus | Task | Directed) -> NDArray[np.int64]:
     """The same in ascending order, each once: 8 bytes a text."""
-    columns = list(_columns(data))
+    return column_hashes(_columns(data))
+
+
+def column_hashes(columns: Iterable[Sequence[str]]) -> NDArray[np.int64]:
+    """Those of the texts of these columns."""
+    columns = list(columns)
     hashes = np.fromiter((_text_hash(text) for column in columns for text in column), np.int64, sum(map(len, columns)))
     hashes.sort()
     return hashes[: _moved_together(hashes)]

@@ -33,6 +33,19 @@ class ToWrite:
         """Of all texts."""
         return short_hash(*(text for pairs in self.texts.values() for pair in pairs for text in pair))
 
+    @property
+    def columns(self) -> list[tuple[str, ...]]:
+        """The sources of each language, and what is to be written of them."""
+        return [column for pairs in self.texts.values() if pairs for column in zip(*pairs, strict=True)]
+
+    def sources_among(self, others: ToWrite) -> tuple[str, ...]:
+        """The ids of the pairs whose source is also one of the others', such as `de-0`."""
+        known = {source for pairs in others.texts.values() for source, _ in pairs}
+        named = (
+            (f"{language}-{row}", pair) for language, pairs in self.texts.items() for row, pair in enumerate(pairs)
+        )
+        return tuple(name for name, (source, _) in named if source in known)
+
     def head(self, limit: int | None) -> ToWrite:
         """The first pairs of each language, at most so many."""
         return ToWrite(self.name, {language: pairs[:limit] for language, pairs in self.texts.items()}, self.dropped)

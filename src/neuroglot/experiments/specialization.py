@@ -16,6 +16,7 @@ from neuroglot import corpora, progress
 from neuroglot.activity.translation import collect
 from neuroglot.corpora.corpus import Corpus
 from neuroglot.corpora.directions import Direction, directions_of
+from neuroglot.corpora.documents import deal
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.experiments.evaluation import control_seed
 from neuroglot.experiments.translations import require_translatable, translate_directions
@@ -272,6 +273,9 @@ def parts_of(config: ComparisonConfig, seed: int, data: Corpus | None = None) ->
         whole = corpora.load(config.data, languages=config.languages) if data is None else data
         if len(whole) <= held:
             raise ConfigError(f"{config.data} has {len(whole)} rows.", f"Expected more than {held}.")
+        if whole.documents:
+            (test, validation), left = deal(whole, (config.test_rows, config.validation_rows), seed)
+            return whole.take(left), validation, test
         rest, train = whole.split(held / len(whole), seed)
         test, validation = rest.split(config.test_rows / held, seed)  # rows that share a text are in one of them
         return train, validation, test

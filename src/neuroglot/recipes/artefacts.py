@@ -101,7 +101,9 @@ def neuron_file(path: Path) -> Path:
 
 
 def corpus_source(corpus: str) -> str:
-    """The corpus that was named, or that of the run folder of `neuroglot translate` or `neuroglot lint`."""
+    """The corpus that was named, or that of a run folder: what `neuroglot translate` or `neuroglot lint` wrote, or the
+    rows that `neuroglot lego train` or `neuroglot sga train` held out.
+    """
     from neuroglot.runs.folder import MARKER
 
     folder = Path(corpus)

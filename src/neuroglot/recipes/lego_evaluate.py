@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroglot.recipes.artefacts import TRANSLATIONS
 from neuroglot.recipes.branching import Ensembled, OnBranches
-from neuroglot.recipes.options import USE, OnCorpus, OnDirections, Positive
+from neuroglot.recipes.options import USE, Beams, OnCorpus, OnDirections, Positive
+from neuroglot.recipes.training_options import Unlearned
 from neuroglot.recipes.translation_options import BatchedSearch
 
 if TYPE_CHECKING:
@@ -32,16 +33,17 @@ class _Inputs(NamedTuple):
     corpus: Corpus
     flows: Mapping[Direction, Sequence[int]]
     sets: Mapping[str, Sequence[str]]  # of directions, by core language and by resources
+    seen: int  # rows that the model was trained on
 
 
 @dataclass(frozen=True, kw_only=True)
-class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled):
+class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled, Unlearned):
     """Translate by every flow that a direction has branches for, score them, and compare the branches' spaces."""
 
     command = "lego evaluate"
     group = USE
     examples = """
-    neuroglot lego evaluate run --corpus flores.tsv --out scored
+    neuroglot lego evaluate run --corpus run --out scored
     neuroglot lego evaluate run --corpus flores.tsv --directions de-fr fr-de --ensembles 3 --out scored
     neuroglot lego evaluate run --corpus flores.tsv --cores en de --resources groups --candidates en de fr"""
     positional = ("model",)
@@ -59,10 +61,11 @@ class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled)
     """Languages that translations may be in, all targets among them: adds the share that is in another (off-target).
     Needs the extra: pip install 'neuroglot[identification]'."""
 
-    beams: Positive = 5
+    beams: Beams = 5
     max_new_tokens: Positive = 256
 
     def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.corpora.trained import require_untrained, rows_trained_on
         from neuroglot.errors import ConfigError
         from neuroglot.experiments.lego import core_directions, flows_in, off_target, sets_of
         from neuroglot.models.branched import Flow
@@ -83,13 +86,16 @@ class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled)
                 f"Got {', '.join(map(str, directions))}.", "Name other groups, or another pivot.",
             )  # fmt: skip
         folder, tokenizer = self.load_branches(identity)
+        found = rows_trained_on(corpus, folder.path)
+        seen = require_untrained(found, len(corpus), "rows", self.same_rows, "Name other text (--corpus)")
         flows = flows_in(folder.config, directions, self.ensembles)
         if self.candidates:  # refused now, and not when everything is translated
             empty = {(direction, int(Flow.MIX)): ("",) for direction in directions}
             off_target(empty, self.candidates, self.pivot, Signature(), folder.config)
-        return _Inputs(folder, tokenizer, corpus, flows, sets)
+        return _Inputs(folder, tokenizer, corpus, flows, sets, seen)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
+        from neuroglot.corpora.trained import told_trained
         from neuroglot.experiments.lego import can_compare_spaces, off_target, score_flows, spaces
         from neuroglot.models.branched.flows import flow_label
         from neuroglot.models.provenance import made_with
@@ -98,7 +104,7 @@ class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled)
         from neuroglot.signature import Signature
         from neuroglot.storage import write_whole
 
-        folder, tokenizer, corpus, _, sets = inputs
+        folder, tokenizer, corpus, _, sets, seen = inputs
         found = self._translated(inputs, corpus, run.kept("translated"))
         lines = [
             {"direction": str(direction), "flow": flow_label(flow), "id": row_id, "translation": text}
@@ -108,7 +114,7 @@ class LegoEvaluate(OnBranches, OnCorpus, OnDirections, BatchedSearch, Ensembled)
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         write_whole(run.files / TRANSLATIONS, text)
         signature = made_with(None, tokenizer, corpus) | branches_signature(folder)
-        signature |= Signature.of(beams=self.beams, max_new_tokens=self.max_new_tokens)
+        signature |= Signature.of(beams=self.beams, max_new_tokens=self.max_new_tokens) | told_trained(seen)
         metric, config = self.chosen_metric, folder.config
         results: list[Any] = [score_flows(found, corpus, self.pivot, metric, signature, config, sets)]
         if self.candidates:

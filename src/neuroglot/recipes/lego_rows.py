@@ -108,10 +108,14 @@ class TrainedOn(OnCorpus, OnDirections, TestedRows, Seeded):
 
 def _two_parts(rows: Corpus, validation: int, test: int, seed: int) -> tuple[Corpus, Corpus]:
     """So many rows to choose flows on, and so many others to translate, drawn with the seed."""
+    from neuroglot.corpora.documents import deal
     from neuroglot.errors import ConfigError
 
     needed = validation + test
     if len(rows) < needed:
         raise ConfigError(f"{rows.name} has {len(rows)} rows.", f"Expected {needed} or more (--held).")
+    if rows.documents:
+        (first, second), _ = deal(rows, (validation, test), seed, all_held=True)
+        return first, second
     part = rows if len(rows) == needed else rows.split(needed / len(rows), seed)[0]
     return part.split(validation / needed, seed)

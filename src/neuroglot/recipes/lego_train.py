@@ -109,7 +109,15 @@ class LegoTrain(TrainedOn, Localized, Shaped, Writing, Ensembled, Placed):
         encoded = self._encoded(model, folder, tokenizer, train)
         for group in self.train_groups or config.members:
             self._require_text(encoded, config, group)
+        if seen := self._known(test):
+            identity.remarks.append(f"{seen:,} of the {len(test):,} rows that are translated trained {self.model}.")
         return _Inputs(train, validation, test, directions, config.members, model, folder, tokenizer, encoded)
+
+    def _known(self, test: Corpus) -> int:
+        """How many rows that are held out from this training were in one of the model that it goes on with."""
+        from neuroglot.corpora.trained import rows_trained_on
+
+        return 0 if self.model is None else len(rows_trained_on(test, Path(self.model)))
 
     def _model(self, identity: Identity, train: TrainingText) -> tuple[Any, Any, Any]:
         from neuroglot import models
@@ -200,6 +208,7 @@ class LegoTrain(TrainedOn, Localized, Shaped, Writing, Ensembled, Placed):
         folder = pieces.export(run.files, start, described)
         with as_artifact_error(run.files):
             inputs.tokenizer.save_pretrained(run.files)
+        self._remember(run, inputs)
         trained = folder.config
         trained.flows = best_flows(
             folder, inputs.tokenizer, inputs.validation, flows_in(trained, inputs.directions), self.device
@@ -237,10 +246,22 @@ class LegoTrain(TrainedOn, Localized, Shaped, Writing, Ensembled, Placed):
         inputs.model.to("meta")  # from here on it is read from disk, a turn at a time
         return BranchedFolder(place), tuple(parse_json(losses.read_bytes()))
 
+    def _remember(self, run: Run, inputs: _Inputs) -> None:
+        """Write beside the model which texts it, and what it began as, was trained on or its flows are chosen on; and
+        the rows that it was not.
+        """
+        from neuroglot.corpora.trained import save_texts_trained_on
+        from neuroglot.recipes.artefacts import CORPUS, write_corpus
+
+        columns = [*inputs.train.read, *inputs.validation.texts.values()]
+        save_texts_trained_on(run.files, columns, () if self.model is None else (Path(self.model),))
+        write_corpus(inputs.test, run.files / CORPUS)
+
     def _measured(self, run: Run, folder: BranchedFolder, start: BranchedFolder, inputs: _Inputs) -> list[Any]:
         from dataclasses import replace
 
         from neuroglot.corpora.directions import as_direction
+        from neuroglot.corpora.trained import told_trained
         from neuroglot.experiments.lego import BASE, can_compare_spaces, flows_in, score_flows, spaces, translate_flows
         from neuroglot.generation.decoding import Decoding
         from neuroglot.models.provenance import made_with
@@ -253,9 +274,8 @@ class LegoTrain(TrainedOn, Localized, Shaped, Writing, Ensembled, Placed):
         before = translate_flows(
             start, inputs.tokenizer, inputs.test, dict.fromkeys(directions, (4,)), kept=run.kept("before"), **how
         )
-        signature = made_with(None, inputs.tokenizer, inputs.test) | Signature.of(
-            embedding=folder.config.embedding, max_new_tokens=self.max_new_tokens, seed=self.seed
-        )
+        signature = made_with(None, inputs.tokenizer, inputs.test) | told_trained(self._known(inputs.test))
+        signature |= Signature.of(embedding=folder.config.embedding, max_new_tokens=self.max_new_tokens, seed=self.seed)
         scores = score_flows(found, inputs.test, self.pivot, self.chosen_metric, signature, folder.config)
         began = score_flows(before, inputs.test, self.pivot, self.chosen_metric, signature, folder.config)
         scores = replace(scores, counts={**scores.counts, "main pair before": began.counts[BASE]})

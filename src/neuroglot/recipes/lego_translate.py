@@ -9,7 +9,7 @@ from neuroglot.recipes.artefacts import CORPUS, TRANSLATIONS, corpus_source, wri
 from neuroglot.recipes.branching import FlowMask, OnBranches
 from neuroglot.recipes.deciding import ByRule
 from neuroglot.recipes.options import USE, OnTexts, Positive
-from neuroglot.recipes.reading import first_sound, note_data
+from neuroglot.recipes.reading import first_sound, note_data, note_trained
 from neuroglot.recipes.translation_options import Into, Truncating
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class LegoTranslate(OnTexts, Into, OnBranches, ByRule, Truncating):
         folder, tokenizer = self.load_branches(identity, needed)
         flows = flows_of(folder.config)
         note_data(identity, texts)
+        note_trained(identity, texts, self.model)
         return _Inputs(texts, folder, tokenizer, flows)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:

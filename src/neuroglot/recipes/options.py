@@ -32,6 +32,7 @@ SiteName = Literal["post_act", "write"]
 Positive = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
 Draws = Annotated[int, Ge(1), Le(10_000)]
+Beams = Annotated[int, Ge(1), Le(1000)]  # each is a row of the batch: more than that was mistyped
 Share = Annotated[float, Gt(0), Le(1)]
 
 
@@ -299,7 +300,7 @@ class Searching(Writing):
 
     heading: ClassVar[str] = "Decoding"
 
-    beams: Positive = 1
+    beams: Beams = 1
     """Beams to search; more than one only without sampling."""
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from neuroglot.decisions.names import NamedRule
-from neuroglot.recipes.options import PROVE, OnModel, OnTask, Positive, Seeded, Writing
+from neuroglot.recipes.options import PROVE, Beams, OnModel, OnTask, Positive, Seeded, Writing
 from neuroglot.recipes.parallel import OnParallel
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Probe(OnModel, OnParallel, OnTask, Writing, Seeded):
     split: float = 0.5
     """Share of the rows on which transforms are fitted; no number is of them."""
 
-    beam_sizes: tuple[Positive, ...] = (2, 4, 8)
+    beam_sizes: tuple[Beams, ...] = (2, 4, 8)
     """Beams to search, beside greedy search, which is one beam."""
 
     rules: tuple[NamedRule, ...] = ("epsilon", "majority", "mbr-chrf")

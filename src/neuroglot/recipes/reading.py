@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -72,6 +73,14 @@ def read_task(options: Asked, corpus: str, name: str | None, languages: tuple[st
         raise ConfigError(f"The lab's task {name!r} was asked for.", f"Expected task to be one of {', '.join(tasks)}.")
     task = tasks[name] if languages is None else tasks[name].select(languages)
     return first_sound(part_of(options, task), options.limit, options.suspicious)
+
+
+def note_trained(identity: Identity, texts: Corpus, model: str) -> None:
+    """Say how many texts that are translated the model was trained on: that is no proof, and not refused."""
+    from neuroglot.corpora.trained import rows_trained_on
+
+    if seen := len(rows_trained_on(texts, Path(model))):
+        identity.remarks.append(f"The model was trained on {seen:,} of the {len(texts):,} texts, whose scores flatter.")
 
 
 def note_data(identity: Identity, data: Corpus | Task | ParallelInputs, what: str = "data") -> None:

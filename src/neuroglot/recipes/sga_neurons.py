@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from neuroglot.recipes.options import PROVE, Controlled, OnCorpus, OnPivot, OnSite, Placed, Revised, Share
+from neuroglot.recipes.training_options import Unlearned
 from neuroglot.recipes.translation_options import OnWriter
 
 if TYPE_CHECKING:
@@ -26,10 +28,11 @@ class _Inputs(NamedTuple):
     corpus: Corpus
     model: SGAForConditionalGeneration
     tokenizer: PreTrainedTokenizerBase
+    seen: int  # rows to be translated that the writer was trained on
 
 
 @dataclass(frozen=True, kw_only=True)
-class SgaNeurons(OnCorpus, OnPivot, OnSite, Controlled, OnWriter, Revised, Placed):
+class SgaNeurons(OnCorpus, OnPivot, OnSite, Controlled, OnWriter, Unlearned, Revised, Placed):
     """Find the neurons of each language in a frozen encoder while it reads and while it writes, and switch them off.
 
     Neurons are selected on one part of the rows (--split) and switched off on the others while they are translated,
@@ -64,6 +67,7 @@ class SgaNeurons(OnCorpus, OnPivot, OnSite, Controlled, OnWriter, Revised, Place
 
     def read(self, identity: Identity) -> _Inputs:
         from neuroglot.corpora.directions import directions_of
+        from neuroglot.corpora.trained import require_untrained, rows_trained_on
         from neuroglot.models.provenance import model_signature, tokenizer_signature
         from neuroglot.models.writers import load_writer
         from neuroglot.tokens.canvases import canvas_pairs
@@ -72,18 +76,22 @@ class SgaNeurons(OnCorpus, OnPivot, OnSite, Controlled, OnWriter, Revised, Place
         directions = directions_of(corpus.languages, self.pivot)
         model, tokenizer = load_writer(self.model, revision=self.revision, device=self.device)
         self.require_taught(identity, model, directions)
+        rest = corpus.split(self.split)[1]
+        found = rows_trained_on(rest, Path(self.model))
+        seen = require_untrained(found, len(rest), "rows", self.same_rows, "Name other text (--corpus)")
         for part in corpus.split(self.split):  # refuses, before anything is recorded, a part of which nothing is left
             canvas_pairs(model, tokenizer, part, directions, ask_for_targets=False)
         identity.note("model", model_signature(model) | tokenizer_signature(tokenizer))
-        return _Inputs(corpus, model, tokenizer)
+        return _Inputs(corpus, model, tokenizer, seen)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
+        from neuroglot.corpora.trained import told_trained
         from neuroglot.experiments.writing_neurons import record_writing, writing_matrix
         from neuroglot.generation.sga import CanvasDecoding
         from neuroglot.metrics.writing_neurons import ReadingAndWriting
         from neuroglot.reports import Report
 
-        corpus, model, tokenizer = inputs
+        corpus, model, tokenizer, seen = inputs
         select, rest = corpus.split(self.split)
         decoding = CanvasDecoding(self.denoising_passes)
         recorded = record_writing(model, tokenizer, select, self.pivot, self._recording, decoding)
@@ -96,6 +104,7 @@ class SgaNeurons(OnCorpus, OnPivot, OnSite, Controlled, OnWriter, Revised, Place
             model, tokenizer, rest, chosen, self.pivot, quality=self.quality, draws=self.random_draws, seed=self.seed,
             off=self.off, decoding=decoding,
         )  # fmt: skip
+        matrix = replace(matrix, signature=matrix.signature | told_trained(seen))
         both = ReadingAndWriting(sets["reading"], sets["writing"], recorded["writing"].signature)
         return Report([matrix, both, dict(chosen)], title="Neurons of an encoder that writes")
 
@@ -107,7 +116,7 @@ class SgaNeurons(OnCorpus, OnPivot, OnSite, Controlled, OnWriter, Revised, Place
         from neuroglot.recipes.steps import REPORT_BYTES
         from neuroglot.runs.price import PricedStep, price
 
-        corpus, model, tokenizer = inputs
+        corpus, model, tokenizer, _ = inputs
         directions, decoding = directions_of(corpus.languages, self.pivot), CanvasDecoding(self.denoising_passes)
 
         def run(part: Corpus) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from annotated_types import Ge, Gt
 
 from neuroglot.recipes.options import USE, OnDevice, Positive, Seeded
-from neuroglot.recipes.training_options import Trained
+from neuroglot.recipes.training_options import Trained, Unlearned
 from neuroglot.recipes.translation_options import Denoising, WarmedUp
 
 if TYPE_CHECKING:
@@ -32,10 +32,11 @@ class _Inputs(NamedTuple):
     test: ToWrite
     encoder: ModelView
     tokenizer: PreTrainedTokenizerBase
+    seen: int  # pairs of the test files that are trained on
 
 
 @dataclass(frozen=True, kw_only=True)
-class SgaTeach(Trained, WarmedUp, Denoising, OnDevice, Seeded):
+class SgaTeach(Trained, Unlearned, WarmedUp, Denoising, OnDevice, Seeded):
     """Teach a frozen encoder to write questions about passages, or headlines and summaries of articles, by SGA.
 
     What it writes of the test files is scored beside what it writes without denoising. The run folder is the model.
@@ -84,6 +85,7 @@ class SgaTeach(Trained, WarmedUp, Denoising, OnDevice, Seeded):
     """By which what is written is scored, text metrics by name."""
 
     def read(self, identity: Identity) -> _Inputs:
+        from neuroglot.corpora.trained import require_untrained
         from neuroglot.corpora.written import read_to_write
         from neuroglot.errors import ConfigError, UnsupportedModelError
         from neuroglot.metrics.texts import TextOptions, choose_metrics
@@ -98,6 +100,8 @@ class SgaTeach(Trained, WarmedUp, Denoising, OnDevice, Seeded):
             choose_metrics(self.metrics, TextOptions(language=language))
         for name, part in zip(("train", "test"), parts, strict=True):
             identity.note(name, Signature.of(name=part.name, hash=part.hash, rows=len(part)))
+        found = parts[1].sources_among(parts[0])
+        seen = require_untrained(found, len(parts[1]), "pairs", self.same_rows, "Name other files (--test)")
         view, tokenizer = self.load_model(identity, self.encoder, "encoder")
         if view.family.kind != "encoder":
             raise UnsupportedModelError(
@@ -106,10 +110,11 @@ class SgaTeach(Trained, WarmedUp, Denoising, OnDevice, Seeded):
         sketch = SGAForConditionalGeneration.sketch(view.model, **self._options(tokenizer))
         for part in parts:  # refuses, before anything is trained, a part of which nothing is left
             task_pairs(sketch, tokenizer, part, self.longest_source)
-        return _Inputs(parts[0], parts[1], view, tokenizer)
+        return _Inputs(parts[0], parts[1], view, tokenizer, seen)
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot import progress
+        from neuroglot.corpora.trained import save_texts_trained_on, told_trained
         from neuroglot.generation.sga import CanvasDecoding, write_texts
         from neuroglot.metrics.losses import LossCurve
         from neuroglot.metrics.texts import TextOptions, Texts, score_texts
@@ -122,7 +127,7 @@ class SgaTeach(Trained, WarmedUp, Denoising, OnDevice, Seeded):
         from neuroglot.training.sga import train_sga
         from neuroglot.training.tuning import save_model
 
-        train, test, _, tokenizer = inputs
+        train, test, _, tokenizer, seen = inputs
         model = self._model(inputs)
         pairs = task_pairs(model, tokenizer, train, self.longest_source)
         with progress.steps("SGA") as on_step:
@@ -130,6 +135,7 @@ class SgaTeach(Trained, WarmedUp, Denoising, OnDevice, Seeded):
                 model, pairs, self.training, temperature=self.temperature, kept=run.kept("training"), on_step=on_step
             )
         save_model(model, tokenizer, run.files)
+        save_texts_trained_on(run.files, train.columns)
         asked = task_pairs(model, tokenizer, test, self.longest_source)
         written = {
             passes: write_texts(model, tokenizer, asked, CanvasDecoding(passes))
@@ -157,7 +163,7 @@ class SgaTeach(Trained, WarmedUp, Denoising, OnDevice, Seeded):
             layout=self.layout, steps=self.steps, learning_rate=self.learning_rate, batch_size=self.batch_size,
             temperature=self.temperature, seed=self.seed, denoising_passes=self.denoising_passes,
         )  # fmt: skip
-        section = scores_section(scores, made, "language", "without denoising")
+        section = scores_section(scores, made | told_trained(seen), "language", "without denoising")
         curve = LossCurve(losses, made, "nats per target token, both passes", dropped=pairs.reasons)
         return Report([section, curve], title=f"An encoder that writes {self.layout}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from annotated_types import Ge, Gt, Le
 
-from neuroglot.recipes.artefacts import TRANSLATIONS
+from neuroglot.recipes.artefacts import CORPUS, TRANSLATIONS, write_corpus
 from neuroglot.recipes.options import USE, OnCorpus, OnDevice, OnPivot, Positive, Seeded, Writing
 from neuroglot.recipes.reading import note_data
 from neuroglot.recipes.training_options import Shaped, Trained
@@ -137,6 +137,7 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, ScoredBehind, OfDirections, D
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from neuroglot.corpora.directions import directions_of
+        from neuroglot.corpora.trained import save_texts_trained_on
         from neuroglot.experiments import writing
         from neuroglot.metrics.losses import LossCurve
         from neuroglot.reports import Report
@@ -150,6 +151,8 @@ class SgaTrain(OnCorpus, OnPivot, Trained, Shaped, ScoredBehind, OfDirections, D
         pairs = canvas_pairs(model, tokenizer, inputs.train, directions)
         own = writing.trained_sga(config, model, pairs, self.seed, kept=kept, checkpoint_every=self.checkpoint_every)
         save_model(model, tokenizer, run.files)
+        save_texts_trained_on(run.files, inputs.train.texts.values())
+        write_corpus(inputs.test, run.files / CORPUS)
         written = writing.written_by_systems(config, model, tokenizer, inputs.test, directions)
         trained = {writing.SGA: model.new_parameters()}
         for name in self.baselines:

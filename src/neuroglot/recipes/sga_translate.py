@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import CORPUS, TRANSLATIONS, corpus_source, write_corpus
-from neuroglot.recipes.options import USE, OnTexts, Placed, Positive, Revised
-from neuroglot.recipes.reading import first_sound, note_data
+from neuroglot.recipes.options import USE, Beams, OnTexts, Placed, Positive, Revised
+from neuroglot.recipes.reading import first_sound, note_data, note_trained
 from neuroglot.recipes.translation_options import Into, OnWriter
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class SgaTranslate(OnTexts, Into, OnWriter, Revised, Placed):
         --beams 10 --n-best 3 --out translated"""
     positional = ("model",)
 
-    beams: Positive = 1
+    beams: Beams = 1
     """Prefixes that are followed by the beam search over frames; 1 takes the best path."""
 
     n_best: Positive = 1
@@ -70,6 +70,7 @@ class SgaTranslate(OnTexts, Into, OnWriter, Revised, Placed):
         texts = first_sound(original_of(read, self.source), self.limit, self.suspicious)
         directions = [Direction(texts.languages[0], target) for target in targets_of(texts, self.into)]
         note_data(identity, texts)
+        note_trained(identity, texts, self.model)
         model, tokenizer = load_writer(self.model, revision=self.revision, device=self.device)
         self.require_taught(identity, model, directions)
         identity.note("model", model_signature(model) | tokenizer_signature(tokenizer))

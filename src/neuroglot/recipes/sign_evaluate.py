@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from neuroglot.recipes.options import USE, Proving
+from neuroglot.recipes.options import USE
 from neuroglot.recipes.sign_options import OnClips, OnRecogniser, Recognising
+from neuroglot.recipes.training_options import Unlearned
 
 if TYPE_CHECKING:
     from neuroglot.corpora.clips import Clips
@@ -31,7 +32,7 @@ class _Inputs(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignEvaluate(OnRecogniser, OnClips, Recognising, Proving):
+class SignEvaluate(OnRecogniser, OnClips, Recognising, Unlearned):
     """Read the clips of a part, and count errors; beside a baseline, paired by clip."""
 
     command = "sign evaluate"
@@ -53,11 +54,8 @@ class SignEvaluate(OnRecogniser, OnClips, Recognising, Proving):
     baseline: Path | None = None
     """Another recogniser, read beside it."""
 
-    same_rows: Literal["refuse", "allow"] = "refuse"
-    """Evaluate on clips that a recogniser was trained on: `refuse`, or `allow` it, which the report says first."""
-
     def read(self, identity: Identity) -> _Inputs:
-        from neuroglot.errors import CorpusError, listed
+        from neuroglot.corpora.trained import require_untrained
         from neuroglot.metrics.texts import TextOptions, choose_metrics
         from neuroglot.metrics.texts.words import only_marks
         from neuroglot.recipes.sign_options import trained_among
@@ -66,21 +64,17 @@ class SignEvaluate(OnRecogniser, OnClips, Recognising, Proving):
         clips = self.load_clips(identity).of(self.read_part)
         model = self.load_recogniser(identity, self.model)
         other = None if self.baseline is None else self.load_recogniser(identity, self.baseline, "baseline")
-        seen = trained_among(clips, self.model, *(() if self.baseline is None else (self.baseline,)))
-        if seen and self.same_rows == "refuse":
-            raise CorpusError(
-                f"{len(seen)} of the {len(clips)} clips are among those that a recogniser was trained on: "
-                f"{listed([clip.id for clip in seen])}.",
-                "Expected other clips, because it reads better what it learned from.",
-                "Name another part (--read-part), or say that they may be the same (--same-rows allow).",
-            )
+        found = trained_among(clips, self.model, *(() if self.baseline is None else (self.baseline,)))
+        seen = require_untrained(
+            [clip.id for clip in found], len(clips), "clips", self.same_rows, "Name another part (--read-part)"
+        )
         marks = only_marks([" ".join(clip.glosses) for clip in clips.clips]) if "wer-sclite" in self.metrics else []
-        return _Inputs(model, other, clips, len(seen), tuple(clips.clips[row].id for row in marks))
+        return _Inputs(model, other, clips, seen, tuple(clips.clips[row].id for row in marks))
 
     def work(self, run: Run, inputs: _Inputs) -> Report:
         from dataclasses import replace
 
-        from neuroglot.corpora.seen import told_rows
+        from neuroglot.corpora.trained import told_trained
         from neuroglot.errors import listed
         from neuroglot.experiments.signs import score_recognised
         from neuroglot.generation.glosses import vocabulary_of
@@ -95,7 +89,7 @@ class SignEvaluate(OnRecogniser, OnClips, Recognising, Proving):
         beside = None if other is None else self._recognised(other, clips)
         _save(found, run.files / RECOGNISED)
         scores = score_recognised(found, self.metrics, beside)
-        made = made_with(model, None, clips) | Signature.of(part=self.read_part, beam=self.beam) | told_rows(seen)
+        made = made_with(model, None, clips) | Signature.of(part=self.read_part, beam=self.beam) | told_trained(seen)
         section = scores_section(dict(scores), made, "sign language", "of the baseline")
         unknown = vocabulary_of(model).unknown(clips.clips)
         if unknown:
@@ -109,9 +103,6 @@ class SignEvaluate(OnRecogniser, OnClips, Recognising, Proving):
                 f"Of {len(unread)} clips sclite is handed no gloss, because they have only marks: {listed(unread, 5)}. "
                 "What is read of them are insertions."
             )
-            section = replace(section, remarks=(remark, *section.remarks))
-        if seen:
-            remark = f"{seen} of the {len(clips)} clips are among those that a recogniser was trained on."
             section = replace(section, remarks=(remark, *section.remarks))
         costs = {"model": _cost(model)} | ({} if other is None else {"baseline": _cost(other)})
         section = replace(section, tables=(*section.tables, cost_table(costs)))

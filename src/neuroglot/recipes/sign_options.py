@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 
-from neuroglot.recipes.options import Natural, Placed, Positive, Seeded, Share
+from neuroglot.recipes.options import Beams, Natural, Placed, Positive, Seeded, Share
 from neuroglot.recipes.training_options import Computed, Trained
 from neuroglot.runs.recipe import Recipe
 
@@ -114,7 +114,7 @@ class Recognising(Recipe):
 
     heading: ClassVar[str] = "Reading"
 
-    beam: Positive = 10
+    beam: Beams = 10
     """Readings that are followed at once (CTC prefix beam)."""
 
 
@@ -203,10 +203,11 @@ class SignTrained(OnClips, Shifting, Computed, Trained, Placed, Seeded):
         from dataclasses import replace
 
         from neuroglot import progress
+        from neuroglot.corpora.trained import save_trained_on
         from neuroglot.metrics.losses import LossCurve
         from neuroglot.metrics.signs import ErrorsByStep
         from neuroglot.signature import Signature
-        from neuroglot.training.recognition import save_trained_on, train_recogniser
+        from neuroglot.training.recognition import train_recogniser
 
         config = model.config
         made |= Signature.of(
@@ -222,7 +223,7 @@ class SignTrained(OnClips, Shifting, Computed, Trained, Placed, Seeded):
                 on_step=watched or on_step,
             )  # fmt: skip
         save_recogniser(model, run.files)
-        save_trained_on(run.files, clips.of("train"), before)
+        save_trained_on(run.files, "clips", (clip.hash for clip in clips.of("train").clips), before)
         curves: list[Any] = [LossCurve(losses, made, what)]
         return curves + ([ErrorsByStep(watched.values, made)] if watched else [])
 
@@ -304,9 +305,9 @@ def load_recogniser(identity: Identity, path: Path, device: str | None, what: st
 
 def trained_among(clips: Clips, *folders: Path) -> tuple[Clip, ...]:
     """The clips that a recogniser in one of the folders was trained on, as far as they say."""
-    from neuroglot.training.recognition import trained_on
+    from neuroglot.corpora.trained import trained_on
 
-    known = {hash for folder in folders for hash in trained_on(folder).tolist()}
+    known = {hash for folder in folders for hash in trained_on(folder, "clips").tolist()}
     return tuple(clip for clip in clips.clips if clip.hash in known)
 
 

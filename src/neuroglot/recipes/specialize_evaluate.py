@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from neuroglot.recipes.artefacts import TRANSLATIONS
-from neuroglot.recipes.options import USE, OnCorpus, OnDirections, OnMasks, OnModel, Positive, Proving
+from neuroglot.recipes.options import USE, Beams, OnCorpus, OnDirections, OnMasks, OnModel, Positive, Proving
 from neuroglot.recipes.translation_options import BatchedSearch
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class SpecializeEvaluate(OnModel, OnCorpus, OnDirections, OnMasks, BatchedSearch
     metrics: tuple[str, ...] = ("bleu", "chrf++")
     """Text metrics by name, as for `neuroglot score`."""
 
-    beams: Positive = 5
+    beams: Beams = 5
     max_new_tokens: Positive = 256
 
     def read(self, identity: Identity) -> _Inputs:

@@ -51,6 +51,16 @@ class Trained(Checkpointed):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unlearned(Recipe):
+    """On which rows a model may be judged."""
+
+    heading: ClassVar[str] = "Texts"
+
+    same_rows: Literal["refuse", "allow"] = "refuse"
+    """Judge a model on rows that it was trained on: `refuse`, or `allow` it, which the report says first."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scheduled(Recipe):
     """How a step learns."""
 

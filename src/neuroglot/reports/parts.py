@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from neuroglot.reports.tables import Table
+from neuroglot.reports.wording import seen_rows
 from neuroglot.signature import Signature
 
 
@@ -129,7 +130,7 @@ class Section:
     @property
     def summary_says_all(self) -> bool:
         """Whether a terminal, where lines are few, can do without the sentence."""
-        return self.summary is not None and self.headline is None and not self.signature.get("same_rows")
+        return self.summary is not None and self.headline is None and not seen_rows(self.signature)
 
     @property
     def choices(self) -> tuple[str, ...]:

@@ -170,6 +170,10 @@ CONDITION_LABELS = {
     "random": "as many random ones off (mean)",
 }
 HARMFUL = ("own", "other", "random")  # conditions that switch something off
+SEEN = {  # by field of a signature: what rows have seen that they are to judge
+    "trained_on": ("the model was trained on", "it does better"),
+    "same_rows": ("the neurons were selected on", "they look better"),
+}
 UNDEFINED = "–"
 NO_INTERVAL = "(no interval)"
 OTHER, RANDOM = "another {}'s neurons", "as many random neurons"
@@ -231,12 +235,13 @@ def repeated_rows(count: int) -> tuple[str, ...]:
 
 
 def seen_rows(signature: Signature) -> str:
-    """What goes before the headline where neurons were selected on rows that they are judged by."""
-    count = signature.get("same_rows")
-    if not count:
-        return ""
-    rows = plural(count, "row") if isinstance(count, int) else f"rows ({count})"  # of several results
-    return f"Not a proof: the neurons were selected on {rows} of these, where they look better than elsewhere. "
+    """What goes before the headline where neurons were selected, or a model trained, on rows that judge them."""
+    said = ""
+    for key, (happened, why) in SEEN.items():
+        if count := signature.get(key):
+            rows = plural(count, "row") if isinstance(count, int) else f"rows ({count})"  # of several results
+            said += f"Not a proof: {happened} {rows} of these, where {why} than elsewhere. "
+    return said
 
 
 def plural(count: int, noun: str) -> str:

@@ -15,18 +15,17 @@ from torch import Tensor
 from neuroglot.corpora.clips import Clips, GlossVocabulary
 from neuroglot.errors import ArtifactError, ConfigError
 from neuroglot.generation.glosses import vocabulary_of
-from neuroglot.headers import NOTHING_READ, hashes_of
 from neuroglot.models.architectures.tscm import TSCMConfig, TSCMForCTC
 from neuroglot.models.architectures.tscm.config import BLANK_GLOSS
 from neuroglot.models.complete import require_each_once, stored_names
 from neuroglot.storage import NOTHING_KEPT, Kept, load_tensors, parse_json, save_tensors, write_whole
+from neuroglot.storage import NOTHING_KEPT, Kept, parse_json, write_whole
 from neuroglot.tokens.clips import ClipReader, ClipRow, ClipRows
 from neuroglot.training.sharing import Collate
 from neuroglot.training.trainer import fit
 from neuroglot.training.types import OnStep, Training
 
 TRUNK = "resnet."  # of the names of weights: all others are heads
-TRAINED_ON, TRAINED_KIND = "trained-on.safetensors", "clips"
 
 
 def new_recogniser(config: TSCMConfig, vocabulary: GlossVocabulary, seed: int, start: Path | None = None) -> TSCMForCTC:
@@ -74,22 +73,6 @@ def says(start: Path, vocabulary: GlossVocabulary) -> bool:
     except (OSError, ValueError, AttributeError, SafetensorError):
         return False
     return is_recogniser and has_heads and labels == dict(enumerate((BLANK_GLOSS, *vocabulary.glosses)))
-
-
-def save_trained_on(folder: Path, clips: Clips, before: Sequence[Path] = ()) -> None:
-    """Write beside a recogniser which clips it was trained on, as hashes, with those of what it was begun from."""
-    read = torch.tensor([clip.hash for clip in clips.clips], dtype=torch.int64)
-    hashes = torch.cat([read, *map(trained_on, before)]).unique()
-    save_tensors(folder / TRAINED_ON, TRAINED_KIND, {"read": hashes}, {})
-
-
-def trained_on(folder: Path) -> Tensor:
-    """The hashes of the clips that the recogniser in a folder was trained on, ascending; none where it does not say.
-
-    Raises `ArtifactError` for a file that is damaged, or another one.
-    """
-    path = folder / TRAINED_ON
-    return hashes_of(load_tensors(path, TRAINED_KIND)[0], path) if path.is_file() else NOTHING_READ
 
 
 def train_recogniser(
