@@ -2,25 +2,18 @@
 
     python -m benchmarks.architectures lab --seeds 0 1 2 3 4 --variants llama transnormer hybrid
     python -m benchmarks.architectures lab --seeds 0 1 2 --variants transnormer "no gate" "no decay" "no lrpe" rms
+    python -m benchmarks.architectures lab --selectors entropy mean-difference magnitude gradient --sites post_act write
     python -m benchmarks.architectures recall --seeds 0 1 2 3 4 --steps 2500 --variants llama transnormer hybrid
 
 `lab`: every variant is trained on the lab's corpus of each seed by the lab's own recipe and scored on held-out rows:
 nats a token, bits a byte, exact answers, and the effect of a language's own neurons (LAPE, selected on half of the
-rows) over that of another language's and of random ones. `recall`: sequences of pairs of tokens, and then all of their
-first tokens in another order, each of whose second is to be said; the number of pairs in training grows to the last of
-`--pairs`. Linear attention is known to fail where there are more pairs than its state holds. A model that says any of
-the values that were told and not yet asked for is right in a share (1 + 1/2 + … + 1/P) / P.
-    python -m benchmarks.architectures lab --selectors entropy mean-difference magnitude gradient --sites post_act write
-    python -m benchmarks.architectures recall --pairs 4 16 64 --seeds 0 1 2 --variants llama transnormer hybrid
-
-`lab`: every variant is trained on the lab's corpus of each seed by the lab's own recipe and scored on held-out rows:
-nats a token, bits a byte, exact answers, and the effect of a language's own neurons (LAPE, selected on half of the
 rows) over that of another language's and of random ones. With `--selectors`, these are asked instead: each picks
-`--count` neurons a language of the same model, read at each of the `--sites`, and is scored on `--rows` rows.
-`recall`: sequences of pairs of tokens, and then the first of one, whose second is to be said; linear attention is known
-to fail where there are more pairs than its state holds.
-Each line is one seed; with `--out` a second call goes on. The last lines are means with 95 % t intervals over seeds,
-differences to the first variant on the same seeds, and Holm's p over all of these.
+`--count` neurons a language of the same model, read at each of the `--sites`, and is scored on `--rows` rows. `recall`:
+sequences of pairs of tokens, and then all of their first tokens in another order, each of whose second is to be said;
+the number of pairs in training grows to the last of `--pairs`. Linear attention is known to fail where there are more
+pairs than its state holds. A model that says any of the values that were told and not yet asked for is right in a share
+(1 + 1/2 + … + 1/P) / P. Each line is one seed; with `--out` a second call goes on. The last lines are means with 95 % t
+intervals over seeds, differences to the first variant on the same seeds, and Holm's p over all of these.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from neuroglot.generation.glosses import vocabulary_of
 from neuroglot.models.architectures.tscm import TSCMConfig, TSCMForCTC
 from neuroglot.models.architectures.tscm.config import BLANK_GLOSS
 from neuroglot.models.complete import require_each_once, stored_names
-from neuroglot.storage import NOTHING_KEPT, Kept, load_tensors, parse_json, save_tensors, write_whole
 from neuroglot.storage import NOTHING_KEPT, Kept, parse_json, write_whole
 from neuroglot.tokens.clips import ClipReader, ClipRow, ClipRows
 from neuroglot.training.sharing import Collate
