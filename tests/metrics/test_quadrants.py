@@ -11,6 +11,7 @@ from benchmarks.quadrants import CASES, SimulatedMap, wrong_maps
 from neuroglot.errors import ConfigError
 from neuroglot.metrics.intervals import confidence_of_each
 from neuroglot.metrics.quadrants import QuadrantMap
+from neuroglot.reports.section import section_of
 from neuroglot.signature import Signature
 
 LANGUAGES = ("de", "sw", "th")
@@ -73,6 +74,15 @@ def test_each_interval_is_a_jackknife_over_rows_at_the_level_of_all_languages_an
 )
 def test_a_language_has_the_quadrant_of_its_gains_or_none(gains: list[float], quadrant: str) -> None:
     assert mapped({"de": gains}).quadrant("de") == quadrant
+
+
+@pytest.mark.parametrize(
+    ("others", "said"), [([0.0, 0.0, 0.0], True), ([0.2, 0.2, 0.01], True), ([0.0, 0.0, 0.2], False)]
+)
+def test_a_map_on_which_nobody_gains_says_that_the_training_may_be_too_short(others: list[float], said: bool) -> None:
+    still = [0.0, 0.0, 0.0]
+    remarks = section_of(mapped({"de": still, "sw": still, "th": others})).remarks
+    assert any("more steps or a higher rate" in remark for remark in remarks) is said
 
 
 def test_few_or_noisy_rows_tell_nothing() -> None:

@@ -27,6 +27,10 @@ _ROLES: Mapping[Quadrant, tuple[str, str]] = {
     "reciprocal": ("all-shared", "circle"), "altruistic": ("partial-shared", "diamond"), "selfish": ("own", "square"),
     "stagnant": ("other", "triangle-down"), UNTOLD: ("random", "circle-open"),
 }  # fmt: skip
+TOO_LITTLE = (
+    "No language is told to gain, or to make others gain: a training so short, or with so low a learning rate, says "
+    "little of languages. Try more steps or a higher rate before the advice for stagnant ones."
+)
 # Where the name of a quadrant stands: left or right, and at the bottom or top.
 _CORNERS: Mapping[Quadrant, tuple[float, float]] = {
     "reciprocal": (1, 1), "altruistic": (0, 1), "selfish": (1, 0), "stagnant": (0, 0),
@@ -61,7 +65,7 @@ def _(results: QuadrantMap) -> Section:
         title="Quadrants",
         sentence=sentence,
         signature=results.signature,
-        remarks=(*_remarks(results), *results.notes),
+        remarks=(*_remarks(results, quadrants), *results.notes),
         figures=(figure,),
         tables=(sensitivity(results), *([] if results.written is None else [_written(results, results.written)])),
         summary=_summary(quadrants, scores),
@@ -69,7 +73,7 @@ def _(results: QuadrantMap) -> Section:
     )
 
 
-def _remarks(results: QuadrantMap) -> tuple[str, ...]:
+def _remarks(results: QuadrantMap, quadrants: Mapping[str, Quadrant]) -> tuple[str, ...]:
     claims = AXES * len(results.languages)
     seeds = {len(after) for after in results.after.values()}
     over = "rows and seeds" if max(seeds) > 1 else "rows; of one seed nothing is known of others"
@@ -80,6 +84,7 @@ def _remarks(results: QuadrantMap) -> tuple[str, ...]:
         "once with 95% (Bonferroni); a label needs both gains told from their thresholds.",
         f"The quadrants and the advice are those of {PAPER}, who state no thresholds: here a gain counts from "
         f"{number(results.least_own)} on for the language and from {number(results.least_others)} on for the others.",
+        *([TOO_LITTLE] if set(quadrants.values()) <= {"stagnant", UNTOLD} else []),
     )
 
 
