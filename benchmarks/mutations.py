@@ -2006,7 +2006,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("asked = past is not None or use_cache", "asked = past is not None"),
         ("                )\n            return None\n        wanted", "                )\n        wanted"),
         ("[position_ids[:, :1] == 0, jumps[:, 1:]]", "[position_ids[:, :1] < 0, jumps[:, 1:]]"),
-        ("not bool((mask * mask == mask).all()):", "False:"),
+        ("mask * mask == mask", "mask == mask"),
         ("if states.dim() != 3:", "if False:"),
         ("jumps = position_ids.diff(dim=1, prepend=position_ids[:, :1] - 1) != 1", "jumps = position_ids == 0"),
         ("past.get_seq_length() >= position_ids.shape[-1]", "past.get_seq_length() > position_ids.shape[-1]"),

@@ -84,12 +84,12 @@ def stored_names(source: str, revision: str | None = None) -> list[str]:
     """The names of all tensors in the safetensors files of a folder or hub id; none where there are no such files."""
     place: dict[str, Any] = {"revision": revision, "_raise_exceptions_for_missing_entries": False}
     if (single := cached_file(source, SAFE_WEIGHTS_NAME, **place)) is not None:
-        return names_in([single])
+        return tensors_in([single])
     index = cached_file(source, SAFE_WEIGHTS_INDEX_NAME, **place)
-    return [] if index is None else names_in(get_checkpoint_shard_files(source, index, revision=revision)[0])
+    return [] if index is None else tensors_in(get_checkpoint_shard_files(source, index, revision=revision)[0])
 
 
-def names_in(files: Iterable[str | Path]) -> list[str]:
+def tensors_in(files: Iterable[str | Path]) -> list[str]:
     """The names of the tensors in safetensors files, each as often as there are files with it."""
     names: list[str] = []
     for path in files:

@@ -24,7 +24,7 @@ from neuroglot.models.architectures.transnormer.layers import (
 )
 from neuroglot.models.architectures.transnormer.lightning import Clock
 from neuroglot.models.architectures.transnormer.positions import lrpe_frequencies
-from neuroglot.models.complete import names_in, require_each_once, require_tied
+from neuroglot.models.complete import require_each_once, require_tied, tensors_in
 
 
 class TransNormerPreTrainedModel(PreTrainedModel):
@@ -46,7 +46,7 @@ class TransNormerPreTrainedModel(PreTrainedModel):
     ) -> Any:
         """As any model of transformers; raises `UnsupportedModelError` for a weight that stands in it twice."""
         files = [path for path in checkpoint_files or () if str(path).endswith(".safetensors")]
-        names = names_in(files) if state_dict is None else list(state_dict)
+        names = tensors_in(files) if state_dict is None else list(state_dict)
         require_each_once(model, names, str(model.config.name_or_path), load_config.weight_mapping)
         return PreTrainedModel._load_pretrained_model(
             model, state_dict, checkpoint_files, load_config, *args, **options
