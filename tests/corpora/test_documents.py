@@ -130,6 +130,9 @@ def test_a_held_out_text_takes_its_document_along_in_every_pair(tmp_path: Path) 
     assert kept[Direction("de", "fr")].texts["de"] == ("de 102", "de 103")  # of de/2.xml, the others of de/1.xml
     assert kept[Direction("en", "fr")].texts["en"] == ("en 200", "en 201", "en 202", "en 301")  # 300 is of en/1.xml
     assert left_out == 2 * (2 + 2 + 1)
+    lone, left_out = without_texts(pairs, text_hashes(Corpus("h", ("1",), {"en": ("en 200",)})))  # of no document
+    assert lone[Direction("en", "fr")].texts["en"] == ("en 201", "en 202", "en 300", "en 301")
+    assert left_out == 2
 
 
 def test_held_rows_of_another_corpus_are_of_documents_of_their_own(tmp_path: Path, monkeypatch: Any) -> None:
