@@ -2181,7 +2181,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("if not says(start, vocabulary):", "if len(drawn.classifier.bias) != len(trained.classifier.bias):"),
         ("if not name.startswith(TRUNK)}", "if not name.startswith(TRUNK + 'x')}"),
         ("enumerate((BLANK_GLOSS, *vocabulary.glosses))", "enumerate((BLANK_GLOSS, *sorted(vocabulary.glosses)))"),
-        ("torch.cat([read, *map(trained_on, before)])", "torch.cat([read])"),
     ),
     *_of(
         "corpora/clips/clip.py", "tests/sign/test_trained_on.py",
@@ -2198,7 +2197,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "recipes/sign_options.py", "tests/sign/test_trained_on.py",
-        ('save_trained_on(run.files, clips.of("train"), before)', 'save_trained_on(run.files, clips, before)'),
+        ('(clip.hash for clip in clips.of("train").clips)', "(clip.hash for clip in clips.clips)"),
     ),
     *_of(
         "recipes/sign_recognise.py", "tests/sign/test_commands.py -k picture",
@@ -2738,6 +2737,102 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("self._ratio(other.tokens - self.tokens, other.tokens)",
          "self._ratio(other.tokens - self.tokens, self.tokens)"),
         ("sums[..., 0] / sums[..., 1]", "sums[..., 0] / sums[..., 1].mean()"),
+    # What a model was trained on, documents that are held out as a whole, and beams.
+    *_of(
+        "corpora/trained.py",
+        "tests/test_trained_on.py::test_a_file_holds_each_text_once_with_those_of_what_was_before "
+        "tests/test_trained_on.py::test_a_page_says_first_what_was_trained_on_and_what_neurons_were_selected_on "
+        "tests/test_trained_on.py::test_what_is_to_be_written_is_not_judged_on_sources_that_were_trained_on",
+        ("*(trained_on(each, kind) for each in before)", "*()"),
+        ("    hashes = torch.cat", "    hashes = own if len(own) else torch.cat"),
+        ('save_trained_on(folder, "texts", column_hashes(columns), before)',
+         'save_trained_on(folder, "texts", column_hashes(list(columns)[:1]), before)'),
+        ("known.numpy()).nonzero()[0]", "known.numpy()[:1]).nonzero()[0]"),
+        ('if seen and same_rows == "refuse":', 'if same_rows == "refuse" and len(seen) > of:'),
+        ("Signature.of(trained_on=seen) if seen else", "Signature.of(same_rows=seen) if seen else"),
+    ),
+    *_of(
+        "recipes/lego_train.py", "tests/test_trained_on.py -k branches_remember",
+        ("[*inputs.train.read, *inputs.validation.texts.values()]", "inputs.train.read"),
+        ("() if self.model is None else (Path(self.model),)", "()"),
+        ("write_corpus(inputs.test, run.files / CORPUS)", "write_corpus(inputs.validation, run.files / CORPUS)"),
+    ),
+    *_of(
+        "recipes/lego_train.py", "tests/test_trained_on.py -k goes_on",
+        ("told_trained(self._known(inputs.test))", "told_trained(0)"),
+        ("if seen := self._known(test):", "if seen := self._known(validation):"),
+    ),
+    *_of(
+        "recipes/lego_evaluate.py", "tests/test_trained_on.py -k branches_remember",
+        ("| told_trained(seen)", ""),
+        ('len(corpus), "rows", self.same_rows,', 'len(corpus), "rows", "allow",'),
+    ),
+    *_of(
+        "recipes/sga_train.py", "tests/test_trained_on.py -k writer",
+        ("save_texts_trained_on(run.files, inputs.train.texts.values())",
+         "save_texts_trained_on(run.files, inputs.test.texts.values())"),
+    ),
+    *_of(
+        "recipes/sga_neurons.py", "tests/test_trained_on.py -k writer",
+        ("matrix.signature | told_trained(seen)", "matrix.signature"),
+        ("rest = corpus.split(self.split)[1]\n        found", "rest = corpus.split(self.split)[0]\n        found"),
+    ),
+    *_of(
+        "recipes/sga_teach.py", "tests/test_trained_on.py -k sources",
+        ("parts[1].sources_among(parts[0])", "parts[0].sources_among(parts[0])"),
+        ("made | told_trained(seen)", "made"),
+    ),
+    *_of(
+        "reports/wording.py", "tests/test_trained_on.py -k page",
+        ("            said += f", "            said = f"),
+    ),
+    *_of(
+        "corpora/documents.py", "tests/corpora/test_documents.py",
+        ("if len(named) != rows:", "if len(named) < rows:"),
+        ("for column in rows.documents:\n        found |=", "for column in rows.documents[:1]:\n        found |="),
+        ("            free[of_document] = False\n", ""),
+        ("of_document[~which_have(corpus.take(of_document), known)]", "of_document"),
+        ("        known |= text_hashes(parts[-1])\n", ""),
+        ("    free &= ~which_have(corpus, known)\n", ""),
+        ("corpus.take(np.sort(rows[:size]))", "corpus.take(np.sort(rows))"),
+        ("    return parts, np.flatnonzero(free)", "    return parts, np.flatnonzero(~free)"),
+        ("(first, second)), shape", "(first, first)), shape"),
+        ("random.Random(seed).sample", "random.Random(0).sample"),
+        ("if not (free.any() or all_held):", "if False:"),
+    ),
+    *_of(
+        "corpora/corpus.py", "tests/corpora/test_documents.py",
+        ("tuple(tuple(taken(column, rows)) for column in self.documents)", "self.documents"),
+    ),
+    *_of(
+        "corpora/loading.py", "tests/corpora/test_documents.py",
+        ("column[int(row_id) - 1] for row_id in ids", "column[row] for row, _ in enumerate(ids)"),
+    ),
+    *_of(
+        "corpora/language_centric.py", "tests/corpora/test_documents.py",
+        ("having[direction] | among(rows, known)", "having[direction]"),
+        ("column[number - 1] for column in documents", "column[0] for column in documents"),
+        ("named or (row_id, row_id) for", "named or (\"\", \"\") for"),
+    ),
+    *_of(
+        "experiments/specialization.py", "tests/corpora/test_documents.py",
+        ("        if whole.documents:\n", "        if False:\n"),
+        ("deal(whole, (config.test_rows, config.validation_rows), seed)",
+         "deal(whole, (config.validation_rows, config.test_rows), seed)"),
+    ),
+    *_of(
+        "recipes/lego_rows.py", "tests/corpora/test_documents.py",
+        ("    if rows.documents:\n", "    if False:\n"),
+        ("(validation, test), seed, all_held=True)", "(test, validation), seed, all_held=True)"),
+    ),
+    *_of(
+        "recipes/options.py", "tests/recipes/test_every_recipe.py -k mistyped",
+        ("Beams = Annotated[int, Ge(1), Le(1000)]", "Beams = Annotated[int, Ge(1)]"),
+    ),
+    *_of(
+        "reports/figures.py", "tests/branched/test_evaluating.py -k phone",
+        ("rows.short if is_short else rows.full", "rows.full[:1]"),
+        ("min(NARROW_TITLE, NARROW_LETTERS - beside)", "NARROW_TITLE"),
     ),
 )  # fmt: skip
 

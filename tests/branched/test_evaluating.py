@@ -19,6 +19,7 @@ from neuroglot.metrics.texts.metric import mean_percent
 from neuroglot.models.branched import BranchedSeq2Seq
 from neuroglot.neurons.language_groups import means_by_group
 from neuroglot.reports import Report
+from neuroglot.reports.section import section_of
 from neuroglot.signature import Signature
 from tests.branched.making import GROUPS, translator
 from tests.branched.test_commands import desk, run
@@ -223,3 +224,21 @@ def test_the_command_gives_all_of_it(desk: Path) -> None:
     with pytest.raises(ArtifactError):
         run("lego evaluate", "refused", **{**asked, "resources": "missing.json"})
     assert not Path("refused").exists()
+
+
+def test_on_a_phone_long_names_of_flows_leave_room_for_that_of_the_axis() -> None:
+    """Beside short names it stands in one line, as it is; beside long ones in lines that the axis has room for."""
+    translated = made()
+    few = score_flows(translated, texts(6), "en", "chrf", Signature.of(x=1), config())
+    past = [
+        direction for direction, flow in translated if flow == 4 and "en" not in (direction.source, direction.target)
+    ]
+    both = translated | {(direction, 15): translated[direction, 4] for direction in past}
+    many = score_flows(both, texts(6), "en", "chrf", Signature.of(x=1), config())
+    short, long = (section_of(each).figures[0].plots[0].spec.narrow for each in (few, many))
+    assert "xaxis" not in short
+    assert "past: Dec+Enc+Mix+unseen" in long["yaxis"]["ticktext"]
+    lines = long["xaxis"]["title"]["text"].split("<br>")
+    assert " ".join(lines) == f"{many.metric}, {many.unit}"
+    assert max(map(len, lines)) <= 42 - len("past: Dec+Enc+Mix+unseen")
+    assert long["margin"]["b"] == 64

@@ -59,7 +59,12 @@ def test_documents_are_those_of_the_lines_also_where_some_are_left_out(tmp_path:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("a\tb\n", "has 1 lines"), ("a\tb\n" * 2 + "c\n", ":3 reads 'c'"), ("a\tb\n" * 2 + "\tc\n", "both sides")],
+    [
+        ("a\tb\n", "has 1 lines"),
+        ("a\tb\n" * 4, "has 4 lines"),
+        ("a\tb\n" * 2 + "c\n", ":3 reads 'c'"),
+        ("a\tb\n" * 2 + "\tc\n", "both sides"),
+    ],
 )
 def test_a_file_that_does_not_fit_is_refused(text: str, said: str, tmp_path: Path) -> None:
     folder = write(tmp_path / "t", whole(3, 1))
@@ -116,15 +121,18 @@ def test_a_held_out_text_takes_its_document_along_in_every_pair(tmp_path: Path) 
     write(folder, [(f"de/{row // 2}.xml", "fr/0.xml") for row in range(2, 6)], "de-fr", start=100)
     write(folder, [("", "")] * 3, "en-fr", start=200)
     (folder / "T.en-fr.ids").unlink()
-    write(folder / "more", [("en/9.xml", "fr/9.xml")] * 2, "en-fr", start=300)
+    write(folder / "more", [("fr/7.xml", "en/1.xml"), ("fr/7.xml", "en/8.xml")], "fr-en", start=300)
     pairs = read_pairs(folder)
     held = Corpus("h", ("1",), {"de": ("de 3",)})  # of de/1.xml
     kept, left_out = without_texts(pairs, text_hashes(held))
     assert kept[Direction("de", "en")].texts["de"] == tuple(f"de {row}" for row in (0, 1, 4, 5, 6, 7))
     assert kept[Direction("en", "de")].texts["de"] == kept[Direction("de", "en")].texts["de"]
     assert kept[Direction("de", "fr")].texts["de"] == ("de 102", "de 103")  # of de/2.xml, the others of de/1.xml
-    assert left_out == 2 * (2 + 2)
-    assert len(kept[Direction("en", "fr")]) == 5
+    assert kept[Direction("en", "fr")].texts["en"] == ("en 200", "en 201", "en 202", "en 301")  # 300 is of en/1.xml
+    assert left_out == 2 * (2 + 2 + 1)
+    lone, left_out = without_texts(pairs, text_hashes(Corpus("h", ("1",), {"en": ("en 200",)})))  # of no document
+    assert lone[Direction("en", "fr")].texts["en"] == ("en 201", "en 202", "en 300", "en 301")
+    assert left_out == 2
 
 
 def test_held_rows_of_another_corpus_are_of_documents_of_their_own(tmp_path: Path, monkeypatch: Any) -> None:

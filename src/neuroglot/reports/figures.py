@@ -21,6 +21,7 @@ SYMBOLS = {
 }  # fmt: skip
 
 NARROW_TITLE = 34  # letters of an axis's name that a phone has room for
+NARROW_LETTERS, LEAST_TITLE = 42, 14  # of a phone's page, labels and all; below the least, words would stand alone
 NARROW_GAP = 66  # pixels between panels one below the other: ticks, the axis's name and the next title
 
 
@@ -51,11 +52,14 @@ def dots(series: Sequence[Series], rows: Labels, *, unit: str, zero: bool = True
         "height": 90 + len(rows) * (14 + 10 * len(series) if len(rows) <= 15 else 10 + 6 * len(series)),
     }  # fmt: skip
     narrow: dict[str, Any] = {"margin": {"t": 20 + 22 * len(series)}} if len(series) > 1 else {}
-    if len(unit) > NARROW_TITLE:
-        margin = narrow.get("margin", {}) | {"b": 64}
-        narrow |= {"xaxis": {"title": {"text": "<br>".join(wrap(escape(unit), NARROW_TITLE))}}, "margin": margin}
-    if max(map(len, rows.full), default=0) > 18:
+    is_short = max(map(len, rows.full), default=0) > 18
+    if is_short:
         narrow["yaxis"] = {"ticktext": escaped(rows.short)}
+    beside = max(map(len, rows.short if is_short else rows.full), default=0)  # letters, which narrow the axis
+    room = max(LEAST_TITLE, min(NARROW_TITLE, NARROW_LETTERS - beside))
+    if len(unit) > room:
+        margin = narrow.get("margin", {}) | {"b": 64}
+        narrow |= {"xaxis": {"title": {"text": "<br>".join(wrap(escape(unit), room))}}, "margin": margin}
     return Spec(data, layout, narrow)
 
 

@@ -85,7 +85,7 @@ def _figure(flows: FlowScores) -> Figure:
     found = {(kind, flow): score for kind in DIRECTION_KINDS for flow, score in flows.scores(kind).items()}
     names = tuple(f"{DIRECTION_KINDS[kind]}, {flow}" for kind, flow in found)
     unit = f"{flows.metric}, {flows.unit}"
-    short = tuple(f"{SHORT_KINDS[kind]}: {flow.replace('-Flow', '')}" for kind, flow in found)
+    short = tuple(f"{SHORT_KINDS[kind]}: {_in_short(flow)}" for kind, flow in found)
     spec = figures.dots([Series(unit, "observed", list(found.values()))], Labels(names, short), unit=unit, zero=False)
     better = "right" if flows.higher_is_better else "left"
     caption = (
@@ -94,6 +94,11 @@ def _figure(flows: FlowScores) -> Figure:
     )
     alternative = f"Dot plot. {_sentence(flows)}"
     return Figure(flows.key, flows.title, caption, alternative, (Plot(spec, _by_kind(flows)),))
+
+
+def _in_short(flow: str) -> str:
+    """`Dec+unseen` of `Dec-Flow + unseen combination`."""
+    return flow.replace("-Flow", "").replace(" combination", "").replace(" + ", "+")
 
 
 def _by_direction(flows: FlowScores) -> Table:
