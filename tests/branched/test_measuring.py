@@ -94,6 +94,11 @@ def test_scores_by_flow_are_those_of_the_texts() -> None:
     assert scores.scores("x2en")["Enc-Flow"] == expected.score
     assert expected.baseline is not None
     assert scores.differences("x2en")["Enc-Flow"] == expected.baseline.difference
+    swapped = {(DIRECTIONS[0], flow): found[DIRECTIONS[0], 6 - flow] for flow in (2, 4)}
+    worse = score_flows(swapped, corpus, "en", "chrf", Signature.of(x=1), config).differences("x2en")["Enc-Flow"]
+    better = expected.baseline.difference
+    assert worse.low < worse.value < 0
+    assert (worse.low, worse.high) == pytest.approx((-better.high, -better.low))
     assert scores.by_direction("Enc-Flow") == {"de-en": expected.score}
     assert scores.chosen == {"de-en": "Enc-Flow", "en-fr": "Dec-Flow", "de-fr": "Dec-Flow"}
     assert "Quality by flow" in Report([scores], title="x").to_html()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from neuroglot.corpora import Corpus
 from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.language_centric import TrainingText, read_pairs, without_texts
 from neuroglot.corpora.seen import text_hashes
@@ -137,6 +138,14 @@ def test_one_pair_is_parallel_text(desk: Path) -> None:
     train, validation, test = recipe(corpus="one", held=None, languages=["en", "de"]).rows(Identity())
     assert len(train.pairs[Direction("en", "de")]) == 6
     assert not {*train.texts["en"]} & {*validation.texts["en"], *test.texts["en"]}
+
+
+def test_directions_are_those_between_the_languages_on_both_sides() -> None:
+    pairs = {
+        Direction(*pair): Corpus("x", ("1",), {code: (f"text in {code}",) for code in pair})
+        for pair in (("de", "en"), ("en", "de"), ("de", "fr"), ("fr", "en"))
+    }
+    assert {*map(str, TrainingText.of_pairs("x", pairs, ["de", "en"]).pairs)} == {"de-en", "en-de"}
 
 
 def test_a_direction_of_which_nothing_is_left_is_gone(desk: Path) -> None:
