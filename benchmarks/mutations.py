@@ -2533,7 +2533,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "experiments/lego.py", "tests/branched/test_measuring.py",
         ("min(each, key=lambda flow: (each[flow], flow))", "max(each, key=lambda flow: (each[flow], flow))"),
-        ("if len(branches) == 1:", "if True:"),
         ("wanted = \"x2en\" if layer.stack == \"encoder\" else \"en2x\"",
          "wanted = \"en2x\" if layer.stack == \"encoder\" else \"x2en\""),
         ("square[~torch.eye(len(places), dtype=torch.bool)].mean()", "square.mean()"),
