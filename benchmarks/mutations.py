@@ -2639,7 +2639,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "experiments/lego_tables.py", "tests/branched/test_reading.py tests/branched/test_evaluating.py",
-        ("sum(self.into.values()) / len(self.into)", "sum(self.into.values()) / len(self.out_of)"),
         ("if len(own) != 1:", "if not own:"),
         ("if len(set(scores)) > 1}", "if len(scores) > 1}"),
         ("        if direction in found:\n", "        if False:\n"),

@@ -89,6 +89,8 @@ def test_means_are_those_of_each_cores_own_tables(tmp_path: Path) -> None:
     assert {str(each): scores for each, scores in disagreements(read).items()} == {"w-x": (7.0, 50.0)}
     with pytest.raises(ConfigError, match="0 tables have 'y'"):
         core_means(read, ["y"])
+    with pytest.raises(ConfigError, match="2 tables have 'w' as the source"):
+        core_means({**read, "again": read["from_w"]}, ["w"])
 
 
 @pytest.mark.parametrize(
