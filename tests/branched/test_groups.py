@@ -25,8 +25,8 @@ from neuroglot.neurons.grouping import (
 )
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.recipes import all_recipes
-from neuroglot.runs.identity import Identity
 from neuroglot.recipes.branching import groups_in
+from neuroglot.runs.identity import Identity
 from neuroglot.tokens import language_tokens
 from tests.branched.making import translator
 from tests.specialization.making import translation_tokenizer
