@@ -2560,7 +2560,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     *_of(
         "experiments/lego.py", "tests/branched/test_measuring.py",
         ("min(each, key=lambda flow: (each[flow], flow))", "max(each, key=lambda flow: (each[flow], flow))"),
-        ("if len(branches) == 1:", "if True:"),
         ("wanted = \"x2en\" if layer.stack == \"encoder\" else \"en2x\"",
          "wanted = \"en2x\" if layer.stack == \"encoder\" else \"x2en\""),
         ("square[~torch.eye(len(places), dtype=torch.bool)].mean()", "square.mean()"),
@@ -2667,7 +2666,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     *_of(
         "experiments/lego_tables.py", "tests/branched/test_reading.py tests/branched/test_evaluating.py",
-        ("sum(self.into.values()) / len(self.into)", "sum(self.into.values()) / len(self.out_of)"),
         ("if len(own) != 1:", "if not own:"),
         ("if len(set(scores)) > 1}", "if len(scores) > 1}"),
         ("        if direction in found:\n", "        if False:\n"),

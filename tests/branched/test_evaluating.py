@@ -155,11 +155,11 @@ def test_off_target_rates_are_shares_of_texts_in_another_language() -> None:
 
 
 def test_several_answers_a_row_are_not_as_many_rows() -> None:
-    """Two directions whose answers are right in the same rows are worth one; intervals are those of answers."""
+    """Two directions whose answers are right in the same rows are worth one, others more; intervals are of answers."""
     wrong = torch.tensor([[1.0, 1.0]] * 3 + [[0.0, 1.0]] * 7)
 
-    def rates(names: tuple[str, ...]) -> Score:
-        counts = {BASE: dict.fromkeys(names, wrong)}
+    def rates(names: tuple[str, ...], *columns: torch.Tensor) -> Score:
+        counts = {BASE: dict(zip(names, columns, strict=True)) if columns else dict.fromkeys(names, wrong)}
         kinds = dict.fromkeys(names, "en2x")
         return FlowScores(
             "off-target", "percent", mean_percent, kinds, counts, BASE, Signature(), (0.0, 100.0), right_or_wrong=True
@@ -170,6 +170,10 @@ def test_several_answers_a_row_are_not_as_many_rows() -> None:
     (expected,) = share_means(torch.tensor([[1]] * 3 + [[0]] * 7))
     assert (one.low, one.high) == pytest.approx((100 * expected.low, 100 * expected.high))
     assert two.high - two.low > 0.8 * (one.high - one.low)
+    apart = rates(("en-de", "en-fr"), wrong, wrong.flip(0))  # no row has both answers wrong
+    (expected,) = share_means((wrong + wrong.flip(0))[:, :1].double() / 2, cells=2)
+    assert (apart.low, apart.high) == pytest.approx((100 * expected.low, 100 * expected.high))
+    assert apart.high - apart.low < 0.9 * (one.high - one.low)
 
 
 def test_metrics_of_right_answers_have_the_intervals_of_answers() -> None:

@@ -26,6 +26,7 @@ from neuroglot.neurons.grouping import (
 from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.recipes import all_recipes
 from neuroglot.recipes.branching import groups_in
+from neuroglot.runs.identity import Identity
 from neuroglot.tokens import language_tokens
 from tests.branched.making import translator
 from tests.specialization.making import translation_tokenizer
@@ -144,6 +145,16 @@ def test_the_command_groups_by_size_of_text_by_pair(tmp_path: Path) -> None:
     recipe = all_recipes()["lego group"].from_json({"by": "size", "corpus": str(tmp_path), "count": 2})
     recipe.run(tmp_path / "groups")
     assert groups_in(tmp_path / "groups") == {"g1": ["de"], "g2": ["fr", "sw"]}
+
+
+def test_sizes_are_sums_over_the_pairs_of_a_language(tmp_path: Path) -> None:
+    for (first, second), rows in {("en", "de"): 5, ("en", "fr"): 2, ("fr", "de"): 4}.items():
+        for side in (first, second):
+            (tmp_path / f"train.{first}-{second}.{side}").write_text("".join(f"{side} {n}\n" for n in range(rows)))
+    identity = Identity()
+    found = all_recipes()["lego group"].from_json({"by": "size", "corpus": str(tmp_path), "count": 2}).read(identity)
+    assert found.sizes == {"de": 9, "fr": 6}
+    assert "sizes" in identity.noted  # so that a run does not go on with other text
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"a": "de"}', '{"a": [1]}', "{}", '{"a": ["de"], "a": ["fr"]}'])

@@ -8,11 +8,22 @@ from torch import Tensor
 
 from neuroglot.corpora.directions import Direction
 from neuroglot.errors import ConfigError
-from neuroglot.experiments.lego import BASE, best_flows, flows_in, located, score_flows, spaces, translate_flows
+from neuroglot.experiments.lego import (
+    BASE,
+    _overlap,
+    best_flows,
+    flows_in,
+    located,
+    score_flows,
+    spaces,
+    translate_flows,
+)
 from neuroglot.generation.decoding import Decoding
+from neuroglot.layout import Layout
 from neuroglot.metrics.branches import FlowScores, linear_cka
 from neuroglot.metrics.texts import TextOptions, Texts, score_texts
 from neuroglot.models.branched import MAIN, BranchedFolder, BranchedSeq2Seq
+from neuroglot.neurons.masks import DirectionMasks
 from neuroglot.reports import Report
 from neuroglot.signature import Signature
 from tests.branched.making import GROUPS, moved, translator
@@ -94,6 +105,11 @@ def test_scores_by_flow_are_those_of_the_texts() -> None:
     assert scores.scores("x2en")["Enc-Flow"] == expected.score
     assert expected.baseline is not None
     assert scores.differences("x2en")["Enc-Flow"] == expected.baseline.difference
+    swapped = {(DIRECTIONS[0], flow): found[DIRECTIONS[0], 6 - flow] for flow in (2, 4)}
+    worse = score_flows(swapped, corpus, "en", "chrf", Signature.of(x=1), config).differences("x2en")["Enc-Flow"]
+    better = expected.baseline.difference
+    assert worse.low < worse.value < 0
+    assert (worse.low, worse.high) == pytest.approx((-better.high, -better.low))
     assert scores.by_direction("Enc-Flow") == {"de-en": expected.score}
     assert scores.chosen == {"de-en": "Enc-Flow", "en-fr": "Dec-Flow", "de-fr": "Dec-Flow"}
     assert "Quality by flow" in Report([scores], title="x").to_html()
@@ -158,3 +174,15 @@ def test_spaces_are_read_by_each_languages_own_encoder(branches: BranchedFolder)
     assert "Nearness of the branches" in Report([found, aligned], title="x").to_html()
     with pytest.raises(ConfigError, match="and one more"):
         spaces(branches, tokenizer, corpus.select(["en"]), "en")
+
+
+def test_overlap_is_of_encoders_that_read_and_decoders_that_write_the_languages() -> None:
+    layout = Layout((("encoder", (6,)), ("decoder", (4,))))
+    named = {"de-en": [0, 1, 2, 6], "fr-en": [1, 2, 3, 9], "en-de": [0, 6, 7], "en-fr": [5, 7, 8, 9]}
+    kept = torch.zeros(4, 10, dtype=torch.bool)
+    for row, neurons in enumerate(named.values()):
+        kept[row, neurons] = True
+    masks = DirectionMasks(layout, tuple(map(Direction.parse, named)), kept)
+    assert _overlap(masks, "en").tolist() == pytest.approx([2 / 4, 1 / 4])
+    alone = DirectionMasks(layout, masks.directions[::2], kept[::2])
+    assert _overlap(alone, "en").isnan().all()

@@ -89,12 +89,14 @@ def test_means_are_those_of_each_cores_own_tables(tmp_path: Path) -> None:
     assert {str(each): scores for each, scores in disagreements(read).items()} == {"w-x": (7.0, 50.0)}
     with pytest.raises(ConfigError, match="0 tables have 'y'"):
         core_means(read, ["y"])
+    with pytest.raises(ConfigError, match="2 tables have 'w' as the source"):
+        core_means({**read, "again": read["from_w"]}, ["w"])
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "src,trg,bleu\na,b,1\n", "src,trg,spm-sacre\na,b\n", "src,trg,spm-sacre\na,b,x\n",
-     "src,trg,spm-sacre\na,b,nan\n", "src,trg,spm-sacre\na,b,1\na,b,2\n"],
+     "src,trg,spm-sacre\na,b,nan\n", "src,trg,spm-sacre\na,b,inf\n", "src,trg,spm-sacre\na,b,1\na,b,2\n"],
 )  # fmt: skip
 def test_tables_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from neuroglot.corpora import Corpus
 from neuroglot.corpora.directions import Direction
 from neuroglot.corpora.language_centric import TrainingText, read_pairs, without_texts
 from neuroglot.corpora.seen import text_hashes
@@ -78,7 +79,10 @@ def test_what_is_trained_has_none_of_the_held_out_texts(desk: Path) -> None:
     assert set(train.texts["en"]) == {text for row in {0, 6, 7, 3, 8} - numbers for text in rows("en", row)}
     (largest,) = train.largest.directions
     assert len(train.pairs[largest]) == max(map(len, train.pairs.values())) > min(map(len, train.pairs.values()))
-    draws = {recipe(stem="train", seed=seed).rows(Identity())[1].texts["en"] for seed in range(8)}
+    draws = {
+        frozenset(text for part in recipe(stem="train", seed=seed).rows(Identity())[1:] for text in part.texts["en"])
+        for seed in range(8)
+    }
     assert len(draws) > 1  # rows are drawn with the seed, and are not the first ones
     assert set(map(str, recipe().rows(Identity())[0].pairs)) == set(expected)
     assert len(recipe().rows(Identity())[0].pairs[Direction("de", "en")]) > len(train.pairs[Direction("de", "en")])
@@ -137,6 +141,14 @@ def test_one_pair_is_parallel_text(desk: Path) -> None:
     train, validation, test = recipe(corpus="one", held=None, languages=["en", "de"]).rows(Identity())
     assert len(train.pairs[Direction("en", "de")]) == 6
     assert not {*train.texts["en"]} & {*validation.texts["en"], *test.texts["en"]}
+
+
+def test_directions_are_those_between_the_languages_on_both_sides() -> None:
+    pairs = {
+        Direction(*pair): Corpus("x", ("1",), {code: (f"text in {code}",) for code in pair})
+        for pair in (("de", "en"), ("en", "de"), ("de", "fr"), ("fr", "en"))
+    }
+    assert {*map(str, TrainingText.of_pairs("x", pairs, ["de", "en"]).pairs)} == {"de-en", "en-de"}
 
 
 def test_a_direction_of_which_nothing_is_left_is_gone(desk: Path) -> None:

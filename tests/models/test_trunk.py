@@ -129,6 +129,18 @@ def test_the_model_is_as_before(llama) -> None:
     assert {id(part): dict(vars(part)) for part in llama.model.modules()} == before
 
 
+def test_hooks_of_layers_that_are_known_are_not_called_again(llama) -> None:
+    inputs, blocks, called = read(llama), Blocks.of(llama), []
+    for number in (0, 2):
+        blocks.modules[number].register_forward_pre_hook(lambda *_, number=number: called.append(("before", number)))
+        blocks.modules[number].register_forward_hook(lambda *_, number=number: called.append(("behind", number)))
+    with llama.evaluating():
+        trunk = Trunk.of(llama, inputs, True, {2})
+        called.clear()
+        trunk.behind(2)
+        assert called == [("before", 2), ("behind", 2)]
+
+
 def test_layers_of_a_decoder_stand_behind_those_of_its_encoder() -> None:
     located = view(tiny_model("marian"))
     encoders = sum(layer.stack == "encoder" for layer in located.layout.layers)
