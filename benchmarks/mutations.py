@@ -1393,12 +1393,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("else (halves, halves[::-1])", "else ((halves[0], halves[0]), (halves[1], halves[1]))"),
         ("continues(piece) or pending_after(piece) > 0", "continues(piece)"),
         ("len(ids[row]) - len(shortening.shorten(ids[row]))", "len(shortening.shorten(ids[row]))"),
-        ("PIVOT if PIVOT in corpus.languages else", "corpus.languages[-1] if False else"),
         ("summed.index_add_(0, torch.tensor(groups), counts)", "summed[: len(counts)] += counts[: len(summed)]"),
     ),
     *_of(
         "recipes/extend.py", "tests/recipes/test_extend.py",
-        ("corpus.split(self.split)", "corpus.split(0.5)"),
+        ("chosen_on, counted_on = corpus.split(self.split)", "chosen_on, counted_on = corpus.split(0.5)"),
         ("fertility(each, counted_on)", "fertility(each, corpus)"),
         ("for column in chosen_on.texts.values()", "for column in corpus.texts.values()"),
         ("require_mergeable(load_tokenizer(self.model, self.revision))", "pass"),
@@ -2736,6 +2735,7 @@ MUTATIONS: tuple[Mutation, ...] = (
          "self._ratio(other.tokens - self.tokens, self.tokens)"),
         ("sums[..., 0] / sums[..., 1]", "sums[..., 0] / sums[..., 1].mean()"),
     # What a model was trained on, documents that are held out as a whole, and beams.
+    ),
     *_of(
         "corpora/trained.py",
         "tests/test_trained_on.py::test_a_file_holds_each_text_once_with_those_of_what_was_before "
