@@ -96,7 +96,7 @@ def test_kinds_are_counted_by_language_and_rows_dropped_or_refused() -> None:
     left = sifted(corpus(), "drop")
     assert left.ids == ("2",)
     assert left.remarks[0] == "2 rows of three that are perhaps no text were left out."
-    with pytest.raises(CorpusError, match=r"2 of 3 rows that are perhaps no text.*fr: 1 untranslated"):
+    with pytest.raises(CorpusError, match=r"2 of 3 rows that are perhaps no text.*fr: untranslated \(1\)"):
         sifted(corpus(), "refuse")
     with pytest.raises(ConfigError, match="Expected 'keep', 'drop' or 'refuse'"):
         sifted(corpus(), "count")  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ def translated() -> Translated:
 def test_suspicious_translations_are_counted_dropped_or_refused(tmp_path: Path) -> None:
     assert translated().kinds() == {"fr": [("untranslated",), ()]}
     remarks = " ".join(translated_section(translated(), 2).remarks)
-    assert "no text in fr: 1 untranslated." in remarks
+    assert "no text in fr: untranslated (1)." in remarks
     assert "Reasoning was cut off translations: 1 in French (fr)." in remarks
     assert translated().to_corpus().ids == ("1", "2")
     assert translated().to_corpus("drop").ids == ("2",)

@@ -208,9 +208,9 @@ def counts_by_kind(kinds: Mapping[str, Sequence[tuple[str, ...]]]) -> dict[str, 
 
 
 def said(counts: _Counts) -> tuple[str, ...]:
-    """One sentence a language: `fr: 377 untranslated`; none if there are none."""
+    """One sentence a language: `fr: untranslated (377)`; none if there are none."""
     return tuple(
-        f"Texts that are perhaps no text in {language}: {', '.join(f'{n:,} {kind}' for kind, n in kinds.items())}."
+        f"Texts that are perhaps no text in {language}: {', '.join(f'{kind} ({n:,})' for kind, n in kinds.items())}."
         for language, kinds in counts.items()
     )
 
