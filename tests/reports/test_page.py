@@ -60,6 +60,7 @@ def test_every_figure_downloads_as_a_picture_and_every_table_as_csv(browser: Bro
     for place, button in enumerate(buttons):
         kind = str(button.get_attribute("data-download"))
         if kind == "csv" or place % 4 == 1:  # a picture takes a while
+            page.wait_for_timeout(150)  # Chromium drops downloads beyond ten a second, and says nothing
             with page.expect_download() as download:
                 button.click()
             assert Path(download.value.path()).read_bytes().startswith(starts.pop(kind, b""))
