@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from neuroglot.recipes.options import OnDevice, OnEndpoint
+from annotated_types import Gt
+
+from neuroglot.recipes.options import OnDevice, Positive
+from neuroglot.runs.recipe import Recipe
 
 if TYPE_CHECKING:
     from neuroglot.generation.backend import Backend
     from neuroglot.runs.identity import Identity
     from neuroglot.runs.run import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnEndpoint(Recipe):
+    """A server to ask instead of a model."""
+
+    heading: ClassVar[str] = "Endpoint"
+
+    endpoint: str | None = None
+    """Address of a server with the OpenAI protocol, up to `/v1`, to ask instead of a model."""
+
+    endpoint_model: str | None = None
+    """What the endpoint calls the model."""
+
+    key_variable: str | None = None
+    """Name of the environment variable that holds the endpoint's key; none is sent by default."""
+
+    completions: bool = False
+    """Ask for completions of plain text, instead of chat."""
+
+    concurrency: Positive = 8
+    """Requests at once."""
+
+    timeout: Annotated[float, Gt(0)] = 120.0
+    """Seconds until a request is given up; it is sent again."""
+
+    answers: Path | None = None
+    """Folder that keeps the endpoint's answers for later jobs, which then ask for what failed only; without it they are
+    kept until the run is finished."""
 
 
 @dataclass(frozen=True, kw_only=True)

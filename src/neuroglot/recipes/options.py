@@ -370,32 +370,3 @@ class OnMasks(Recipe):
         from neuroglot.recipes.artefacts import MASKS, artefact
 
         return identity.file("masks", artefact(self.masks, MASKS), DirectionMasks.load)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnEndpoint(Recipe):
-    """A server to ask instead of a model."""
-
-    heading: ClassVar[str] = "Endpoint"
-
-    endpoint: str | None = None
-    """Address of a server with the OpenAI protocol, up to `/v1`, to ask instead of a model."""
-
-    endpoint_model: str | None = None
-    """What the endpoint calls the model."""
-
-    key_variable: str | None = None
-    """Name of the environment variable that holds the endpoint's key; none is sent by default."""
-
-    completions: bool = False
-    """Ask for completions of plain text, instead of chat."""
-
-    concurrency: Positive = 8
-    """Requests at once."""
-
-    timeout: Annotated[float, Gt(0)] = 120.0
-    """Seconds until a request is given up; it is sent again."""
-
-    answers: Path | None = None
-    """Folder that keeps the endpoint's answers for later jobs, which then ask for what failed only; without it they are
-    kept until the run is finished."""
