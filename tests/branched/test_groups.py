@@ -191,6 +191,7 @@ def test_languages_that_cannot_be_grouped_are_refused(tmp_path: Path, monkeypatc
         ({**by_size, "stem": "valid"}, CorpusError, "no text by pair"),
         ({"by": "family", "languages": ["de"], "control": True, "seed": -1}, ConfigError, "the seed -1"),
         ({"by": "family", "languages": ["de", "deu_Latn"]}, ConfigError, "Expected each once"),
+        ({"by": "language", "languages": ["de", "aux"]}, ConfigError, "A group is called 'aux'"),  # no file on Windows
     ]
     for options, kind, said in refused:
         with pytest.raises(kind, match=said):
