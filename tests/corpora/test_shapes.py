@@ -145,7 +145,7 @@ def _compressed(place: Path, make: Make) -> Path:
 
 
 def _with_ids(place: Path, make: Make) -> Path:
-    (place / "Tatoeba.de-en.ids").write_text("1\t2\n")
+    (place / "Tatoeba.de-en.ids").write_text("".join(f"de.xml\ten.xml\t{row}\t{row}\n" for row in range(len(ROWS))))
     (place / "README").write_text("hello")
     return make(place)
 

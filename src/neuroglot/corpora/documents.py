@@ -46,8 +46,9 @@ def _documents(line: str, path: Path, number: int) -> tuple[str, ...]:
     sides = tuple(sys.intern(part.strip()) for part in line.split("\t")[:_SIDES])
     if len(sides) < _SIDES or not all(sides):
         raise CorpusError(
-            f"{path}:{number} reads {line[:40]!r}.", "Expected the documents of both sides, and tabs between them."
-        )
+            f"{path}:{number} reads {line[:40]!r}.", "Expected the documents of both sides, and tabs between them.",
+            "Move the file away if it says nothing of documents.",
+        )  # fmt: skip
     return sides
 
 
@@ -115,5 +116,5 @@ def _too_few(corpus: Corpus, documents: int, sizes: Sequence[int]) -> CorpusErro
     return CorpusError(
         f"{corpus.name!r} has {len(corpus):,} rows, of {documents:,} documents that are apart.",
         f"Expected enough for parts of {' and '.join(map(str, sizes))} rows that share no document and no text.",
-        "Hold out fewer rows, or name other text.",
+        "Hold out fewer rows, name other text, or move the file of ids away: rows are then apart by themselves.",
     )
