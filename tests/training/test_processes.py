@@ -159,7 +159,9 @@ def test_a_rank_that_dies_ends_the_run_with_a_message_and_one_process_goes_on(fo
     kill(process, lambda: child(process, 1), unfinished(folder, "killed", "answer/training/checkpoint-*"))
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
-    assert errors.count("neuroglot: Another process of the job ended or did not answer") == 1
+    # The other one misses it first, or is told first by the launcher to end.
+    said = ("neuroglot: Another process of the job ended or did not answer", "neuroglot: interrupted; a run that was")
+    assert sum(map(errors.count, said)) == 1, errors
     assert not any(name in errors for name in ("raise stopped", "RuntimeError", "ProcessError"))  # of no traceback
     done(launch(1, *CURRICULUM, "--resume", "--out", "killed", folder=folder))
     same(folder / "by-1", folder / "killed", 1e-5)
